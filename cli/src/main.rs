@@ -1,0 +1,2 @@
+//! Meltemi: a service-mesh control plane that speaks Istio's API.
+fn main() {}

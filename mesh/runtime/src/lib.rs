@@ -1,0 +1,1 @@
+//! What every process needs: logging, signals and drain, admin server, readiness, metrics registry.

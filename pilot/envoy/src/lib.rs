@@ -1,0 +1,1 @@
+//! Specs in, encoded Envoy messages out: pure, total, memoised.

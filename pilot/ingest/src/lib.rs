@@ -1,0 +1,1 @@
+//! Kubernetes objects and YAML files in, the mesh model and its problems out.

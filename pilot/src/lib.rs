@@ -1,0 +1,1 @@
+//! The traffic control plane: wires ingest, view, envoy and xds together.

@@ -1,0 +1,2 @@
+//! Development tasks: setup, gen, tidy, bless, bench.
+fn main() {}
