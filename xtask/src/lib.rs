@@ -1,0 +1,4 @@
+//! Development tasks as a library, so that tests can run them too.
+
+pub mod descriptors;
+pub mod setup;
