@@ -1,1 +1,32 @@
-//! What every process needs: logging, signals and drain, admin server, readiness, metrics registry.
+//! What every process needs, and nothing about meshes: logging, signals and drain, readiness, metrics, admin server.
+//!
+//! A process puts the parts together once, in this order:
+//!
+//! ```no_run
+//! use mesh_runtime::{admin::Admin, logging, metrics::Metrics, ready::Readiness, signals};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! logging::init(logging::Format::Text, "info")?;
+//! let (shutdown, drain) = signals::shutdown()?;
+//! let readiness = Readiness::new();
+//! let mut metrics = Metrics::new();
+//! // Each crate's metrics.rs: `let xds_metrics = xds::Metrics::register(metrics.registry());`
+//! let first_lists = readiness.handle("first lists"); // handed to what reads them; it calls `.ready()`
+//!
+//! let admin = Admin::new(readiness, metrics.finish()).draining_with(&drain).bind("127.0.0.1:15014".parse()?).await?;
+//! tokio::spawn(admin.serve());
+//! # first_lists.ready();
+//! shutdown.wait(Duration::from_secs(30)).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod admin;
+pub mod drain;
+pub mod logging;
+pub mod metrics;
+mod process;
+pub mod ready;
+pub mod signals;
