@@ -1,1 +1,55 @@
-//! The mesh as plain data: what configuration means, free of Kubernetes, Envoy and IO.
+//! The mesh as plain data: what configuration *means*, free of Kubernetes, Envoy and IO.
+//!
+//! In: nothing (types only). Out: the vocabulary every other crate speaks. `pilot-ingest` fills these types from
+//! Kubernetes objects or YAML; `pilot-view` reads them. Everything is `Eq + Hash + Ord`, so that equal meaning is
+//! equal data: there are no floats (see [`Percent`]), no `HashMap`, no clock and no handle to anything outside.
+//!
+//! A field is in the model only when it has an effect further down: what the API accepts and Meltemi does not build yet
+//! is reported by ingest as [`Reason::NotSupported`] and never gets here.
+
+mod address;
+mod change;
+mod destination_rule;
+mod duration;
+mod endpoint;
+mod export;
+mod host;
+mod mesh;
+mod mesh_config;
+mod object;
+mod percent;
+mod problem;
+mod protocol;
+mod service;
+mod sidecar;
+mod string_match;
+mod traffic_policy;
+mod virtual_service;
+mod workload;
+
+pub use address::{Cidr, EndpointAddress, Vip};
+pub use change::ChangeSet;
+pub use destination_rule::{DestinationRule, Subset};
+pub use duration::Duration;
+pub use endpoint::{Endpoint, Health, ServiceEndpoints};
+pub use export::ExportTo;
+pub use host::{Host, ShortNameOf, resolve_short_name};
+pub use mesh::{Mesh, ServiceKey};
+pub use mesh_config::{MeshConfig, OutboundPolicy};
+pub use object::{Kind, Labels, Locality, Metadata, NamespacedName, ObjectRef, Source, Str};
+pub use percent::Percent;
+pub use problem::{Parsed, Problem, Reason, Severity};
+pub use protocol::Protocol;
+pub use service::{Registry, Resolution, Service, ServicePort};
+pub use sidecar::{EgressHost, Sidecar, SidecarEgress};
+pub use string_match::StringMatch;
+pub use traffic_policy::{
+    ConnectionPool, ConsistentHash, HashKey, HashRing, HttpPool, LoadBalancer, LoadBalancing,
+    OutlierDetection, PortPolicy, SimpleLb, TcpKeepalive, TcpPool, TrafficPolicy, UpgradePolicy,
+};
+pub use virtual_service::{
+    Abort, AbortCode, Delay, Destination, DirectResponse, Fault, HeaderMatch, HeaderOperations, HttpAction,
+    HttpMatch, HttpRoute, PathMatch, Redirect, RedirectPath, RedirectPort, Retries, RetryOn, Rewrite,
+    RewritePath, RouteHeaders, VirtualService, WeightedDestination,
+};
+pub use workload::{LocalPort, LocalWorkload, Workload};

@@ -1,0 +1,42 @@
+//! What an edit changed, in terms of what it may affect.
+
+use crate::{Host, ObjectRef, Str};
+use std::collections::BTreeSet;
+
+/// What differs between two successive [`crate::Mesh`]es. Names both what was there before and what is there now, so that
+/// a host that moved is derived again at both ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeSet {
+    /// Hosts of services, VirtualServices and DestinationRules that appeared, vanished or differ; wildcards as written.
+    pub hosts: BTreeSet<Host>,
+    /// Hosts of services of which only endpoints differ.
+    pub endpoints: BTreeSet<Host>,
+    /// Workloads that appeared, vanished or differ in more than readiness.
+    pub workloads: BTreeSet<ObjectRef>,
+    /// Namespaces whose scopes see a different part of the mesh (Sidecar).
+    pub namespaces: BTreeSet<Str>,
+    /// Everything has to be derived again (mesh settings).
+    pub everything: bool,
+}
+
+impl ChangeSet {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        let Self { hosts, endpoints, workloads, namespaces, everything } = self;
+        hosts.is_empty()
+            && endpoints.is_empty()
+            && workloads.is_empty()
+            && namespaces.is_empty()
+            && !everything
+    }
+
+    /// Adds what `other` names.
+    pub fn merge(&mut self, other: ChangeSet) {
+        let ChangeSet { hosts, endpoints, workloads, namespaces, everything } = other;
+        self.hosts.extend(hosts);
+        self.endpoints.extend(endpoints);
+        self.workloads.extend(workloads);
+        self.namespaces.extend(namespaces);
+        self.everything |= everything;
+    }
+}

@@ -1,0 +1,30 @@
+//! DestinationRule: how clients connect to a host, and its subsets.
+
+use crate::{ExportTo, Host, Labels, Metadata, Str, TrafficPolicy};
+use serde::Serialize;
+
+/// Istio's DestinationRule.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct DestinationRule {
+    /// The object.
+    pub metadata: Metadata,
+    /// The host it is about, short names resolved; may be a wildcard.
+    pub host: Host,
+    /// Policy for the whole host.
+    pub policy: TrafficPolicy,
+    /// Named parts of the host's endpoints.
+    pub subsets: Vec<Subset>,
+    /// Which client namespaces it applies to.
+    pub export_to: ExportTo,
+}
+
+/// A subset of a host's endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Subset {
+    /// Its name, as routes refer to it.
+    pub name: Str,
+    /// Labels that its endpoints have.
+    pub labels: Labels,
+    /// Overrides of the host's policy, block by block.
+    pub policy: TrafficPolicy,
+}

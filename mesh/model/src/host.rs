@@ -1,0 +1,94 @@
+//! Host names as configuration uses them: exact or with a leading wildcard label.
+
+use crate::Str;
+use serde::Serialize;
+use std::fmt;
+
+/// A lower-case DNS name, or a wildcard: `*`, `*.example.com`, or Envoy's suffix form `*-x.example.com`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Host(Str);
+
+impl Host {
+    /// Takes `text` as a host; case does not matter in DNS.
+    pub fn new(text: &str) -> Self {
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Self(text.to_ascii_lowercase().into())
+        } else {
+            Self(text.into())
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The shared text.
+    pub fn to_shared(&self) -> Str {
+        self.0.clone()
+    }
+
+    /// Whether it begins with `*`.
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with('*')
+    }
+
+    /// Whether every name that `other` stands for is one that `self` stands for.
+    pub fn covers(&self, other: &Host) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(suffix) => {
+                let name = other.0.strip_prefix('*').unwrap_or(&other.0);
+                // `*.a.com` does not cover `.a.com` itself but does cover `*.a.com` and `x.a.com`.
+                name.ends_with(suffix) && (other.is_wildcard() || name.len() > suffix.len())
+            }
+            None => self == other,
+        }
+    }
+
+    /// Whether some name is matched by both.
+    pub fn overlaps(&self, other: &Host) -> bool {
+        self.covers(other) || other.covers(self)
+    }
+
+    /// Sort key: most specific first (exact before wildcard, longer before shorter), ties by name.
+    pub fn specificity(&self) -> (bool, std::cmp::Reverse<usize>, &str) {
+        (self.is_wildcard(), std::cmp::Reverse(self.0.len()), &self.0)
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Istio's rule for names without dots in `host:` fields: `reviews` means `reviews.<namespace>.svc.<domain>`.
+pub fn resolve_short_name(text: &str, namespace: &str, domain: &str) -> Host {
+    if text.contains('.') || text.starts_with('*') || text.is_empty() || text.contains(':') {
+        Host::new(text)
+    } else {
+        Host::new(&format!("{text}.{namespace}.svc.{domain}"))
+    }
+}
+
+/// The forms under which clients in `client_namespace` may call the Kubernetes service `name` of `namespace`.
+pub struct ShortNameOf<'a> {
+    /// Service name.
+    pub name: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+}
+
+impl ShortNameOf<'_> {
+    /// The names besides the fully qualified one, longest last.
+    pub fn names(&self, client_namespace: &str) -> Vec<Str> {
+        let Self { name, namespace } = self;
+        let mut names = Vec::with_capacity(3);
+        if *namespace == client_namespace {
+            names.push(Str::from(*name));
+        }
+        names.push(format!("{name}.{namespace}").into());
+        names.push(format!("{name}.{namespace}.svc").into());
+        names
+    }
+}

@@ -1,0 +1,338 @@
+//! The snapshot: everything that is known about the mesh at one moment, indexed for the questions `view` asks.
+//!
+//! Built by ingest through the `set_*` functions; immutable once shared. Maps are persistent: a clone is a pointer, and an
+//! edit copies only the path to what it changes.
+
+use crate::{
+    ChangeSet, DestinationRule, Host, Kind, Labels, MeshConfig, NamespacedName, ObjectRef, Service,
+    ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
+};
+use imbl::{OrdMap, OrdSet};
+use std::{net::IpAddr, sync::Arc};
+
+/// A service's identity: two namespaces may each define the same host (ServiceEntries).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceKey {
+    /// Fully qualified host.
+    pub host: Host,
+    /// Namespace of the object that defines it.
+    pub namespace: Str,
+}
+
+/// The mesh.
+#[derive(Debug, Clone, Default)]
+pub struct Mesh {
+    /// Mesh-wide settings.
+    config: Arc<MeshConfig>,
+    services: OrdMap<ServiceKey, Arc<Service>>,
+    endpoints: OrdMap<ServiceKey, Arc<ServiceEndpoints>>,
+    virtual_services: OrdMap<NamespacedName, Arc<VirtualService>>,
+    destination_rules: OrdMap<NamespacedName, Arc<DestinationRule>>,
+    sidecars: OrdMap<NamespacedName, Arc<Sidecar>>,
+    workloads: OrdMap<ObjectRef, Arc<Workload>>,
+    // Indexes, derived from the maps above by the setters.
+    services_of_namespace: OrdMap<Str, OrdSet<Host>>,
+    virtual_services_of_host: OrdMap<Host, OrdSet<NamespacedName>>,
+    virtual_services_to_host: OrdMap<Host, OrdSet<NamespacedName>>,
+    destination_rules_of_host: OrdMap<Host, OrdSet<NamespacedName>>,
+    workload_of_address: OrdMap<IpAddr, ObjectRef>,
+    source_label_keys: OrdMap<Str, usize>,
+}
+
+fn link<K: Ord + Clone, V: Ord + Clone>(index: &mut OrdMap<K, OrdSet<V>>, key: K, value: V) {
+    index.entry(key).or_default().insert(value);
+}
+
+fn unlink<K: Ord + Clone, V: Ord + Clone>(index: &mut OrdMap<K, OrdSet<V>>, key: &K, value: &V) {
+    if let Some(values) = index.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+/// Replaces `map[key]` and gives back what was there, or `None` when that makes no difference.
+fn replace<K: Ord + Clone, V: PartialEq>(
+    map: &mut OrdMap<K, Arc<V>>,
+    key: K,
+    value: Option<Arc<V>>,
+) -> Option<(Option<Arc<V>>, Option<Arc<V>>)> {
+    let old = map.get(&key).cloned();
+    if old == value {
+        return None;
+    }
+    match &value {
+        Some(value) => map.insert(key, value.clone()),
+        None => map.remove(&key),
+    };
+    Some((old, value))
+}
+
+/// Edits. Each takes the new value (`None` removes) and adds to `changes` what may be affected; equal values change nothing.
+impl Mesh {
+    /// Replaces the mesh-wide settings.
+    pub fn set_config(&mut self, config: MeshConfig, changes: &mut ChangeSet) {
+        if *self.config != config {
+            self.config = Arc::new(config);
+            changes.everything = true;
+        }
+    }
+
+    /// Replaces a service.
+    pub fn set_service(&mut self, key: ServiceKey, service: Option<Arc<Service>>, changes: &mut ChangeSet) {
+        let Some((_, new)) = replace(&mut self.services, key.clone(), service) else { return };
+        match new {
+            Some(_) => link(&mut self.services_of_namespace, key.namespace, key.host.clone()),
+            None => unlink(&mut self.services_of_namespace, &key.namespace, &key.host),
+        }
+        changes.hosts.insert(key.host);
+    }
+
+    /// Replaces a service's endpoints.
+    pub fn set_endpoints(
+        &mut self,
+        key: ServiceKey,
+        endpoints: Option<Arc<ServiceEndpoints>>,
+        changes: &mut ChangeSet,
+    ) {
+        if replace(&mut self.endpoints, key.clone(), endpoints).is_some() {
+            changes.endpoints.insert(key.host);
+        }
+    }
+
+    /// Replaces a VirtualService.
+    pub fn set_virtual_service(
+        &mut self,
+        name: NamespacedName,
+        value: Option<Arc<VirtualService>>,
+        changes: &mut ChangeSet,
+    ) {
+        let Some((old, new)) = replace(&mut self.virtual_services, name.clone(), value) else { return };
+        if let Some(old) = &old {
+            for host in &old.hosts {
+                unlink(&mut self.virtual_services_of_host, host, &name);
+            }
+            for host in destinations(old) {
+                unlink(&mut self.virtual_services_to_host, host, &name);
+            }
+            for key in source_labels(old) {
+                if let Some(count) = self.source_label_keys.get_mut(key) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.source_label_keys.remove(key);
+                        changes.everything = true;
+                    }
+                }
+            }
+        }
+        if let Some(new) = &new {
+            for host in &new.hosts {
+                link(&mut self.virtual_services_of_host, host.clone(), name.clone());
+            }
+            for host in destinations(new) {
+                link(&mut self.virtual_services_to_host, host.clone(), name.clone());
+            }
+            for key in source_labels(new) {
+                // A label that begins to matter splits scopes: every proxy is classed again.
+                changes.everything |= !self.source_label_keys.contains_key(key);
+                *self.source_label_keys.entry(key.clone()).or_insert(0) += 1;
+            }
+        }
+        changes.hosts.extend(old.iter().chain(&new).flat_map(|value| value.hosts.iter().cloned()));
+    }
+
+    /// Replaces a DestinationRule.
+    pub fn set_destination_rule(
+        &mut self,
+        name: NamespacedName,
+        value: Option<Arc<DestinationRule>>,
+        changes: &mut ChangeSet,
+    ) {
+        let Some((old, new)) = replace(&mut self.destination_rules, name.clone(), value) else { return };
+        if let Some(old) = &old {
+            unlink(&mut self.destination_rules_of_host, &old.host, &name);
+        }
+        if let Some(new) = &new {
+            link(&mut self.destination_rules_of_host, new.host.clone(), name);
+        }
+        changes.hosts.extend(old.iter().chain(&new).map(|value| value.host.clone()));
+    }
+
+    /// Replaces a Sidecar. One in the root namespace without selector is every namespace's default.
+    pub fn set_sidecar(
+        &mut self,
+        name: NamespacedName,
+        value: Option<Arc<Sidecar>>,
+        changes: &mut ChangeSet,
+    ) {
+        let namespace = name.namespace.clone();
+        if replace(&mut self.sidecars, name, value).is_some() {
+            changes.everything |= namespace == self.config.root_namespace;
+            changes.namespaces.insert(namespace);
+        }
+    }
+
+    /// Replaces a workload.
+    pub fn set_workload(&mut self, object: ObjectRef, value: Option<Arc<Workload>>, changes: &mut ChangeSet) {
+        let Some((old, new)) = replace(&mut self.workloads, object.clone(), value) else { return };
+        for address in old.iter().flat_map(|old| &old.addresses) {
+            if self.workload_of_address.get(address) == Some(&object) {
+                self.workload_of_address.remove(address);
+            }
+        }
+        for address in new.iter().flat_map(|new| &new.addresses) {
+            self.workload_of_address.insert(*address, object.clone());
+        }
+        changes.workloads.insert(object);
+    }
+}
+
+fn destinations(value: &VirtualService) -> impl Iterator<Item = &Host> {
+    let mut hosts: Vec<&Host> = value
+        .http
+        .iter()
+        .flat_map(|route| match &route.action {
+            crate::HttpAction::Route { destinations, rewrite: _ } => destinations.as_slice(),
+            crate::HttpAction::Redirect(_) | crate::HttpAction::DirectResponse(_) => &[],
+        })
+        .map(|weighted| &weighted.destination.host)
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    hosts.into_iter()
+}
+
+fn source_labels(value: &VirtualService) -> impl Iterator<Item = &Str> {
+    value.http.iter().flat_map(|route| &route.matches).flat_map(|condition| condition.source_labels.keys())
+}
+
+/// Questions.
+impl Mesh {
+    /// Mesh-wide settings.
+    pub fn config(&self) -> &Arc<MeshConfig> {
+        &self.config
+    }
+
+    /// All services, by host, then namespace.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.values()
+    }
+
+    /// The services under `host`, one for each namespace that defines it, in order of precedence.
+    pub fn services_of_host(&self, host: &Host) -> Vec<&Arc<Service>> {
+        let from = ServiceKey { host: host.clone(), namespace: "".into() };
+        let mut found: Vec<_> = self
+            .services
+            .range(from..)
+            .take_while(|(key, _)| key.host == *host)
+            .map(|(_, service)| service)
+            .collect();
+        found.sort_by_key(|service| service.metadata.precedence());
+        found
+    }
+
+    /// The services that `namespace` defines.
+    pub fn services_of_namespace(&self, namespace: &str) -> impl Iterator<Item = &Arc<Service>> {
+        let namespace = Str::from(namespace);
+        let hosts = self.services_of_namespace.get(&namespace).into_iter().flatten();
+        hosts.filter_map(move |host| {
+            self.services.get(&ServiceKey { host: host.clone(), namespace: namespace.clone() })
+        })
+    }
+
+    /// The endpoints of a service.
+    pub fn endpoints(&self, service: &Service) -> Option<&Arc<ServiceEndpoints>> {
+        self.endpoints.get(&ServiceKey { host: service.host.clone(), namespace: service.namespace().clone() })
+    }
+
+    /// All VirtualServices.
+    pub fn virtual_services(&self) -> impl Iterator<Item = &Arc<VirtualService>> {
+        self.virtual_services.values()
+    }
+
+    /// The hosts that VirtualServices name, wildcards as written.
+    pub fn virtual_service_hosts(&self) -> impl Iterator<Item = &Host> {
+        self.virtual_services_of_host.keys()
+    }
+
+    /// The VirtualServices that name exactly `host`, in order of precedence.
+    pub fn virtual_services_of_host(&self, host: &Host) -> Vec<&Arc<VirtualService>> {
+        let names = self.virtual_services_of_host.get(host).into_iter().flatten();
+        let mut found: Vec<_> = names.filter_map(|name| self.virtual_services.get(name)).collect();
+        found.sort_by_key(|value| value.metadata.precedence());
+        found
+    }
+
+    /// The VirtualServices that route to `host`.
+    pub fn virtual_services_to_host(&self, host: &Host) -> impl Iterator<Item = &Arc<VirtualService>> {
+        let names = self.virtual_services_to_host.get(host).into_iter().flatten();
+        names.filter_map(|name| self.virtual_services.get(name))
+    }
+
+    /// All DestinationRules.
+    pub fn destination_rules(&self) -> impl Iterator<Item = &Arc<DestinationRule>> {
+        self.destination_rules.values()
+    }
+
+    /// The DestinationRules about exactly `host`, in order of precedence.
+    pub fn destination_rules_of_host(&self, host: &Host) -> Vec<&Arc<DestinationRule>> {
+        let names = self.destination_rules_of_host.get(host).into_iter().flatten();
+        let mut found: Vec<_> = names.filter_map(|name| self.destination_rules.get(name)).collect();
+        found.sort_by_key(|value| value.metadata.precedence());
+        found
+    }
+
+    /// The Sidecar that applies to a workload of `namespace` with `labels`: one that selects it, otherwise the
+    /// namespace's default, otherwise the root namespace's; the oldest of each.
+    pub fn sidecar_for(&self, namespace: &str, labels: &Labels) -> Option<&Arc<Sidecar>> {
+        let oldest = |namespace: &str, matches: &dyn Fn(&Sidecar) -> bool| {
+            let from = NamespacedName::new(namespace, "");
+            let range = self.sidecars.range(from..).take_while(|(name, _)| *name.namespace == *namespace);
+            range
+                .map(|(_, value)| value)
+                .filter(|value| matches(value))
+                .min_by_key(|value| value.metadata.precedence())
+        };
+        let selects = |value: &Sidecar| {
+            value
+                .selector
+                .as_ref()
+                .is_some_and(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)))
+        };
+        let default = |value: &Sidecar| value.selector.is_none();
+        oldest(namespace, &selects)
+            .or_else(|| oldest(namespace, &default))
+            .or_else(|| oldest(&self.config.root_namespace, &default))
+    }
+
+    /// All Sidecars.
+    pub fn sidecars(&self) -> impl Iterator<Item = &Arc<Sidecar>> {
+        self.sidecars.values()
+    }
+
+    /// All workloads.
+    pub fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
+        self.workloads.values()
+    }
+
+    /// The workload that `object` is.
+    pub fn workload(&self, object: &ObjectRef) -> Option<&Arc<Workload>> {
+        self.workloads.get(object)
+    }
+
+    /// The pod `name` of `namespace`.
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Workload>> {
+        self.workload(&ObjectRef::new(Kind::Pod, namespace, name))
+    }
+
+    /// The workload at `address`.
+    pub fn workload_at(&self, address: &IpAddr) -> Option<&Arc<Workload>> {
+        self.workload_of_address.get(address).and_then(|object| self.workloads.get(object))
+    }
+
+    /// The labels that some VirtualService's `sourceLabels` looks at: proxies that differ only in others are alike.
+    pub fn source_label_keys(&self) -> impl Iterator<Item = &Str> {
+        self.source_label_keys.keys()
+    }
+}

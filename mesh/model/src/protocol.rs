@@ -1,0 +1,92 @@
+//! Application protocols of ports, and how Istio chooses them (its `protocol selection`).
+
+use serde::Serialize;
+
+/// What is spoken on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[allow(missing_docs)]
+pub enum Protocol {
+    Http,
+    Http2,
+    Grpc,
+    GrpcWeb,
+    /// TLS that carries HTTP; opaque to the proxy, routed by SNI.
+    Https,
+    /// TLS that carries anything; routed by SNI.
+    Tls,
+    Tcp,
+    /// Opaque TCP; Istio's Mongo, Redis and MySQL filters are not built.
+    Mongo,
+    Redis,
+    MySql,
+    Udp,
+    /// Not declared: the proxy finds out (Istio's `Unsupported`).
+    Auto,
+}
+
+impl Protocol {
+    /// From a port's `appProtocol`, name and number, in Istio's order of precedence.
+    pub fn select(app_protocol: Option<&str>, name: &str, number: u16, transport: &str) -> Self {
+        if transport.eq_ignore_ascii_case("UDP") {
+            return Protocol::Udp;
+        }
+        let declared = app_protocol.and_then(|text| match text {
+            "kubernetes.io/h2c" => Some(Protocol::Http2),
+            "kubernetes.io/ws" => Some(Protocol::Http),
+            "kubernetes.io/wss" => Some(Protocol::Https),
+            other => Self::parse(other),
+        });
+        declared.or_else(|| Self::from_port_name(name)).unwrap_or(match number {
+            // Server-first protocols: sniffing would wait for a client that waits for the server.
+            25 | 53 | 3306 | 27017 => Protocol::Tcp,
+            _ => Protocol::Auto,
+        })
+    }
+
+    /// From a port name such as `http` or `grpc-web-api`: the part before the first `-`.
+    fn from_port_name(name: &str) -> Option<Self> {
+        let lower = name.to_ascii_lowercase();
+        if lower == "grpc-web" || lower.starts_with("grpc-web-") {
+            return Some(Protocol::GrpcWeb);
+        }
+        Self::parse(lower.split('-').next().unwrap_or_default())
+    }
+
+    /// From the protocol's own name in any case, as in ServiceEntry's `ports[].protocol`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "http" | "http_proxy" => Protocol::Http,
+            "http2" => Protocol::Http2,
+            "grpc" => Protocol::Grpc,
+            "grpc-web" => Protocol::GrpcWeb,
+            "https" => Protocol::Https,
+            "tls" => Protocol::Tls,
+            "tcp" => Protocol::Tcp,
+            "mongo" => Protocol::Mongo,
+            "redis" => Protocol::Redis,
+            "mysql" => Protocol::MySql,
+            "udp" => Protocol::Udp,
+            _ => return None,
+        })
+    }
+
+    /// Plain-text HTTP of any version, which the proxy routes by request.
+    pub fn is_http(self) -> bool {
+        matches!(self, Protocol::Http | Protocol::Http2 | Protocol::Grpc | Protocol::GrpcWeb)
+    }
+
+    /// HTTP/2 from the first byte (`h2c` prior knowledge).
+    pub fn is_http2(self) -> bool {
+        matches!(self, Protocol::Http2 | Protocol::Grpc)
+    }
+
+    /// Declared TLS, routed by SNI.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Protocol::Https | Protocol::Tls)
+    }
+
+    /// Carried as opaque bytes.
+    pub fn is_tcp(self) -> bool {
+        matches!(self, Protocol::Tcp | Protocol::Mongo | Protocol::Redis | Protocol::MySql) || self.is_tls()
+    }
+}

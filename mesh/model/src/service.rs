@@ -1,0 +1,77 @@
+//! Services: what clients call, whether Kubernetes or a ServiceEntry defines it.
+
+use crate::{ExportTo, Host, Labels, Metadata, Protocol, Str, Vip};
+use serde::Serialize;
+
+/// Who defines a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Registry {
+    /// A Kubernetes Service.
+    Kubernetes,
+    /// A ServiceEntry.
+    External,
+}
+
+/// How a client's proxy finds the endpoints: Istio's `Resolution`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Resolution {
+    /// The control plane sends the endpoints (EDS).
+    Static,
+    /// To the address that the client asked for (Envoy's ORIGINAL_DST).
+    Passthrough,
+    /// The proxy resolves names and uses every answer (STRICT_DNS).
+    Dns,
+    /// The proxy resolves one name and uses one answer at a time (LOGICAL_DNS).
+    DnsRoundRobin,
+}
+
+/// A service under one host name. A ServiceEntry with several hosts makes several services.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Service {
+    /// The object that defines it.
+    pub metadata: Metadata,
+    /// Fully qualified host name; may be a wildcard for ServiceEntries.
+    pub host: Host,
+    /// Who defines it.
+    pub registry: Registry,
+    /// Addresses at which clients call it. Empty: none (headless, or a ServiceEntry without addresses).
+    pub vips: Vec<Vip>,
+    /// Its ports, in the object's order.
+    pub ports: Vec<ServicePort>,
+    /// How endpoints are found.
+    pub resolution: Resolution,
+    /// A Kubernetes service without cluster IP: clients call the pods' own addresses.
+    pub headless: bool,
+    /// Outside the mesh (`MESH_EXTERNAL`): never mTLS, never the mesh's own identity.
+    pub external: bool,
+    /// Who may see it.
+    pub export_to: ExportTo,
+    /// Which workloads are its endpoints; `None` when endpoints are listed by other means.
+    pub selector: Option<Labels>,
+}
+
+impl Service {
+    /// Its namespace.
+    pub fn namespace(&self) -> &Str {
+        self.metadata.namespace()
+    }
+
+    /// The port numbered `number`.
+    pub fn port(&self, number: u16) -> Option<&ServicePort> {
+        self.ports.iter().find(|port| port.number == number)
+    }
+}
+
+/// A port of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ServicePort {
+    /// The number that clients call.
+    pub number: u16,
+    /// Its name; empty when it has none.
+    pub name: Str,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// The port on the workload when it is a number there (ServiceEntry `targetPort`, Kubernetes numeric `targetPort`).
+    /// `None` for a named Kubernetes target port: it is resolved per endpoint.
+    pub target: Option<u16>,
+}
