@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::locate::ENVOY_VARIABLE;
@@ -74,6 +75,8 @@ pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), Error> {
     fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
     let mut file = tempfile::NamedTempFile::new_in(parent).map_err(Error::io("create a file in", parent))?;
     file.write_all(content).map_err(Error::io("write", path))?;
+    // Temporary files are private; a cache may be shared.
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(Error::io("write", path))?;
     file.persist(path).map_err(|error| Error::Io {
         action: "write",
         path: path.to_path_buf(),
