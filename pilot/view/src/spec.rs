@@ -1,0 +1,38 @@
+//! Specs: everything that ONE Envoy resource depends on, and nothing else.
+//!
+//! A spec is the cache key of its resource: `pilot-envoy` is a pure function of it, and two proxies whose specs are equal
+//! share one encoding. So a spec is complete (nothing else may influence the message) and minimal (what does not influence
+//! the message must not be in it, or equal resources would be encoded twice).
+
+mod cluster;
+mod endpoints;
+mod listener;
+mod route;
+
+pub use cluster::{ClusterDiscovery, ClusterSpec, ServiceRef, UpstreamProtocol};
+pub use endpoints::EndpointsSpec;
+pub use listener::{
+    ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource,
+    TcpSpec, Transport,
+};
+pub use route::{
+    ActionSpec, CatchAll, ForwardSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec, VirtualHostSpec,
+    WeightedCluster,
+};
+
+use mesh_model::ObjectRef;
+use std::sync::Arc;
+
+/// The user's objects that a resource is made from, sorted: whom to tell when an Envoy rejects it.
+pub type Origins = Arc<[ObjectRef]>;
+
+/// Any resource.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Spec {
+    Cluster(ClusterSpec),
+    Endpoints(EndpointsSpec),
+    Listener(ListenerSpec),
+    RouteConfiguration(RouteConfigurationSpec),
+    VirtualHost(VirtualHostSpec),
+}

@@ -1,0 +1,94 @@
+//! What a cluster depends on. Mirrors `envoy.config.cluster.v3.Cluster`.
+
+use super::Origins;
+use mesh_model::{
+    ConnectionPool, Duration, Endpoint, Host, LoadBalancing, NamespacedName, OutlierDetection, Str,
+};
+use std::{net::IpAddr, sync::Arc};
+
+/// A cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterSpec {
+    /// `outbound|PORT|SUBSET|HOST`, `inbound|PORT||`, or one of the well-known names.
+    pub name: Str,
+    /// Where its endpoints come from.
+    pub discovery: ClusterDiscovery,
+    /// What is spoken to them.
+    pub protocol: UpstreamProtocol,
+    /// `loadBalancer`, after overlay.
+    pub load_balancing: LoadBalancing,
+    /// `connectionPool`, after overlay.
+    pub connection_pool: ConnectionPool,
+    /// `outlierDetection`, after overlay.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// From the mesh; the connection pool's own overrides it.
+    pub connect_timeout: Duration,
+    /// The service behind it, for metadata; `None` for the well-known clusters.
+    pub service: Option<ServiceRef>,
+    /// The DestinationRule that shaped it, for metadata.
+    pub config: Option<NamespacedName>,
+    /// Whom to tell when it is rejected.
+    pub origins: Origins,
+}
+
+/// Where endpoints come from. Mirrors `Cluster.type`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ClusterDiscovery {
+    /// From the control plane, over ADS.
+    Eds,
+    /// The proxy resolves each name, and uses every answer.
+    StrictDns {
+        /// Names or addresses with their ports.
+        endpoints: Arc<[Endpoint]>,
+        /// How often.
+        refresh: Duration,
+    },
+    /// The proxy resolves one name, and uses one answer at a time.
+    LogicalDns {
+        /// Exactly one.
+        endpoints: Arc<[Endpoint]>,
+        /// How often.
+        refresh: Duration,
+    },
+    /// To the address that the client asked for.
+    OriginalDst {
+        /// On this port instead of the client's.
+        port: Option<u16>,
+        /// From this source address (inbound: 127.0.0.6, so that redirection rules know it).
+        source: Option<IpAddr>,
+    },
+    /// Exactly here.
+    Static {
+        /// The address.
+        address: IpAddr,
+        /// The port.
+        port: u16,
+    },
+    /// Nowhere: every request fails.
+    Nowhere,
+}
+
+/// What is spoken upstream. Mirrors `HttpProtocolOptions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UpstreamProtocol {
+    /// Opaque bytes.
+    Tcp,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, prior knowledge.
+    Http2,
+    /// What the client speaks: sniffed ports and `useClientProtocol`.
+    Downstream,
+}
+
+/// The service that a cluster reaches. Goes into metadata `istio.services`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub struct ServiceRef {
+    pub host: Host,
+    pub name: Str,
+    pub namespace: Str,
+    pub subset: Str,
+    /// Outside the mesh.
+    pub external: bool,
+}

@@ -1,0 +1,135 @@
+//! What a listener depends on. Mirrors `envoy.config.listener.v3.Listener`.
+
+use super::{Origins, RouteConfigurationSpec, WeightedCluster};
+use mesh_model::{Cidr, Duration, Str};
+use std::{net::IpAddr, sync::Arc};
+
+/// A listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerSpec {
+    /// `virtualOutbound`, `virtualInbound`, or `<address>_<port>`.
+    pub name: Str,
+    /// Where it listens, or stands for when `bind_to_port` is false.
+    pub address: IpAddr,
+    /// Port.
+    pub port: u16,
+    /// Whether it opens a socket. Listeners behind virtualOutbound do not.
+    pub bind_to_port: bool,
+    /// Hands connections on to the listener that matches their original destination (virtualOutbound).
+    pub use_original_dst: bool,
+    /// Which way the traffic goes.
+    pub direction: Direction,
+    /// What looks at a connection before a chain is chosen.
+    pub inspectors: Inspectors,
+    /// In order of declaration; Envoy takes the most specific match.
+    pub chains: Vec<FilterChainSpec>,
+    /// When none matches.
+    pub default_chain: Option<FilterChainSpec>,
+    /// Where accesses are logged; empty: nowhere.
+    pub access_log: Str,
+    /// Whom to tell when it is rejected.
+    pub origins: Origins,
+}
+
+/// Mirrors `core.v3.TrafficDirection`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// Listener filters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Inspectors {
+    /// Restores the address before redirection.
+    pub original_dst: bool,
+    /// Recognises TLS, its SNI and ALPN.
+    pub tls: bool,
+    /// Recognises plain-text HTTP.
+    pub http: bool,
+    /// Destination ports on which `tls` and `http` do not look (their protocol is declared, and may be server-first), sorted.
+    pub skip_ports: Vec<u16>,
+    /// How long they look before giving up; zero: for ever.
+    pub timeout: Duration,
+}
+
+/// A filter chain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FilterChainSpec {
+    /// Unique within the listener.
+    pub name: Str,
+    /// Which connections it takes.
+    pub matches: ChainMatch,
+    /// What it does with them.
+    pub network: NetworkSpec,
+}
+
+/// Which connections a chain takes; empty parts take all. Mirrors `FilterChainMatch`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ChainMatch {
+    /// Original destination port.
+    pub destination_port: Option<u16>,
+    /// Original destination address.
+    pub prefix_ranges: Vec<Cidr>,
+    /// SNI.
+    pub server_names: Vec<Str>,
+    /// ALPN, or what the HTTP inspector found.
+    pub application_protocols: Vec<Str>,
+    /// Whether the connection is TLS.
+    pub transport: Option<Transport>,
+}
+
+/// Mirrors `FilterChainMatch.transport_protocol`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Transport {
+    Tls,
+    RawBuffer,
+}
+
+/// What a chain does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NetworkSpec {
+    /// Routes requests: HTTP connection manager.
+    Http(HttpSpec),
+    /// Forwards bytes: TCP proxy.
+    Tcp(TcpSpec),
+}
+
+/// Mirrors `HttpConnectionManager`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HttpSpec {
+    /// `outbound_0.0.0.0_80`, `inbound_0.0.0.0_8080;`: prefix of its statistics.
+    pub stat_prefix: Str,
+    /// Which way the traffic goes: decides filters, trust in headers and forwarded client certificates.
+    pub direction: Direction,
+    /// Where routes come from.
+    pub routes: RouteSource,
+    /// Where accesses are logged; empty: nowhere.
+    pub access_log: Str,
+}
+
+/// Where the routes of an HTTP connection manager come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RouteSource {
+    /// A route configuration of this name, over ADS.
+    Rds(Str),
+    /// Part of the listener.
+    Inline(Arc<RouteConfigurationSpec>),
+}
+
+/// Mirrors `TcpProxy`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TcpSpec {
+    /// Prefix of its statistics: the cluster's name.
+    pub stat_prefix: Str,
+    /// Where bytes go; never empty.
+    pub clusters: Vec<WeightedCluster>,
+    /// `None`: Envoy's default of one hour.
+    pub idle_timeout: Option<Duration>,
+    /// `None`: no limit.
+    pub max_connection_duration: Option<Duration>,
+    /// Where accesses are logged; empty: nowhere.
+    pub access_log: Str,
+}
