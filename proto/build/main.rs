@@ -1,8 +1,9 @@
 //! Generates Rust types from the descriptors of Envoy's API.
 //!
 //! In: the descriptor set that `cargo xtask setup` puts into the cache, and `roots.txt`, which says what of it is
-//! wanted. Out, in `OUT_DIR`: the generated modules, and the whole set for JSON and validation at run time.
+//! wanted, and the protos in `protos/`. Out, in `OUT_DIR`: the generated modules, and the whole set for JSON and validation at run time.
 
+mod own;
 mod trim;
 
 use std::fs;
@@ -19,6 +20,8 @@ const SERVICES: &[&str] = &[
     "envoy/service/auth/v3/external_auth.proto",
     "envoy/service/discovery/v3/ads.proto",
     "envoy/service/ratelimit/v3/rls.proto",
+    "envoy/service/status/v3/csds.proto",
+    "istio/v1/auth/ca.proto",
 ];
 
 fn main() -> ExitCode {
@@ -44,14 +47,19 @@ fn generate() -> Result<()> {
             set_path.display()
         )
     })?;
-    let out_dir = std::env::var("OUT_DIR").context("OUT_DIR is not set")?;
-    fs::write(Path::new(&out_dir).join("envoy.fds"), &bytes)?;
-
     let unusable =
         || format!("{} is not a descriptor set: delete it and run `cargo xtask setup`", set_path.display());
-    let set = FileDescriptorSet::decode(&*bytes).with_context(unusable)?;
+    let envoy = FileDescriptorSet::decode(&*bytes).with_context(unusable)?;
+    let own = own::compile(envoy.clone())?;
+
+    // One serialised set after another is the set of both; decoding and encoding Envoy's would lose its extensions.
+    let out_dir = std::env::var("OUT_DIR").context("OUT_DIR is not set")?;
+    fs::write(Path::new(&out_dir).join("api.fds"), [bytes, own.encode_to_vec()].concat())?;
+
     let roots = fs::read_to_string("roots.txt").context("roots.txt")?;
-    let mut wanted = trim::closure(set, &roots)?;
+    let imports = own.file.iter().flat_map(|file| &file.dependency).map(String::as_str);
+    let mut wanted = trim::closure(envoy, trim::parse_roots(&roots).chain(imports))?;
+    wanted.file.extend(own.file);
     for file in &mut wanted.file {
         if !SERVICES.contains(&file.name()) {
             file.service.clear();

@@ -14,17 +14,25 @@ const OPTIONS_ONLY: &[&str] = &[
     "xds/annotations/",
 ];
 
-/// The files that `roots` names and all that they import, imports first.
-pub fn closure(set: FileDescriptorSet, roots: &str) -> Result<FileDescriptorSet> {
+/// The names in a list that has one a line, with comments.
+pub fn parse_roots(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// The files that `roots` name and all that they import, imports first.
+pub fn closure<'a>(
+    set: FileDescriptorSet,
+    roots: impl Iterator<Item = &'a str>,
+) -> Result<FileDescriptorSet> {
     let files: BTreeMap<String, FileDescriptorProto> =
         set.file.into_iter().map(|file| (file.name().to_owned(), file)).collect();
     let mut done = BTreeSet::new();
     let mut out = Vec::new();
-    for root in roots.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for root in roots {
         let matches = |name: &str| if root.ends_with('/') { name.starts_with(root) } else { name == root };
         let mut named = files.keys().filter(|name| matches(name)).peekable();
         if named.peek().is_none() {
-            bail!("roots.txt names {root}, which this Envoy's API does not have");
+            bail!("{root} is wanted (proto/roots.txt), but this Envoy's API does not have it");
         }
         for name in named {
             add(&files, name, &mut done, &mut out);
