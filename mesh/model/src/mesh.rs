@@ -32,6 +32,7 @@ pub struct Mesh {
     workloads: OrdMap<ObjectRef, Arc<Workload>>,
     // Indexes, derived from the maps above by the setters.
     services_of_namespace: OrdMap<Str, OrdSet<Host>>,
+    services_of_vip: OrdMap<IpAddr, OrdSet<ServiceKey>>,
     virtual_services_of_host: OrdMap<Host, OrdSet<NamespacedName>>,
     virtual_services_to_host: OrdMap<Host, OrdSet<NamespacedName>>,
     destination_rules_of_host: OrdMap<Host, OrdSet<NamespacedName>>,
@@ -81,7 +82,18 @@ impl Mesh {
 
     /// Replaces a service.
     pub fn set_service(&mut self, key: ServiceKey, service: Option<Arc<Service>>, changes: &mut ChangeSet) {
-        let Some((_, new)) = replace(&mut self.services, key.clone(), service) else { return };
+        let Some((old, new)) = replace(&mut self.services, key.clone(), service) else { return };
+        for vip in old.iter().flat_map(|old| single_vips(old)) {
+            unlink(&mut self.services_of_vip, &vip, &key);
+        }
+        for vip in new.iter().flat_map(|new| single_vips(new)) {
+            link(&mut self.services_of_vip, vip, key.clone());
+        }
+        // A name that others call by its address too: who owns the address may change.
+        let vips = old.iter().chain(&new).flat_map(|service| single_vips(service));
+        let sharers =
+            vips.filter_map(|vip| self.services_of_vip.get(&vip)).flatten().map(|key| key.host.clone());
+        changes.hosts.extend(sharers);
         match new {
             Some(_) => link(&mut self.services_of_namespace, key.namespace, key.host.clone()),
             None => unlink(&mut self.services_of_namespace, &key.namespace, &key.host),
@@ -188,6 +200,13 @@ impl Mesh {
     }
 }
 
+fn single_vips(service: &Service) -> impl Iterator<Item = IpAddr> {
+    service.vips.iter().filter_map(|vip| match vip {
+        crate::Vip::Ip(address) => Some(*address),
+        crate::Vip::Range(_) => None,
+    })
+}
+
 fn destinations(value: &VirtualService) -> impl Iterator<Item = &Host> {
     let mut hosts: Vec<&Host> = value
         .http
@@ -228,6 +247,28 @@ impl Mesh {
             .take_while(|(key, _)| key.host == *host)
             .map(|(_, service)| service)
             .collect();
+        found.sort_by_key(|service| service.metadata.precedence());
+        found
+    }
+
+    /// Whether a service or a VirtualService names exactly `host`.
+    pub fn names_host(&self, host: &Host) -> bool {
+        self.virtual_services_of_host.contains_key(host) || !self.services_of_host(host).is_empty()
+    }
+
+    /// The hosts of services that begin with `prefix`.
+    pub fn hosts_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Host> {
+        let from = ServiceKey { host: Host::new(prefix), namespace: "".into() };
+        self.services
+            .range(from..)
+            .map(|(key, _)| &key.host)
+            .take_while(move |host| host.as_str().starts_with(prefix))
+    }
+
+    /// The services that clients reach at `address`, in order of precedence.
+    pub fn services_at(&self, address: &IpAddr) -> Vec<&Arc<Service>> {
+        let keys = self.services_of_vip.get(address).into_iter().flatten();
+        let mut found: Vec<_> = keys.filter_map(|key| self.services.get(key)).collect();
         found.sort_by_key(|service| service.metadata.precedence());
         found
     }

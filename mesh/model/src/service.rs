@@ -74,4 +74,6 @@ pub struct ServicePort {
     /// The port on the workload when it is a number there (ServiceEntry `targetPort`, Kubernetes numeric `targetPort`).
     /// `None` for a named Kubernetes target port: it is resolved per endpoint.
     pub target: Option<u16>,
+    /// The name of the container port, when the target is a name; empty otherwise.
+    pub target_name: Str,
 }

@@ -18,6 +18,9 @@ pub struct RouteConfigurationSpec {
     pub catch_all: CatchAll,
     /// Whether further virtual hosts come over VHDS.
     pub vhds: bool,
+    /// Whether the port in a `Host` header is ignored (`ignore_port_in_host_matching`): everywhere but on `http_proxy`,
+    /// whose domains name ports.
+    pub ignore_port: bool,
     /// Whom to tell when it is rejected.
     pub origins: Origins,
 }
