@@ -1,1 +1,17 @@
 //! Istio's kinds as Kubernetes custom resources.
+//!
+//! Types that serde reads from a watch or a file, with the documentation of each field; the CRDs generated
+//! from them; checks of untyped objects against the same schema, for readable errors; and the names of
+//! Istio's labels, annotations and conditions. What configuration means is not known here.
+
+pub mod conditions;
+pub mod duration;
+pub mod labels;
+pub mod networking;
+pub mod schema;
+
+pub use duration::{Duration, DurationError};
+pub use networking::{
+    DestinationRule, DestinationRuleSpec, ServiceEntry, ServiceEntrySpec, Sidecar, SidecarSpec,
+    VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadGroupSpec,
+};
