@@ -1,0 +1,29 @@
+//! In: whether something that a test needs is on this machine. Out: go on, skip loudly, or fail.
+
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    sync::{Mutex, PoisonError},
+};
+
+/// Set to anything but `0` or nothing, it makes a missing binary a failure instead of a skipped test.
+const REQUIRE_ALL: &str = "MELTEMI_REQUIRE_ALL";
+
+/// Turns "not on this machine" into `None` after saying so once in this process, or into a panic when nothing may be
+/// skipped.
+pub(crate) fn or_skip<T>(what: &'static str, found: Result<T, String>) -> Option<T> {
+    let reason = match found {
+        Ok(found) => return Some(found),
+        Err(reason) => reason,
+    };
+    let required = std::env::var(REQUIRE_ALL).is_ok_and(|value| !value.is_empty() && value != "0");
+    assert!(!required, "{what} is not available, and {REQUIRE_ALL} is set: {reason}");
+
+    static SAID: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(what) {
+        // The test harness swallows what `eprintln!` writes in tests that pass; this goes out.
+        let line = format!("\n*** SKIPPED: every test that needs {what}: {reason}\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+    None
+}

@@ -1,0 +1,143 @@
+//! In: a command. Out: a child whose output goes to a file and that dies with this process, however it ends.
+
+use std::{
+    fs::{self, File},
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{self, Command, ExitStatus, Stdio},
+    sync::{OnceLock, mpsc},
+    thread,
+};
+
+use anyhow::{Context, Result, anyhow};
+use nix::sys::{prctl, signal::Signal};
+
+/// So many of the last lines are shown when something went wrong.
+const TAIL_LINES: usize = 40;
+
+/// A child that is killed when this is dropped.
+pub(crate) struct Child {
+    name: &'static str,
+    process: process::Child,
+    log: PathBuf,
+}
+
+impl Child {
+    /// Starts `command`; what it writes is appended to the file `log`.
+    pub(crate) fn start(name: &'static str, mut command: Command, log: PathBuf) -> Result<Self> {
+        let file = File::options().create(true).append(true).open(&log);
+        let file = file.with_context(|| format!("open {}", log.display()))?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let program = command.get_program().to_owned();
+        let process = spawn(command).with_context(|| format!("start {}", program.display()))?;
+        Ok(Self { name, process, log })
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.try_wait().with_context(|| format!("ask after {}", self.name))
+    }
+
+    /// An error with the last lines of the log, if it has ended.
+    pub(crate) fn check_running(&mut self) -> Result<()> {
+        match self.ended()? {
+            None => Ok(()),
+            Some(status) => Err(anyhow!("{} ended: {status}\n{}", self.name, self.log_tail())),
+        }
+    }
+
+    /// The end of its log, indented, under a line that names it.
+    pub(crate) fn log_tail(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_else(|error| format!("(unreadable: {error})"));
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+        let indented: String = tail.iter().map(|line| format!("  | {line}\n")).collect();
+        format!("the last lines of {}'s log:\n{indented}", self.name)
+    }
+
+    /// All it has written so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// SIGKILL, and wait until it is gone.
+    pub(crate) fn kill(&mut self) {
+        // An error means that it has ended already, which is what is wanted.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+type Spawned = std::io::Result<process::Child>;
+
+/// Spawns on a thread that lives as long as the process: the parent-death signal is sent when the *thread* that
+/// spawned ends, and a test's thread ends with the test.
+fn spawn(command: Command) -> Result<process::Child> {
+    static SPAWNER: OnceLock<mpsc::Sender<(Command, mpsc::Sender<Spawned>)>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, jobs) = mpsc::channel::<(Command, mpsc::Sender<Spawned>)>();
+        thread::spawn(move || {
+            for (command, answer) in jobs {
+                let _ = answer.send(spawn_bound(command));
+            }
+        });
+        sender
+    });
+    let (sender, answer) = mpsc::channel();
+    spawner.send((command, sender)).map_err(|_| anyhow!("the spawning thread is gone"))?;
+    Ok(answer.recv().context("the spawning thread is gone")??)
+}
+
+fn spawn_bound(mut command: Command) -> Spawned {
+    let parent = process::id();
+    let die_with_parent = move || {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The parent may have died before the line above; then nothing would ever kill this child.
+        if std::os::unix::process::parent_id() != parent {
+            return Err(std::io::Error::other("the test process has ended"));
+        }
+        Ok(())
+    };
+    // SAFETY: the closure runs in the child between fork and exec. It makes two system calls, and neither it nor the
+    // errors that it returns on the way allocate before the child is bound; it takes no lock.
+    #[expect(unsafe_code, reason = "std has no other way to bind a child to its parent")]
+    unsafe {
+        command.pre_exec(die_with_parent);
+    }
+    command.spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, directory: &tempfile::TempDir) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Child::start("shell", command, directory.path().join("log")).unwrap()
+    }
+
+    #[test]
+    fn the_log_is_shown_when_it_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = shell("echo out; echo err >&2; exit 3", &directory);
+        child.process.wait().unwrap();
+        let error = child.check_running().unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("| out\n  | err\n"), "{error}");
+    }
+
+    #[test]
+    fn killed_when_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let child = shell("exec sleep 1000", &directory);
+        let id = child.process.id();
+        drop(child);
+        assert!(!PathBuf::from(format!("/proc/{id}")).exists());
+    }
+}
