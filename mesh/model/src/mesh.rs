@@ -347,6 +347,11 @@ impl Mesh {
             .or_else(|| oldest(&self.config.root_namespace, &default))
     }
 
+    /// The Sidecar `name`.
+    pub fn sidecar(&self, name: &NamespacedName) -> Option<&Arc<Sidecar>> {
+        self.sidecars.get(name)
+    }
+
     /// All Sidecars.
     pub fn sidecars(&self) -> impl Iterator<Item = &Arc<Sidecar>> {
         self.sidecars.values()

@@ -1,0 +1,64 @@
+//! What a change affects: which hosts a scope has to derive again.
+
+use mesh_model::{ChangeSet, Host, Mesh, Resolution, Service};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// The hosts whose part of every scope may differ after a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Affected {
+    /// All that the host contributes.
+    pub hosts: BTreeSet<Host>,
+    /// Only its endpoints.
+    pub endpoints: BTreeSet<Host>,
+}
+
+/// What `changes` affect, in the mesh that they led to.
+pub fn affected(mesh: &Mesh, changes: &ChangeSet) -> Affected {
+    let mut affected = Affected::default();
+    for host in &changes.hosts {
+        add_with_dependants(mesh, host, &mut affected.hosts);
+    }
+    for host in &changes.endpoints {
+        let services = mesh.services_of_host(host);
+        if services.iter().all(|service| only_assignment(service)) {
+            affected.endpoints.insert(host.clone());
+        } else {
+            affected.hosts.insert(host.clone());
+        }
+    }
+    affected.endpoints.retain(|host| !affected.hosts.contains(host));
+    affected
+}
+
+/// Whether endpoints of `service` appear in its load assignment alone, not in clusters (DNS) or listeners (headless).
+fn only_assignment(service: &Arc<Service>) -> bool {
+    service.resolution == Resolution::Static && !service.headless
+}
+
+fn add_with_dependants(mesh: &Mesh, host: &Host, hosts: &mut BTreeSet<Host>) {
+    let mut named = BTreeSet::new();
+    covered(mesh, host, &mut named);
+    // Routes to a host depend on its ports and on its DestinationRule.
+    for name in &named {
+        for value in mesh.virtual_services_to_host(name) {
+            for routed in &value.hosts {
+                covered(mesh, routed, hosts);
+            }
+        }
+    }
+    // A name taken from, or given back to, the short forms of services.
+    if !host.is_wildcard() {
+        hosts.extend(mesh.hosts_with_prefix(&format!("{host}.")).cloned());
+    }
+    hosts.extend(named);
+}
+
+/// `host` itself, and what it covers when it is a wildcard.
+fn covered(mesh: &Mesh, host: &Host, hosts: &mut BTreeSet<Host>) {
+    hosts.insert(host.clone());
+    if host.is_wildcard() {
+        let services = mesh.services().map(|service| &service.host);
+        hosts
+            .extend(services.chain(mesh.virtual_service_hosts()).filter(|other| host.covers(other)).cloned());
+    }
+}

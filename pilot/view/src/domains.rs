@@ -1,0 +1,68 @@
+//! The names under which clients call a host: domains of its virtual hosts.
+
+use crate::Scope;
+use mesh_model::{Host, Registry, Service, ShortNameOf, Str, Vip};
+use std::net::IpAddr;
+
+/// The domains of a service, the canonical name first. A short form or an address that is another host's own name, or an
+/// older service's address, belongs to that one: a domain twice in a route configuration would make Envoy reject all of it.
+pub fn of_service(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
+    let host = &service.host;
+    let mut domains = of_host(host);
+    if service.registry == Registry::Kubernetes {
+        let short = ShortNameOf { name: &service.metadata.object.name.name, namespace: service.namespace() };
+        let suffix = format!(".{}.svc.{}", service.namespace(), scope.mesh.config().domain);
+        // A ServiceEntry-like host name of a Kubernetes service would not have these forms.
+        if host.as_str().ends_with(&suffix) {
+            let free = |name: &Str| !scope.mesh.names_host(&Host::new(name));
+            domains.extend(short.names(&scope.key.namespace).into_iter().filter(free));
+        }
+        if service.headless {
+            let wildcards: Vec<Str> = domains
+                .iter()
+                .filter(|domain| !domain.ends_with('.'))
+                .map(|domain| format!("*.{domain}").into())
+                .collect();
+            domains.extend(
+                wildcards.into_iter().filter(|wildcard| !scope.mesh.names_host(&Host::new(wildcard))),
+            );
+        }
+    }
+    let owned = |address: &IpAddr| {
+        let owner = scope
+            .mesh
+            .services_at(address)
+            .into_iter()
+            .find(|other| scope.sees(other.namespace(), &other.host, &other.export_to));
+        owner.is_none_or(|owner| owner.host == *host)
+    };
+    domains.extend(service.vips.iter().filter_map(|vip| match vip {
+        Vip::Ip(address) if owned(address) => Some(in_authority(address)),
+        Vip::Ip(_) | Vip::Range(_) => None,
+    }));
+    domains.dedup();
+    domains
+}
+
+/// The domains of a host that only a VirtualService names.
+pub fn of_host(host: &Host) -> Vec<Str> {
+    if host.is_wildcard() || host.as_str().ends_with('.') || host.as_str().parse::<IpAddr>().is_ok() {
+        vec![host.to_shared()]
+    } else {
+        vec![host.to_shared(), format!("{host}.").into()]
+    }
+}
+
+/// `domains` with `port`, and without it where it is HTTP's default: for the HTTP proxy, where ports tell services apart.
+pub fn with_port(domains: &[Str], port: u16) -> Vec<Str> {
+    let bare = domains.iter().filter(|_| port == 80).cloned();
+    bare.chain(domains.iter().map(|domain| format!("{domain}:{port}").into())).collect()
+}
+
+/// An address as it stands in a `Host` header.
+fn in_authority(address: &IpAddr) -> Str {
+    match address {
+        IpAddr::V4(address) => address.to_string().into(),
+        IpAddr::V6(address) => format!("[{address}]").into(),
+    }
+}

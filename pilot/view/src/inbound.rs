@@ -1,0 +1,272 @@
+//! Inbound: how requests reach the workload beside the proxy.
+//!
+//! Depends on the services that select the workload, not on its name or address (unless traffic is not redirected), so
+//! that all replicas of a Deployment have equal inbound configuration.
+
+use crate::{
+    Capture, Proxy,
+    spec::{
+        ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec,
+        ForwardSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteConfigurationSpec, RouteMatchSpec,
+        RouteSource, RouteSpec, Transport, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
+    },
+    well_known::{INBOUND_SOURCE, loop_guard, plain_cluster, tcp_to},
+};
+use mesh_model::{
+    EndpointAddress, Mesh, Protocol, Retries, RetryOn, RouteHeaders, Service, ServicePort, Str,
+};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+
+/// All of a workload's inbound configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub struct Inbound {
+    pub listeners: Vec<ListenerSpec>,
+    pub clusters: Vec<ClusterSpec>,
+}
+
+/// The inbound configuration of `proxy`.
+pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
+    let ports = ports(mesh, proxy);
+    let passthrough = ClusterDiscovery::OriginalDst { port: None, source: Some(INBOUND_SOURCE) };
+    let mut clusters: Vec<ClusterSpec> = Vec::with_capacity(ports.len() + 1);
+    for (target, (service, port)) in &ports {
+        let discovery = match &proxy.capture {
+            Capture::Redirect => passthrough.clone(),
+            Capture::None { bind: _, application, http_proxy_port: _ } => {
+                ClusterDiscovery::Static { address: *application, port: *target }
+            }
+        };
+        let protocol = match port.protocol {
+            Protocol::Auto => UpstreamProtocol::Downstream,
+            protocol if protocol.is_http2() => UpstreamProtocol::Http2,
+            protocol if protocol.is_http() => UpstreamProtocol::Http1,
+            _ => UpstreamProtocol::Tcp,
+        };
+        let cluster = plain_cluster(mesh, &cluster_name(*target), discovery, protocol);
+        clusters.push(ClusterSpec { origins: Arc::new([service.metadata.object.clone()]), ..cluster });
+    }
+    let listeners = match &proxy.capture {
+        Capture::Redirect => {
+            clusters.push(plain_cluster(
+                mesh,
+                "InboundPassthroughCluster",
+                passthrough,
+                UpstreamProtocol::Downstream,
+            ));
+            vec![virtual_inbound(mesh, &ports)]
+        }
+        Capture::None { bind, application: _, http_proxy_port: _ } => {
+            ports.iter().map(|(target, (service, port))| bound(mesh, *bind, *target, service, port)).collect()
+        }
+    };
+    Inbound { listeners, clusters }
+}
+
+type Ports<'a> = BTreeMap<u16, (&'a Arc<Service>, &'a ServicePort)>;
+
+/// The workload's ports that services send requests to; of services that disagree about a port the oldest is right.
+fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
+    let workload = proxy.workload.as_ref().and_then(|object| mesh.workload(object));
+    let mut services: Vec<_> = mesh.services_of_namespace(&proxy.namespace).collect();
+    services.sort_by_key(|service| service.metadata.precedence());
+    let mut ports = Ports::new();
+    for service in services {
+        let selected = service.selector.as_ref().map(|selector| {
+            !selector.is_empty() && selector.iter().all(|(key, value)| proxy.labels.get(key) == Some(value))
+        });
+        for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
+            let target = match selected {
+                Some(false) => None,
+                Some(true) if !port.target_name.is_empty() => workload
+                    .and_then(|workload| workload.named_ports.iter().find(|(name, _)| *name == port.target_name))
+                    .map(|(_, number)| *number),
+                Some(true) => Some(port.target.unwrap_or(port.number)),
+                // Endpoints listed by hand: the one at the proxy's own address.
+                None => mesh.endpoints(service).and_then(|endpoints| {
+                    let own = |address: &EndpointAddress| matches!(address, EndpointAddress::Ip(ip) if proxy.addresses.contains(ip));
+                    endpoints.on_port(port.number).iter().find(|endpoint| own(&endpoint.address)).map(|endpoint| endpoint.port)
+                }),
+            };
+            if let Some(target) = target {
+                ports.entry(target).or_insert((service, port));
+            }
+        }
+    }
+    ports
+}
+
+fn cluster_name(target: u16) -> Str {
+    format!("inbound|{target}||").into()
+}
+
+fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
+    let config = mesh.config();
+    let mut chains = vec![loop_guard(mesh, "virtualInbound-blackhole", config.inbound_port)];
+    for (target, (service, port)) in ports {
+        let matches = ChainMatch { destination_port: Some(*target), ..ChainMatch::default() };
+        chains.extend(port_chains(mesh, &format!("0.0.0.0_{target}"), matches, *target, service, port));
+    }
+    let catch_all = inbound_http(mesh, "InboundPassthroughCluster", "InboundPassthroughCluster", "", ":0/*");
+    chains.push(FilterChainSpec {
+        name: "virtualInbound-catchall-http".into(),
+        matches: plain_text_http(ChainMatch::default()),
+        network: NetworkSpec::Http(catch_all),
+    });
+    let declared =
+        ports.iter().filter(|(_, (_, port))| port.protocol != Protocol::Auto).map(|(target, _)| *target);
+    let mut skip_ports: Vec<u16> = declared.collect();
+    skip_ports.sort_unstable();
+    ListenerSpec {
+        name: "virtualInbound".into(),
+        address: Ipv4Addr::UNSPECIFIED.into(),
+        port: config.inbound_port,
+        bind_to_port: true,
+        use_original_dst: false,
+        direction: Direction::Inbound,
+        inspectors: Inspectors {
+            original_dst: true,
+            tls: true,
+            http: true,
+            skip_ports,
+            timeout: config.protocol_detection_timeout,
+        },
+        chains,
+        default_chain: Some(FilterChainSpec {
+            name: "virtualInbound".into(),
+            matches: ChainMatch::default(),
+            network: NetworkSpec::Tcp(tcp_to(mesh, "InboundPassthroughCluster")),
+        }),
+        access_log: config.access_log_file.clone(),
+        origins: origins(ports.values().map(|(service, _)| *service)),
+    }
+}
+
+/// A listener of its own for one port, where nothing is redirected.
+fn bound(
+    mesh: &Mesh,
+    bind: std::net::IpAddr,
+    target: u16,
+    service: &Arc<Service>,
+    port: &ServicePort,
+) -> ListenerSpec {
+    let name: Str = format!("{bind}_{target}").into();
+    let sniffs = port.protocol == Protocol::Auto;
+    let config = mesh.config();
+    ListenerSpec {
+        chains: port_chains(mesh, &name, ChainMatch::default(), target, service, port),
+        name,
+        address: bind,
+        port: target,
+        bind_to_port: true,
+        use_original_dst: false,
+        direction: Direction::Inbound,
+        inspectors: Inspectors {
+            tls: sniffs,
+            http: sniffs,
+            timeout: config.protocol_detection_timeout,
+            ..Inspectors::default()
+        },
+        default_chain: None,
+        access_log: config.access_log_file.clone(),
+        origins: origins(std::iter::once(service)),
+    }
+}
+
+/// The chains of one port: HTTP, opaque, or both behind a look at the first bytes.
+fn port_chains(
+    mesh: &Mesh,
+    name: &str,
+    matches: ChainMatch,
+    target: u16,
+    service: &Service,
+    port: &ServicePort,
+) -> Vec<FilterChainSpec> {
+    let cluster = cluster_name(target);
+    let operation = format!("{}:{}/*", service.host, port.number);
+    let http = || {
+        NetworkSpec::Http(inbound_http(
+            mesh,
+            &format!("inbound_{name};"),
+            &cluster,
+            &format!("{target}"),
+            &operation,
+        ))
+    };
+    let tcp = || NetworkSpec::Tcp(tcp_to(mesh, &cluster));
+    let chain = |matches, network| FilterChainSpec { name: name.into(), matches, network };
+    if port.protocol.is_http() {
+        vec![chain(matches, http())]
+    } else if port.protocol == Protocol::Auto {
+        vec![
+            chain(plain_text_http(matches.clone()), http()),
+            FilterChainSpec { name: format!("{name}-tcp").into(), matches, network: tcp() },
+        ]
+    } else {
+        vec![chain(matches, tcp())]
+    }
+}
+
+fn plain_text_http(matches: ChainMatch) -> ChainMatch {
+    ChainMatch {
+        application_protocols: vec!["http/1.1".into(), "h2c".into()],
+        transport: Some(Transport::RawBuffer),
+        ..matches
+    }
+}
+
+/// Every request to `cluster`. Tried again only when the connection was reset before the request was sent, as Istio does.
+fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, operation: &str) -> HttpSpec {
+    let route = RouteSpec {
+        name: "default".into(),
+        matches: RouteMatchSpec::default(),
+        action: ActionSpec::Forward(ForwardSpec {
+            clusters: vec![WeightedCluster {
+                cluster: cluster.into(),
+                weight: 1,
+                headers: RouteHeaders::default(),
+            }],
+            timeout: None,
+            retries: Some(Retries {
+                on: RetryOn { conditions: "reset-before-request".into(), status_codes: vec![] },
+                ignore_previous_hosts: false,
+                ..Retries::default()
+            }),
+            rewrite: None,
+            hash: vec![],
+        }),
+        headers: RouteHeaders::default(),
+        fault: None,
+        operation: operation.into(),
+        stat_prefix: "".into(),
+        config: None,
+    };
+    let virtual_host = VirtualHostSpec {
+        route_configuration: cluster.into(),
+        name: format!("inbound|http|{}", if port.is_empty() { "0" } else { port }).into(),
+        domains: vec!["*".into()],
+        routes: vec![route],
+        origins: Arc::new([]),
+    };
+    let routes = RouteConfigurationSpec {
+        name: cluster.into(),
+        virtual_hosts: vec![Arc::new(virtual_host)],
+        catch_all: CatchAll::None,
+        vhds: false,
+        ignore_port: true,
+        origins: Arc::new([]),
+    };
+    HttpSpec {
+        stat_prefix: stat_prefix.into(),
+        direction: Direction::Inbound,
+        routes: RouteSource::Inline(Arc::new(routes)),
+        access_log: mesh.config().access_log_file.clone(),
+    }
+}
+
+fn origins<'a>(services: impl Iterator<Item = &'a Arc<Service>>) -> crate::spec::Origins {
+    let mut origins: Vec<_> = services.map(|service| service.metadata.object.clone()).collect();
+    origins.sort();
+    origins.dedup();
+    origins.into()
+}

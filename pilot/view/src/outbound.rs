@@ -1,0 +1,98 @@
+//! Outbound: what one host contributes to a scope, and the listeners that hosts on a port share.
+
+mod cluster;
+mod listener;
+mod route;
+mod virtual_host;
+
+pub(crate) use listener::unknown;
+pub use listener::{PortKey, PortUse, port_listener};
+pub use route::route_configuration;
+
+use crate::{
+    Capture, Scope,
+    select::MergedRule,
+    spec::{ClusterSpec, EndpointsSpec, VirtualHostSpec},
+};
+use mesh_model::{Host, ObjectRef, Protocol, Service, ServicePort};
+use std::sync::Arc;
+
+/// Everything that one host contributes to a scope.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostView {
+    /// A cluster for each port and subset.
+    pub clusters: Vec<ClusterSpec>,
+    /// The endpoints of those that take them from the control plane.
+    pub endpoints: Vec<EndpointsSpec>,
+    /// A virtual host for each HTTP port.
+    pub virtual_hosts: Vec<Arc<VirtualHostSpec>>,
+    /// What it needs of listeners.
+    pub ports: Vec<(PortKey, PortUse)>,
+}
+
+/// What `host` contributes to `scope`; nothing when the scope does not see it.
+pub fn derive_host(scope: &Scope<'_>, host: &Host) -> HostView {
+    let mut view = HostView::default();
+    match scope.service(host) {
+        Some(service) => {
+            let rule = scope.destination_rule(service);
+            let context = ServiceContext { scope, service, rule: rule.as_ref() };
+            for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
+                cluster::derive(&context, port, &mut view);
+                listener::derive(&context, port, &mut view);
+                virtual_host::derive(&context, port, &mut view);
+            }
+        }
+        None => virtual_host::derive_without_service(scope, host, &mut view),
+    }
+    view
+}
+
+/// Only the endpoints that `host` contributes: the road of endpoint edits.
+pub fn derive_endpoints(scope: &Scope<'_>, host: &Host) -> Vec<EndpointsSpec> {
+    let mut view = HostView::default();
+    if let Some(service) = scope.service(host) {
+        let rule = scope.destination_rule(service);
+        let context = ServiceContext { scope, service, rule: rule.as_ref() };
+        for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
+            cluster::derive(&context, port, &mut view);
+        }
+    }
+    view.endpoints
+}
+
+/// A service as a scope sees it.
+struct ServiceContext<'a> {
+    scope: &'a Scope<'a>,
+    service: &'a Service,
+    rule: Option<&'a MergedRule>,
+}
+
+impl ServiceContext<'_> {
+    /// The objects behind its clusters.
+    fn origins(&self) -> Arc<[ObjectRef]> {
+        let rules = self.rule.into_iter().flat_map(|rule| rule.origins.iter().cloned());
+        let mut origins: Vec<_> =
+            std::iter::once(self.service.metadata.object.clone()).chain(rules).collect();
+        origins.sort();
+        origins.into()
+    }
+}
+
+/// The name of an outbound cluster.
+fn cluster_name(port: u16, subset: &str, host: &Host) -> mesh_model::Str {
+    format!("outbound|{port}|{subset}|{host}").into()
+}
+
+/// Whether requests on `port` are routed one by one.
+fn routes_requests(port: &ServicePort) -> bool {
+    port.protocol.is_http() || port.protocol == Protocol::Auto
+}
+
+/// The route configuration that holds the virtual hosts of `port`, in a scope with this capture.
+fn route_name(capture: &Capture, port: u16) -> mesh_model::Str {
+    match capture {
+        Capture::Redirect => port.to_string().into(),
+        Capture::None { .. } => "http_proxy".into(),
+    }
+}

@@ -1,0 +1,227 @@
+//! Routes of a virtual host: a VirtualService's, or the default one.
+
+use super::{ServiceContext, cluster_name};
+use crate::{
+    Capture, Scope,
+    spec::{
+        ActionSpec, CatchAll, ForwardSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
+        VirtualHostSpec, WeightedCluster,
+    },
+};
+use mesh_model::{
+    Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing, OutboundPolicy,
+    Retries, RouteHeaders, ServicePort, Str, StringMatch, VirtualService, WeightedDestination,
+};
+use std::sync::Arc;
+
+/// The routes of a service's port.
+pub fn of_service(
+    context: &ServiceContext<'_>,
+    port: &ServicePort,
+    value: Option<&VirtualService>,
+) -> Vec<RouteSpec> {
+    let ServiceContext { scope, service, rule: _ } = context;
+    match value {
+        Some(value) if !value.http.is_empty() => of_virtual_service(scope, &service.host, port.number, value),
+        _ => vec![default_route(scope, &service.host, port.number)],
+    }
+}
+
+/// The route of a host without VirtualService.
+fn default_route(scope: &Scope<'_>, host: &Host, port: u16) -> RouteSpec {
+    let destination = Destination { host: host.clone(), subset: "".into(), port: Some(port) };
+    RouteSpec {
+        name: "default".into(),
+        matches: RouteMatchSpec::default(),
+        action: ActionSpec::Forward(ForwardSpec {
+            clusters: vec![WeightedCluster {
+                cluster: cluster_name(port, "", host),
+                weight: 1,
+                headers: RouteHeaders::default(),
+            }],
+            timeout: None,
+            retries: retries(scope, None),
+            rewrite: None,
+            hash: hash_keys(scope, &destination, port),
+        }),
+        headers: RouteHeaders::default(),
+        fault: None,
+        operation: operation(host, port),
+        stat_prefix: "".into(),
+        config: None,
+    }
+}
+
+/// The routes of `value` for requests to `host` on `port`, as far as clients of `scope` can meet them.
+pub fn of_virtual_service(
+    scope: &Scope<'_>,
+    host: &Host,
+    port: u16,
+    value: &VirtualService,
+) -> Vec<RouteSpec> {
+    let mut routes = Vec::new();
+    for route in &value.http {
+        if route.matches.is_empty() {
+            routes.push(one(scope, host, port, value, route, None));
+        }
+        for condition in route.matches.iter().filter(|condition| applies(scope, port, condition)) {
+            routes.push(one(scope, host, port, value, route, Some(condition)));
+        }
+        // What follows a route that takes everything is never reached.
+        if routes.last().is_some_and(|last| last.matches == RouteMatchSpec::default()) {
+            break;
+        }
+    }
+    routes
+}
+
+/// The part of a match that the control plane decides.
+fn applies(scope: &Scope<'_>, port: u16, condition: &HttpMatch) -> bool {
+    let labels = &scope.key.labels;
+    condition.port.is_none_or(|wanted| wanted == port)
+        && condition.source_namespace.as_ref().is_none_or(|wanted| *wanted == scope.key.namespace)
+        && condition.source_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        && (condition.gateways.is_empty() || condition.gateways.iter().any(|gateway| &**gateway == "mesh"))
+}
+
+fn one(
+    scope: &Scope<'_>,
+    host: &Host,
+    port: u16,
+    value: &VirtualService,
+    route: &HttpRoute,
+    condition: Option<&HttpMatch>,
+) -> RouteSpec {
+    let HttpRoute { name, matches: _, action, timeout, retries: own_retries, fault, headers } = route;
+    let (matches, match_name, stat_prefix) = condition.map(match_spec).unwrap_or_default();
+    let action = match action {
+        HttpAction::Redirect(redirect) => ActionSpec::Redirect(redirect.clone()),
+        HttpAction::DirectResponse(response) => ActionSpec::DirectResponse(response.clone()),
+        HttpAction::Route { destinations, rewrite } => ActionSpec::Forward(ForwardSpec {
+            clusters: destinations.iter().map(|destination| weighted(scope, port, destination)).collect(),
+            timeout: *timeout,
+            retries: retries(scope, own_retries.as_ref()),
+            rewrite: rewrite.clone(),
+            hash: {
+                let mut keys: Vec<_> =
+                    destinations.iter().flat_map(|each| hash_keys(scope, &each.destination, port)).collect();
+                keys.sort();
+                keys.dedup();
+                keys
+            },
+        }),
+    };
+    RouteSpec {
+        name: match (name.is_empty(), match_name.is_empty()) {
+            (_, true) => name.clone(),
+            (true, false) => match_name,
+            (false, false) => format!("{name}.{match_name}").into(),
+        },
+        matches,
+        action,
+        headers: headers.clone(),
+        fault: fault.clone(),
+        operation: operation(host, port),
+        stat_prefix,
+        config: Some(value.metadata.object.name.clone()),
+    }
+}
+
+fn match_spec(condition: &HttpMatch) -> (RouteMatchSpec, Str, Str) {
+    let HttpMatch {
+        name,
+        uri,
+        ignore_uri_case,
+        scheme,
+        method,
+        authority,
+        headers,
+        query,
+        port: _,
+        source_labels: _,
+        source_namespace: _,
+        gateways: _,
+        stat_prefix,
+    } = condition;
+    let pseudo = |name: &str, value: &Option<StringMatch>| {
+        value.as_ref().map(|value| HeaderMatch { name: name.into(), value: value.clone(), invert: false })
+    };
+    let pseudo = [pseudo(":scheme", scheme), pseudo(":method", method), pseudo(":authority", authority)];
+    // Envoy's prefix "/" takes every path; written so, it is the same as no condition.
+    let path =
+        uri.clone().filter(|uri| !matches!(uri, mesh_model::PathMatch::Prefix(prefix) if &**prefix == "/"));
+    let spec = RouteMatchSpec {
+        ignore_case: path.is_some() && *ignore_uri_case,
+        path,
+        headers: pseudo.into_iter().flatten().chain(headers.iter().cloned()).collect(),
+        query: query.clone(),
+    };
+    (spec, name.clone(), stat_prefix.clone())
+}
+
+fn weighted(scope: &Scope<'_>, listener_port: u16, weighted: &WeightedDestination) -> WeightedCluster {
+    let WeightedDestination { destination, weight, headers } = weighted;
+    let port = destination_port(scope, destination, listener_port);
+    WeightedCluster {
+        cluster: cluster_name(port, &destination.subset, &destination.host),
+        weight: *weight,
+        headers: headers.clone(),
+    }
+}
+
+/// The port of a destination: its own, the only one of the service, or the one that the client called.
+fn destination_port(scope: &Scope<'_>, destination: &Destination, listener_port: u16) -> u16 {
+    let only = || match scope.service(&destination.host)?.ports.as_slice() {
+        [port] => Some(port.number),
+        _ => None,
+    };
+    destination.port.or_else(only).unwrap_or(listener_port)
+}
+
+/// What requests to `destination` are hashed by, when its DestinationRule asks for consistent hashing.
+fn hash_keys(scope: &Scope<'_>, destination: &Destination, listener_port: u16) -> Vec<HashKey> {
+    let port = destination_port(scope, destination, listener_port);
+    let policy = scope.service(&destination.host).and_then(|service| {
+        let rule = scope.destination_rule(service)?;
+        Some(rule.policy.for_port(rule.subset(&destination.subset).map(|subset| &subset.policy), port))
+    });
+    match policy.and_then(|policy| policy.load_balancer).map(|balancer| balancer.algorithm) {
+        Some(LoadBalancing::ConsistentHash(hash)) => vec![hash.key],
+        Some(LoadBalancing::Simple(_)) | None => vec![],
+    }
+}
+
+/// The retries that apply: the route's, the mesh's, or Istio's default; `None` when that means none.
+fn retries(scope: &Scope<'_>, own: Option<&Retries>) -> Option<Retries> {
+    let retries = own.or(scope.mesh.config().default_retries.as_ref()).cloned().unwrap_or_default();
+    (retries.attempts > 0).then_some(retries)
+}
+
+fn operation(host: &Host, port: u16) -> Str {
+    format!("{host}:{port}/*").into()
+}
+
+/// The route configuration `name` of a scope, with the virtual hosts that have to be part of it.
+pub fn route_configuration(
+    scope: &Scope<'_>,
+    name: &Str,
+    inline: Vec<Arc<VirtualHostSpec>>,
+) -> RouteConfigurationSpec {
+    let takes_all = inline.iter().any(|host| host.domains.iter().any(|domain| &**domain == "*"));
+    let mut origins: Vec<_> = inline.iter().flat_map(|host| host.origins.iter().cloned()).collect();
+    origins.sort();
+    origins.dedup();
+    RouteConfigurationSpec {
+        name: name.clone(),
+        catch_all: match scope.outbound_policy() {
+            _ if takes_all => CatchAll::None,
+            OutboundPolicy::AllowAny => CatchAll::AllowAny,
+            OutboundPolicy::RegistryOnly => CatchAll::BlockAll,
+        },
+        // A sniffed port's own route configuration has the one virtual host `*`; there is nothing to add to it.
+        vhds: !takes_all || !name.contains(':'),
+        ignore_port: matches!(scope.key.capture, Capture::Redirect),
+        virtual_hosts: inline,
+        origins: origins.into(),
+    }
+}

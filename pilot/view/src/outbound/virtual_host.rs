@@ -1,0 +1,75 @@
+//! Virtual hosts: one for each host and HTTP port.
+
+use super::{HostView, ServiceContext, route, route_name, routes_requests};
+use crate::{Capture, Scope, domains, spec::VirtualHostSpec};
+use mesh_model::{Host, ObjectRef, Protocol, ServicePort, Str, VirtualService};
+use std::sync::Arc;
+
+/// Adds the virtual hosts of `port` to `view`.
+pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostView) {
+    if !routes_requests(port) {
+        return;
+    }
+    let ServiceContext { scope, service, rule: _ } = context;
+    let value = scope.virtual_service(&service.host);
+    let routes = route::of_service(context, port, value.map(|value| &**value));
+    if routes.is_empty() {
+        return;
+    }
+    let name: Str = format!("{}:{}", service.host, port.number).into();
+    let origins = origins(Some(&service.metadata.object), value.map(|value| &**value));
+    let domains = domains::of_service(scope, service);
+    let mut add = |route_configuration: Str, domains: Vec<Str>| {
+        let spec = VirtualHostSpec {
+            route_configuration,
+            name: name.clone(),
+            domains,
+            routes: routes.clone(),
+            origins: origins.clone(),
+        };
+        view.virtual_hosts.push(Arc::new(spec));
+    };
+    match (&scope.key.capture, port.protocol) {
+        (Capture::None { .. }, _) => {
+            add(route_name(&scope.key.capture, port.number), domains::with_port(&domains, port.number))
+        }
+        // A sniffed port of a service with an address of its own has a route configuration of its own.
+        (Capture::Redirect, Protocol::Auto) if !service.vips.is_empty() || service.headless => {
+            add(name.clone(), vec!["*".into()])
+        }
+        (Capture::Redirect, _) => add(route_name(&scope.key.capture, port.number), domains),
+    }
+}
+
+/// Adds the virtual host of a host that only a VirtualService names. Its port is unknown: Istio assumes 80.
+pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
+    const PORT: u16 = 80;
+    let visible = scope.mesh.virtual_services_of_host(host).into_iter();
+    let value = visible
+        .filter(|value| value.for_mesh() && scope.sees(value.metadata.namespace(), host, &value.export_to))
+        .next();
+    let Some(value) = value else { return };
+    let routes = route::of_virtual_service(scope, host, PORT, value);
+    if routes.is_empty() {
+        return;
+    }
+    let domains = domains::of_host(host);
+    let domains = match scope.key.capture {
+        Capture::Redirect => domains,
+        Capture::None { .. } => domains::with_port(&domains, PORT),
+    };
+    view.virtual_hosts.push(Arc::new(VirtualHostSpec {
+        route_configuration: route_name(&scope.key.capture, PORT),
+        name: format!("{host}:{PORT}").into(),
+        domains,
+        routes,
+        origins: origins(None, Some(value)),
+    }));
+}
+
+fn origins(service: Option<&ObjectRef>, value: Option<&VirtualService>) -> Arc<[ObjectRef]> {
+    let mut origins: Vec<ObjectRef> =
+        service.cloned().into_iter().chain(value.map(|value| value.metadata.object.clone())).collect();
+    origins.sort();
+    origins.into()
+}

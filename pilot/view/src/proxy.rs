@@ -1,0 +1,39 @@
+//! Who asks for configuration.
+
+use mesh_model::{Labels, Locality, ObjectRef, Str};
+use std::{net::IpAddr, sync::Arc};
+
+/// A connected sidecar, as its node metadata and, where known, its workload describe it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Proxy {
+    /// `<pod>.<namespace>`: how people name it.
+    pub name: Str,
+    /// The pod or WorkloadEntry it stands beside, when the mesh knows it.
+    pub workload: Option<ObjectRef>,
+    /// Its namespace.
+    pub namespace: Str,
+    /// Its labels.
+    pub labels: Arc<Labels>,
+    /// Its addresses, the primary one first.
+    pub addresses: Vec<IpAddr>,
+    /// Where it runs.
+    pub locality: Locality,
+    /// How traffic gets to it.
+    pub capture: Capture,
+}
+
+/// How a workload's traffic gets into its proxy. Istio's interception mode.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Capture {
+    /// Redirected by the kernel to virtualOutbound and virtualInbound.
+    Redirect,
+    /// Not at all (`NONE`): the proxy listens on addresses that clients call explicitly.
+    None {
+        /// Where it listens: the pod address.
+        bind: IpAddr,
+        /// Where the application listens.
+        application: IpAddr,
+        /// Port of the HTTP proxy for outbound requests, if there is one.
+        http_proxy_port: Option<u16>,
+    },
+}

@@ -1,0 +1,138 @@
+//! Which object decides: the service, VirtualService and DestinationRule that a scope sees for a host.
+
+use crate::Scope;
+use mesh_model::{
+    Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, TrafficPolicy, VirtualService,
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Every host that may contribute configuration: services' and VirtualServices', wildcards as written.
+pub fn hosts(mesh: &Mesh) -> BTreeSet<Host> {
+    mesh.services().map(|service| service.host.clone()).chain(mesh.virtual_service_hosts().cloned()).collect()
+}
+
+/// `host`, then each wildcard that covers it, most specific first: `a.b.c`, `*.b.c`, `*.c`, `*`.
+fn covering(host: &Host) -> impl Iterator<Item = Host> {
+    let text = host.as_str().to_owned();
+    let mut rest = text.strip_prefix("*.").map_or(Some(text.clone()), |rest| Some(rest.to_owned()));
+    let wildcards = std::iter::from_fn(move || {
+        let current = rest.take()?;
+        let (_, parent) = current
+            .split_once('.')
+            .map_or((current.as_str(), None), |(label, parent)| (label, Some(parent.to_owned())));
+        rest = parent.clone();
+        Some(match parent {
+            Some(parent) => Host::new(&format!("*.{parent}")),
+            None => Host::new("*"),
+        })
+    });
+    let own = host.clone();
+    let itself = own.clone();
+    std::iter::once(own).chain(wildcards.filter(move |wildcard| *wildcard != itself))
+}
+
+impl<'a> Scope<'a> {
+    /// The service that `host` means here: the client namespace's own before others, Kubernetes before ServiceEntries,
+    /// older before younger.
+    pub fn service(&self, host: &Host) -> Option<&'a Arc<Service>> {
+        let visible = self.mesh.services_of_host(host).into_iter();
+        visible
+            .filter(|service| self.sees(service.namespace(), &service.host, &service.export_to))
+            .min_by_key(|service| {
+                (
+                    *service.namespace() != self.key.namespace,
+                    service.registry != Registry::Kubernetes,
+                    service.metadata.precedence(),
+                )
+            })
+    }
+
+    /// The VirtualService that routes requests for `host`: the most specific of its hosts wins, then the oldest.
+    pub fn virtual_service(&self, host: &Host) -> Option<&'a Arc<VirtualService>> {
+        covering(host).find_map(|candidate| {
+            let visible = self.mesh.virtual_services_of_host(&candidate).into_iter();
+            visible
+                .filter(|value| {
+                    value.for_mesh() && self.sees(value.metadata.namespace(), host, &value.export_to)
+                })
+                .next()
+        })
+    }
+
+    /// What DestinationRules say about `service`: those of the client's namespace, otherwise of the service's, otherwise
+    /// of the root namespace; of these the most specific host. Several for that host are merged.
+    pub fn destination_rule(&self, service: &Service) -> Option<MergedRule> {
+        let root = &self.mesh.config().root_namespace;
+        let client = &self.key.namespace;
+        [client, service.namespace(), root].into_iter().find_map(|namespace| {
+            covering(&service.host).find_map(|candidate| {
+                let rules = self.mesh.destination_rules_of_host(&candidate).into_iter();
+                let mut visible = rules
+                    .filter(|rule| rule.metadata.namespace() == namespace && rule.export_to.includes(client))
+                    .peekable();
+                visible.peek()?;
+                let mut merged: Option<MergedRule> = None;
+                for rule in visible {
+                    match &mut merged {
+                        None => {
+                            merged = Some(MergedRule {
+                                name: rule.metadata.object.name.clone(),
+                                origins: vec![rule.metadata.object.clone()],
+                                policy: rule.policy.clone(),
+                                subsets: rule.subsets.clone(),
+                            });
+                        }
+                        Some(merged) => merged.add(rule),
+                    }
+                }
+                merged
+            })
+        })
+    }
+}
+
+/// DestinationRules of one namespace for one host, as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergedRule {
+    /// The oldest of them.
+    pub name: NamespacedName,
+    /// All of them, oldest first.
+    pub origins: Vec<ObjectRef>,
+    /// The first policy that says something.
+    pub policy: TrafficPolicy,
+    /// All subsets; of equal names the oldest.
+    pub subsets: Vec<Subset>,
+}
+
+impl MergedRule {
+    fn add(&mut self, rule: &mesh_model::DestinationRule) {
+        self.origins.push(rule.metadata.object.clone());
+        if self.policy == TrafficPolicy::default() {
+            self.policy = rule.policy.clone();
+        }
+        for subset in &rule.subsets {
+            if self.subsets.iter().all(|known| known.name != subset.name) {
+                self.subsets.push(subset.clone());
+            }
+        }
+    }
+
+    /// The subset `name`.
+    pub fn subset(&self, name: &str) -> Option<&Subset> {
+        self.subsets.iter().find(|subset| &*subset.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn covering_goes_from_specific_to_general() {
+        let of = |text: &str| covering(&Host::new(text)).map(|host| host.to_string()).collect::<Vec<_>>();
+        assert_eq!(of("a.b.c"), ["a.b.c", "*.b.c", "*.c", "*"]);
+        assert_eq!(of("*.b.c"), ["*.b.c", "*.c", "*"]);
+        assert_eq!(of("a"), ["a", "*"]);
+        assert_eq!(of("*"), ["*"]);
+    }
+}

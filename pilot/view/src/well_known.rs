@@ -1,0 +1,132 @@
+//! What every sidecar has: virtualOutbound, the HTTP proxy, and the clusters for traffic that no service takes.
+
+use crate::{
+    Capture, Scope,
+    outbound::unknown,
+    spec::{
+        ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec, Inspectors,
+        ListenerSpec, NetworkSpec, RouteSource, TcpSpec, UpstreamProtocol, WeightedCluster,
+    },
+};
+use mesh_model::{ConnectionPool, LoadBalancing, Mesh, RouteHeaders, Str};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+/// The source address of connections from a proxy to its own application: redirection rules leave it alone.
+pub const INBOUND_SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6));
+
+/// A cluster without service.
+pub fn plain_cluster(
+    mesh: &Mesh,
+    name: &str,
+    discovery: ClusterDiscovery,
+    protocol: UpstreamProtocol,
+) -> ClusterSpec {
+    ClusterSpec {
+        name: name.into(),
+        discovery,
+        protocol,
+        load_balancing: LoadBalancing::default(),
+        connection_pool: ConnectionPool::default(),
+        outlier_detection: None,
+        connect_timeout: mesh.config().connect_timeout,
+        service: None,
+        config: None,
+        origins: Arc::new([]),
+    }
+}
+
+/// Bytes to the one cluster `name`.
+pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
+    TcpSpec {
+        stat_prefix: name.into(),
+        clusters: vec![WeightedCluster { cluster: name.into(), weight: 1, headers: RouteHeaders::default() }],
+        idle_timeout: None,
+        max_connection_duration: None,
+        access_log: mesh.config().access_log_file.clone(),
+    }
+}
+
+/// The clusters that each scope has whatever its hosts are.
+pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
+    vec![
+        plain_cluster(scope.mesh, "BlackHoleCluster", ClusterDiscovery::Nowhere, UpstreamProtocol::Tcp),
+        plain_cluster(
+            scope.mesh,
+            "PassthroughCluster",
+            ClusterDiscovery::OriginalDst { port: None, source: None },
+            UpstreamProtocol::Downstream,
+        ),
+    ]
+}
+
+/// The listeners that each scope has whatever its hosts are.
+pub fn scope_listeners(scope: &Scope<'_>) -> Vec<ListenerSpec> {
+    match &scope.key.capture {
+        Capture::Redirect => vec![virtual_outbound(scope)],
+        Capture::None { bind, application: _, http_proxy_port: Some(port) } => {
+            vec![http_proxy(scope, *bind, *port)]
+        }
+        Capture::None { bind: _, application: _, http_proxy_port: None } => vec![],
+    }
+}
+
+fn virtual_outbound(scope: &Scope<'_>) -> ListenerSpec {
+    let config = scope.mesh.config();
+    ListenerSpec {
+        name: "virtualOutbound".into(),
+        address: Ipv4Addr::UNSPECIFIED.into(),
+        port: config.outbound_port,
+        bind_to_port: true,
+        use_original_dst: true,
+        direction: Direction::Outbound,
+        inspectors: Inspectors::default(),
+        chains: vec![loop_guard(scope.mesh, "virtualOutbound-blackhole", config.outbound_port)],
+        default_chain: Some(FilterChainSpec {
+            name: "virtualOutbound-catchall-tcp".into(),
+            matches: ChainMatch::default(),
+            network: NetworkSpec::Tcp(unknown(scope)),
+        }),
+        access_log: config.access_log_file.clone(),
+        origins: Arc::new([]),
+    }
+}
+
+/// Drops connections made to the proxy's own port, which would come back for ever.
+pub fn loop_guard(mesh: &Mesh, name: &str, port: u16) -> FilterChainSpec {
+    FilterChainSpec {
+        name: name.into(),
+        matches: ChainMatch { destination_port: Some(port), ..ChainMatch::default() },
+        network: NetworkSpec::Tcp(tcp_to(mesh, "BlackHoleCluster")),
+    }
+}
+
+fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
+    let access_log = scope.mesh.config().access_log_file.clone();
+    let name: Str = format!("{bind}_{port}").into();
+    let http = HttpSpec {
+        stat_prefix: format!("outbound_{name}").into(),
+        direction: Direction::Outbound,
+        routes: RouteSource::Rds("http_proxy".into()),
+        access_log: access_log.clone(),
+    };
+    ListenerSpec {
+        address: bind,
+        port,
+        bind_to_port: true,
+        use_original_dst: false,
+        direction: Direction::Outbound,
+        inspectors: Inspectors::default(),
+        chains: vec![FilterChainSpec {
+            name: name.clone(),
+            matches: ChainMatch::default(),
+            network: NetworkSpec::Http(http),
+        }],
+        default_chain: None,
+        access_log,
+        origins: Arc::new([]),
+        name,
+    }
+}
