@@ -1,0 +1,75 @@
+# Everything a newcomer needs: `make` lists it. Each target does its own set-up.
+#
+# Cache (Envoy, its descriptors, the API server for tests): $MELTEMI_CACHE, else $XDG_CACHE_HOME/meltemi, else
+# ~/.cache/meltemi. Narrow a target to one crate with CRATE=pilot-envoy.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+PROFILE ?= dev
+CRATE ?=
+PACKAGES = $(if $(CRATE),--package $(CRATE),--workspace)
+CACHE = $(or $(MELTEMI_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/meltemi),$(HOME)/.cache/meltemi)
+
+step = @printf '\n==> %s\n' '$(1)'
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: setup-envoy setup-apiserver ## Fetch Envoy, and build the API server that tests need
+
+.PHONY: setup-envoy
+setup-envoy:
+	$(call step,Envoy and the descriptors of its API)
+	@$(CARGO) xtask setup
+
+# Exit code 3 means that there is no Go to build it with: then the tests that need it are skipped, and say so, unless
+# MELTEMI_REQUIRE_ALL is set.
+.PHONY: setup-apiserver
+setup-apiserver:
+	$(call step,API server for tests)
+	@tools/build-apiserver.sh || { code=$$?; \
+	  if [ $$code -eq 3 ] && [ "$${MELTEMI_REQUIRE_ALL:-0}" = 0 ]; then \
+	    echo '*** Tests that need a Kubernetes API server will be SKIPPED.' >&2; \
+	  else exit $$code; fi; }
+
+.PHONY: build
+build: setup-envoy ## Build the meltemi binary
+	$(call step,Build)
+	@$(CARGO) build --profile $(PROFILE) --bin meltemi
+
+.PHONY: run
+run: build ## Build, and run the shop example on this machine: no cluster, no root
+	@$(CARGO) run --quiet --profile $(PROFILE) --bin meltemi -- up examples/shop
+
+.PHONY: test
+test: setup ## Set up, then check format and lints and run all tests
+	$(call step,Format)
+	@$(CARGO) fmt --all --check
+	$(call step,Lints)
+	@$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(call step,Tests)
+	@$(CARGO) test --workspace --no-fail-fast
+	@printf '\nmake test: format, lints and all tests pass\n'
+
+.PHONY: bless
+bless: setup ## Accept new golden outputs; then read the diff (CRATE=... for one crate)
+	@UPDATE_GOLDEN=1 INSTA_UPDATE=always $(CARGO) test $(PACKAGES) --no-fail-fast
+	@git status --short -- '*.out.yaml' '*.snap'
+
+# There are no coverage-guided targets: it is the property tests, for a thousand times as many inputs.
+.PHONY: fuzz
+fuzz: setup-envoy ## Run the property tests (prop_*) for long; PROPTEST_CASES=... says how long (CRATE=...)
+	@PROPTEST_CASES=$${PROPTEST_CASES:-256000} $(CARGO) test $(PACKAGES) --no-fail-fast -- prop_
+
+.PHONY: bench
+bench: setup-envoy ## Measure what docs/benchmarks.md reports
+	@$(CARGO) xtask bench
+
+.PHONY: clean-cache
+clean-cache: ## Remove the fetched Envoy and the built API server
+	rm -rf '$(CACHE)/envoy' '$(CACHE)/kube'
