@@ -3,6 +3,8 @@
 //! In: the descriptor set that `cargo xtask setup` puts into the cache, and `roots.txt`, which says what of it is
 //! wanted, and the protos in `protos/`. Out, in `OUT_DIR`: the generated modules, and the whole set for JSON and validation at run time.
 
+#![allow(clippy::print_stdout, reason = "how a build script speaks to cargo")]
+
 mod own;
 mod trim;
 

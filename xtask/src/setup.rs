@@ -3,8 +3,7 @@
 //! In: the environment, as `envoy-fetch` reads it. Out: two files in the cache, and a line for each thing done. When
 //! both are there it does nothing.
 
-// A task reports to the person who runs it.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task reports to the person who runs it")]
 
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
