@@ -53,12 +53,15 @@ fn unlink<K: Ord + Clone, V: Ord + Clone>(index: &mut OrdMap<K, OrdSet<V>>, key:
     }
 }
 
+/// A value before and after.
+type Step<V> = (Option<Arc<V>>, Option<Arc<V>>);
+
 /// Replaces `map[key]` and gives back what was there, or `None` when that makes no difference.
 fn replace<K: Ord + Clone, V: PartialEq>(
     map: &mut OrdMap<K, Arc<V>>,
     key: K,
     value: Option<Arc<V>>,
-) -> Option<(Option<Arc<V>>, Option<Arc<V>>)> {
+) -> Option<Step<V>> {
     let old = map.get(&key).cloned();
     if old == value {
         return None;

@@ -15,7 +15,11 @@ use crate::{
 use mesh_model::{
     EndpointAddress, Mesh, Protocol, Retries, RetryOn, RouteHeaders, Service, ServicePort, Str,
 };
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 /// All of a workload's inbound configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +34,7 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     let ports = ports(mesh, proxy);
     let passthrough = ClusterDiscovery::OriginalDst { port: None, source: Some(INBOUND_SOURCE) };
     let mut clusters: Vec<ClusterSpec> = Vec::with_capacity(ports.len() + 1);
-    for (target, (service, port)) in &ports {
+    for InboundPort { target, service, port } in ports.values() {
         let discovery = match &proxy.capture {
             Capture::Redirect => passthrough.clone(),
             Capture::None { bind: _, application, http_proxy_port: _ } => {
@@ -57,13 +61,23 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
             vec![virtual_inbound(mesh, &ports)]
         }
         Capture::None { bind, application: _, http_proxy_port: _ } => {
-            ports.iter().map(|(target, (service, port))| bound(mesh, *bind, *target, service, port)).collect()
+            ports.values().map(|port| bound(mesh, *bind, port)).collect()
         }
     };
     Inbound { listeners, clusters }
 }
 
-type Ports<'a> = BTreeMap<u16, (&'a Arc<Service>, &'a ServicePort)>;
+type Ports<'a> = BTreeMap<u16, InboundPort<'a>>;
+
+/// A port of the workload.
+struct InboundPort<'a> {
+    /// Its number on the workload.
+    target: u16,
+    /// The service that sends requests to it.
+    service: &'a Arc<Service>,
+    /// The service's port.
+    port: &'a ServicePort,
+}
 
 /// The workload's ports that services send requests to; of services that disagree about a port the oldest is right.
 fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
@@ -89,7 +103,7 @@ fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
                 }),
             };
             if let Some(target) = target {
-                ports.entry(target).or_insert((service, port));
+                ports.entry(target).or_insert(InboundPort { target, service, port });
             }
         }
     }
@@ -103,9 +117,9 @@ fn cluster_name(target: u16) -> Str {
 fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
     let config = mesh.config();
     let mut chains = vec![loop_guard(mesh, "virtualInbound-blackhole", config.inbound_port)];
-    for (target, (service, port)) in ports {
-        let matches = ChainMatch { destination_port: Some(*target), ..ChainMatch::default() };
-        chains.extend(port_chains(mesh, &format!("0.0.0.0_{target}"), matches, *target, service, port));
+    for port in ports.values() {
+        let matches = ChainMatch { destination_port: Some(port.target), ..ChainMatch::default() };
+        chains.extend(port_chains(mesh, &format!("0.0.0.0_{}", port.target), matches, port));
     }
     let catch_all = inbound_http(mesh, "InboundPassthroughCluster", "InboundPassthroughCluster", "", ":0/*");
     chains.push(FilterChainSpec {
@@ -113,10 +127,8 @@ fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
         matches: plain_text_http(ChainMatch::default()),
         network: NetworkSpec::Http(catch_all),
     });
-    let declared =
-        ports.iter().filter(|(_, (_, port))| port.protocol != Protocol::Auto).map(|(target, _)| *target);
-    let mut skip_ports: Vec<u16> = declared.collect();
-    skip_ports.sort_unstable();
+    let declared = ports.values().filter(|entry| entry.port.protocol != Protocol::Auto);
+    let skip_ports = declared.map(|entry| entry.target).collect();
     ListenerSpec {
         name: "virtualInbound".into(),
         address: Ipv4Addr::UNSPECIFIED.into(),
@@ -138,26 +150,21 @@ fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
             network: NetworkSpec::Tcp(tcp_to(mesh, "InboundPassthroughCluster")),
         }),
         access_log: config.access_log_file.clone(),
-        origins: origins(ports.values().map(|(service, _)| *service)),
+        origins: origins(ports.values().map(|entry| entry.service)),
     }
 }
 
 /// A listener of its own for one port, where nothing is redirected.
-fn bound(
-    mesh: &Mesh,
-    bind: std::net::IpAddr,
-    target: u16,
-    service: &Arc<Service>,
-    port: &ServicePort,
-) -> ListenerSpec {
+fn bound(mesh: &Mesh, bind: IpAddr, entry: &InboundPort<'_>) -> ListenerSpec {
+    let InboundPort { target, service, port } = entry;
     let name: Str = format!("{bind}_{target}").into();
     let sniffs = port.protocol == Protocol::Auto;
     let config = mesh.config();
     ListenerSpec {
-        chains: port_chains(mesh, &name, ChainMatch::default(), target, service, port),
+        chains: port_chains(mesh, &name, ChainMatch::default(), entry),
         name,
         address: bind,
-        port: target,
+        port: *target,
         bind_to_port: true,
         use_original_dst: false,
         direction: Direction::Inbound,
@@ -169,7 +176,7 @@ fn bound(
         },
         default_chain: None,
         access_log: config.access_log_file.clone(),
-        origins: origins(std::iter::once(service)),
+        origins: origins(std::iter::once(*service)),
     }
 }
 
@@ -178,11 +185,10 @@ fn port_chains(
     mesh: &Mesh,
     name: &str,
     matches: ChainMatch,
-    target: u16,
-    service: &Service,
-    port: &ServicePort,
+    entry: &InboundPort<'_>,
 ) -> Vec<FilterChainSpec> {
-    let cluster = cluster_name(target);
+    let InboundPort { target, service, port } = entry;
+    let cluster = cluster_name(*target);
     let operation = format!("{}:{}/*", service.host, port.number);
     let http = || {
         NetworkSpec::Http(inbound_http(

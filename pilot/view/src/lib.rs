@@ -18,7 +18,8 @@ mod well_known;
 
 pub use inbound::{Inbound, inbound};
 pub use outbound::{
-    HostView, PortKey, PortUse, derive_endpoints, derive_host, port_listener, route_configuration,
+    HostView, PortKey, PortUse, derive_endpoints, derive_host, placeholder, port_listener,
+    route_configuration,
 };
 pub use proxy::{Capture, Proxy};
 pub use scope::{Scope, ScopeKey};

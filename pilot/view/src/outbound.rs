@@ -8,6 +8,7 @@ mod virtual_host;
 pub(crate) use listener::unknown;
 pub use listener::{PortKey, PortUse, port_listener};
 pub use route::route_configuration;
+pub use virtual_host::placeholder;
 
 use crate::{
     Capture, Scope,

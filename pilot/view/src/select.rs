@@ -49,14 +49,14 @@ impl<'a> Scope<'a> {
 
     /// The VirtualService that routes requests for `host`: the most specific of its hosts wins, then the oldest.
     pub fn virtual_service(&self, host: &Host) -> Option<&'a Arc<VirtualService>> {
-        covering(host).find_map(|candidate| {
-            let visible = self.mesh.virtual_services_of_host(&candidate).into_iter();
-            visible
-                .filter(|value| {
-                    value.for_mesh() && self.sees(value.metadata.namespace(), host, &value.export_to)
-                })
-                .next()
-        })
+        covering(host).find_map(|candidate| self.virtual_service_exactly(&candidate, host))
+    }
+
+    /// The oldest VirtualService that names exactly `candidate` and is seen by clients that call `host`.
+    pub fn virtual_service_exactly(&self, candidate: &Host, host: &Host) -> Option<&'a Arc<VirtualService>> {
+        let mut visible = self.mesh.virtual_services_of_host(candidate).into_iter();
+        visible
+            .find(|value| value.for_mesh() && self.sees(value.metadata.namespace(), host, &value.export_to))
     }
 
     /// What DestinationRules say about `service`: those of the client's namespace, otherwise of the service's, otherwise

@@ -59,13 +59,14 @@ pub fn of_virtual_service(
     port: u16,
     value: &VirtualService,
 ) -> Vec<RouteSpec> {
+    let caller = Caller { scope, host, port };
     let mut routes = Vec::new();
     for route in &value.http {
         if route.matches.is_empty() {
-            routes.push(one(scope, host, port, value, route, None));
+            routes.push(one(&caller, value, route, None));
         }
         for condition in route.matches.iter().filter(|condition| applies(scope, port, condition)) {
-            routes.push(one(scope, host, port, value, route, Some(condition)));
+            routes.push(one(&caller, value, route, Some(condition)));
         }
         // What follows a route that takes everything is never reached.
         if routes.last().is_some_and(|last| last.matches == RouteMatchSpec::default()) {
@@ -73,6 +74,13 @@ pub fn of_virtual_service(
         }
     }
     routes
+}
+
+/// What a client calls.
+struct Caller<'a> {
+    scope: &'a Scope<'a>,
+    host: &'a Host,
+    port: u16,
 }
 
 /// The part of a match that the control plane decides.
@@ -85,13 +93,12 @@ fn applies(scope: &Scope<'_>, port: u16, condition: &HttpMatch) -> bool {
 }
 
 fn one(
-    scope: &Scope<'_>,
-    host: &Host,
-    port: u16,
+    caller: &Caller<'_>,
     value: &VirtualService,
     route: &HttpRoute,
     condition: Option<&HttpMatch>,
 ) -> RouteSpec {
+    let Caller { scope, host, port } = *caller;
     let HttpRoute { name, matches: _, action, timeout, retries: own_retries, fault, headers } = route;
     let (matches, match_name, stat_prefix) = condition.map(match_spec).unwrap_or_default();
     let action = match action {

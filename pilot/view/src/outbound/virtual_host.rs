@@ -1,8 +1,11 @@
 //! Virtual hosts: one for each host and HTTP port.
 
 use super::{HostView, ServiceContext, route, route_name, routes_requests};
-use crate::{Capture, Scope, domains, spec::VirtualHostSpec};
-use mesh_model::{Host, ObjectRef, Protocol, ServicePort, Str, VirtualService};
+use crate::{
+    Capture, Scope, domains,
+    spec::{ActionSpec, RouteMatchSpec, RouteSpec, VirtualHostSpec},
+};
+use mesh_model::{Host, ObjectRef, Protocol, RouteHeaders, ServicePort, Str, VirtualService};
 use std::sync::Arc;
 
 /// Adds the virtual hosts of `port` to `view`.
@@ -44,11 +47,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
 /// Adds the virtual host of a host that only a VirtualService names. Its port is unknown: Istio assumes 80.
 pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
     const PORT: u16 = 80;
-    let visible = scope.mesh.virtual_services_of_host(host).into_iter();
-    let value = visible
-        .filter(|value| value.for_mesh() && scope.sees(value.metadata.namespace(), host, &value.export_to))
-        .next();
-    let Some(value) = value else { return };
+    let Some(value) = scope.virtual_service_exactly(host, host) else { return };
     let routes = route::of_virtual_service(scope, host, PORT, value);
     if routes.is_empty() {
         return;
@@ -65,6 +64,28 @@ pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostVie
         routes,
         origins: origins(None, Some(value)),
     }));
+}
+
+/// A virtual host that no request can mean. Envoy holds a listener back until a first virtual host has come for its route
+/// configuration, so a route configuration without hosts gets this one.
+pub fn placeholder(route_configuration: &Str) -> VirtualHostSpec {
+    let response = mesh_model::DirectResponse { status: 404, body: Arc::new([]) };
+    VirtualHostSpec {
+        route_configuration: route_configuration.clone(),
+        name: "placeholder".into(),
+        domains: vec!["placeholder.meltemi.invalid".into()],
+        routes: vec![RouteSpec {
+            name: "placeholder".into(),
+            matches: RouteMatchSpec::default(),
+            action: ActionSpec::DirectResponse(response),
+            headers: RouteHeaders::default(),
+            fault: None,
+            operation: "".into(),
+            stat_prefix: "".into(),
+            config: None,
+        }],
+        origins: Arc::new([]),
+    }
 }
 
 fn origins(service: Option<&ObjectRef>, value: Option<&VirtualService>) -> Arc<[ObjectRef]> {
