@@ -5,13 +5,20 @@
 //! Istio's labels, annotations and conditions. What configuration means is not known here.
 
 pub mod conditions;
+pub mod crd;
+pub mod decode;
 pub mod duration;
+pub mod kind;
 pub mod labels;
 pub mod networking;
 pub mod schema;
 
+pub use crd::crds;
+pub use decode::{DecodeError, decode};
 pub use duration::{Duration, DurationError};
+pub use kind::Kind;
 pub use networking::{
     DestinationRule, DestinationRuleSpec, ServiceEntry, ServiceEntrySpec, Sidecar, SidecarSpec,
     VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadGroupSpec,
 };
+pub use schema::{TypeError, UnknownField, check_types, prune_nulls, schema_for, unknown_fields};

@@ -3,4 +3,57 @@
 //! In: the Rust types and JSON values. Out: schemas as an API server wants them, unknown fields, and wrong
 //! types. It must not know what any field means, and it must never fail on a value, whatever it is.
 
+mod check;
+mod nearest;
+mod path;
+mod prune;
 pub mod rules;
+mod structural;
+mod unknown;
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use crate::conditions::IstioStatus;
+use crate::kind::Kind;
+use crate::networking::{
+    DestinationRuleSpec, ServiceEntrySpec, ServiceEntryStatus, SidecarSpec, VirtualServiceSpec,
+    WorkloadEntrySpec, WorkloadGroupSpec,
+};
+
+use path::{field, inside_field, inside_item};
+
+pub use check::{TypeError, check_types};
+pub use prune::prune_nulls;
+pub use unknown::{UnknownField, unknown_fields};
+
+/// The structural schema of a kind's `spec`, as it stands in the CRD.
+pub fn schema_for(kind: Kind) -> &'static Value {
+    macro_rules! cached {
+        ($spec:ty) => {{
+            static SCHEMA: LazyLock<Value> = LazyLock::new(structural::of::<$spec>);
+            &SCHEMA
+        }};
+    }
+    match kind {
+        Kind::VirtualService => cached!(VirtualServiceSpec),
+        Kind::DestinationRule => cached!(DestinationRuleSpec),
+        Kind::ServiceEntry => cached!(ServiceEntrySpec),
+        Kind::WorkloadEntry => cached!(WorkloadEntrySpec),
+        Kind::WorkloadGroup => cached!(WorkloadGroupSpec),
+        Kind::Sidecar => cached!(SidecarSpec),
+    }
+}
+
+/// The structural schema of a kind's `status`, as it stands in the CRD.
+pub(crate) fn status_schema_for(kind: Kind) -> Value {
+    match kind {
+        Kind::ServiceEntry => structural::of::<ServiceEntryStatus>(),
+        Kind::VirtualService
+        | Kind::DestinationRule
+        | Kind::WorkloadEntry
+        | Kind::WorkloadGroup
+        | Kind::Sidecar => structural::of::<IstioStatus>(),
+    }
+}

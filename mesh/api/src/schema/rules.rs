@@ -6,6 +6,12 @@
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
+/// The rule on most durations.
+pub const DURATION_RULE: &str = "duration(self) >= duration('1ms')";
+
+/// The rule on a port number that must exist on the wire.
+pub const PORT_RULE: &str = "0 < self && self <= 65535";
+
 /// `x-kubernetes-validations` from pairs of CEL rule and message.
 pub fn cel(rules: &[(&str, &str)]) -> Value {
     rules.iter().map(|(rule, message)| json!({ "message": message, "rule": rule })).collect()
@@ -19,9 +25,14 @@ pub fn at_most_one_of(fields: &[&str]) -> Value {
     Value::Array(all)
 }
 
-/// The rule on a port number that must exist on the wire.
+/// [`PORT_RULE`] as `x-kubernetes-validations`.
 pub fn port() -> Value {
-    cel(&[("0 < self && self <= 65535", "port must be between 1-65535")])
+    cel(&[(PORT_RULE, "port must be between 1-65535")])
+}
+
+/// [`DURATION_RULE`] as `x-kubernetes-validations`.
+pub fn duration() -> Value {
+    cel(&[(DURATION_RULE, "must be a valid duration greater than 1ms")])
 }
 
 /// Adds keywords to the schema of a list's items or of a map's values.

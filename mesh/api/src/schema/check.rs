@@ -1,0 +1,301 @@
+//! Values of an object that do not fit its kind.
+//!
+//! In: a kind and a whole object as JSON. Out: what an API server would say, but with the field's path and
+//! what to write instead. Nothing is decided about the object; fields that the kind lacks are not reported.
+
+use std::fmt;
+
+use serde_json::{Map, Number, Value};
+
+use super::nearest::ranked;
+use super::rules::{DURATION_RULE, PORT_RULE};
+use super::{field, inside_field, inside_item, schema_for};
+use crate::duration::Duration;
+use crate::kind::Kind;
+
+/// A value that does not fit its field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeError {
+    /// Where it stands, such as `spec.ports[0].number`.
+    pub path: String,
+    /// What the field takes, such as `a whole number`.
+    pub expected: String,
+    /// What is there, shortened.
+    pub found: String,
+    /// The values that the field takes when it takes only certain ones, nearest to what was found first.
+    pub allowed: Vec<String>,
+    /// What to write instead; empty when there is nothing to add to `expected`.
+    pub hint: String,
+}
+
+impl fmt::Display for TypeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, expected, found, allowed: _, hint } = self;
+        write!(f, "{path}: expected {expected}, found {found}")?;
+        if hint.is_empty() { Ok(()) } else { write!(f, "; {hint}") }
+    }
+}
+
+/// Every value of an object's spec that does not fit, in the order of the object's fields. Fields that are
+/// null count as missing.
+pub fn check_types(kind: Kind, object: &Value) -> Vec<TypeError> {
+    let mut check = Check { path: "spec".to_owned(), found: Vec::new() };
+    match object.get("spec") {
+        None | Some(Value::Null) => check.required(schema_for(kind), &Map::new()),
+        Some(spec) => check.value(schema_for(kind), spec),
+    }
+    check.found
+}
+
+struct Check {
+    path: String,
+    found: Vec<TypeError>,
+}
+
+impl Check {
+    fn report(&mut self, expected: impl Into<String>, value: &Value, hint: impl Into<String>) {
+        self.found.push(TypeError {
+            path: self.path.clone(),
+            expected: expected.into(),
+            found: shown(value),
+            allowed: Vec::new(),
+            hint: hint.into(),
+        });
+    }
+
+    fn value(&mut self, schema: &Value, value: &Value) {
+        match (text(schema, "type"), value) {
+            ("object", Value::Object(object)) => self.object(schema, object),
+            ("array", Value::Array(items)) => self.list(schema, items),
+            ("string", Value::String(text)) => self.string(schema, text, value),
+            ("integer" | "number", Value::Number(number)) => self.number(schema, number, value),
+            ("boolean", Value::Bool(_)) => {}
+            ("", _) => {}
+            (wanted, _) => self.report(noun(schema, wanted), value, type_hint(schema, wanted, value)),
+        }
+    }
+
+    fn object(&mut self, schema: &Value, object: &Map<String, Value>) {
+        self.size(schema, "maxProperties", object.len(), "entries");
+        self.required(schema, object);
+        self.choices(schema, object);
+        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            self.choices(part, object);
+        }
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let others = schema.get("additionalProperties");
+        for (name, inner) in object.iter().filter(|(_, inner)| !inner.is_null()) {
+            let Some(schema) = properties.and_then(|all| all.get(name)).or(others) else { continue };
+            let mut path = std::mem::take(&mut self.path);
+            inside_field(&mut path, name, |path| {
+                std::mem::swap(&mut self.path, path);
+                self.value(schema, inner);
+                std::mem::swap(&mut self.path, path);
+            });
+            self.path = path;
+        }
+    }
+
+    fn list(&mut self, schema: &Value, items: &[Value]) {
+        self.size(schema, "maxItems", items.len(), "items");
+        if let Some(least) = limit(schema, "minItems").filter(|least| items.len() < *least) {
+            self.found.push(TypeError {
+                path: self.path.clone(),
+                expected: format!("at least {least} item{}", if least == 1 { "" } else { "s" }),
+                found: format!("{}", items.len()),
+                allowed: Vec::new(),
+                hint: String::new(),
+            });
+        }
+        let Some(schema) = schema.get("items") else { return };
+        for (index, inner) in items.iter().enumerate() {
+            let mut path = std::mem::take(&mut self.path);
+            inside_item(&mut path, index, |path| {
+                std::mem::swap(&mut self.path, path);
+                self.value(schema, inner);
+                std::mem::swap(&mut self.path, path);
+            });
+            self.path = path;
+        }
+    }
+
+    fn string(&mut self, schema: &Value, text: &str, value: &Value) {
+        if let Some(names) = schema.get("enum").and_then(Value::as_array) {
+            let names = names.iter().filter_map(Value::as_str);
+            if !names.clone().any(|name| name == text) {
+                let allowed = ranked(text, names);
+                self.found.push(TypeError {
+                    path: self.path.clone(),
+                    expected: format!("one of {}", allowed.join(", ")),
+                    found: shown(value),
+                    hint: format!("write {}", allowed.join(" or ")),
+                    allowed,
+                });
+            }
+        }
+        if has_rule(schema, DURATION_RULE) {
+            match text.parse::<Duration>() {
+                Err(error) => self.report("a duration", value, error.to_string()),
+                Ok(duration) if duration < Duration::from_millis(1) => {
+                    self.report("a duration of at least 1ms", value, "leave the field out to not set it");
+                }
+                Ok(_) => {}
+            }
+        }
+        // Characters are what an API server counts.
+        if let Some(most) = limit(schema, "maxLength").filter(|most| text.chars().count() > *most) {
+            self.report(format!("at most {most} characters"), value, "");
+        }
+        if let Some(least) = limit(schema, "minLength").filter(|least| text.chars().count() < *least) {
+            self.report(format!("at least {least} characters"), value, "");
+        }
+    }
+
+    fn number(&mut self, schema: &Value, number: &Number, value: &Value) {
+        let Some(float) = number.as_f64() else { return };
+        if text(schema, "type") == "integer" && !number.is_i64() && !number.is_u64() {
+            return self.report("a whole number", value, format!("write {}", float.trunc()));
+        }
+        let bound = |key| schema.get(key).and_then(Value::as_f64);
+        let (mut least, mut most) = (bound("minimum"), bound("maximum"));
+        if text(schema, "format") == "int32" {
+            least = least.or(Some(i32::MIN.into()));
+            most = most.or(Some(i32::MAX.into()));
+        }
+        if has_rule(schema, PORT_RULE) {
+            (least, most) = (Some(1.0), Some(65535.0));
+        }
+        let expected = match (least, most) {
+            (Some(least), Some(most)) if float < least || float > most => {
+                format!("a number from {least} to {most}")
+            }
+            (Some(least), None) if float < least => format!("a number of at least {least}"),
+            (None, Some(most)) if float > most => format!("a number of at most {most}"),
+            _ => return,
+        };
+        self.report(expected, value, "");
+    }
+
+    fn required(&mut self, schema: &Value, object: &Map<String, Value>) {
+        let names = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        for name in names.filter_map(Value::as_str) {
+            if object.get(name).is_none_or(Value::is_null) {
+                let wanted = schema.get("properties").and_then(|all| all.get(name)).unwrap_or(&Value::Null);
+                self.found.push(TypeError {
+                    path: field(&self.path, name),
+                    expected: noun(wanted, text(wanted, "type")),
+                    found: "nothing".to_owned(),
+                    allowed: Vec::new(),
+                    hint: format!("{name} is required"),
+                });
+            }
+        }
+    }
+
+    /// `oneOf` in the one form our schemas have: at most one of some fields.
+    fn choices(&mut self, schema: &Value, object: &Map<String, Value>) {
+        let branches = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<&str> =
+            branches.filter_map(|branch| branch.get("required")?.get(0)?.as_str()).collect();
+        let is_set = |name: &&&str| object.get(**name).is_some_and(|value| !value.is_null());
+        let set: Vec<&str> = names.iter().filter(is_set).copied().collect();
+        if set.len() > 1 {
+            self.found.push(TypeError {
+                path: self.path.clone(),
+                expected: format!("at most one of {}", names.join(", ")),
+                found: set.join(" and "),
+                allowed: Vec::new(),
+                hint: format!("keep one of {}", set.join(" and ")),
+            });
+        }
+    }
+
+    fn size(&mut self, schema: &Value, key: &str, size: usize, what: &str) {
+        if let Some(most) = limit(schema, key).filter(|most| size > *most) {
+            self.found.push(TypeError {
+                path: self.path.clone(),
+                expected: format!("at most {most} {what}"),
+                found: size.to_string(),
+                allowed: Vec::new(),
+                hint: String::new(),
+            });
+        }
+    }
+}
+
+fn text<'a>(schema: &'a Value, key: &str) -> &'a str {
+    schema.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn limit(schema: &Value, key: &str) -> Option<usize> {
+    schema.get(key).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok())
+}
+
+fn has_rule(schema: &Value, rule: &str) -> bool {
+    let rules = schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
+    rules.filter_map(|entry| entry.get("rule")?.as_str()).any(|text| text == rule)
+}
+
+fn noun(schema: &Value, wanted: &str) -> String {
+    match wanted {
+        "object" => "an object",
+        "array" => "a list",
+        "string" if has_rule(schema, DURATION_RULE) => "a duration",
+        "string" => "a string",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        _ => "a value",
+    }
+    .to_owned()
+}
+
+/// What to write instead, for the mistakes that YAML invites.
+fn type_hint(schema: &Value, wanted: &str, value: &Value) -> String {
+    match (wanted, value) {
+        ("string", Value::Number(number)) if has_rule(schema, DURATION_RULE) => {
+            format!("add the unit: {number}s or {number}ms")
+        }
+        ("string", Value::Number(_) | Value::Bool(_)) => format!("put it in quotes: \"{value}\""),
+        ("integer" | "number", Value::String(text)) if text.parse::<f64>().is_ok_and(f64::is_finite) => {
+            format!("write it without quotes: {}", shorten(text))
+        }
+        ("boolean", Value::String(text)) if matches!(text.as_str(), "true" | "false") => {
+            format!("write it without quotes: {text}")
+        }
+        ("array", Value::Null) => "leave the item out".to_owned(),
+        ("array", _) => "write a list: each item on a line of its own that starts with `- `".to_owned(),
+        ("object", Value::Array(_)) => "write its fields without a leading `- `".to_owned(),
+        ("object", _) => object_hint(schema),
+        _ => String::new(),
+    }
+}
+
+fn object_hint(schema: &Value) -> String {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        return "write `name: value` pairs below it".to_owned();
+    };
+    let names: Vec<&str> = properties.keys().map(String::as_str).take(6).collect();
+    let more = if properties.len() > names.len() { ", ..." } else { "" };
+    format!("its fields are {}{more}", names.join(", "))
+}
+
+/// A value in a few words, whatever its size.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => format!("{:?}", shorten(text)),
+        Value::Array(items) => format!("a list of {}", items.len()),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}

@@ -1,0 +1,32 @@
+//! The committed CRD YAML is what the types generate.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::path::PathBuf;
+
+fn charts() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../charts/crds")
+}
+
+#[test]
+fn committed_yaml_is_generated_from_the_types() {
+    for crd in mesh_api::crds().unwrap() {
+        let path = charts().join(format!("{}.yaml", crd.spec.names.plural));
+        let value = serde_json::to_value(&crd).unwrap();
+        let yaml = format!(
+            "# Generated from mesh/api; do not edit. UPDATE_GOLDEN=1 cargo test -p mesh-api --test crds writes it.\n{}",
+            serde_saphyr::to_string(&value).unwrap()
+        );
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::create_dir_all(charts()).unwrap();
+            std::fs::write(&path, &yaml).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == yaml,
+            "{} is not what the types generate; run `UPDATE_GOLDEN=1 cargo test -p mesh-api --test crds`",
+            path.display()
+        );
+        let read: serde_json::Value = serde_saphyr::from_str(&committed).unwrap();
+        assert_eq!(read, value, "{} does not read back", path.display());
+    }
+}
