@@ -1,0 +1,172 @@
+//! In: what to run. Out: a process that is started again, ever more slowly, when it ends, and its published state.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    process::{Child, Command},
+    sync::{oneshot, watch},
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    EnvoyError, EnvoySettings, SidecarSpec, SidecarState, Spawner, admin, bootstrap::build_bootstrap,
+};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// One that ran this long has recovered: the next failure is a new one.
+const RECOVERED_AFTER: Duration = Duration::from_secs(10);
+/// How often a starting Envoy is asked whether it has its configuration.
+const READY_INTERVAL: Duration = Duration::from_millis(50);
+/// Envoy ends at once when it is told to; one that does not is stuck.
+const TERMINATE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How much of the end of the log is searched for the reason of an exit.
+const LOG_TAIL: u64 = 8 << 10;
+
+pub(super) struct Supervisor {
+    pub(super) spec: SidecarSpec,
+    pub(super) settings: Arc<EnvoySettings>,
+    pub(super) spawner: Spawner,
+    pub(super) state: watch::Sender<SidecarState>,
+    pub(super) changes: Arc<watch::Sender<u64>>,
+}
+
+impl Supervisor {
+    /// Runs until `stopped` resolves.
+    pub(super) async fn run(self, mut stopped: oneshot::Receiver<()>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            self.publish(SidecarState::Starting);
+            let started = Instant::now();
+            let reason = match self.launch().await {
+                Err(error) => error.to_string(),
+                Ok(mut child) => {
+                    tokio::select! {
+                        reason = self.attend(&mut child) => reason,
+                        _ = &mut stopped => return terminate(child).await,
+                    }
+                }
+            };
+            tracing::warn!(pod = %self.spec.identity.pod, %reason, "an Envoy ended and is started again");
+            self.publish(SidecarState::Down { reason });
+            if started.elapsed() >= RECOVERED_AFTER {
+                pause = FIRST_PAUSE;
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = &mut stopped => return,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn publish(&self, state: SidecarState) {
+        self.state.send_replace(state);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn directory(&self) -> PathBuf {
+        let identity = &self.spec.identity;
+        self.settings.run_directory.join(format!("{}.{}", identity.pod, identity.namespace))
+    }
+
+    async fn launch(&self) -> Result<Child, EnvoyError> {
+        let directory = self.directory();
+        fs::create_dir_all(&directory).map_err(EnvoyError::write(&directory))?;
+        let bootstrap = directory.join("bootstrap.json");
+        let json = build_bootstrap(&self.spec, &self.settings);
+        fs::write(&bootstrap, format!("{json:#}\n")).map_err(EnvoyError::write(&bootstrap))?;
+        let log_path = directory.join("envoy.log");
+        let log = File::options().create(true).append(true).open(&log_path);
+        let log = log.map_err(EnvoyError::write(&log_path))?;
+        let log_too = log.try_clone().map_err(EnvoyError::write(&log_path))?;
+
+        let mut command = Command::new(&self.settings.binary);
+        command
+            .arg("--config-path")
+            .arg(&bootstrap)
+            // One worker is plenty for a laptop, and hot restart would share memory between replicas.
+            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"])
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(log_too);
+        let spawned = self.spawner.spawn(command).await;
+        spawned.map_err(|source| EnvoyError::Run { binary: self.settings.binary.clone(), source })
+    }
+
+    /// Publishes `Ready` when it is, and says how the process ended when it does.
+    async fn attend(&self, child: &mut Child) -> String {
+        let ready = async {
+            while !admin::is_ready(self.spec.admin()).await {
+                sleep(READY_INTERVAL).await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = child.wait() => ended,
+            () = ready => {
+                self.publish(SidecarState::Ready);
+                child.wait().await
+            }
+        };
+        let ended = match ended {
+            Ok(status) => format!("ended with {status}"),
+            Err(error) => format!("could not be waited for: {error}"),
+        };
+        match complaint(&self.directory().join("envoy.log")) {
+            Some(complaint) => format!("{ended}: {complaint}"),
+            None => ended,
+        }
+    }
+}
+
+async fn terminate(mut child: Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(pid) = pid {
+        // It can't be another process: its id is not free before we have waited for it.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    if timeout(TERMINATE_TIMEOUT, child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+}
+
+/// The last thing of weight that Envoy wrote before it ended.
+fn complaint(log: &Path) -> Option<String> {
+    let mut file = File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL))).ok()?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).ok()?;
+    let tail = String::from_utf8_lossy(&tail);
+    let grave = |line: &&str| line.contains("[critical]") || line.contains("[error]");
+    let line = tail.lines().rev().find(grave)?;
+    // `[time][thread][level][logger] [file:line] text`
+    Some(line.rsplit_once("] ").map_or(line, |(_, text)| text).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_last_grave_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("envoy.log");
+        assert_eq!(complaint(&log), None);
+        let text = "[2026-11-23 08:00:00.000][1][critical][main] [source/server/server.cc:414] error `x` initializing\n\
+                    [2026-11-23 08:00:00.000][1][info][main] [source/server/server.cc:1015] exiting\n";
+        fs::write(&log, text).unwrap();
+        assert_eq!(complaint(&log).unwrap(), "error `x` initializing");
+    }
+}

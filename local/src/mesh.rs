@@ -1,0 +1,153 @@
+//! Makes what runs equal to what is wanted.
+//!
+//! In: the workloads of the newest mesh. Out: an echo workload and an Envoy for each that Meltemi is to run; replicas that
+//! are no longer wanted are stopped, changed ones are started anew, and only the half that changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
+
+use futures::future::join_all;
+use mesh_model::{NamespacedName, Workload};
+
+use crate::{
+    directory::{Directory, Member, Port},
+    echo::{self, EchoHandle, EchoSpec},
+    envoy::{EnvoyError, EnvoySettings, Sidecar, SidecarSpec, Spawner},
+};
+
+/// The running replicas. Dropping it kills them; [`LocalMesh::stop`] ends them in good order.
+#[derive(Debug)]
+pub struct LocalMesh {
+    settings: Arc<EnvoySettings>,
+    spawner: Spawner,
+    directory: Directory,
+    replicas: BTreeMap<NamespacedName, Replica>,
+}
+
+#[derive(Debug)]
+struct Replica {
+    echo_spec: EchoSpec,
+    /// Why it does not run, if so: it is tried again at the next change.
+    echo: Result<EchoHandle, String>,
+    sidecar_spec: SidecarSpec,
+    sidecar: Sidecar,
+}
+
+impl LocalMesh {
+    /// A mesh without workloads yet. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the Envoy binary can't be run, or the run directory can't be written.
+    pub fn new(settings: EnvoySettings) -> Result<Self, EnvoyError> {
+        let EnvoySettings { binary, xds: _, run_directory, cluster_id: _, domain: _ } = &settings;
+        let run = |source| EnvoyError::Run { binary: binary.clone(), source };
+        if !std::fs::metadata(binary).map_err(run)?.is_file() {
+            return Err(run(io::Error::other("it is not a file")));
+        }
+        std::fs::create_dir_all(run_directory)
+            .map_err(|source| EnvoyError::Write { path: run_directory.clone(), source })?;
+        let spawner = Spawner::start().map_err(EnvoyError::Thread)?;
+        let directory = Directory::default();
+        Ok(Self { settings: Arc::new(settings), spawner, directory, replicas: BTreeMap::new() })
+    }
+
+    /// What runs, to be looked at.
+    pub fn directory(&self) -> Directory {
+        self.directory.clone()
+    }
+
+    /// The echo workload of a pod, to make it fail.
+    pub fn echo(&self, pod: &NamespacedName) -> Option<&EchoHandle> {
+        self.replicas.get(pod)?.echo.as_ref().ok()
+    }
+
+    /// Starts, stops and starts anew, until what runs is what `workloads` wants. Those that Meltemi does not run itself
+    /// are passed over.
+    pub async fn apply(&mut self, workloads: impl IntoIterator<Item = &Arc<Workload>>) {
+        let wanted: BTreeMap<&NamespacedName, (EchoSpec, SidecarSpec)> = workloads
+            .into_iter()
+            .filter_map(|workload| {
+                let specs = (EchoSpec::of(workload)?, SidecarSpec::of(workload)?);
+                Some((&workload.object.name, specs))
+            })
+            .collect();
+        // Before anything starts: an address may pass from one replica to another.
+        let unwanted: BTreeSet<NamespacedName> =
+            self.replicas.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
+        join_all(unwanted.iter().filter_map(|name| self.take(name)).map(Replica::stop)).await;
+        for (name, (echo, sidecar)) in wanted {
+            self.apply_one(name.clone(), echo, sidecar).await;
+        }
+    }
+
+    /// Ends all replicas.
+    pub async fn stop(mut self) {
+        let names: Vec<_> = self.replicas.keys().cloned().collect();
+        join_all(names.iter().filter_map(|name| self.take(name)).map(Replica::stop)).await;
+    }
+
+    fn take(&mut self, name: &NamespacedName) -> Option<Replica> {
+        self.directory.remove(name);
+        self.replicas.remove(name)
+    }
+
+    async fn apply_one(&mut self, name: NamespacedName, echo_spec: EchoSpec, sidecar_spec: SidecarSpec) {
+        let (mut echo, mut sidecar) = (None, None);
+        if let Some(old) = self.replicas.remove(&name) {
+            let same_echo = old.echo_spec == echo_spec && old.echo.is_ok();
+            let same_sidecar = old.sidecar_spec == sidecar_spec;
+            if same_echo && same_sidecar {
+                self.replicas.insert(name, old);
+                return;
+            }
+            match old.echo {
+                Ok(handle) if same_echo => echo = Some(handle),
+                Ok(handle) => handle.stop().await,
+                Err(_) => {}
+            }
+            if same_sidecar {
+                sidecar = Some(old.sidecar);
+            } else {
+                old.sidecar.stop().await;
+            }
+        }
+        let echo = match echo {
+            Some(running) => Ok(running),
+            None => echo::start(echo_spec.clone()).await.map_err(|error| error.to_string()),
+        };
+        let sidecar = sidecar.unwrap_or_else(|| {
+            let changes = self.directory.change_counter();
+            Sidecar::start(sidecar_spec.clone(), self.settings.clone(), self.spawner.clone(), changes)
+        });
+        let replica = Replica { echo_spec, echo, sidecar_spec, sidecar };
+        self.directory.put(name.clone(), replica.member());
+        self.replicas.insert(name, replica);
+    }
+}
+
+impl Replica {
+    fn member(&self) -> Member {
+        let Self { echo_spec, echo, sidecar_spec, sidecar } = self;
+        Member {
+            identity: echo_spec.identity.clone(),
+            pod_address: echo_spec.pod_address,
+            application: echo_spec.application,
+            ports: echo_spec.ports.iter().map(Port::from).collect(),
+            admin: sidecar_spec.admin(),
+            sidecar: sidecar.state(),
+            echo: echo.as_ref().map(EchoHandle::counter).map_err(Clone::clone),
+        }
+    }
+
+    /// The way in first: what is under way at the application may still end well.
+    async fn stop(self) {
+        let Self { echo_spec: _, echo, sidecar_spec: _, sidecar } = self;
+        sidecar.stop().await;
+        if let Ok(echo) = echo {
+            echo.stop().await;
+        }
+    }
+}
