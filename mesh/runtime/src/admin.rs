@@ -5,7 +5,7 @@
 //! [`Admin::loopback_routes`] answer callers on this machine only, whatever address the server is bound to: debug
 //! output holds the whole configuration.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::{
     Router,
@@ -22,6 +22,9 @@ use crate::{
     metrics::{self, Exposition},
     ready::Readiness,
 };
+
+/// Where an admin server listens unless told otherwise: Istio's monitoring port, on this machine only.
+pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15014);
 
 /// An admin server that is being put together.
 pub struct Admin {

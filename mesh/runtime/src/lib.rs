@@ -3,7 +3,7 @@
 //! A process puts the parts together once, in this order:
 //!
 //! ```no_run
-//! use mesh_runtime::{admin::Admin, logging, metrics::Metrics, ready::Readiness, signals};
+//! use mesh_runtime::{admin::{self, Admin}, logging, metrics::Metrics, ready::Readiness, signals};
 //! use std::time::Duration;
 //!
 //! # #[tokio::main]
@@ -15,7 +15,7 @@
 //! // Each crate's metrics.rs: `let xds_metrics = xds::Metrics::register(metrics.registry());`
 //! let first_lists = readiness.handle("first lists"); // handed to what reads them; it calls `.ready()`
 //!
-//! let admin = Admin::new(readiness, metrics.finish()).draining_with(&drain).bind("127.0.0.1:15014".parse()?).await?;
+//! let admin = Admin::new(readiness, metrics.finish()).draining_with(&drain).bind(admin::DEFAULT_ADDRESS).await?;
 //! tokio::spawn(admin.serve());
 //! # first_lists.ready();
 //! shutdown.wait(Duration::from_secs(30)).await?;

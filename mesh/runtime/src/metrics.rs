@@ -5,13 +5,18 @@
 //! (`EncodeLabelSet`, `EncodeLabelValue`), so that nothing a user writes can grow the number of series. There is no
 //! global registry: two control planes in one test process must not count together.
 //!
-//! A counter is registered without `_total`; the encoder adds it, as OpenMetrics demands.
+//! A counter is registered without `_total`; the encoder adds it, as OpenMetrics demands. [`BareCounter`] is for the names
+//! of Istio's that lack it.
+
+mod bare_counter;
 
 use std::sync::Arc;
 
 use prometheus_client::{encoding::text, metrics::info::Info, registry::Registry};
 
 use crate::process::ProcessCollector;
+
+pub use bare_counter::BareCounter;
 
 /// The media type of [`Exposition::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -94,16 +99,28 @@ mod tests {
         let mut metrics = Metrics::new();
         let pushes = Family::<Labels, Counter>::default();
         metrics.registry().register("pushes", "Pushes", pushes.clone());
+        let bare = Family::<Labels, BareCounter>::default();
+        metrics.registry().register("pilot_xds_pushes", "Pushes", bare.clone());
         metrics.build_info("meltemi_build", vec![("version", "1.2.3".to_owned())]);
         let exposition = metrics.finish();
         pushes.get_or_create(&Labels { kind: Kind::Cds }).inc();
+        bare.get_or_create(&Labels { kind: Kind::Cds }).inc_by(2);
 
         let text = exposition.render();
-        for line in ["pushes_total{kind=\"Cds\"} 1", "meltemi_build_info{version=\"1.2.3\"} 1", "# EOF"] {
+        for line in [
+            "pushes_total{kind=\"Cds\"} 1",
+            "pilot_xds_pushes{kind=\"Cds\"} 2",
+            "meltemi_build_info{version=\"1.2.3\"} 1",
+            "# EOF",
+        ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in:\n{text}");
         }
         let resident = text.lines().find_map(|l| l.strip_prefix("process_resident_memory_bytes ")).unwrap();
         assert!(resident.parse::<u64>().unwrap() > 1_000_000, "{resident}");
-        assert!(text.contains("\nprocess_cpu_seconds_total "), "{text}");
+        for name in
+            ["process_cpu_seconds_total", "process_open_fds", "process_start_time_seconds", "process_threads"]
+        {
+            assert!(text.contains(&format!("\n{name} ")), "{name} is not in:\n{text}");
+        }
     }
 }

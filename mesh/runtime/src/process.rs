@@ -10,7 +10,7 @@ use prometheus_client::{
 };
 
 /// The kernel reports CPU times in these ticks on every Linux that this runs on (`getconf CLK_TCK`).
-const TICKS_PER_SECOND: f64 = 100.0;
+const TICKS_PER_SECOND: i64 = 100;
 
 #[derive(Debug)]
 pub struct ProcessCollector;
@@ -25,8 +25,12 @@ impl Collector for ProcessCollector {
             gauge(&mut encoder, "process_open_fds", "Open file descriptors", open)?;
         }
         if let Some(stat) = fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(Stat::parse) {
-            let Stat { cpu_seconds, threads } = stat;
+            let Stat { cpu_seconds, threads, started_after_boot } = stat;
             gauge(&mut encoder, "process_threads", "Operating system threads", threads)?;
+            if let Some(boot) = boot_time() {
+                let (name, help) = ("process_start_time_seconds", "Start time in seconds since 1970");
+                gauge(&mut encoder, name, help, boot + started_after_boot)?;
+            }
             let cpu = ConstCounter::new(cpu_seconds);
             let help = "User and system CPU time in seconds";
             cpu.encode(encoder.encode_descriptor("process_cpu_seconds", help, None, cpu.metric_type())?)?;
@@ -54,10 +58,18 @@ fn open_files() -> Option<i64> {
     i64::try_from(fs::read_dir("/proc/self/fd").ok()?.count()).ok().map(|count| count - 1)
 }
 
+/// In seconds since 1970.
+fn boot_time() -> Option<i64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.parse().ok()
+}
+
 #[derive(Debug, PartialEq)]
 struct Stat {
     cpu_seconds: f64,
     threads: i64,
+    /// In whole seconds.
+    started_after_boot: i64,
 }
 
 impl Stat {
@@ -65,11 +77,11 @@ impl Stat {
     fn parse(stat: &str) -> Option<Self> {
         let (_, rest) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split(' ').collect();
-        // proc(5) counts from 1 and the state is field 3: utime 14, stime 15, num_threads 20.
+        // proc(5) counts from 1 and the state is field 3: utime 14, stime 15, num_threads 20, starttime 22.
         let number = |field: usize| fields.get(field - 3)?.parse::<i64>().ok();
         #[expect(clippy::cast_precision_loss, reason = "2^53 ticks are three million years")]
-        let cpu_seconds = (number(14)? + number(15)?) as f64 / TICKS_PER_SECOND;
-        Some(Self { cpu_seconds, threads: number(20)? })
+        let cpu_seconds = (number(14)? + number(15)?) as f64 / TICKS_PER_SECOND as f64;
+        Some(Self { cpu_seconds, threads: number(20)?, started_after_boot: number(22)? / TICKS_PER_SECOND })
     }
 }
 
@@ -80,6 +92,6 @@ mod tests {
     #[test]
     fn a_command_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 9 0 0 0 150 50 0 0 20 0 12 0 4242 1000 2000";
-        assert_eq!(Stat::parse(stat), Some(Stat { cpu_seconds: 2.0, threads: 12 }));
+        assert_eq!(Stat::parse(stat), Some(Stat { cpu_seconds: 2.0, threads: 12, started_after_boot: 42 }));
     }
 }
