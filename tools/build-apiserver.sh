@@ -31,7 +31,7 @@ if [ -n "${MELTEMI_KUBE_APISERVER:-}" ] && [ -n "${MELTEMI_ETCD:-}" ] && [ -n "$
 fi
 if complete; then echo "$dir"; exit 0; fi
 if ! command -v go >/dev/null; then
-  say "Go is not installed. Install Go 1.26 or newer, or set MELTEMI_KUBE_APISERVER, MELTEMI_ETCD and MELTEMI_KUBECTL."
+  say "Go is not installed. Install Go 1.21 or newer (it fetches the version it needs), or set MELTEMI_KUBE_APISERVER, MELTEMI_ETCD and MELTEMI_KUBECTL."
   exit 3
 fi
 
