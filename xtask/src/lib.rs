@@ -2,3 +2,4 @@
 
 pub mod descriptors;
 pub mod setup;
+pub mod tidy;

@@ -1,5 +1,9 @@
 //! Development tasks, run as `cargo xtask TASK`. One module a task; this file only names them.
 
+#![allow(clippy::print_stderr, reason = "a task reports to the person who runs it")]
+
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Meltemi's development tasks.
@@ -14,10 +18,20 @@ struct Args {
 enum Task {
     /// Fetch the pinned Envoy and extract the descriptors of its API, which the build generates types from.
     Setup,
+    /// Check the rules of this tree that the compiler does not know: dependency edges, file sizes, names, headers.
+    Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Args::parse().task {
+fn main() -> ExitCode {
+    let outcome = match Args::parse().task {
         Task::Setup => xtask::setup::run(),
+        Task::Tidy => xtask::tidy::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
