@@ -1,0 +1,49 @@
+//! Clusters. In: a [`ClusterSpec`]. Out: `envoy.config.cluster.v3.Cluster`.
+//!
+//! Blocks are applied one after another, each by the file of its name; none reads what another wrote, except that a
+//! cluster to the original destination has no load balancer to configure.
+
+mod connection_pool;
+mod discovery;
+mod load_balancer;
+mod metadata;
+mod outlier_detection;
+mod protocol;
+
+use crate::envoy::cluster::Cluster;
+use crate::value::duration;
+use pilot_view::spec::ClusterSpec;
+
+/// The cluster that the spec describes.
+pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
+    let ClusterSpec {
+        name,
+        discovery,
+        protocol,
+        load_balancing,
+        connection_pool,
+        outlier_detection,
+        connect_timeout,
+        service,
+        config,
+        origins: _, // Not part of the message.
+    } = spec;
+    let mut cluster = Cluster {
+        name: name.to_string(),
+        alt_stat_name: alt_stat_name(name),
+        connect_timeout: Some(duration(connection_pool.tcp.connect_timeout.unwrap_or(*connect_timeout))),
+        metadata: metadata::build_metadata(service.as_ref(), config.as_ref()),
+        ..Default::default()
+    };
+    discovery::apply_discovery(discovery, &mut cluster);
+    load_balancer::apply_load_balancing(load_balancing, &mut cluster);
+    connection_pool::apply_connection_pool(connection_pool, &mut cluster);
+    outlier_detection::apply_outlier_detection(outlier_detection.as_ref(), &mut cluster);
+    protocol::apply_protocol(*protocol, &connection_pool.http, &mut cluster);
+    cluster
+}
+
+/// The name in statistics. A name with dots ends in `;`, by which Envoy's tag extraction knows where it stops.
+fn alt_stat_name(name: &str) -> String {
+    if name.contains('|') { format!("{name};") } else { String::new() }
+}

@@ -1,0 +1,95 @@
+//! Where a cluster's endpoints come from: type, EDS source, DNS settings, inline endpoints, original destination.
+
+use crate::address::{ip_and_port, socket_address};
+use crate::config_source::ads;
+use crate::endpoints::build_localities;
+use crate::envoy::cluster::Cluster;
+use crate::envoy::cluster::cluster::{
+    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbConfig, OriginalDstLbConfig,
+};
+use crate::envoy::{core, endpoint};
+use crate::value::{duration, uint32};
+use mesh_model::{Duration, Endpoint};
+use pilot_view::spec::ClusterDiscovery;
+use std::net::IpAddr;
+
+/// Spreads refreshes of the proxies that resolve the same name.
+const DNS_JITTER: Duration = Duration::from_millis(100);
+
+/// How long Envoy remembers an original destination that nobody talks to any more.
+const ORIGINAL_DST_CLEANUP: Duration = Duration::from_secs(60);
+
+/// Applies the source of endpoints.
+pub(super) fn apply_discovery(discovery: &ClusterDiscovery, cluster: &mut Cluster) {
+    match discovery {
+        ClusterDiscovery::Eds => {
+            set_type(DiscoveryType::Eds, cluster);
+            cluster.eds_cluster_config =
+                Some(EdsClusterConfig { eds_config: Some(ads()), service_name: cluster.name.clone() });
+        }
+        ClusterDiscovery::StrictDns { endpoints, refresh } => {
+            apply_dns(DiscoveryType::StrictDns, endpoints, *refresh, cluster);
+        }
+        ClusterDiscovery::LogicalDns { endpoints, refresh } => {
+            apply_dns(DiscoveryType::LogicalDns, endpoints, *refresh, cluster);
+        }
+        ClusterDiscovery::OriginalDst { port, source } => apply_original_dst(*port, *source, cluster),
+        ClusterDiscovery::Static { address, port } => {
+            set_type(DiscoveryType::Static, cluster);
+            cluster.load_assignment = Some(one_address(&cluster.name, *address, *port));
+        }
+        // Static without endpoints: every request finds nobody.
+        ClusterDiscovery::Nowhere => set_type(DiscoveryType::Static, cluster),
+    }
+}
+
+fn set_type(kind: DiscoveryType, cluster: &mut Cluster) {
+    cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(kind as i32));
+}
+
+/// Envoy would have these settings in a cluster extension now. Tools and EnvoyFilters look for them where Istio has them.
+#[allow(deprecated)]
+fn apply_dns(kind: DiscoveryType, endpoints: &[Endpoint], refresh: Duration, cluster: &mut Cluster) {
+    set_type(kind, cluster);
+    // Istio asks for the families that the proxy has. The spec knows no families, so that all proxies share it: IPv4
+    // first and IPv6 when there is none gives the same answers wherever a name has an address that can be reached.
+    cluster.dns_lookup_family = DnsLookupFamily::V4Preferred as i32;
+    cluster.dns_refresh_rate = (!refresh.is_zero()).then(|| duration(refresh));
+    cluster.dns_jitter = Some(duration(DNS_JITTER));
+    cluster.respect_dns_ttl = true;
+    cluster.load_assignment = Some(endpoint::ClusterLoadAssignment {
+        cluster_name: cluster.name.clone(),
+        endpoints: build_localities(endpoints),
+        ..Default::default()
+    });
+}
+
+fn apply_original_dst(port: Option<u16>, source: Option<IpAddr>, cluster: &mut Cluster) {
+    set_type(DiscoveryType::OriginalDst, cluster);
+    cluster.cleanup_interval = Some(duration(ORIGINAL_DST_CLEANUP));
+    if let Some(port) = port {
+        cluster.lb_config = Some(LbConfig::OriginalDstLbConfig(OriginalDstLbConfig {
+            upstream_port_override: uint32(port.into()),
+            ..Default::default()
+        }));
+    }
+    if let Some(source) = source {
+        cluster.upstream_bind_config = Some(core::BindConfig {
+            source_address: Some(socket_address(source.to_string(), 0)),
+            ..Default::default()
+        });
+    }
+}
+
+fn one_address(name: &str, address: IpAddr, port: u16) -> endpoint::ClusterLoadAssignment {
+    let endpoint = endpoint::Endpoint { address: Some(ip_and_port(address, port)), ..Default::default() };
+    let host = endpoint::LbEndpoint {
+        host_identifier: Some(endpoint::lb_endpoint::HostIdentifier::Endpoint(endpoint)),
+        ..Default::default()
+    };
+    endpoint::ClusterLoadAssignment {
+        cluster_name: name.to_owned(),
+        endpoints: vec![endpoint::LocalityLbEndpoints { lb_endpoints: vec![host], ..Default::default() }],
+        ..Default::default()
+    }
+}

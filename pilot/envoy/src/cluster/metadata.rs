@@ -1,0 +1,38 @@
+//! Cluster metadata `istio`: the service behind a cluster and the DestinationRule that shaped it. Metrics, access logs
+//! and `istioctl` read it.
+
+use crate::envoy::{core, wkt};
+use crate::metadata::{config_path, istio, structure, text};
+use mesh_model::NamespacedName;
+use pilot_view::spec::ServiceRef;
+
+/// The metadata of a cluster; `None` when there is nothing to say.
+pub(super) fn build_metadata(
+    service: Option<&ServiceRef>,
+    config: Option<&NamespacedName>,
+) -> Option<core::Metadata> {
+    let mut fields = wkt::Struct::default();
+    let mut add = |key: &str, value: wkt::Value| fields.fields.insert(key.to_owned(), value);
+    if let Some(config) = config {
+        add("config", text(config_path("destination-rule", config)));
+    }
+    if let Some(ServiceRef { host, name, namespace, subset, external }) = service {
+        let service = structure([
+            ("host", text(host.as_str())),
+            ("name", text(&**name)),
+            ("namespace", text(&**namespace)),
+        ]);
+        add("services", list(vec![wkt::Value { kind: Some(wkt::value::Kind::StructValue(service)) }]));
+        if !subset.is_empty() {
+            add("subset", text(&**subset));
+        }
+        if *external {
+            add("external", wkt::Value { kind: Some(wkt::value::Kind::BoolValue(true)) });
+        }
+    }
+    (!fields.fields.is_empty()).then(|| istio(fields))
+}
+
+fn list(values: Vec<wkt::Value>) -> wkt::Value {
+    wkt::Value { kind: Some(wkt::value::Kind::ListValue(wkt::ListValue { values })) }
+}

@@ -1,0 +1,67 @@
+//! Endpoints. In: an [`EndpointsSpec`]. Out: `envoy.config.endpoint.v3.ClusterLoadAssignment`, grouped by locality.
+
+mod metadata;
+
+use crate::address::endpoint_address;
+use crate::envoy::{core, endpoint};
+use crate::value::uint32;
+use mesh_model::{Endpoint, Health, Locality};
+use pilot_view::spec::EndpointsSpec;
+use std::collections::BTreeMap;
+
+/// The load assignment that the spec describes.
+pub fn build_endpoints(spec: &EndpointsSpec) -> endpoint::ClusterLoadAssignment {
+    let EndpointsSpec { cluster, endpoints } = spec;
+    endpoint::ClusterLoadAssignment {
+        cluster_name: cluster.to_string(),
+        endpoints: build_localities(endpoints),
+        ..Default::default()
+    }
+}
+
+/// The endpoints by locality, in order; the weight of a locality is that of all its endpoints.
+pub(crate) fn build_localities(endpoints: &[Endpoint]) -> Vec<endpoint::LocalityLbEndpoints> {
+    let mut localities: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
+    for endpoint in endpoints {
+        localities.entry(&endpoint.locality).or_default().push(endpoint);
+    }
+    localities.into_iter().map(|(locality, endpoints)| build_locality(locality, &endpoints)).collect()
+}
+
+fn build_locality(locality: &Locality, endpoints: &[&Endpoint]) -> endpoint::LocalityLbEndpoints {
+    let weight = endpoints.iter().fold(0_u32, |sum, endpoint| sum.saturating_add(weight(endpoint)));
+    let Locality { region, zone, sub_zone } = locality;
+    endpoint::LocalityLbEndpoints {
+        locality: Some(core::Locality {
+            region: region.to_string(),
+            zone: zone.to_string(),
+            sub_zone: sub_zone.to_string(),
+        }),
+        lb_endpoints: endpoints.iter().map(|endpoint| build_endpoint(endpoint)).collect(),
+        load_balancing_weight: uint32(weight),
+        ..Default::default()
+    }
+}
+
+fn build_endpoint(endpoint: &Endpoint) -> endpoint::LbEndpoint {
+    let host = endpoint::Endpoint {
+        address: Some(endpoint_address(&endpoint.address, endpoint.port)),
+        ..Default::default()
+    };
+    let health = match endpoint.health {
+        Health::Healthy => core::HealthStatus::Healthy,
+        Health::Unhealthy => core::HealthStatus::Unhealthy,
+        Health::Draining => core::HealthStatus::Draining,
+    };
+    endpoint::LbEndpoint {
+        health_status: health as i32,
+        metadata: metadata::build_metadata(endpoint),
+        load_balancing_weight: uint32(weight(endpoint)),
+        host_identifier: Some(endpoint::lb_endpoint::HostIdentifier::Endpoint(host)),
+    }
+}
+
+/// Envoy refuses a weight of zero.
+fn weight(endpoint: &Endpoint) -> u32 {
+    endpoint.weight.max(1)
+}

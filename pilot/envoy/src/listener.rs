@@ -1,0 +1,50 @@
+//! Listeners. In: a [`ListenerSpec`]. Out: `envoy.config.listener.v3.Listener`.
+
+mod chain;
+mod http;
+mod inspectors;
+mod tcp_proxy;
+
+use crate::access_log::build_listener_access_log;
+use crate::address::ip_and_port;
+use crate::envoy::{core, listener};
+use crate::value::boolean;
+use pilot_view::spec::{Direction, ListenerSpec};
+
+/// The listener that the spec describes.
+pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
+    let ListenerSpec {
+        name,
+        address,
+        port,
+        bind_to_port,
+        use_original_dst,
+        direction,
+        inspectors,
+        chains,
+        default_chain,
+        access_log,
+        origins: _, // Not part of the message.
+    } = spec;
+    let mut listener = listener::Listener {
+        name: name.to_string(),
+        address: Some(ip_and_port(*address, *port)),
+        // Both are true or absent in Istio's form, and absent means the usual thing.
+        bind_to_port: if *bind_to_port { None } else { boolean(false) },
+        use_original_dst: if *use_original_dst { boolean(true) } else { None },
+        traffic_direction: traffic_direction(*direction) as i32,
+        filter_chains: chains.iter().map(chain::build_chain).collect(),
+        default_filter_chain: default_chain.as_ref().map(chain::build_chain),
+        access_log: build_listener_access_log(access_log),
+        ..Default::default()
+    };
+    inspectors::apply_inspectors(inspectors, &mut listener);
+    listener
+}
+
+fn traffic_direction(direction: Direction) -> core::TrafficDirection {
+    match direction {
+        Direction::Inbound => core::TrafficDirection::Inbound,
+        Direction::Outbound => core::TrafficDirection::Outbound,
+    }
+}

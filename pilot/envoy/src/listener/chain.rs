@@ -1,0 +1,55 @@
+//! Filter chains: which connections, and what is done with them.
+
+use super::{http, tcp_proxy};
+use crate::address::cidr_range;
+use crate::envoy::{listener, wkt};
+use crate::names::{HTTP_CONNECTION_MANAGER, TCP_PROXY};
+use crate::value::uint32;
+use mesh_model::Str;
+use mesh_proto::pack;
+use pilot_view::spec::{ChainMatch, FilterChainSpec, NetworkSpec, Transport};
+
+/// The filter chain that the spec describes.
+pub(super) fn build_chain(spec: &FilterChainSpec) -> listener::FilterChain {
+    let FilterChainSpec { name, matches, network } = spec;
+    let terminal = match network {
+        NetworkSpec::Http(http) => filter(HTTP_CONNECTION_MANAGER, pack(&http::build_http(http))),
+        NetworkSpec::Tcp(tcp) => filter(TCP_PROXY, pack(&tcp_proxy::build_tcp_proxy(tcp))),
+    };
+    listener::FilterChain {
+        name: name.to_string(),
+        filter_chain_match: build_match(matches),
+        filters: vec![terminal],
+        ..Default::default()
+    }
+}
+
+fn filter(name: &str, config: wkt::Any) -> listener::Filter {
+    listener::Filter {
+        name: name.to_owned(),
+        config_type: Some(listener::filter::ConfigType::TypedConfig(config)),
+    }
+}
+
+/// `None` when the chain takes everything.
+fn build_match(matches: &ChainMatch) -> Option<listener::FilterChainMatch> {
+    let ChainMatch { destination_port, prefix_ranges, server_names, application_protocols, transport } =
+        matches;
+    let built = listener::FilterChainMatch {
+        destination_port: destination_port.and_then(|port| uint32(port.into())),
+        prefix_ranges: prefix_ranges.iter().map(cidr_range).collect(),
+        server_names: strings(server_names),
+        application_protocols: strings(application_protocols),
+        transport_protocol: match transport {
+            Some(Transport::Tls) => "tls".to_owned(),
+            Some(Transport::RawBuffer) => "raw_buffer".to_owned(),
+            None => String::new(),
+        },
+        ..Default::default()
+    };
+    (built != listener::FilterChainMatch::default()).then_some(built)
+}
+
+fn strings(list: &[Str]) -> Vec<String> {
+    list.iter().map(Str::to_string).collect()
+}

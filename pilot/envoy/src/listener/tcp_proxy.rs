@@ -1,0 +1,43 @@
+//! TCP proxy: forwards bytes.
+
+use crate::access_log::build_access_log;
+use crate::envoy::tcp_proxy::TcpProxy;
+use crate::envoy::tcp_proxy::tcp_proxy as config;
+use crate::value::duration;
+use pilot_view::spec::{TcpSpec, WeightedCluster};
+
+/// The TCP proxy that the spec describes.
+pub(super) fn build_tcp_proxy(spec: &TcpSpec) -> TcpProxy {
+    let TcpSpec { stat_prefix, clusters, idle_timeout, max_connection_duration, access_log } = spec;
+    TcpProxy {
+        stat_prefix: stat_prefix.to_string(),
+        cluster_specifier: Some(build_clusters(clusters)),
+        idle_timeout: idle_timeout.map(duration),
+        // Envoy refuses durations under a millisecond; none at all is no limit.
+        max_downstream_connection_duration: max_connection_duration
+            .filter(|limit| limit.as_nanos() >= 1_000_000)
+            .map(duration),
+        access_log: build_access_log(access_log),
+        ..Default::default()
+    }
+}
+
+fn build_clusters(clusters: &[WeightedCluster]) -> config::ClusterSpecifier {
+    match clusters {
+        [WeightedCluster { cluster, weight: _, headers: _ }] => {
+            config::ClusterSpecifier::Cluster(cluster.to_string())
+        }
+        clusters => {
+            let weigh = |WeightedCluster { cluster, weight, headers: _ }: &WeightedCluster| {
+                config::weighted_cluster::ClusterWeight {
+                    name: cluster.to_string(),
+                    weight: (*weight).max(1),
+                    metadata_match: None,
+                }
+            };
+            config::ClusterSpecifier::WeightedClusters(config::WeightedCluster {
+                clusters: clusters.iter().map(weigh).collect(),
+            })
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Names that mean something to Envoy or to the tools that read its configuration. Constants only.
+
+/// Where bytes go that no service claims, when that is allowed.
+pub const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
+
+/// Virtual host and route that let unknown hosts through.
+pub const ALLOW_ANY: &str = "allow_any";
+
+/// Virtual host and route that turn unknown hosts away.
+pub const BLOCK_ALL: &str = "block_all";
+
+pub(crate) const HTTP_CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
+pub(crate) const TCP_PROXY: &str = "envoy.filters.network.tcp_proxy";
+
+pub(crate) const ORIGINAL_DST: &str = "envoy.filters.listener.original_dst";
+pub(crate) const TLS_INSPECTOR: &str = "envoy.filters.listener.tls_inspector";
+pub(crate) const HTTP_INSPECTOR: &str = "envoy.filters.listener.http_inspector";
+
+pub(crate) const FILE_ACCESS_LOG: &str = "envoy.access_loggers.file";
+pub(crate) const PREVIOUS_HOSTS: &str = "envoy.retry_host_predicates.previous_hosts";
+pub(crate) const PREVIOUS_PRIORITIES: &str = "envoy.retry_priorities.previous_priorities";
+
+/// Key of `typed_extension_protocol_options` for HTTP.
+pub(crate) const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// Metadata that says where a resource comes from and what it is about.
+pub(crate) const ISTIO_METADATA: &str = "istio";
+
+/// Endpoint metadata that chooses among a cluster's transport sockets.
+pub(crate) const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";

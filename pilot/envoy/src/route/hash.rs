@@ -1,0 +1,28 @@
+//! What a consistent hash is computed of.
+
+use crate::envoy::route::route_action::HashPolicy;
+use crate::envoy::route::route_action::hash_policy::{
+    ConnectionProperties, Cookie, Header, PolicySpecifier, QueryParameter,
+};
+use crate::value::duration;
+use mesh_model::HashKey;
+
+/// The hash policy of one key.
+pub(super) fn build_hash_policy(key: &HashKey) -> HashPolicy {
+    let specifier = match key {
+        HashKey::Header(name) => {
+            PolicySpecifier::Header(Header { header_name: name.to_string(), ..Default::default() })
+        }
+        HashKey::Cookie { name, path, ttl } => PolicySpecifier::Cookie(Cookie {
+            name: name.to_string(),
+            path: path.to_string(),
+            ttl: ttl.map(duration),
+            ..Default::default()
+        }),
+        HashKey::SourceIp => PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true }),
+        HashKey::QueryParameter(name) => {
+            PolicySpecifier::QueryParameter(QueryParameter { name: name.to_string() })
+        }
+    };
+    HashPolicy { terminal: false, policy_specifier: Some(specifier) }
+}
