@@ -1,0 +1,107 @@
+//! From a spec to a resource: which message it becomes, under which name, and whose objects it was made from.
+//!
+//! In: any spec. Out: [`Resource`], encoded. Only [`crate::Memo`] calls this, so that nothing is encoded twice.
+
+use crate::{build_cluster, build_endpoints, build_listener, build_route_configuration, build_virtual_host};
+use mesh_model::{ObjectRef, Str};
+use pilot_view::spec::{
+    ClusterSpec, EndpointsSpec, ListenerSpec, RouteConfigurationSpec, Spec, VirtualHostSpec,
+};
+use pilot_xds::resource::{Resource, ResourceType};
+use prost::Message;
+use std::{hash::Hash, sync::Arc};
+
+/// A spec that describes one resource.
+pub trait Encode: Hash {
+    /// The type of the resource.
+    fn kind(&self) -> ResourceType;
+
+    /// The resource, encoded anew. Use [`crate::Memo`] instead.
+    fn encode(&self) -> Arc<Resource>;
+}
+
+/// Under which key a resource names the object it was made from: `VirtualService shop/reviews`.
+pub fn origin_key(object: &ObjectRef) -> Str {
+    object.to_string().into()
+}
+
+pub(crate) fn origin_keys(origins: &[ObjectRef]) -> Arc<[Str]> {
+    origins.iter().map(origin_key).collect()
+}
+
+fn resource(kind: ResourceType, name: Str, message: &impl Message, origins: &[ObjectRef]) -> Arc<Resource> {
+    Resource::new(kind, name, &message.encode_to_vec(), &[], origin_keys(origins))
+}
+
+impl Encode for ClusterSpec {
+    fn kind(&self) -> ResourceType {
+        ResourceType::Cluster
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        resource(self.kind(), self.name.clone(), &build_cluster(self), &self.origins)
+    }
+}
+
+impl Encode for EndpointsSpec {
+    fn kind(&self) -> ResourceType {
+        ResourceType::Endpoints
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        // Endpoints come from Pods and slices, on which nobody reads a status.
+        resource(self.kind(), self.cluster.clone(), &build_endpoints(self), &[])
+    }
+}
+
+impl Encode for ListenerSpec {
+    fn kind(&self) -> ResourceType {
+        ResourceType::Listener
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        resource(self.kind(), self.name.clone(), &build_listener(self), &self.origins)
+    }
+}
+
+impl Encode for RouteConfigurationSpec {
+    fn kind(&self) -> ResourceType {
+        ResourceType::Route
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        resource(self.kind(), self.name.clone(), &build_route_configuration(self), &self.origins)
+    }
+}
+
+impl Encode for VirtualHostSpec {
+    fn kind(&self) -> ResourceType {
+        ResourceType::VirtualHost
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        resource(self.kind(), self.resource_name(), &build_virtual_host(self), &self.origins)
+    }
+}
+
+impl Encode for Spec {
+    fn kind(&self) -> ResourceType {
+        match self {
+            Spec::Cluster(spec) => spec.kind(),
+            Spec::Endpoints(spec) => spec.kind(),
+            Spec::Listener(spec) => spec.kind(),
+            Spec::RouteConfiguration(spec) => spec.kind(),
+            Spec::VirtualHost(spec) => spec.kind(),
+        }
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        match self {
+            Spec::Cluster(spec) => spec.encode(),
+            Spec::Endpoints(spec) => spec.encode(),
+            Spec::Listener(spec) => spec.encode(),
+            Spec::RouteConfiguration(spec) => spec.encode(),
+            Spec::VirtualHost(spec) => spec.encode(),
+        }
+    }
+}
