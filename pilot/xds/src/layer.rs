@@ -1,0 +1,167 @@
+//! An immutable, persistent set of resources, and what changed in it lately.
+//!
+//! In: edits by the publisher. Out: lookups, ordered iteration, and the names that differ between two revisions, from a short log
+//! when it still reaches back, else by comparing the two trees (which skips what they share). Knows nothing of streams.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use imbl::ordmap::DiffItem;
+use imbl::{OrdMap, Vector};
+
+use crate::resource::{Resource, ResourceType, TYPES};
+
+/// How many edits the log keeps. A stream further behind than this compares trees.
+const LOG_EDITS: usize = 128;
+
+/// An edit of more names than this is not logged by name: comparing trees is as cheap and keeps nothing.
+const LOG_NAMES: usize = 4096;
+
+/// Identities of layers and their lineages: unique in the process, no meaning beyond that.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The resources of one type, by name.
+pub type Resources = OrdMap<Arc<str>, Arc<Resource>>;
+
+/// An immutable set of resources of all types. Cloning an edited layer costs the changes, not the content.
+#[derive(Debug)]
+pub struct Layer {
+    /// Unique for each value of this type: two layers with equal ids are the same.
+    id: u64,
+    /// Shared by a layer and all that were edited from it.
+    lineage: u64,
+    revision: u64,
+    resources: [Resources; TYPES],
+    log: Vector<Arc<LoggedEdit>>,
+}
+
+#[derive(Debug)]
+struct LoggedEdit {
+    revision: u64,
+    /// `None` when the edit was too big to log.
+    names: Option<[Box<[Arc<str>]>; TYPES]>,
+}
+
+impl Default for Layer {
+    fn default() -> Self {
+        let id = next_id();
+        Self { id, lineage: id, revision: 0, resources: Default::default(), log: Vector::new() }
+    }
+}
+
+impl Layer {
+    /// A layer that holds nothing, with a lineage of its own.
+    pub fn empty() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// The layer with some changes applied. Setting an equal version and removing an absent name change nothing; when nothing
+    /// changed at all, the same layer comes back.
+    pub fn edit(self: &Arc<Self>, change: impl FnOnce(&mut Edit)) -> Arc<Self> {
+        let mut edit = Edit { resources: self.resources.clone(), changed: Default::default() };
+        change(&mut edit);
+        let Edit { resources, changed } = edit;
+        let count: usize = changed.iter().map(Vec::len).sum();
+        if count == 0 {
+            return self.clone();
+        }
+        let revision = self.revision + 1;
+        let mut log = self.log.clone();
+        if log.len() == LOG_EDITS {
+            log.pop_front();
+        }
+        let names = (count <= LOG_NAMES).then(|| changed.map(Vec::into_boxed_slice));
+        log.push_back(Arc::new(LoggedEdit { revision, names }));
+        Arc::new(Self { id: next_id(), lineage: self.lineage, revision, resources, log })
+    }
+
+    /// Unique identity of this very layer.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Count of edits since the lineage began.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The resource of that type and name.
+    pub fn get(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
+        self.resources[kind.index()].get(name)
+    }
+
+    /// All resources of a type, in order of name.
+    pub fn resources(&self, kind: ResourceType) -> &Resources {
+        &self.resources[kind.index()]
+    }
+
+    /// Calls `visit` with each name of the type that may differ between `old` and this layer. A name can come more than once, and
+    /// one that changed there and back comes although it is equal: whoever asks compares versions.
+    pub fn changed_since(&self, old: &Layer, kind: ResourceType, mut visit: impl FnMut(&Arc<str>)) {
+        if self.id == old.id {
+            return;
+        }
+        if let Some(edits) = self.logged_since(old) {
+            for names in edits {
+                names[kind.index()].iter().for_each(&mut visit);
+            }
+            return;
+        }
+        for item in old.resources(kind).diff(self.resources(kind)) {
+            match item {
+                DiffItem::Add(name, _) | DiffItem::Remove(name, _) => visit(name),
+                DiffItem::Update { old: (name, _), .. } => visit(name),
+            }
+        }
+    }
+
+    /// The names of the edits between the two, or `None` when the log does not tell all of them.
+    fn logged_since(&self, old: &Layer) -> Option<Vec<&[Box<[Arc<str>]>; TYPES]>> {
+        if self.lineage != old.lineage || old.revision > self.revision {
+            return None;
+        }
+        let missing = usize::try_from(self.revision - old.revision).ok()?;
+        if missing > self.log.len() {
+            return None;
+        }
+        let edits = self.log.iter().skip(self.log.len() - missing);
+        debug_assert!(edits.clone().next().is_none_or(|edit| edit.revision == old.revision + 1));
+        edits.map(|edit| edit.names.as_ref()).collect()
+    }
+}
+
+/// Changes being made to a layer.
+#[derive(Debug)]
+pub struct Edit {
+    resources: [Resources; TYPES],
+    changed: [Vec<Arc<str>>; TYPES],
+}
+
+impl Edit {
+    /// Adds or replaces a resource.
+    pub fn set(&mut self, resource: Arc<Resource>) {
+        let kind = resource.kind().index();
+        let held = self.resources[kind].get(resource.name());
+        if held.is_some_and(|held| held.version() == resource.version()) {
+            return;
+        }
+        self.changed[kind].push(resource.name().clone());
+        self.resources[kind].insert(resource.name().clone(), resource);
+    }
+
+    /// Removes a resource.
+    pub fn remove(&mut self, kind: ResourceType, name: &str) {
+        if let Some(resource) = self.resources[kind.index()].remove(name) {
+            self.changed[kind.index()].push(resource.name().clone());
+        }
+    }
+
+    /// The resources of a type as they stand within this edit.
+    pub fn resources(&self, kind: ResourceType) -> &Resources {
+        &self.resources[kind.index()]
+    }
+}

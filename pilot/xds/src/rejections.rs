@@ -1,0 +1,141 @@
+//! What proxies have refused, and what served before: the shared memory of NACKs.
+//!
+//! In: rejections and acknowledgements of streams. Out: a report for status and debug, and the last good resource for a proxy that
+//! has none. Bounded: a flood of different bad versions drops the oldest report.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::resource::{Resource, ResourceType};
+
+/// At most so many resources are remembered as rejected.
+const LIMIT: usize = 4096;
+
+/// Proxies named in one report; the others are only counted.
+const PROXIES: usize = 100;
+
+/// A resource version that at least one proxy refused.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    /// Type of the resource.
+    pub kind: ResourceType,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The version refused.
+    pub version: Arc<str>,
+    /// What the proxy said.
+    pub message: Arc<str>,
+    /// Keys of the user objects it was built from.
+    pub origins: Arc<[Arc<str>]>,
+    /// Who refused it, up to a bound.
+    pub proxies: BTreeSet<Arc<str>>,
+    /// What those proxies keep instead, if anything.
+    pub last_good: Option<Arc<Resource>>,
+}
+
+/// All standing rejections.
+#[derive(Debug)]
+pub struct Rejections {
+    /// Lets an acknowledgement skip the lock while nothing is rejected.
+    count: AtomicUsize,
+    standing: Mutex<BTreeMap<(ResourceType, Arc<str>), Rejection>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Default for Rejections {
+    fn default() -> Self {
+        Self { count: AtomicUsize::new(0), standing: Mutex::default(), changes: watch::Sender::new(0) }
+    }
+}
+
+impl Rejections {
+    /// Every standing rejection, ordered by type and name.
+    pub fn report(&self) -> Vec<Rejection> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Counts up at each change: what a status writer waits on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Notes that `proxy` refused `resource` and, if it is known, what the proxy holds instead.
+    pub(crate) fn record(
+        &self,
+        resource: &Arc<Resource>,
+        message: &Arc<str>,
+        proxy: &Arc<str>,
+        held: Option<Arc<Resource>>,
+    ) {
+        let mut standing = self.lock();
+        let key = (resource.kind(), resource.name().clone());
+        if standing.len() >= LIMIT && !standing.contains_key(&key) {
+            standing.pop_first();
+        }
+        let entry = standing.entry(key).or_insert_with(|| Rejection {
+            kind: resource.kind(),
+            name: resource.name().clone(),
+            version: resource.version().clone(),
+            message: message.clone(),
+            origins: resource.origins().clone(),
+            proxies: BTreeSet::new(),
+            last_good: None,
+        });
+        if entry.version != *resource.version() {
+            entry.version = resource.version().clone();
+            entry.message = message.clone();
+            entry.origins = resource.origins().clone();
+            entry.proxies.clear();
+        }
+        if entry.proxies.len() < PROXIES {
+            entry.proxies.insert(proxy.clone());
+        }
+        if held.is_some() {
+            entry.last_good = held;
+        }
+        self.changed(standing.len());
+    }
+
+    /// Notes that `proxy` accepted this version. A rejection of another version of it is over.
+    pub(crate) fn accepted(&self, resource: &Resource) {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut standing = self.lock();
+        let key = (resource.kind(), resource.name().clone());
+        if let Some(rejection) = standing.get(&key)
+            && rejection.version != *resource.version()
+            && rejection.last_good.as_ref().is_none_or(|good| good.version() != resource.version())
+        {
+            standing.remove(&key);
+            self.changed(standing.len());
+        }
+    }
+
+    /// Drops the rejections whose resource is gone or has another version now, by the publisher's knowledge.
+    pub fn retain_current(&self, is_current: impl Fn(&Rejection) -> bool) {
+        let mut standing = self.lock();
+        let before = standing.len();
+        standing.retain(|_, rejection| is_current(rejection));
+        if standing.len() != before {
+            self.changed(standing.len());
+        }
+    }
+
+    /// What served before a version of this resource was refused.
+    pub(crate) fn last_good(&self, kind: ResourceType, name: &Arc<str>) -> Option<Arc<Resource>> {
+        self.lock().get(&(kind, name.clone()))?.last_good.clone()
+    }
+
+    fn changed(&self, count: usize) {
+        self.count.store(count, Ordering::Relaxed);
+        self.changes.send_modify(|sequence| *sequence += 1);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(ResourceType, Arc<str>), Rejection>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

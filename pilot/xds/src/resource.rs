@@ -1,0 +1,242 @@
+//! One resource as every stream sends it: encoded once, named, versioned by its content.
+//!
+//! In: a name and the encoded message. Out: one buffer that serves both protocols without copying. The buffer is
+//! field 2 of a `DeltaDiscoveryResponse`, and the fields inside are written so that the `Any` comes last:
+//!
+//! ```text
+//! 12 len ( name(3) version(1) aliases(4)* resource(2): 12 len Any )
+//! \_________________ delta entry ________________________________/
+//!                                         \____ SotW entry _____/
+//! ```
+//!
+//! Because `DiscoveryResponse.resources` is also field 2, the suffix that starts at `resource` is, byte for byte, the entry
+//! of the state-of-the-world protocol. This file does not know what the message means.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+/// A slot of configuration on a stream. All but one are an xDS type; `InlineRoute` shares its type URL with
+/// `Route` and is what clients of the state-of-the-world protocol get for it, because VHDS exists only in delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceType {
+    /// `envoy.config.cluster.v3.Cluster`
+    Cluster,
+    /// `envoy.config.endpoint.v3.ClusterLoadAssignment`, named as its cluster.
+    Endpoints,
+    /// `envoy.config.listener.v3.Listener`
+    Listener,
+    /// `envoy.config.route.v3.RouteConfiguration` whose virtual hosts come over VHDS.
+    Route,
+    /// `envoy.config.route.v3.VirtualHost`, named `<route configuration>/<host>`.
+    VirtualHost,
+    /// `envoy.config.route.v3.RouteConfiguration` with its virtual hosts inside.
+    InlineRoute,
+}
+
+/// Number of slots.
+pub const TYPES: usize = ResourceType::ALL.len();
+
+/// Which of the two xDS protocols a stream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Incremental: `DeltaAggregatedResources`.
+    Delta,
+    /// State of the world: `StreamAggregatedResources`.
+    Sotw,
+}
+
+impl ResourceType {
+    /// Every slot, in the order in which changes are sent.
+    pub const ALL: [Self; 6] =
+        [Self::Cluster, Self::Endpoints, Self::Listener, Self::Route, Self::VirtualHost, Self::InlineRoute];
+
+    /// The type URL on the wire.
+    pub const fn type_url(self) -> &'static str {
+        match self {
+            Self::Cluster => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+            Self::Endpoints => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+            Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
+            Self::Route | Self::InlineRoute => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+            Self::VirtualHost => "type.googleapis.com/envoy.config.route.v3.VirtualHost",
+        }
+    }
+
+    /// The slot that a client of this protocol means by a type URL; `None` for a type that is not served.
+    pub fn from_url(url: &str, protocol: Protocol) -> Option<Self> {
+        let kind = Self::ALL.into_iter().find(|kind| kind.type_url() == url)?;
+        match (kind, protocol) {
+            (Self::Route, Protocol::Sotw) => Some(Self::InlineRoute),
+            (Self::VirtualHost, Protocol::Sotw) => None,
+            _ => Some(kind),
+        }
+    }
+
+    /// Short label for metrics and status: `cds`, `eds` and so on, as Istio writes them.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Cluster => "cds",
+            Self::Endpoints => "eds",
+            Self::Listener => "lds",
+            Self::Route | Self::InlineRoute => "rds",
+            Self::VirtualHost => "vhds",
+        }
+    }
+
+    /// Position in arrays of length [`TYPES`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether a first request without names asks for everything.
+    pub(crate) const fn implicit_wildcard(self) -> bool {
+        matches!(self, Self::Cluster | Self::Listener | Self::VirtualHost)
+    }
+
+    /// Whether a name that is not in the maps may stand for something all the same.
+    pub(crate) const fn on_demand(self) -> bool {
+        matches!(self, Self::Cluster | Self::VirtualHost)
+    }
+
+    /// Whether a state-of-the-world response must list all resources: what it leaves out is deleted.
+    pub(crate) const fn full_state(self) -> bool {
+        matches!(self, Self::Cluster | Self::Listener)
+    }
+}
+
+/// A named, versioned, encoded resource. Shared by every layer, batch and stream that holds it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resource {
+    kind: ResourceType,
+    name: Arc<str>,
+    version: Arc<str>,
+    origins: Arc<[Arc<str>]>,
+    entry: Bytes,
+    /// Where the state-of-the-world entry starts inside `entry`.
+    any_at: usize,
+}
+
+impl Resource {
+    /// Encodes a resource: `message` is the encoded Envoy message of the type that `kind` names. `aliases` are other
+    /// names under which clients may have asked for it; `origins` are opaque keys of the user objects it was built from.
+    ///
+    /// The version is a 128-bit hash of content and aliases, equal on every machine.
+    pub fn new(
+        kind: ResourceType,
+        name: impl Into<Arc<str>>,
+        message: &[u8],
+        aliases: &[Arc<str>],
+        origins: Arc<[Arc<str>]>,
+    ) -> Arc<Self> {
+        let mut any = BytesMut::with_capacity(message.len() + kind.type_url().len() + 8);
+        encode_str(1, kind.type_url(), &mut any);
+        encode_key(2, WireType::LengthDelimited, &mut any);
+        encode_varint(message.len() as u64, &mut any);
+        any.put_slice(message);
+        let mut hash = xxhash_rust::xxh3::Xxh3::new();
+        hash.update(&any);
+        for alias in aliases {
+            hash.update(alias.as_bytes());
+        }
+        let mut version = String::with_capacity(32);
+        // Writing to a String cannot fail.
+        let _ = write!(version, "{:032x}", hash.digest128());
+        Arc::new(Self::assemble(kind, name.into(), version.into(), aliases, origins, &any))
+    }
+
+    /// The same resource, answering to `aliases`: for a client that asked for it by those names.
+    pub(crate) fn with_aliases(&self, aliases: &[Arc<str>]) -> Arc<Self> {
+        let Self { kind, name, version, origins, entry, any_at } = self;
+        let suffix = entry.slice(*any_at..);
+        // Skip tag and length of field 2 to reach the Any.
+        let any = suffix.slice(1 + varint_len_at(&suffix[1..])..);
+        Arc::new(Self::assemble(*kind, name.clone(), version.clone(), aliases, origins.clone(), &any))
+    }
+
+    fn assemble(
+        kind: ResourceType,
+        name: Arc<str>,
+        version: Arc<str>,
+        aliases: &[Arc<str>],
+        origins: Arc<[Arc<str>]>,
+        any: &[u8],
+    ) -> Self {
+        let mut prefix = BytesMut::with_capacity(name.len() + version.len() + 16);
+        encode_str(3, &name, &mut prefix);
+        encode_str(1, &version, &mut prefix);
+        for alias in aliases {
+            encode_str(4, alias, &mut prefix);
+        }
+        let any_field = 1 + encoded_len_varint(any.len() as u64) + any.len();
+        let inner = prefix.len() + any_field;
+        let mut entry = BytesMut::with_capacity(1 + encoded_len_varint(inner as u64) + inner);
+        encode_key(2, WireType::LengthDelimited, &mut entry);
+        encode_varint(inner as u64, &mut entry);
+        entry.put_slice(&prefix);
+        let any_at = entry.len();
+        encode_key(2, WireType::LengthDelimited, &mut entry);
+        encode_varint(any.len() as u64, &mut entry);
+        entry.put_slice(any);
+        Self { kind, name, version, origins, entry: entry.freeze(), any_at }
+    }
+
+    /// The slot it belongs to.
+    pub fn kind(&self) -> ResourceType {
+        self.kind
+    }
+
+    /// Its canonical name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Hash of its content, in hex.
+    pub fn version(&self) -> &Arc<str> {
+        &self.version
+    }
+
+    /// Keys of the user objects it was built from.
+    pub fn origins(&self) -> &Arc<[Arc<str>]> {
+        &self.origins
+    }
+
+    /// The encoded Envoy message, for dumps.
+    pub fn message(&self) -> Bytes {
+        let suffix = self.entry.slice(self.any_at..);
+        let any = suffix.slice(1 + varint_len_at(&suffix[1..])..);
+        // The Any is type_url(1) then value(2), both written by `new`.
+        let url = 1 + varint_len_at(&any[1..]) + self.kind.type_url().len();
+        let value = any.slice(url..);
+        value.slice(1 + varint_len_at(&value[1..])..)
+    }
+
+    /// The entry as this protocol writes it into a response.
+    pub(crate) fn entry(&self, protocol: Protocol) -> &[u8] {
+        match protocol {
+            Protocol::Delta => &self.entry,
+            Protocol::Sotw => &self.entry[self.any_at..],
+        }
+    }
+
+    /// Length of [`Self::entry`].
+    pub(crate) fn entry_len(&self, protocol: Protocol) -> usize {
+        match protocol {
+            Protocol::Delta => self.entry.len(),
+            Protocol::Sotw => self.entry.len() - self.any_at,
+        }
+    }
+}
+
+/// Writes a string field without the owned `String` that prost's encoder wants.
+pub(crate) fn encode_str(tag: u32, value: &str, buf: &mut impl BufMut) {
+    encode_key(tag, WireType::LengthDelimited, buf);
+    encode_varint(value.len() as u64, buf);
+    buf.put_slice(value.as_bytes());
+}
+
+/// How many bytes the varint at the start of `bytes` takes.
+fn varint_len_at(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1
+}

@@ -1,0 +1,80 @@
+//! What one class of proxies is to have at one moment: the layer it shares with other classes and its own.
+//!
+//! In: layers from the publisher. Out: lookups and differences over both. Knows nothing of streams.
+
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::layer::Layer;
+use crate::resource::{Resource, ResourceType};
+
+/// The configuration of a class at one moment. Names are disjoint between the two layers; if they are not, the first wins.
+///
+/// The publisher keeps a snapshot consistent: a route names only clusters of the same snapshot, and a cluster of type EDS has an
+/// `Endpoints` resource of its name, even if that is empty. The order of sending relies on both.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The layer of the scope, shared by many classes, then the layer of the class itself.
+    pub layers: [Arc<Layer>; 2],
+    /// Position in the sequence of all publications; later is larger. Lets a caller wait until a proxy has it.
+    pub sequence: u64,
+    /// When the change that led to this snapshot was seen: convergence is measured from here.
+    pub since: Instant,
+}
+
+impl Snapshot {
+    /// A snapshot of these layers.
+    pub fn new(scope: Arc<Layer>, own: Arc<Layer>, sequence: u64, since: Instant) -> Arc<Self> {
+        Arc::new(Self { layers: [scope, own], sequence, since })
+    }
+
+    /// A snapshot without resources.
+    pub fn empty() -> Arc<Self> {
+        Self::new(Layer::empty(), Layer::empty(), 0, Instant::now())
+    }
+
+    /// The resource of that type and name.
+    pub fn get(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
+        let Self { layers: [scope, own], .. } = self;
+        scope.get(kind, name).or_else(|| own.get(kind, name))
+    }
+
+    /// All resources of a type.
+    pub fn resources(&self, kind: ResourceType) -> impl Iterator<Item = &Arc<Resource>> {
+        self.layers.iter().flat_map(move |layer| layer.resources(kind).values())
+    }
+
+    /// How many resources of a type there are.
+    pub fn count(&self, kind: ResourceType) -> usize {
+        self.layers.iter().map(|layer| layer.resources(kind).len()).sum()
+    }
+
+    /// Resources of a type whose names start with `prefix`.
+    pub fn with_prefix<'a>(
+        &'a self,
+        kind: ResourceType,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Resource>> {
+        self.layers.iter().flat_map(move |layer| {
+            let from = (Bound::Included(prefix), Bound::Unbounded);
+            layer
+                .resources(kind)
+                .range::<_, str>(from)
+                .take_while(move |(name, _)| name.starts_with(prefix))
+                .map(|(_, resource)| resource)
+        })
+    }
+
+    /// Calls `visit` with each name of the type that may differ between `old` and this snapshot.
+    pub(crate) fn changed_since(&self, old: &Snapshot, kind: ResourceType, mut visit: impl FnMut(&Arc<str>)) {
+        for (new, old) in self.layers.iter().zip(&old.layers) {
+            new.changed_since(old, kind, &mut visit);
+        }
+    }
+
+    /// Whether both hold the very same layers.
+    pub(crate) fn same_content(&self, other: &Snapshot) -> bool {
+        self.layers.iter().zip(&other.layers).all(|(a, b)| a.id() == b.id())
+    }
+}

@@ -1,0 +1,65 @@
+//! Where streams get their configuration: the interface that the publisher implements.
+//!
+//! In: who connected. Out: the channel on which the snapshots of its class come. Nothing here does IO.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::resource::{Protocol, Resource, ResourceType};
+use crate::snapshot::Snapshot;
+use crate::wire::Node;
+
+/// Finds resources by names that are not in the maps under that name.
+pub trait Resolve: Send + Sync {
+    /// The resource that a proxy means when it asks for `name`: an alias such as virtual host `80/reviews` for
+    /// `80/reviews.default.svc.cluster.local`, or something derived on demand. Called within a push: must be quick.
+    fn resolve(&self, kind: ResourceType, name: &str) -> Option<Arc<Resource>>;
+}
+
+/// Resolves nothing.
+#[derive(Debug)]
+pub struct NoAliases;
+
+impl Resolve for NoAliases {
+    fn resolve(&self, _: ResourceType, _: &str) -> Option<Arc<Resource>> {
+        None
+    }
+}
+
+/// A stream's hold on its class.
+pub struct Attachment {
+    /// `name.namespace`, as people know the proxy.
+    pub proxy_name: Arc<str>,
+    /// The snapshots of its class. The first must be there already.
+    pub class: watch::Receiver<Arc<Snapshot>>,
+    /// Finds what is asked for by another name.
+    pub resolver: Arc<dyn Resolve>,
+    /// Dropped when the stream ends: detaches the proxy from its class.
+    pub guard: Box<dyn Any + Send>,
+}
+
+/// Why a proxy gets no stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// What it says of itself makes no sense.
+    #[error("node is not valid: {0}")]
+    Invalid(String),
+    /// It may not be who it says it is.
+    #[error("not allowed: {0}")]
+    Denied(String),
+    /// Not now.
+    #[error("not available: {0}")]
+    Unavailable(String),
+}
+
+/// Gives each proxy the class it belongs to.
+pub trait Source: Send + Sync + 'static {
+    /// Attaches a proxy to its class, creating the class if it is the first. Resolves when the class has a snapshot.
+    fn attach(
+        &self,
+        node: &Node,
+        protocol: Protocol,
+    ) -> impl Future<Output = Result<Attachment, Refusal>> + Send;
+}

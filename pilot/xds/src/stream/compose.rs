@@ -1,0 +1,205 @@
+//! Turns what is owed into one response, in the terms of each protocol.
+//!
+//! In: the list of what is owed and the base. Out: the resources and removals of one response. Delta states differences and
+//! answers every name asked for; state of the world lists clusters and listeners in full, and of the others only what is new.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::batch::{Batch, Full};
+use crate::resource::{Protocol, Resource, ResourceType};
+use crate::snapshot::Snapshot;
+
+use super::Context;
+use super::watch::{Outgoing, Watch, find_on_demand};
+
+/// A client that asks for ever more names that do not exist is not followed beyond this.
+const UNRESOLVED: usize = 1024;
+
+/// A response being put together. By name, because a response must not name a resource twice.
+#[derive(Default)]
+struct Draft {
+    entries: BTreeMap<Arc<str>, (Arc<Resource>, Vec<Arc<str>>)>,
+    removed: Vec<Arc<str>>,
+    answered: Vec<Arc<str>>,
+}
+
+impl Draft {
+    fn add(&mut self, resource: Arc<Resource>, alias: Option<Arc<str>>) {
+        let entry = self.entries.entry(resource.name().clone()).or_insert_with(|| (resource, Vec::new()));
+        entry.1.extend(alias);
+    }
+
+    fn finish(self, full: bool) -> Outgoing {
+        let Self { entries, removed, answered } = self;
+        let resources = entries.into_values().map(|(resource, aliases)| match &*aliases {
+            [] => resource,
+            aliases => resource.with_aliases(aliases),
+        });
+        Outgoing { batch: Batch::of(resources.collect()), removed, answered, full }
+    }
+}
+
+impl Watch {
+    pub(super) fn compose_delta(
+        &mut self,
+        base: &Snapshot,
+        newest: &Snapshot,
+        context: &Context,
+    ) -> Option<Outgoing> {
+        let must_answer = std::mem::take(&mut self.owed.answer);
+        let mut draft = Draft::default();
+        if std::mem::take(&mut self.owed.everything) {
+            return Some(self.compose_everything(base, newest, context));
+        }
+        if let Some(group) = self.owed.probes.pop_front() {
+            for name in group {
+                self.state(&name, false, base, newest, context, &mut draft);
+            }
+        } else {
+            let asked = std::mem::take(&mut self.owed.asked);
+            let changed = std::mem::take(&mut self.owed.changed);
+            for name in changed.difference(&asked) {
+                self.state(name, false, base, newest, context, &mut draft);
+            }
+            for name in asked {
+                self.state(&name, true, base, newest, context, &mut draft);
+            }
+        }
+        let anything = must_answer || !draft.entries.is_empty() || !draft.removed.is_empty();
+        anything.then(|| draft.finish(false))
+    }
+
+    /// The whole subscription. The batch is shared by all streams that need the same, unless this one deviates.
+    fn compose_everything(&mut self, base: &Snapshot, newest: &Snapshot, context: &Context) -> Outgoing {
+        let names = (!self.wildcard).then_some(&*self.names);
+        let Full { batch, missing } = context.shared.batches.full(base, self.kind, Protocol::Delta, names);
+        self.owed.changed.clear();
+        self.owed.probes.clear();
+        let mut asked = std::mem::take(&mut self.owed.asked);
+        asked.retain(|name| base.get(self.kind, name).is_none());
+        asked.extend(missing.iter().cloned());
+        let mut draft = Draft::default();
+        for name in asked {
+            self.state(&name, true, base, newest, context, &mut draft);
+        }
+        // Only route configurations are followed by something when they answer a subscription.
+        if self.kind == ResourceType::Route {
+            draft.answered.extend(batch.resources().iter().map(|resource| resource.name().clone()));
+        }
+        if draft.entries.is_empty() && self.rejected.is_empty() {
+            let Draft { removed, answered, entries: _ } = draft;
+            return Outgoing { batch, removed, answered, full: true };
+        }
+        for resource in batch.resources() {
+            self.offer(resource, None, true, &mut draft);
+        }
+        draft.finish(true)
+    }
+
+    /// States one name: the resource, its last good version, or that there is none.
+    fn state(
+        &mut self,
+        name: &Arc<str>,
+        asked: bool,
+        base: &Snapshot,
+        newest: &Snapshot,
+        context: &Context,
+        draft: &mut Draft,
+    ) {
+        if let Some(resource) = base.get(self.kind, name) {
+            if asked {
+                draft.answered.push(name.clone());
+            }
+            self.on_demand.remove(name);
+            return self.offer(resource, None, asked, draft);
+        }
+        if self.kind == ResourceType::Cluster && self.leaving.contains_key(name) {
+            // The answer is that it goes, and that comes when nothing names it any more.
+            return;
+        }
+        if !asked && !self.names.contains(name) {
+            return draft.removed.push(name.clone());
+        }
+        if newest.get(self.kind, name).is_some() {
+            // It exists, but not yet for this type: what it names is still on its way.
+            self.owed.asked.insert(name.clone());
+            return;
+        }
+        self.leaving.remove(name);
+        let found =
+            self.kind.on_demand().then(|| find_on_demand(self.kind, base, name, context)).flatten();
+        if self.kind.on_demand() && (found.is_some() || self.on_demand.len() < UNRESOLVED) {
+            self.on_demand.insert(name.clone(), found.clone());
+        }
+        match found {
+            Some(resource) => self.offer(&resource, Some(name.clone()), asked, draft),
+            None => draft.removed.push(name.clone()),
+        }
+    }
+
+    /// Adds a resource to the draft, or what stands in for it when the client has refused this version.
+    fn offer(
+        &mut self,
+        resource: &Arc<Resource>,
+        alias: Option<Arc<str>>,
+        asked: bool,
+        draft: &mut Draft,
+    ) {
+        let Some(refused) = self.rejected.get_mut(resource.name()) else {
+            return draft.add(resource.clone(), alias);
+        };
+        if refused.version != *resource.version() {
+            return draft.add(resource.clone(), alias);
+        }
+        let owed = std::mem::take(&mut refused.good_owed);
+        match &refused.good {
+            Some(good) if owed || asked => draft.add(good.clone(), alias),
+            None if asked => draft.removed.push(alias.unwrap_or_else(|| resource.name().clone())),
+            _ => {}
+        }
+    }
+
+    pub(super) fn compose_sotw(&mut self, base: &Snapshot, context: &Context) -> Option<Outgoing> {
+        let must_answer = std::mem::take(&mut self.owed.answer);
+        let everything = std::mem::take(&mut self.owed.everything);
+        let mut draft = Draft::default();
+        if everything || self.kind.full_state() {
+            self.owed.changed.clear();
+            self.owed.asked.clear();
+            self.owed.probes.clear();
+            let names = (!self.wildcard).then_some(&*self.names);
+            let Full { batch, missing: _ } =
+                context.shared.batches.full(base, self.kind, Protocol::Sotw, names);
+            if self.rejected.is_empty() && self.leaving.is_empty() {
+                // An empty list answers only a client that wants all there is.
+                let says_something = must_answer || self.kind.full_state() || !batch.resources().is_empty();
+                let (removed, answered) = (Vec::new(), Vec::new());
+                return says_something.then_some(Outgoing { batch, removed, answered, full: true });
+            }
+            for resource in batch.resources() {
+                self.offer(resource, None, true, &mut draft);
+            }
+            if self.kind.full_state() {
+                // What the list leaves out is deleted: keep what something may still name.
+                self.leaving.values().flatten().for_each(|resource| draft.add(resource.clone(), None));
+            }
+        } else {
+            let named = match self.owed.probes.pop_front() {
+                Some(group) => group.into_iter().collect(),
+                None => {
+                    let mut named = std::mem::take(&mut self.owed.asked);
+                    named.append(&mut self.owed.changed);
+                    named
+                }
+            };
+            let kind = self.kind;
+            for resource in named.iter().filter_map(|name| base.get(kind, name)) {
+                self.offer(resource, None, true, &mut draft);
+            }
+        }
+        draft.removed.clear();
+        let anything = must_answer || everything || self.kind.full_state() || !draft.entries.is_empty();
+        anything.then(|| draft.finish(everything))
+    }
+}
