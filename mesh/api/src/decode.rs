@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::schema::prune_nulls;
+use crate::schema::as_stored;
 
 /// Why an object cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +19,10 @@ pub struct DecodeError {
     pub reason: String,
 }
 
-/// Reads an object of this API. As at an API server, fields that are null count as missing, and so may the
-/// whole spec be where none of its fields is required.
+/// Reads an object of this API. As at an API server, fields that are null count as missing, `80.0` is 80, and
+/// the whole spec may be missing where none of its fields is required.
 pub fn decode<K: DeserializeOwned>(mut object: Value) -> Result<K, DecodeError> {
-    prune_nulls(&mut object);
+    as_stored(&mut object);
     if let Some(root) = object.as_object_mut() {
         root.entry("spec").or_insert_with(|| Value::Object(Map::new()));
     }

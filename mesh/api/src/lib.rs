@@ -21,4 +21,4 @@ pub use networking::{
     DestinationRule, DestinationRuleSpec, ServiceEntry, ServiceEntrySpec, Sidecar, SidecarSpec,
     VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadGroupSpec,
 };
-pub use schema::{TypeError, UnknownField, check_types, prune_nulls, schema_for, unknown_fields};
+pub use schema::{TypeError, UnknownField, as_stored, check_types, schema_for, unknown_fields};

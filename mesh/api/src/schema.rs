@@ -6,8 +6,8 @@
 mod check;
 mod nearest;
 mod path;
-mod prune;
 pub mod rules;
+mod stored;
 mod structural;
 mod unknown;
 
@@ -25,7 +25,7 @@ use crate::networking::{
 use path::{field, inside_field, inside_item};
 
 pub use check::{TypeError, check_types};
-pub use prune::prune_nulls;
+pub use stored::as_stored;
 pub use unknown::{UnknownField, unknown_fields};
 
 /// The structural schema of a kind's `spec`, as it stands in the CRD.

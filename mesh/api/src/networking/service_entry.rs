@@ -55,6 +55,8 @@ use crate::schema::rules;
     )
 )]
 #[serde(rename_all = "camelCase")]
+// Each column says its own type.
+#[allow(clippy::duplicated_attributes)]
 #[schemars(extend("x-kubernetes-validations" = rules::cel(&SPEC_RULES)))]
 pub struct ServiceEntrySpec {
     /// Names of the service: DNS names, a leading `*.` allowed. HTTP traffic is matched by Host, TLS by SNI.

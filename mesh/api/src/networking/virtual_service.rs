@@ -71,6 +71,8 @@ pub use rewrite::{HttpRewrite, RegexRewrite};
     )
 )]
 #[serde(rename_all = "camelCase")]
+// Each column says its own type.
+#[allow(clippy::duplicated_attributes)]
 pub struct VirtualServiceSpec {
     /// Hosts whose traffic is routed: names with an optional leading `*.`, or IPs. A short name is completed
     /// with the object's namespace. Empty only in a delegate.

@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value};
 
 use super::nearest::ranked;
 use super::rules::{DURATION_RULE, PORT_RULE};
+use super::stored::whole;
 use super::{field, inside_field, inside_item, schema_for};
 use crate::duration::Duration;
 use crate::kind::Kind;
@@ -153,7 +154,7 @@ impl Check {
 
     fn number(&mut self, schema: &Value, number: &Number, value: &Value) {
         let Some(float) = number.as_f64() else { return };
-        if text(schema, "type") == "integer" && !number.is_i64() && !number.is_u64() {
+        if text(schema, "type") == "integer" && !number.is_u64() && whole(number).is_none() {
             return self.report("a whole number", value, format!("write {}", float.trunc()));
         }
         let bound = |key| schema.get(key).and_then(Value::as_f64);
@@ -275,8 +276,10 @@ fn object_hint(schema: &Value) -> String {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
         return "write `name: value` pairs below it".to_owned();
     };
-    let names: Vec<&str> = properties.keys().map(String::as_str).take(6).collect();
-    let more = if properties.len() > names.len() { ", ..." } else { "" };
+    let mut names: Vec<&str> = properties.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let more = if names.len() > 6 { ", ..." } else { "" };
+    names.truncate(6);
     format!("its fields are {}{more}", names.join(", "))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In: what schemars says about a type. Out: what an API server takes: every node has one `type`, nothing is
 //! referenced, nothing is null. Nulls need no word in the schema: the API server drops them from objects
-//! before it looks ([`prune_nulls`](super::prune_nulls) does the same here).
+//! before it looks ([`as_stored`](super::as_stored) does the same here).
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;

@@ -17,6 +17,9 @@ pub struct UnknownField {
     pub suggestions: Vec<String>,
 }
 
+/// After so many findings no more suggestions are made: they cost more than the walk, and nobody reads them.
+const MOST_SUGGESTIONS: usize = 100;
+
 /// The fields at the top of every object.
 const ROOT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 
@@ -39,7 +42,8 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
-/// Every unknown field of an object, in the order of the object's fields. The status is not looked at.
+/// Every unknown field of an object, in the order of the object's fields. The status is not looked at. The
+/// time it takes is proportional to the size of the object.
 pub fn unknown_fields(kind: Kind, object: &Value) -> Vec<UnknownField> {
     let mut found = Vec::new();
     let Some(root) = object.as_object() else { return found };
@@ -55,8 +59,7 @@ pub fn unknown_fields(kind: Kind, object: &Value) -> Vec<UnknownField> {
 
 fn among(object: &Map<String, Value>, known: &[&str], path: &str, found: &mut Vec<UnknownField>) {
     for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
-        let suggestions = nearest(name, known.iter().copied());
-        found.push(UnknownField { path: super::field(path, name), suggestions });
+        report(super::field(path, name), name, known.iter().copied(), found);
     }
 }
 
@@ -69,10 +72,14 @@ fn walk(schema: &Value, value: &Value, path: &mut String, found: &mut Vec<Unknow
                         Some(schema) => {
                             super::inside_field(path, name, |path| walk(schema, inner, path, found))
                         }
-                        None => found.push(UnknownField {
-                            path: super::field(path, name),
-                            suggestions: nearest(name, properties.keys().map(String::as_str)),
-                        }),
+                        None => {
+                            report(
+                                super::field(path, name),
+                                name,
+                                properties.keys().map(String::as_str),
+                                found,
+                            );
+                        }
                     }
                 }
             } else if let Some(schema) = schema.get("additionalProperties") {
@@ -89,4 +96,9 @@ fn walk(schema: &Value, value: &Value, path: &mut String, found: &mut Vec<Unknow
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn report<'a>(path: String, name: &str, known: impl Iterator<Item = &'a str>, found: &mut Vec<UnknownField>) {
+    let suggestions = if found.len() < MOST_SUGGESTIONS { nearest(name, known) } else { Vec::new() };
+    found.push(UnknownField { path, suggestions });
 }
