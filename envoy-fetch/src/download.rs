@@ -71,7 +71,7 @@ fn download(
             "--only-binary=:all:",
             "--disable-pip-version-check",
             "--no-input",
-            "--quiet",
+            "--progress-bar=off",
         ])
         .arg("--dest")
         .arg(destination)

@@ -32,11 +32,11 @@ fn envoy() -> Result<PathBuf> {
         envoy_fetch::locate(None)?.context("MELTEMI_ENVOY is set, but no Envoy was found")?
     } else {
         let mut shown = String::new();
-        let path = envoy_fetch::fetch(&mut |progress| show(progress, &mut shown))?;
+        let fetched = envoy_fetch::fetch(&mut |progress| show(progress, &mut shown));
         if !shown.is_empty() {
             eprintln!();
         }
-        path
+        fetched?
     };
     println!("envoy        {}", path.display());
     Ok(path)
