@@ -1,0 +1,156 @@
+//! Responses onto a gRPC stream, without copying what is shared.
+//!
+//! In: responses. Out: an HTTP body whose pieces are a small head of this stream (frame header, version, nonce, removals) and the entries
+//! of the batch, which are valid because protobuf fields may be concatenated. Small entries are joined as they go out, since each piece
+//! becomes an HTTP/2 frame; a batch in great demand comes joined already. At most one piece is held.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::Stream;
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use prost::encoding::{WireType, encode_key, encode_varint};
+use tonic::Status;
+
+use crate::batch::{Batch, CHUNK};
+use crate::requests::HEADER;
+use crate::resource::{Protocol, encode_str};
+use crate::stream::Response;
+
+/// A gRPC response body made of responses.
+pub(crate) struct ResponseBody<S> {
+    responses: S,
+    protocol: Protocol,
+    identifier: Arc<str>,
+    writing: Option<Writing>,
+    done: bool,
+}
+
+/// A response being written.
+struct Writing {
+    head: Option<Bytes>,
+    batch: Arc<Batch>,
+    /// The next resource, or the next chunk of a joined batch.
+    at: usize,
+}
+
+impl<S> ResponseBody<S> {
+    pub(crate) fn new(responses: S, protocol: Protocol, identifier: Arc<str>) -> Self {
+        Self { responses, protocol, identifier, writing: None, done: false }
+    }
+
+    fn begin(&mut self, response: Response) {
+        let head = encode_head(&response, self.protocol, &self.identifier);
+        self.writing = Some(Writing { head: Some(head), batch: response.batch, at: 0 });
+    }
+}
+
+impl Writing {
+    fn next(&mut self, protocol: Protocol) -> Option<Bytes> {
+        let Self { head, batch, at } = self;
+        if let Some(chunks) = batch.joined(protocol) {
+            if let Some(head) = head.take() {
+                return Some(head);
+            }
+            let chunk = chunks.get(*at)?.clone();
+            *at += 1;
+            return Some(chunk);
+        }
+        let rest = batch.resources().get(*at..)?;
+        let head = head.take();
+        if rest.is_empty() {
+            return head;
+        }
+        let mut length = head.as_ref().map_or(0, Bytes::len);
+        let mut count = 0;
+        for resource in rest {
+            length += resource.entry_len(protocol);
+            count += 1;
+            if length >= CHUNK {
+                break;
+            }
+        }
+        let mut piece = BytesMut::with_capacity(length);
+        piece.extend_from_slice(head.as_deref().unwrap_or_default());
+        for resource in &rest[..count] {
+            piece.extend_from_slice(resource.entry(protocol));
+        }
+        *at += count;
+        Some(piece.freeze())
+    }
+}
+
+/// The frame header and all fields but the resources.
+fn encode_head(response: &Response, protocol: Protocol, identifier: &str) -> Bytes {
+    let Response { kind, nonce, version, batch, removed } = response;
+    let removed_len: usize = removed.iter().map(|name| name.len() + 4).sum();
+    let mut head = BytesMut::with_capacity(HEADER + 128 + identifier.len() + removed_len);
+    head.put_bytes(0, HEADER);
+    encode_str(1, &version.to_string(), &mut head);
+    encode_str(4, kind.type_url(), &mut head);
+    encode_str(5, &nonce.to_string(), &mut head);
+    let control_plane = match protocol {
+        Protocol::Delta => 7,
+        Protocol::Sotw => 6,
+    };
+    if !identifier.is_empty() {
+        let mut message = BytesMut::with_capacity(identifier.len() + 4);
+        encode_str(1, identifier, &mut message);
+        encode_key(control_plane, WireType::LengthDelimited, &mut head);
+        encode_varint(message.len() as u64, &mut head);
+        head.put_slice(&message);
+    }
+    if protocol == Protocol::Delta {
+        for name in removed {
+            encode_str(6, name, &mut head);
+        }
+    }
+    let length = head.len() - HEADER + batch.len(protocol);
+    // A gRPC message has 32 bits for its length; 4 GiB of configuration for one proxy is out of the question.
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    head[1..HEADER].copy_from_slice(&length.to_be_bytes());
+    head.freeze()
+}
+
+impl<S: Stream<Item = Result<Response, Status>> + Unpin> Body for ResponseBody<S> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        loop {
+            let protocol = self.protocol;
+            if let Some(writing) = &mut self.writing {
+                if let Some(piece) = writing.next(protocol) {
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
+                self.writing = None;
+            }
+            if self.done {
+                return Poll::Ready(None);
+            }
+            let end = match ready!(Pin::new(&mut self.responses).poll_next(cx)) {
+                Some(Ok(response)) => {
+                    self.begin(response);
+                    continue;
+                }
+                Some(Err(status)) => status,
+                None => Status::ok(""),
+            };
+            self.done = true;
+            let mut trailers = HeaderMap::new();
+            if end.add_header(&mut trailers).is_err() {
+                // The message has bytes that a header cannot carry: the code alone must do.
+                trailers = HeaderMap::new();
+                trailers.insert("grpc-status", http::HeaderValue::from(end.code() as i32));
+            }
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+    }
+}
