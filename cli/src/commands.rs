@@ -1,0 +1,51 @@
+//! One file a command. Here: which one runs, with which logging, on which runtime.
+
+mod analyze;
+mod call;
+mod completion;
+mod control_plane;
+mod proxy;
+mod up;
+mod version;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use mesh_runtime::logging;
+
+use crate::args::{Cli, Command, LoggingArgs, ProxyCommand};
+
+/// Runs the command of `cli`.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { logging, command } = cli;
+    match command {
+        // `up` decides where its log goes: it owns the terminal.
+        Command::Up(args) => in_runtime(up::run(args, logging)),
+        Command::ControlPlane(args) => {
+            start_logging(&logging, "info")?;
+            in_runtime(control_plane::run(args))
+        }
+        Command::Call(args) => {
+            start_logging(&logging, "warn")?;
+            in_runtime(call::run(args))
+        }
+        Command::Analyze(args) => {
+            start_logging(&logging, "warn")?;
+            analyze::run(&args)
+        }
+        Command::Proxy(ProxyCommand::List(args)) => in_runtime(proxy::list(args)),
+        Command::Proxy(ProxyCommand::Config(args)) => in_runtime(proxy::config(args)),
+        Command::Completion(args) => completion::run(&args),
+        Command::Version(args) => version::run(&args),
+    }
+}
+
+fn start_logging(args: &LoggingArgs, default: &str) -> Result<()> {
+    let LoggingArgs { log, log_format } = args;
+    Ok(logging::init(*log_format, log.as_deref().unwrap_or(default))?)
+}
+
+fn in_runtime(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("can't start the runtime")?;
+    runtime.block_on(command)
+}
