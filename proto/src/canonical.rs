@@ -114,3 +114,49 @@ fn write(number: u32, content: &[u8], out: &mut Vec<u8>) {
     encoding::encode_varint(content.len() as u64, out);
     out.extend_from_slice(content);
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::envoy::config::core::v3::TypedExtensionConfig;
+    use crate::google::protobuf::{Any, Struct};
+    use crate::string_struct;
+
+    /// The same `Struct` with its entries in the other order.
+    fn backwards(message: &Struct) -> Vec<u8> {
+        let entries = message.fields.iter().rev();
+        let one = |(key, value): (&String, &crate::google::protobuf::Value)| Struct {
+            fields: [(key.clone(), value.clone())].into(),
+        };
+        entries.flat_map(|entry| one(entry).encode_to_vec()).collect()
+    }
+
+    #[test]
+    fn entries_are_sorted_within_anys_too() {
+        let sorted = string_struct([("a", "1"), ("b", "2"), ("c", "3")]);
+        let wrap = |value: Vec<u8>| TypedExtensionConfig {
+            name: "x".to_owned(),
+            typed_config: Some(Any {
+                type_url: "type.googleapis.com/google.protobuf.Struct".to_owned(),
+                value: value.into(),
+            }),
+        };
+        let mixed = wrap(backwards(&sorted)).encode_to_vec();
+        let expected = wrap(sorted.encode_to_vec()).encode_to_vec();
+        assert_ne!(mixed, expected);
+        let descriptor = reflect::message_type("envoy.config.core.v3.TypedExtensionConfig").unwrap();
+        assert_eq!(encode(&descriptor, &mixed), expected);
+        assert_eq!(encode(&descriptor, &expected), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_read_stays_as_it_is() {
+        let descriptor = reflect::message_type("google.protobuf.Struct").unwrap();
+        for bytes in [&b"\x0a\x7f"[..], b"\xff", b"\x0b\x0c", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"]
+        {
+            assert_eq!(encode(&descriptor, bytes), bytes);
+        }
+    }
+}
