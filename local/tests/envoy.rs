@@ -41,7 +41,7 @@ fn settings(run_directory: &Path) -> EnvoySettings {
 
 /// Tests run at the same time: each takes a network of its own.
 fn workload(network: u8, name: &str, pod_index: u8) -> Arc<Workload> {
-    let address = |last| IpAddr::from([127, 77, network, last]);
+    let address = |last| IpAddr::from([127, 200, network, last]);
     Arc::new(Workload {
         object: ObjectRef::new(Kind::Pod, "shop", name),
         addresses: vec![address(pod_index)],
@@ -92,8 +92,8 @@ async fn envoy_accepts_the_bootstrap() {
     let directory = tempfile::tempdir().unwrap();
     let spec = SidecarSpec::of(&workload(1, "cart-0", 1)).unwrap();
     let bootstrap = build_bootstrap(&spec, &settings(directory.path()));
-    assert_eq!(bootstrap["node"]["id"], "sidecar~127.77.1.1~cart-0.shop~shop.svc.cluster.local");
-    assert_eq!(bootstrap["node"]["metadata"]["MELTEMI_APPLICATION_ADDRESS"], "127.77.1.101");
+    assert_eq!(bootstrap["node"]["id"], "sidecar~127.200.1.1~cart-0.shop~shop.svc.cluster.local");
+    assert_eq!(bootstrap["node"]["metadata"]["MELTEMI_APPLICATION_ADDRESS"], "127.200.1.101");
     let path = directory.path().join("bootstrap.json");
     std::fs::write(&path, bootstrap.to_string()).unwrap();
     let mut validate = Command::new(envoy());

@@ -1,9 +1,10 @@
-//! In: a format and a filter, from the process's arguments. Out: the process-wide `tracing` subscriber, on stderr.
+//! In: a format and a filter, from the process's arguments. Out: the process-wide `tracing` subscriber, on stderr or in
+//! a file.
 //! It reads no environment itself: whoever parses arguments decides where the filter comes from.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, fs::File, io, str::FromStr, sync::Mutex};
 
-use tracing_subscriber::{EnvFilter, fmt as subscriber, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter, util::SubscriberInitExt};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,14 +63,24 @@ pub enum LoggingError {
 /// # Errors
 /// When the filter does not parse, or when a subscriber was set before.
 pub fn init(format: Format, filter: &str) -> Result<(), LoggingError> {
+    let colour = io::IsTerminal::is_terminal(&io::stderr());
+    start(format, filter, BoxMakeWriter::new(io::stderr), colour)
+}
+
+/// Sends this process's events to `file`, for a command that draws on the terminal itself.
+///
+/// # Errors
+/// When the filter does not parse, or when a subscriber was set before.
+pub fn init_file(format: Format, filter: &str, file: File) -> Result<(), LoggingError> {
+    start(format, filter, BoxMakeWriter::new(Mutex::new(file)), false)
+}
+
+fn start(format: Format, filter: &str, writer: BoxMakeWriter, colour: bool) -> Result<(), LoggingError> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })?;
-    let builder = subscriber().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match format {
-        Format::Text => {
-            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            builder.with_ansi(colour).finish().try_init()
-        }
+        Format::Text => builder.with_ansi(colour).finish().try_init(),
         Format::Json => builder.json().flatten_event(true).with_current_span(false).finish().try_init(),
     }
     .map_err(|_| LoggingError::AlreadySet)
