@@ -1,1 +1,16 @@
 //! The traffic control plane: wires ingest, view, envoy and xds together.
+//!
+//! In: [`Config`]. Out: [`Pilot`], a running control plane: its xDS server, its debug routes and its metrics. What the
+//! steps in between do is in their own crates; here is only what connects them.
+
+mod config;
+pub mod debug;
+mod metrics;
+mod proxy;
+mod publish;
+mod start;
+
+pub use config::{Config, SourceConfig};
+pub use metrics::PilotMetrics;
+pub use publish::{Counts, Publisher};
+pub use start::{Pilot, StartError, start};

@@ -1,0 +1,46 @@
+//! Settings of the traffic control plane.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Where configuration comes from.
+#[derive(Debug, Clone)]
+pub enum SourceConfig {
+    /// A file or a directory of YAML.
+    Files(PathBuf),
+    /// A Kubernetes API server: by kubeconfig, or, without one, as the environment says (in a cluster, its own).
+    Cluster {
+        /// Path of the kubeconfig.
+        kubeconfig: Option<PathBuf>,
+    },
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where configuration comes from.
+    pub source: SourceConfig,
+    /// DNS suffix of the cluster.
+    pub domain: String,
+    /// Namespace of the control plane and of mesh-wide defaults.
+    pub root_namespace: String,
+    /// A file with mesh settings, instead of the ConfigMap.
+    pub mesh_config: Option<PathBuf>,
+    /// Where xDS is served in plain text.
+    pub grpc_address: SocketAddr,
+    /// After which time a proxy is asked to reconnect; `None`: never.
+    pub max_connection_age: Option<Duration>,
+}
+
+impl Config {
+    /// Defaults for configuration from `source`: plain-text xDS on loopback.
+    pub fn new(source: SourceConfig) -> Self {
+        Self {
+            source,
+            domain: "cluster.local".into(),
+            root_namespace: "istio-system".into(),
+            mesh_config: None,
+            grpc_address: SocketAddr::from(([127, 0, 0, 1], 15010)),
+            max_connection_age: None,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Who connects: node metadata in, [`Proxy`] out.
+//!
+//! What a proxy says of itself is taken where the mesh does not know better: labels and locality of a known pod are the
+//! mesh's, so that a relabelled pod changes its configuration without a restart.
+
+use mesh_model::{Kind, Labels, Locality, Mesh, NamespacedName, ObjectRef, Str};
+use pilot_view::{Capture, Proxy};
+use pilot_xds::{source::Refusal, wire::Node};
+use prost_types::{Struct, Value, value::Kind as ValueKind};
+use std::{net::IpAddr, sync::Arc};
+
+/// What a proxy says of itself.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    claimed: Proxy,
+}
+
+impl Connected {
+    /// Reads a node: its id `<type>~<ip>~<pod>.<namespace>~<dns domain>` and its metadata.
+    pub fn from_node(node: &Node) -> Result<Self, Refusal> {
+        let invalid = |what: &str| Refusal::Invalid(format!("{what} (node id {:?})", node.id));
+        let parts: Vec<&str> = node.id.split('~').collect();
+        let [kind, address, name, domain] = parts[..] else {
+            return Err(invalid("the id must be <type>~<ip>~<pod>.<namespace>~<namespace>.svc.<domain>"));
+        };
+        if kind != "sidecar" {
+            return Err(invalid(&format!(
+                "proxies of type {kind:?} are not supported yet, only \"sidecar\""
+            )));
+        }
+        let address: IpAddr =
+            address.parse().map_err(|_| invalid(&format!("{address:?} is no IP address")))?;
+        let metadata = node.metadata.as_ref();
+        let namespace = text(metadata, "NAMESPACE")
+            .or_else(|| domain.split('.').next().filter(|part| !part.is_empty()))
+            .or_else(|| name.rsplit_once('.').map(|(_, namespace)| namespace));
+        let namespace: Str = namespace.ok_or_else(|| invalid("no namespace"))?.into();
+        let pod =
+            text(metadata, "NAME").or_else(|| name.strip_suffix(&format!(".{namespace}"))).unwrap_or(name);
+        let mut addresses = vec![address];
+        let listed = text(metadata, "INSTANCE_IPS").unwrap_or_default();
+        addresses.extend(
+            listed
+                .split(',')
+                .filter_map(|text| text.trim().parse::<IpAddr>().ok())
+                .filter(|ip| *ip != address),
+        );
+        let locality = node.locality.as_ref().map(|locality| Locality {
+            region: locality.region.as_str().into(),
+            zone: locality.zone.as_str().into(),
+            sub_zone: locality.sub_zone.as_str().into(),
+        });
+        Ok(Self {
+            claimed: Proxy {
+                name: format!("{pod}.{namespace}").into(),
+                workload: Some(ObjectRef {
+                    kind: Kind::Pod,
+                    name: NamespacedName::new(namespace.clone(), pod),
+                }),
+                namespace,
+                labels: Arc::new(labels(metadata)),
+                capture: capture(metadata, address)?,
+                addresses,
+                locality: locality.unwrap_or_default(),
+            },
+        })
+    }
+
+    /// The pod it says it is beside.
+    pub fn object(&self) -> Option<&ObjectRef> {
+        self.claimed.workload.as_ref()
+    }
+
+    /// The proxy as `mesh` knows it.
+    pub fn proxy(&self, mesh: &Mesh) -> Proxy {
+        let mut proxy = self.claimed.clone();
+        let known = proxy.workload.as_ref().and_then(|object| mesh.workload(object));
+        // A WorkloadEntry has another kind of object and is found by its address.
+        let known = known.or_else(|| {
+            let at = proxy.addresses.iter().find_map(|address| mesh.workload_at(address))?;
+            (at.object.name.namespace == proxy.namespace).then_some(at)
+        });
+        proxy.workload = known.map(|workload| workload.object.clone());
+        if let Some(workload) = known {
+            proxy.labels = workload.labels.clone();
+            if workload.locality != Locality::default() {
+                proxy.locality = workload.locality.clone();
+            }
+        }
+        proxy
+    }
+}
+
+/// `INTERCEPTION_MODE` and what belongs to `NONE`.
+fn capture(metadata: Option<&Struct>, address: IpAddr) -> Result<Capture, Refusal> {
+    match text(metadata, "INTERCEPTION_MODE").unwrap_or("REDIRECT") {
+        "NONE" => {
+            let port = text(metadata, "HTTP_PROXY_PORT").map(|text| {
+                text.parse().map_err(|_| Refusal::Invalid(format!("HTTP_PROXY_PORT {text:?} is no port")))
+            });
+            let application = text(metadata, "MELTEMI_APPLICATION_ADDRESS").map(|text| {
+                text.parse().map_err(|_| {
+                    Refusal::Invalid(format!("MELTEMI_APPLICATION_ADDRESS {text:?} is no IP address"))
+                })
+            });
+            Ok(Capture::None {
+                bind: address,
+                // Istio's NONE has the application on the loopback address.
+                application: application.transpose()?.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+                http_proxy_port: port.transpose()?,
+            })
+        }
+        "REDIRECT" | "TPROXY" => Ok(Capture::Redirect),
+        other => {
+            Err(Refusal::Invalid(format!("INTERCEPTION_MODE {other:?} is none of REDIRECT, TPROXY, NONE")))
+        }
+    }
+}
+
+fn field<'a>(metadata: Option<&'a Struct>, key: &str) -> Option<&'a Value> {
+    metadata?.fields.get(key)
+}
+
+fn as_text(value: &Value) -> Option<&str> {
+    match &value.kind {
+        Some(ValueKind::StringValue(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn text<'a>(metadata: Option<&'a Struct>, key: &str) -> Option<&'a str> {
+    field(metadata, key).and_then(as_text).filter(|text| !text.is_empty())
+}
+
+fn labels(metadata: Option<&Struct>) -> Labels {
+    match field(metadata, "LABELS").and_then(|value| value.kind.as_ref()) {
+        Some(ValueKind::StructValue(labels)) => labels
+            .fields
+            .iter()
+            .filter_map(|(key, value)| Some((key.as_str().into(), as_text(value)?.into())))
+            .collect(),
+        _ => Labels::new(),
+    }
+}

@@ -1,0 +1,147 @@
+//! Starts the control plane and keeps it going: source -> ingest -> publisher -> streams.
+
+use crate::{Config, PilotMetrics, Publisher, SourceConfig, debug};
+use mesh_model::{ChangeSet, Mesh};
+use mesh_runtime::{drain::Drain, ready::Readiness};
+use pilot_ingest::{Report, Settings, Update};
+use pilot_xds::server::{Handles, ServerConfig};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+/// Why the control plane could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The xDS address is taken or not ours.
+    #[error("cannot listen for xDS on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Configuration cannot be read at all.
+    #[error(transparent)]
+    Source(#[from] pilot_ingest::SourceError),
+}
+
+/// A running control plane. Cheap to clone.
+#[derive(Clone)]
+pub struct Pilot {
+    publisher: Publisher,
+    xds: Handles,
+    grpc_address: SocketAddr,
+    mesh: watch::Receiver<Arc<Mesh>>,
+    report: watch::Receiver<Arc<Report>>,
+    published: watch::Receiver<u64>,
+}
+
+impl Pilot {
+    /// What is published.
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// The xDS server: who is connected, what was rejected.
+    pub fn xds(&self) -> &Handles {
+        &self.xds
+    }
+
+    /// Where xDS is served.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// The mesh as it is published, and its successors.
+    pub fn mesh(&self) -> watch::Receiver<Arc<Mesh>> {
+        self.mesh.clone()
+    }
+
+    /// What is wrong with the configuration now.
+    pub fn report(&self) -> Arc<Report> {
+        self.report.borrow().clone()
+    }
+
+    /// What is wrong with the configuration, and its successors.
+    pub fn reports(&self) -> watch::Receiver<Arc<Report>> {
+        self.report.clone()
+    }
+
+    /// Count of the source's updates that are published: lets a caller wait until an edit has got there.
+    pub fn published(&self) -> watch::Receiver<u64> {
+        self.published.clone()
+    }
+
+    /// Metrics, to be registered.
+    pub fn metrics(&self) -> PilotMetrics {
+        PilotMetrics::new(self.publisher.clone(), self.xds.clone())
+    }
+
+    /// Debug endpoints, to be served on loopback.
+    pub fn debug_routes(&self) -> axum::Router {
+        debug::routes(self.clone())
+    }
+}
+
+/// Starts everything. Streams are answered once the first lists are in; the drain ends them.
+pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Result<Pilot, StartError> {
+    let Config { source, domain, root_namespace, mesh_config, grpc_address, max_connection_age } = config;
+    let listen = |source| StartError::Listen { address: grpc_address, source };
+    let listener = TcpListener::bind(grpc_address).await.map_err(listen)?;
+    let grpc_address = listener.local_addr().map_err(listen)?;
+
+    let publisher = Publisher::default();
+    let (ready, ready_receiver) = watch::channel(false);
+    let (mesh, mesh_receiver) = watch::channel(Arc::<Mesh>::default());
+    let (published, published_receiver) = watch::channel(0);
+    let xds = Handles::new(ready_receiver);
+
+    let settings = Settings { domain, root_namespace, mesh_config, ..Settings::default() };
+    let source = match source {
+        SourceConfig::Files(path) => pilot_ingest::Source::Files(path),
+        SourceConfig::Cluster { kubeconfig } => pilot_ingest::Source::Cluster { kubeconfig },
+    };
+    let mut ingest = pilot_ingest::start(source, settings).await?;
+    let report = ingest.reports();
+    let first_lists = readiness.handle("first lists");
+    let publish = publisher.clone();
+    tokio::spawn(async move {
+        let mut first_lists = Some(first_lists);
+        let mut waiting = ChangeSet::default();
+        while let Some(Update { mesh: current, changes, sequence, synced }) = ingest.next().await {
+            waiting.merge(changes);
+            // Nothing goes out before everything is in.
+            if synced {
+                let since = Instant::now();
+                let changes = std::mem::take(&mut waiting);
+                publish.publish(current.clone(), &changes, since);
+                mesh.send_replace(current);
+                published.send_replace(sequence);
+                if let Some(handle) = first_lists.take() {
+                    handle.ready();
+                    ready.send_replace(true);
+                }
+            }
+        }
+    });
+
+    let mut server = ServerConfig::default();
+    server.transport.max_connection_age = max_connection_age;
+    let shutdown = CancellationToken::new();
+    let hold = drain.hold("xDS streams");
+    let cancel = shutdown.clone();
+    let signaled = hold.signaled();
+    tokio::spawn(async move {
+        signaled.await;
+        cancel.cancel();
+    });
+    let source = Arc::new(publisher.clone());
+    let handles = xds.clone();
+    tokio::spawn(async move {
+        if let Err(error) = pilot_xds::server::serve(server, source, handles, listener, shutdown).await {
+            tracing::error!(%error, "the xDS server stopped");
+        }
+        drop(hold);
+    });
+    Ok(Pilot { publisher, xds, grpc_address, mesh: mesh_receiver, report, published: published_receiver })
+}
