@@ -1,11 +1,12 @@
 //! Specs in, encoded Envoy messages out: pure, total, memoised.
 //!
 //! `build_*` turns a spec of `pilot-view` into the Envoy message that it describes; it cannot fail, and nothing but the
-//! spec influences it. [`Memo`] encodes each spec once, whoever asks. [`check`] finds what Envoy would reject or never
+//! spec influences it. [`Memo`] encodes each spec once, whoever asks. [`check::check`] finds what Envoy would reject or never
 //! reach. This crate must not know where specs come from, nor how bytes travel.
 
 mod access_log;
 mod address;
+pub mod check;
 mod cluster;
 mod config_source;
 mod encode;

@@ -1,0 +1,122 @@
+//! References from one resource to another: listener to route configuration, route and TCP proxy to cluster, cluster to
+//! endpoints.
+
+use super::{Findings, Held, Problem};
+use crate::envoy::cluster::Cluster;
+use crate::envoy::cluster::cluster::{ClusterDiscoveryType, DiscoveryType};
+use crate::envoy::hcm::{HttpConnectionManager, http_connection_manager::RouteSpecifier};
+use crate::envoy::listener::{Filter, Listener, filter::ConfigType};
+use crate::envoy::route::route_action::ClusterSpecifier;
+use crate::envoy::route::{Route, VirtualHost, route};
+use crate::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
+use mesh_proto::unpack;
+use pilot_xds::resource::ResourceType;
+use std::collections::BTreeSet;
+
+pub(super) fn check(held: &Held<'_>, found: &mut Findings) {
+    let clusters: BTreeSet<&str> = held.clusters.iter().map(|(name, _)| *name).collect();
+    let endpoints: BTreeSet<&str> = held.endpoints.iter().map(|(name, _)| *name).collect();
+    let routes: BTreeSet<&str> = held.routes.iter().map(|(_, name, _)| *name).collect();
+
+    for (name, cluster) in &held.clusters {
+        if let Some(assignment) = eds_name(cluster)
+            && !endpoints.contains(assignment)
+        {
+            let problem = Problem::NoEndpoints(assignment.to_owned());
+            found.add(ResourceType::Cluster, name, problem);
+        }
+    }
+    let mut missing = |kind: ResourceType, name: &str, named: BTreeSet<String>| {
+        for cluster in named.into_iter().filter(|cluster| !clusters.contains(&**cluster)) {
+            found.add(kind, name, Problem::NoCluster(cluster));
+        }
+    };
+    for (kind, name, configuration) in &held.routes {
+        missing(*kind, name, configuration.virtual_hosts.iter().flat_map(host_clusters).collect());
+    }
+    for (name, host) in &held.virtual_hosts {
+        missing(ResourceType::VirtualHost, name, host_clusters(host).collect());
+    }
+    let listeners: Vec<_> =
+        held.listeners.iter().map(|(name, listener)| (*name, Named::of_listener(listener))).collect();
+    for (name, named) in &listeners {
+        missing(ResourceType::Listener, name, named.clusters.clone());
+    }
+    for (name, named) in listeners {
+        for route in named.routes.into_iter().filter(|route| !routes.contains(&**route)) {
+            found.add(ResourceType::Listener, name, Problem::NoRouteConfiguration(route));
+        }
+    }
+}
+
+/// The name of the endpoints that an EDS cluster waits for.
+fn eds_name(cluster: &Cluster) -> Option<&str> {
+    let eds = ClusterDiscoveryType::Type(DiscoveryType::Eds as i32);
+    if cluster.cluster_discovery_type.as_ref() != Some(&eds) {
+        return None;
+    }
+    let service = cluster.eds_cluster_config.as_ref().map(|config| &*config.service_name);
+    Some(service.filter(|name| !name.is_empty()).unwrap_or(&cluster.name))
+}
+
+/// What a listener names.
+#[derive(Default)]
+struct Named {
+    clusters: BTreeSet<String>,
+    routes: BTreeSet<String>,
+}
+
+impl Named {
+    fn of_listener(listener: &Listener) -> Self {
+        let mut named = Named::default();
+        let chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
+        chains.flat_map(|chain| &chain.filters).for_each(|filter| named.add(filter));
+        named
+    }
+
+    fn add(&mut self, filter: &Filter) {
+        // What cannot be decoded breaks a rule, and is found as such.
+        let Some(ConfigType::TypedConfig(config)) = &filter.config_type else { return };
+        if let Some(Ok(manager)) = unpack::<HttpConnectionManager>(config) {
+            match manager.route_specifier {
+                Some(RouteSpecifier::Rds(rds)) => {
+                    self.routes.insert(rds.route_config_name);
+                }
+                Some(RouteSpecifier::RouteConfig(configuration)) => {
+                    self.clusters.extend(configuration.virtual_hosts.iter().flat_map(host_clusters));
+                }
+                Some(RouteSpecifier::ScopedRoutes(_)) | None => {}
+            }
+        }
+        if let Some(Ok(proxy)) = unpack::<TcpProxy>(config) {
+            match proxy.cluster_specifier {
+                Some(tcp_proxy::ClusterSpecifier::Cluster(cluster)) => {
+                    self.clusters.insert(cluster);
+                }
+                Some(tcp_proxy::ClusterSpecifier::WeightedClusters(weighted)) => {
+                    self.clusters.extend(weighted.clusters.into_iter().map(|cluster| cluster.name));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+fn host_clusters(host: &VirtualHost) -> impl Iterator<Item = String> {
+    host.routes.iter().flat_map(route_clusters)
+}
+
+fn route_clusters(route: &Route) -> Vec<String> {
+    let Some(route::Action::Route(action)) = &route.action else { return Vec::new() };
+    let mut clusters = match &action.cluster_specifier {
+        Some(ClusterSpecifier::Cluster(cluster)) => vec![cluster.clone()],
+        Some(ClusterSpecifier::WeightedClusters(weighted)) => {
+            weighted.clusters.iter().map(|cluster| cluster.name.clone()).collect()
+        }
+        // Chosen by the request, or by a plugin.
+        Some(_) | None => Vec::new(),
+    };
+    clusters.extend(action.request_mirror_policies.iter().map(|mirror| mirror.cluster.clone()));
+    clusters.retain(|cluster| !cluster.is_empty());
+    clusters
+}
