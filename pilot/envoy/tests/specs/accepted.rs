@@ -1,0 +1,184 @@
+//! A real Envoy takes what is built: one of each kind, in all the shapes that its own rules do not describe.
+
+use super::given::{
+    chain, cluster, endpoint, forward, http, ip, listener, reviews, route, routes, tcp, to, virtual_host,
+    well_known,
+};
+use super::json::json;
+use mesh_model::{
+    Abort, AbortCode, ConsistentHash, Duration, EndpointAddress, Fault, HashKey, HashRing, LoadBalancing,
+    OutlierDetection, PathMatch, Percent, Redirect, RedirectPath, Retries, Rewrite, RewritePath, SimpleLb,
+};
+use pilot_envoy::{build_cluster, build_listener};
+use pilot_view::spec::{
+    ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec, HttpSpec,
+    Inspectors, ListenerSpec, NetworkSpec, RouteMatchSpec, RouteSource, RouteSpec, Transport,
+    UpstreamProtocol,
+};
+use serde_json::{Value, json};
+use std::{io::Write, net::Ipv4Addr, path::Path, process::Command, sync::Arc};
+
+fn clusters() -> Vec<ClusterSpec> {
+    let hash = |name: &str, ring| ClusterSpec {
+        name: name.into(),
+        load_balancing: LoadBalancing::ConsistentHash(ConsistentHash { key: HashKey::SourceIp, ring }),
+        ..cluster()
+    };
+    let mut pool = ClusterSpec { name: "pool".into(), protocol: UpstreamProtocol::Http2, ..cluster() };
+    pool.connection_pool.http.idle_timeout = Some(Duration::from_secs(1));
+    pool.connection_pool.http.max_concurrent_streams = Some(10);
+    pool.outlier_detection = Some(OutlierDetection { split_local_origin: true, ..Default::default() });
+    let named = [endpoint(EndpointAddress::Name("localhost".into())), endpoint(ip(1))];
+    let one = [endpoint(EndpointAddress::Name("localhost".into()))];
+    let refresh = Duration::from_secs(60);
+    let source = Some(Ipv4Addr::new(127, 0, 0, 6).into());
+    let local = ClusterDiscovery::Static { address: Ipv4Addr::LOCALHOST.into(), port: 8080 };
+    let inbound = ClusterDiscovery::OriginalDst { port: None, source };
+    let pass_through = ClusterDiscovery::OriginalDst { port: Some(80), source: None };
+    vec![
+        cluster(),
+        hash("ring", HashRing::Ring { minimum_size: 2048 }),
+        hash("maglev", HashRing::Maglev { table_size: Some(65_537) }),
+        pool,
+        ClusterSpec { name: "downstream".into(), protocol: UpstreamProtocol::Downstream, ..cluster() },
+        ClusterSpec {
+            name: "passthrough".into(),
+            load_balancing: LoadBalancing::Simple(SimpleLb::Passthrough),
+            ..cluster()
+        },
+        ClusterSpec {
+            name: "strict".into(),
+            discovery: ClusterDiscovery::StrictDns { endpoints: named.into(), refresh },
+            ..cluster()
+        },
+        ClusterSpec {
+            name: "logical".into(),
+            discovery: ClusterDiscovery::LogicalDns { endpoints: one.into(), refresh },
+            ..cluster()
+        },
+        well_known("BlackHoleCluster", ClusterDiscovery::Nowhere),
+        well_known("PassthroughCluster", pass_through),
+        well_known("InboundPassthroughCluster", inbound),
+        well_known("inbound|8080||", local),
+    ]
+}
+
+/// Routes of every kind.
+fn varied() -> Vec<RouteSpec> {
+    let percent = Percent::from_whole(1).unwrap();
+    let rewritten = ForwardSpec {
+        rewrite: Some(Rewrite { path: Some(RewritePath::Matched("/b".into())), authority: "b".into() }),
+        retries: Some(Retries { remote_localities: true, ..Retries::default() }),
+        timeout: Some(Duration::from_secs(1)),
+        hash: vec![HashKey::QueryParameter("user".into())],
+        ..forward(vec![to("pool", 1), to("ring", 99)])
+    };
+    let matches = RouteMatchSpec { path: Some(PathMatch::Regex("/a/.*".into())), ..Default::default() };
+    let redirect = Redirect {
+        path: Some(RedirectPath::Prefix("/b".into())),
+        authority: "b".into(),
+        port: None,
+        scheme: "https".into(),
+        code: 303,
+    };
+    let under = RouteMatchSpec { path: Some(PathMatch::Prefix("/r".into())), ..Default::default() };
+    let abort = Abort { code: AbortCode::Grpc(14), percent };
+    vec![
+        RouteSpec { matches, ..route(ActionSpec::Forward(rewritten)) },
+        RouteSpec { matches: under, ..route(ActionSpec::Redirect(redirect)) },
+        RouteSpec {
+            fault: Some(Fault { delay: None, abort: Some(abort) }),
+            ..route(ActionSpec::Forward(forward(vec![to("gone", 1)])))
+        },
+    ]
+}
+
+fn listeners() -> Vec<ListenerSpec> {
+    let outbound = chain("", ChainMatch::default(), http(RouteSource::Rds("9080".into())));
+    let inline = routes(vec![reviews(), virtual_host("a:80", &["a"], varied())]);
+    let served = NetworkSpec::Http(HttpSpec {
+        stat_prefix: "inbound".into(),
+        direction: Direction::Inbound,
+        routes: RouteSource::Inline(Arc::new(inline)),
+        access_log: "/dev/stdout".into(),
+    });
+    let on = |protocols: &[&str]| ChainMatch {
+        destination_port: Some(8080),
+        application_protocols: protocols.iter().map(|protocol| (*protocol).into()).collect(),
+        transport: Some(Transport::RawBuffer),
+        ..Default::default()
+    };
+    let bytes = |name: &str, matches, cluster: &str| -> FilterChainSpec {
+        chain(name, matches, tcp(vec![to(cluster, 1)]))
+    };
+    let inspectors = Inspectors {
+        original_dst: true,
+        tls: true,
+        http: true,
+        skip_ports: vec![25, 3306],
+        timeout: Duration::ZERO,
+    };
+    vec![
+        listener("0.0.0.0_9080", 9080, vec![outbound]),
+        ListenerSpec {
+            direction: Direction::Inbound,
+            bind_to_port: true,
+            use_original_dst: true,
+            default_chain: Some(bytes("virtualInbound", ChainMatch::default(), "InboundPassthroughCluster")),
+            inspectors,
+            access_log: "/dev/stdout".into(),
+            ..listener(
+                "virtualInbound",
+                15006,
+                vec![
+                    chain("0.0.0.0_8080", on(&["http/1.1", "h2c"]), served),
+                    bytes("0.0.0.0_8080-tcp", on(&[]), "inbound|8080||"),
+                ],
+            )
+        },
+    ]
+}
+
+#[test]
+fn by_a_real_envoy() {
+    if let Err(reason) = mesh_testkit::Envoy::available() {
+        let required =
+            std::env::var("MELTEMI_REQUIRE_ALL").is_ok_and(|value| !value.is_empty() && value != "0");
+        assert!(!required, "{reason}");
+        let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: no real Envoy: {reason}");
+        return;
+    }
+    let binary = envoy_fetch::locate(None).unwrap().unwrap();
+    let ads = json!({
+        "name": "xds",
+        "type": "STATIC",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            },
+        },
+    });
+    let mut all: Vec<Value> = vec![ads];
+    all.extend(clusters().iter().map(|spec| json(&build_cluster(spec))));
+    let bootstrap = json!({
+        "node": {"id": "test", "cluster": "test"},
+        "dynamic_resources": {"ads_config": {
+            "api_type": "DELTA_GRPC",
+            "transport_api_version": "V3",
+            "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}],
+        }},
+        "static_resources": {
+            "clusters": all,
+            "listeners": listeners().iter().map(|spec| json(&build_listener(spec))).collect::<Vec<_>>(),
+        },
+    });
+    let output = validate(&binary, &bootstrap.to_string());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn validate(binary: &Path, bootstrap: &str) -> std::process::Output {
+    let mut file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    file.write_all(bootstrap.as_bytes()).unwrap();
+    Command::new(binary).args(["--mode", "validate", "-c"]).arg(file.path()).output().unwrap()
+}

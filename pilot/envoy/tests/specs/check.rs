@@ -1,0 +1,108 @@
+//! What is found in sets of resources that do not fit together.
+
+use super::given::{
+    chain, cluster, endpoint, http, ip, listener, reviews, route, routes, tcp, to, virtual_host,
+};
+use mesh_model::{DirectResponse, RouteHeaders};
+use pilot_envoy::Encode;
+use pilot_envoy::check::check;
+use pilot_view::spec::{
+    ActionSpec, ChainMatch, EndpointsSpec, RouteConfigurationSpec, RouteSource, Spec, VirtualHostSpec,
+    WeightedCluster,
+};
+
+fn endpoints() -> EndpointsSpec {
+    EndpointsSpec { cluster: cluster().name, endpoints: [endpoint(ip(1))].into() }
+}
+
+fn over_vhds() -> RouteConfigurationSpec {
+    RouteConfigurationSpec {
+        vhds: true,
+        catch_all: pilot_view::spec::CatchAll::BlockAll,
+        ..routes(Vec::new())
+    }
+}
+
+fn found(specs: &[Spec]) -> Vec<String> {
+    let resources: Vec<_> = specs.iter().map(Encode::encode).collect();
+    let published =
+        resources.iter().map(|resource| (resource.kind(), &**resource.name(), resource.message()));
+    check(published).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn nothing_is_wrong() {
+    let listener = listener(
+        "0.0.0.0_9080",
+        9080,
+        vec![chain("", ChainMatch::default(), http(RouteSource::Rds("9080".into())))],
+    );
+    let specs = [
+        Spec::Cluster(cluster()),
+        Spec::Endpoints(endpoints()),
+        Spec::Listener(listener),
+        Spec::RouteConfiguration(over_vhds()),
+        Spec::VirtualHost(reviews()),
+    ];
+    assert_eq!(found(&specs), [""; 0]);
+}
+
+#[test]
+fn references_that_lead_nowhere() {
+    let gone = WeightedCluster { cluster: "gone".into(), weight: 1, headers: RouteHeaders::default() };
+    let other = ChainMatch { destination_port: Some(1), ..Default::default() };
+    let listener = listener(
+        "l",
+        1,
+        vec![
+            chain("http", ChainMatch::default(), http(RouteSource::Rds("elsewhere".into()))),
+            chain("tcp", other, tcp(vec![gone])),
+        ],
+    );
+    let specs = [Spec::Cluster(cluster()), Spec::Listener(listener), Spec::VirtualHost(reviews())];
+    assert_eq!(
+        found(&specs),
+        [
+            "vhds 9080/reviews.shop.svc.cluster.local:9080: route configuration 9080 is not there",
+            "cds outbound|9080||reviews.shop.svc.cluster.local: endpoints of outbound|9080||reviews.shop.svc.cluster.local are not there",
+            "lds l: cluster gone is not there",
+            "lds l: route configuration elsewhere is not there",
+        ]
+    );
+}
+
+#[test]
+fn what_envoy_would_reject() {
+    let answer =
+        || route(ActionSpec::DirectResponse(DirectResponse { status: 200, body: Default::default() }));
+    let broken = route(ActionSpec::DirectResponse(DirectResponse { status: 42, body: Default::default() }));
+    let specs = [
+        Spec::Cluster(pilot_view::spec::ClusterSpec {
+            discovery: pilot_view::spec::ClusterDiscovery::Nowhere,
+            ..cluster()
+        }),
+        Spec::RouteConfiguration(over_vhds()),
+        Spec::VirtualHost(virtual_host("a:80", &["a", "b"], vec![answer()])),
+        Spec::VirtualHost(virtual_host("b:80", &["B", "c"], vec![answer()])),
+        Spec::VirtualHost(VirtualHostSpec { ..virtual_host("c:80", &["d"], vec![broken]) }),
+        Spec::VirtualHost(virtual_host("a:80", &["e"], vec![answer()])),
+        Spec::Listener(listener(
+            "l",
+            1,
+            vec![
+                chain("one", ChainMatch::default(), tcp(vec![to(&cluster().name, 1)])),
+                chain("two", ChainMatch::default(), tcp(vec![to(&cluster().name, 1)])),
+            ],
+        )),
+    ];
+    let found = found(&specs);
+    assert!(found[0].starts_with("vhds 9080/c:80: routes[0].direct_response.status: "), "{found:#?}");
+    assert_eq!(
+        found[1..],
+        [
+            "vhds 9080/a:80: is there twice",
+            "lds l: filter chains one and two take the same connections",
+            "rds 9080: domain B is also 9080/a:80's",
+        ]
+    );
+}

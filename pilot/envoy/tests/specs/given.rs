@@ -1,0 +1,151 @@
+//! Plain specs, which tests change in the place that they are about.
+
+use mesh_model::{
+    ConnectionPool, Duration, Endpoint, EndpointAddress, Health, Labels, LoadBalancing, Locality,
+    RouteHeaders, Str,
+};
+use pilot_view::spec::{
+    ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec,
+    HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSource,
+    RouteSpec, ServiceRef, TcpSpec, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
+};
+use std::{net::Ipv4Addr, sync::Arc};
+
+pub const REVIEWS: &str = "outbound|9080||reviews.shop.svc.cluster.local";
+
+pub fn cluster() -> ClusterSpec {
+    ClusterSpec {
+        name: REVIEWS.into(),
+        discovery: ClusterDiscovery::Eds,
+        protocol: UpstreamProtocol::Http1,
+        load_balancing: LoadBalancing::default(),
+        connection_pool: ConnectionPool::default(),
+        outlier_detection: None,
+        connect_timeout: Duration::from_secs(10),
+        service: Some(ServiceRef {
+            host: mesh_model::Host::new("reviews.shop.svc.cluster.local"),
+            name: "reviews".into(),
+            namespace: "shop".into(),
+            subset: "".into(),
+            external: false,
+        }),
+        config: None,
+        origins: Default::default(),
+    }
+}
+
+pub fn well_known(name: &str, discovery: ClusterDiscovery) -> ClusterSpec {
+    ClusterSpec { name: name.into(), discovery, protocol: UpstreamProtocol::Tcp, service: None, ..cluster() }
+}
+
+pub fn endpoint(address: EndpointAddress) -> Endpoint {
+    Endpoint {
+        address,
+        port: 9080,
+        weight: 1,
+        health: Health::Healthy,
+        locality: Locality::default(),
+        labels: Arc::new(Labels::new()),
+        service_account: "".into(),
+        workload: "".into(),
+        namespace: "shop".into(),
+        network: "".into(),
+        node: "".into(),
+        mtls: false,
+    }
+}
+
+pub fn ip(last: u8) -> EndpointAddress {
+    EndpointAddress::Ip(Ipv4Addr::new(10, 0, 0, last).into())
+}
+
+pub fn to(cluster: &str, weight: u32) -> WeightedCluster {
+    WeightedCluster { cluster: cluster.into(), weight, headers: RouteHeaders::default() }
+}
+
+pub fn forward(clusters: Vec<WeightedCluster>) -> ForwardSpec {
+    ForwardSpec { clusters, timeout: None, retries: None, rewrite: None, hash: Vec::new() }
+}
+
+pub fn route(action: ActionSpec) -> RouteSpec {
+    RouteSpec {
+        name: "default".into(),
+        matches: RouteMatchSpec::default(),
+        action,
+        headers: RouteHeaders::default(),
+        fault: None,
+        operation: "".into(),
+        stat_prefix: "".into(),
+        config: None,
+    }
+}
+
+pub fn virtual_host(name: &str, domains: &[&str], routes: Vec<RouteSpec>) -> VirtualHostSpec {
+    VirtualHostSpec {
+        route_configuration: "9080".into(),
+        name: name.into(),
+        domains: domains.iter().map(|domain| Str::from(*domain)).collect(),
+        routes,
+        origins: Default::default(),
+    }
+}
+
+/// The virtual host of one service with nothing configured.
+pub fn reviews() -> VirtualHostSpec {
+    let routes = vec![route(ActionSpec::Forward(forward(vec![to(REVIEWS, 1)])))];
+    virtual_host(
+        "reviews.shop.svc.cluster.local:9080",
+        &["reviews.shop.svc.cluster.local", "reviews"],
+        routes,
+    )
+}
+
+pub fn routes(virtual_hosts: Vec<VirtualHostSpec>) -> RouteConfigurationSpec {
+    RouteConfigurationSpec {
+        name: "9080".into(),
+        virtual_hosts: virtual_hosts.into_iter().map(Arc::new).collect(),
+        catch_all: CatchAll::AllowAny,
+        vhds: false,
+        ignore_port: true,
+        origins: Default::default(),
+    }
+}
+
+pub fn http(routes: RouteSource) -> NetworkSpec {
+    NetworkSpec::Http(HttpSpec {
+        stat_prefix: "outbound_0.0.0.0_9080;".into(),
+        direction: Direction::Outbound,
+        routes,
+        access_log: "".into(),
+    })
+}
+
+pub fn tcp(clusters: Vec<WeightedCluster>) -> NetworkSpec {
+    NetworkSpec::Tcp(TcpSpec {
+        stat_prefix: "PassthroughCluster".into(),
+        clusters,
+        idle_timeout: None,
+        max_connection_duration: None,
+        access_log: "".into(),
+    })
+}
+
+pub fn chain(name: &str, matches: ChainMatch, network: NetworkSpec) -> FilterChainSpec {
+    FilterChainSpec { name: name.into(), matches, network }
+}
+
+pub fn listener(name: &str, port: u16, chains: Vec<FilterChainSpec>) -> ListenerSpec {
+    ListenerSpec {
+        name: name.into(),
+        address: Ipv4Addr::UNSPECIFIED.into(),
+        port,
+        bind_to_port: false,
+        use_original_dst: false,
+        direction: Direction::Outbound,
+        inspectors: Inspectors::default(),
+        chains,
+        default_chain: None,
+        access_log: "".into(),
+        origins: Default::default(),
+    }
+}
