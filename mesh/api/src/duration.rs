@@ -176,7 +176,7 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "x-kubernetes-validations": rules::duration() })
+        json_schema!({ "type": "string", "x-kubernetes-validations": rules::cel(&[rules::values::DURATION]) })
     }
 }
 

@@ -126,6 +126,42 @@ spec.ports[2].name: expected a string, found nothing; name is required
 }
 
 #[test]
+fn what_cel_forbids_is_found_without_an_api_server() {
+    let entry = json!({
+        "hosts": ["*", "a.example"],
+        "addresses": ["10.0.0.0/8"],
+        "resolution": "DNS",
+        "ports": [{ "number": 80, "name": "a" }, { "number": 80, "name": "a" }],
+        "endpoints": [{ "address": "unix://a/", "ports": { "a": 1, "-": 2 } }, { "labels": {} }],
+        "workloadSelector": { "labels": { "app": "*" } },
+    });
+    assert_eq!(
+        wrong(Kind::ServiceEntry, entry),
+        "\
+spec.endpoints[0].address: expected the path of a socket, which does not end in /, found \"unix://a/\"
+spec.endpoints[0].address: expected unix:///PATH or unix://@NAME, found \"unix://a/\"
+spec.endpoints[0].ports: expected port names of letters, digits and inner `-`, shorter than 63, found -, a
+spec.endpoints[0]: expected no ports with a unix:// address, found address, ports
+spec.endpoints[1]: expected an address, or a network to use the gateway of, found labels
+spec.hosts[0]: expected a host; a wildcard needs a domain, such as *.example.com, found \"*\"
+spec.ports: expected ports with different numbers, found a list of 2
+spec.ports[1].name: expected a name that no other item has, found \"a\"
+spec.workloadSelector.labels.app: expected a label without `*`, found \"*\"
+spec: expected addresses without CIDR ranges, or resolution NONE or STATIC, found addresses, endpoints, hosts, ports, resolution, workloadSelector
+spec: expected at most one of workloadSelector and endpoints, found addresses, endpoints, hosts, ports, resolution, workloadSelector
+"
+    );
+    let probe = json!({ "httpGet": { "port": 80, "scheme": "FTP", "httpHeaders": [{ "name": "a:b" }] } });
+    assert_eq!(
+        wrong(Kind::WorkloadGroup, json!({ "template": {}, "probe": probe })),
+        "\
+spec.probe.httpGet.httpHeaders[0].name: expected text that matches ^[-_A-Za-z0-9]+$, found \"a:b\"
+spec.probe.httpGet.scheme: expected HTTP or HTTPS, found \"FTP\"
+"
+    );
+}
+
+#[test]
 fn a_missing_spec_lacks_what_is_required() {
     let found = check_types(Kind::DestinationRule, &json!({ "kind": "DestinationRule" }));
     assert_eq!(found.len(), 1);

@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::schema::rules;
+use crate::schema::rules::{self, server_tls};
 
 /// TLS towards clients. Certificates come from files, from `credentialName(s)` or from `tlsCertificates`.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules::cel(&ONE_SOURCE)))]
+#[schemars(extend("x-kubernetes-validations" = rules::cel(&server_tls::ALL)))]
 pub struct ServerTlsSettings {
     /// Answers plain HTTP with a redirect to HTTPS.
     pub https_redirect: Option<bool>,
@@ -57,22 +57,6 @@ pub struct ServerTlsSettings {
     /// Lets clients in whose certificate does not verify. Default false.
     pub insecure_skip_verify: Option<bool>,
 }
-
-const ONE_SOURCE: [(&str, &str); 3] = [
-    (
-        "(has(self.tlsCertificates) ? 1 : 0) + (has(self.credentialNames) ? 1 : 0) <= 1",
-        "only one of credentialNames or tlsCertificates can be set",
-    ),
-    (
-        "(has(self.credentialName) ? 1 : 0) + (has(self.credentialNames) ? 1 : 0) <= 1",
-        "only one of credentialName or credentialNames can be set",
-    ),
-    // Istio's CRD compares credentialNames here too, against its own message; what it accepts must pass.
-    (
-        "(has(self.credentialNames) ? 1 : 0) + (has(self.tlsCertificates) ? 1 : 0) <= 1",
-        "only one of credentialName or tlsCertificates can be set",
-    ),
-];
 
 /// A key and its certificate in files.
 #[skip_serializing_none]

@@ -9,7 +9,7 @@ use serde_with::skip_serializing_none;
 use super::workload_entry::WorkloadEntrySpec;
 use super::workload_selector::WorkloadSelector;
 use crate::conditions::{IstioCondition, ObservedGeneration, ValidationMessage};
-use crate::schema::rules;
+use crate::schema::rules::{self, service_entry, values};
 
 /// Adds a service to the mesh's registry.
 #[skip_serializing_none]
@@ -57,11 +57,16 @@ use crate::schema::rules;
 #[serde(rename_all = "camelCase")]
 // Each column says its own type.
 #[allow(clippy::duplicated_attributes)]
-#[schemars(extend("x-kubernetes-validations" = rules::cel(&SPEC_RULES)))]
+#[schemars(extend("x-kubernetes-validations" = rules::cel(&[
+    service_entry::ENDPOINTS_OR_SELECTOR,
+    service_entry::CIDR_RESOLUTION,
+    service_entry::NONE_WITHOUT_ENDPOINTS,
+    service_entry::ROUND_ROBIN_ONE_ENDPOINT,
+])))]
 pub struct ServiceEntrySpec {
     /// Names of the service: DNS names, a leading `*.` allowed. HTTP traffic is matched by Host, TLS by SNI.
     #[schemars(extend("minItems" = 1, "maxItems" = 256))]
-    #[schemars(transform = rules::each(json!({ "x-kubernetes-validations": rules::cel(&[NOT_ANY_HOST]) })))]
+    #[schemars(transform = rules::each(json!({ "x-kubernetes-validations": rules::cel(&[service_entry::NOT_ANY_HOST]) })))]
     pub hosts: Vec<String>,
     /// Virtual IPs or CIDR ranges by which TCP traffic is matched. Without any, an address is allocated
     /// where DNS capture is in use, else traffic is matched by port alone.
@@ -75,7 +80,7 @@ pub struct ServiceEntrySpec {
         "maxItems" = 256,
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name"],
-        "x-kubernetes-validations" = rules::cel(&[PORT_NUMBERS_UNIQUE]),
+        "x-kubernetes-validations" = rules::cel(&[service_entry::PORT_NUMBERS_UNIQUE]),
     ))]
     pub ports: Vec<ServicePort>,
     /// Whether the service is part of the mesh. Default MESH_EXTERNAL.
@@ -102,7 +107,7 @@ pub struct ServiceEntrySpec {
 #[serde(rename_all = "camelCase")]
 pub struct ServicePort {
     /// Port number that clients connect to.
-    #[schemars(extend("x-kubernetes-validations" = rules::port()))]
+    #[schemars(extend("x-kubernetes-validations" = rules::cel(&[values::PORT])))]
     pub number: u32,
     /// HTTP, HTTPS, HTTP2, GRPC, GRPC-WEB, MONGO, TCP or TLS. TLS and HTTPS are routed by SNI without being
     /// decrypted. Without it the protocol is detected.
@@ -112,7 +117,7 @@ pub struct ServicePort {
     #[schemars(extend("maxLength" = 256))]
     pub name: String,
     /// Port that the endpoints listen on. Default: `number`.
-    #[schemars(extend("x-kubernetes-validations" = rules::port()))]
+    #[schemars(extend("x-kubernetes-validations" = rules::cel(&[values::PORT])))]
     pub target_port: Option<u32>,
 }
 
@@ -171,29 +176,3 @@ pub struct ServiceEntryAddress {
     /// The host it belongs to.
     pub host: Option<String>,
 }
-
-const NOT_ANY_HOST: (&str, &str) = ("self != \"*\"", "hostname cannot be wildcard");
-
-const PORT_NUMBERS_UNIQUE: (&str, &str) =
-    ("self.all(l1, self.exists_one(l2, l1.number == l2.number))", "port number cannot be duplicated");
-
-const SPEC_RULES: [(&str, &str); 4] = [
-    (
-        "(has(self.workloadSelector) ? 1 : 0) + (has(self.endpoints) ? 1 : 0) <= 1",
-        "only one of WorkloadSelector or Endpoints can be set",
-    ),
-    (
-        "!((has(self.addresses) ? self.addresses : []).exists(k, k.contains(\"/\")) && \
-         !((has(self.resolution) ? self.resolution : \"NONE\") in [\"STATIC\", \"NONE\"]))",
-        "CIDR addresses are allowed only for NONE/STATIC resolution types",
-    ),
-    (
-        "((has(self.resolution) ? self.resolution : \"NONE\") == \"NONE\") ? !has(self.endpoints) : true",
-        "NONE mode cannot set endpoints",
-    ),
-    (
-        "((has(self.resolution) ? self.resolution : \"\") == \"DNS_ROUND_ROBIN\") ? \
-         ((has(self.endpoints) ? self.endpoints : []).size() <= 1) : true",
-        "DNS_ROUND_ROBIN mode cannot have multiple endpoints",
-    ),
-];

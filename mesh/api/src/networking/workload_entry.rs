@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use serde_with::skip_serializing_none;
 
 use crate::conditions::IstioStatus;
-use crate::schema::rules;
+use crate::schema::rules::{self, values, workload_entry as endpoint};
 
 /// A workload outside Kubernetes, or an endpoint of a ServiceEntry.
 #[skip_serializing_none]
@@ -45,17 +45,17 @@ use crate::schema::rules;
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules::cel(&[ADDRESS_REQUIRED, NO_PORTS_ON_UDS])))]
+#[schemars(extend("x-kubernetes-validations" = rules::cel(&[endpoint::ADDRESS_REQUIRED, endpoint::NO_PORTS_ON_UDS])))]
 pub struct WorkloadEntrySpec {
     /// Address without a port: an IP, a DNS name (only where the ServiceEntry resolves by DNS), or
     /// `unix:///path` (only with resolution STATIC). Empty with `network` set means the network's gateway.
-    #[schemars(extend("maxLength" = 256, "x-kubernetes-validations" = rules::cel(&UDS_PATH)))]
+    #[schemars(extend("maxLength" = 256, "x-kubernetes-validations" = rules::cel(&[endpoint::UDS_ABSOLUTE, endpoint::UDS_NO_FOLDER])))]
     pub address: Option<String>,
     /// Port of this endpoint for a port name of the service. Without an entry the service's target port
     /// or port number is used.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 128, "x-kubernetes-validations" = rules::cel(&[PORT_NAME])))]
-    #[schemars(transform = rules::each(json!({ "x-kubernetes-validations": rules::port() })))]
+    #[schemars(extend("maxProperties" = 128, "x-kubernetes-validations" = rules::cel(&[endpoint::PORT_NAMES])))]
+    #[schemars(transform = rules::each(json!({ "x-kubernetes-validations": rules::cel(&[values::PORT]) })))]
     pub ports: BTreeMap<String, u32>,
     /// Labels of the workload, for subsets and selectors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -72,30 +72,4 @@ pub struct WorkloadEntrySpec {
     /// Kubernetes service account the workload runs as; part of its identity.
     #[schemars(extend("maxLength" = 253))]
     pub service_account: Option<String>,
-}
-
-const ADDRESS_REQUIRED: (&str, &str) = ("has(self.address) || has(self.network)", "Address is required");
-
-/// A Unix domain socket has no ports.
-pub(super) const NO_PORTS_ON_UDS: (&str, &str) = (
-    "(has(self.address) ? self.address : \"\").startsWith(\"unix://\") ? !has(self.ports) : true",
-    "UDS may not include ports",
-);
-
-const UDS_PATH: [(&str, &str); 2] = [
-    (
-        "self.startsWith(\"unix://\") ? (self.substring(7, 8) == \"/\" || self.substring(7, 8) == \"@\") : true",
-        "UDS must be an absolute path or abstract socket",
-    ),
-    ("self.startsWith(\"unix://\") ? !self.endsWith(\"/\") : true", "UDS may not be a dir"),
-];
-
-const PORT_NAME: (&str, &str) = (
-    "self.all(key, size(key) < 63 && key.matches(\"^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$\"))",
-    "port name must be valid",
-);
-
-/// The rules of a WorkloadGroup's template, which unlike a WorkloadEntry needs no address.
-pub(super) fn template_rules() -> Value {
-    rules::cel(&[NO_PORTS_ON_UDS])
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_with::skip_serializing_none;
 
-use super::workload_entry::{WorkloadEntrySpec, template_rules};
+use super::workload_entry::WorkloadEntrySpec;
 use crate::conditions::IstioStatus;
-use crate::schema::rules;
+use crate::schema::rules::{self, values, workload_entry};
 
 /// A set of alike workloads outside Kubernetes, as a Deployment is a set of alike Pods.
 #[skip_serializing_none]
@@ -43,7 +43,7 @@ pub struct WorkloadGroupSpec {
     pub metadata: Option<WorkloadGroupMetadata>,
     /// What every WorkloadEntry made from this group starts with; address and labels are filled in when a
     /// workload registers.
-    #[schemars(extend("x-kubernetes-validations" = template_rules()))]
+    #[schemars(extend("x-kubernetes-validations" = rules::cel(&[workload_entry::NO_PORTS_ON_UDS])))]
     pub template: WorkloadEntrySpec,
     /// How the agent beside the workload finds out whether it is healthy.
     pub probe: Option<ReadinessProbe>,
@@ -102,15 +102,12 @@ pub struct HttpHealthCheck {
     /// Path of the request. Default `/`.
     pub path: Option<String>,
     /// Port to connect to.
-    #[schemars(extend("x-kubernetes-validations" = rules::port()))]
+    #[schemars(extend("x-kubernetes-validations" = rules::cel(&[values::PORT])))]
     pub port: u32,
     /// Host to connect to. Default: the workload's address.
     pub host: Option<String>,
     /// `HTTP` (the default) or `HTTPS`.
-    #[schemars(extend("x-kubernetes-validations" = rules::cel(&[(
-        "self in [\"\", \"HTTP\", \"HTTPS\"]",
-        "scheme must be one of [HTTP, HTTPS]",
-    )])))]
+    #[schemars(extend("x-kubernetes-validations" = rules::cel(&[values::SCHEME])))]
     pub scheme: Option<String>,
     /// Headers of the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -123,7 +120,7 @@ pub struct HttpHealthCheck {
 #[serde(rename_all = "camelCase")]
 pub struct HttpHeader {
     /// Name of the header.
-    #[schemars(extend("pattern" = "^[-_A-Za-z0-9]+$"))]
+    #[schemars(extend("pattern" = values::HEADER_NAME))]
     pub name: Option<String>,
     /// Value of the header.
     pub value: Option<String>,
@@ -137,7 +134,7 @@ pub struct TcpHealthCheck {
     /// Host to connect to. Default: localhost.
     pub host: Option<String>,
     /// Port to connect to.
-    #[schemars(extend("x-kubernetes-validations" = rules::port()))]
+    #[schemars(extend("x-kubernetes-validations" = rules::cel(&[values::PORT])))]
     pub port: u32,
 }
 
@@ -156,7 +153,7 @@ pub struct ExecHealthCheck {
 #[serde(rename_all = "camelCase")]
 pub struct GrpcHealthCheck {
     /// Port to connect to.
-    #[schemars(extend("x-kubernetes-validations" = rules::port()))]
+    #[schemars(extend("x-kubernetes-validations" = rules::cel(&[values::PORT])))]
     pub port: Option<u32>,
     /// Service name put into the check. Default: empty.
     pub service: Option<String>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::rules;
+use crate::schema::rules::{self, values};
 
 /// Selects workloads of the object's namespace by their labels (Sidecar and ServiceEntry).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +14,7 @@ pub struct WorkloadSelector {
     /// Labels that a workload must all have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 256))]
-    #[schemars(transform = rules::each(rules::selector_value("wildcard is not supported in selector")))]
+    #[schemars(transform = rules::each(rules::selector_value(values::NO_WILDCARD_IN_LABEL)))]
     pub labels: BTreeMap<String, String>,
 }
 
@@ -25,9 +25,9 @@ pub struct MatchLabels {
     /// Labels that a workload must all have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 4096, "x-kubernetes-validations" = rules::cel(&[
-        ("self.all(key, !key.contains(\"*\"))", "wildcard not allowed in label key match"),
-        ("self.all(key, key.size() != 0)", "key must not be empty"),
+        values::NO_WILDCARD_IN_KEY,
+        values::KEY_NOT_EMPTY,
     ])))]
-    #[schemars(transform = rules::each(rules::selector_value("wildcard not allowed in label value match")))]
+    #[schemars(transform = rules::each(rules::selector_value(values::NO_WILDCARD_IN_POLICY_LABEL)))]
     pub match_labels: BTreeMap<String, String>,
 }

@@ -3,12 +3,13 @@
 //! In: a kind and a whole object as JSON. Out: what an API server would say, but with the field's path and
 //! what to write instead. Nothing is decided about the object; fields that the kind lacks are not reported.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
 use super::nearest::ranked;
-use super::rules::{DURATION_RULE, PORT_RULE};
+use super::rules::{self, Rule, values};
 use super::stored::whole;
 use super::{field, inside_field, inside_item, schema_for};
 use crate::duration::Duration;
@@ -42,7 +43,8 @@ impl fmt::Display for TypeError {
 pub fn check_types(kind: Kind, object: &Value) -> Vec<TypeError> {
     let mut check = Check { path: "spec".to_owned(), found: Vec::new() };
     match object.get("spec") {
-        None | Some(Value::Null) => check.required(schema_for(kind), &Map::new()),
+        // Whether that is right depends on what the kind requires.
+        None | Some(Value::Null) => check.value(schema_for(kind), &Value::Object(Map::new())),
         Some(spec) => check.value(schema_for(kind), spec),
     }
     check.found
@@ -65,7 +67,7 @@ impl Check {
     }
 
     fn value(&mut self, schema: &Value, value: &Value) {
-        match (text(schema, "type"), value) {
+        match (text_of(schema, "type"), value) {
             ("object", Value::Object(object)) => self.object(schema, object),
             ("array", Value::Array(items)) => self.list(schema, items),
             ("string", Value::String(text)) => self.string(schema, text, value),
@@ -73,6 +75,14 @@ impl Check {
             ("boolean", Value::Bool(_)) => {}
             ("", _) => {}
             (wanted, _) => self.report(noun(schema, wanted), value, type_hint(schema, wanted, value)),
+        }
+        for rule in rules(schema).filter(|rule| !has_own_words(rule)) {
+            if !(rule.holds)(value) {
+                self.report(rule.expected, value, "");
+                if let (Value::Object(object), Some(last)) = (value, self.found.last_mut()) {
+                    last.found = field_names(object);
+                }
+            }
         }
     }
 
@@ -108,6 +118,7 @@ impl Check {
                 hint: String::new(),
             });
         }
+        self.map_keys(schema, items);
         let Some(schema) = schema.get("items") else { return };
         for (index, inner) in items.iter().enumerate() {
             let mut path = std::mem::take(&mut self.path);
@@ -117,6 +128,26 @@ impl Check {
                 std::mem::swap(&mut self.path, path);
             });
             self.path = path;
+        }
+    }
+
+    /// A list that is a map for the API server: no two items have the same key.
+    fn map_keys(&mut self, schema: &Value, items: &[Value]) {
+        let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten();
+        for key in keys.filter_map(Value::as_str) {
+            let mut seen = HashSet::new();
+            for (index, item) in items.iter().enumerate() {
+                let Some(text) = item.get(key).and_then(Value::as_str) else { continue };
+                if !seen.insert(text) {
+                    self.found.push(TypeError {
+                        path: format!("{}[{index}].{key}", self.path),
+                        expected: format!("a {key} that no other item has"),
+                        found: shown(&item[key]),
+                        allowed: Vec::new(),
+                        hint: String::new(),
+                    });
+                }
+            }
         }
     }
 
@@ -134,7 +165,7 @@ impl Check {
                 });
             }
         }
-        if has_rule(schema, DURATION_RULE) {
+        if has_rule(schema, values::DURATION) {
             match text.parse::<Duration>() {
                 Err(error) => self.report("a duration", value, error.to_string()),
                 Ok(duration) if duration < Duration::from_millis(1) => {
@@ -142,6 +173,11 @@ impl Check {
                 }
                 Ok(_) => {}
             }
+        }
+        if !text_of(schema, "pattern").is_empty()
+            && !values::matches_pattern(text_of(schema, "pattern"), text)
+        {
+            self.report(format!("text that matches {}", text_of(schema, "pattern")), value, "");
         }
         // Characters are what an API server counts.
         if let Some(most) = limit(schema, "maxLength").filter(|most| text.chars().count() > *most) {
@@ -154,16 +190,16 @@ impl Check {
 
     fn number(&mut self, schema: &Value, number: &Number, value: &Value) {
         let Some(float) = number.as_f64() else { return };
-        if text(schema, "type") == "integer" && !number.is_u64() && whole(number).is_none() {
+        if text_of(schema, "type") == "integer" && !number.is_u64() && whole(number).is_none() {
             return self.report("a whole number", value, format!("write {}", float.trunc()));
         }
         let bound = |key| schema.get(key).and_then(Value::as_f64);
         let (mut least, mut most) = (bound("minimum"), bound("maximum"));
-        if text(schema, "format") == "int32" {
+        if text_of(schema, "format") == "int32" {
             least = least.or(Some(i32::MIN.into()));
             most = most.or(Some(i32::MAX.into()));
         }
-        if has_rule(schema, PORT_RULE) {
+        if has_rule(schema, values::PORT) {
             (least, most) = (Some(1.0), Some(65535.0));
         }
         let expected = match (least, most) {
@@ -184,7 +220,7 @@ impl Check {
                 let wanted = schema.get("properties").and_then(|all| all.get(name)).unwrap_or(&Value::Null);
                 self.found.push(TypeError {
                     path: field(&self.path, name),
-                    expected: noun(wanted, text(wanted, "type")),
+                    expected: noun(wanted, text_of(wanted, "type")),
                     found: "nothing".to_owned(),
                     allowed: Vec::new(),
                     hint: format!("{name} is required"),
@@ -224,7 +260,12 @@ impl Check {
     }
 }
 
-fn text<'a>(schema: &'a Value, key: &str) -> &'a str {
+/// These are reported with more than the rule can say.
+fn has_own_words(rule: &Rule) -> bool {
+    rule.cel == values::DURATION.cel || rule.cel == values::PORT.cel
+}
+
+fn text_of<'a>(schema: &'a Value, key: &str) -> &'a str {
     schema.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -232,16 +273,20 @@ fn limit(schema: &Value, key: &str) -> Option<usize> {
     schema.get(key).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok())
 }
 
-fn has_rule(schema: &Value, rule: &str) -> bool {
-    let rules = schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
-    rules.filter_map(|entry| entry.get("rule")?.as_str()).any(|text| text == rule)
+fn rules(schema: &Value) -> impl Iterator<Item = &'static Rule> {
+    let entries = schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
+    entries.filter_map(|entry| rules::find(entry.get("rule")?.as_str()?))
+}
+
+fn has_rule(schema: &Value, rule: Rule) -> bool {
+    rules(schema).any(|known| known.cel == rule.cel)
 }
 
 fn noun(schema: &Value, wanted: &str) -> String {
     match wanted {
         "object" => "an object",
         "array" => "a list",
-        "string" if has_rule(schema, DURATION_RULE) => "a duration",
+        "string" if has_rule(schema, values::DURATION) => "a duration",
         "string" => "a string",
         "integer" => "a whole number",
         "number" => "a number",
@@ -254,7 +299,7 @@ fn noun(schema: &Value, wanted: &str) -> String {
 /// What to write instead, for the mistakes that YAML invites.
 fn type_hint(schema: &Value, wanted: &str, value: &Value) -> String {
     match (wanted, value) {
-        ("string", Value::Number(number)) if has_rule(schema, DURATION_RULE) => {
+        ("string", Value::Number(number)) if has_rule(schema, values::DURATION) => {
             format!("add the unit: {number}s or {number}ms")
         }
         ("string", Value::Number(_) | Value::Bool(_)) => format!("put it in quotes: \"{value}\""),
@@ -276,11 +321,19 @@ fn object_hint(schema: &Value) -> String {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
         return "write `name: value` pairs below it".to_owned();
     };
-    let mut names: Vec<&str> = properties.keys().map(String::as_str).collect();
+    format!("its fields are {}", field_names(properties))
+}
+
+/// The first few names of an object's fields.
+fn field_names(object: &Map<String, Value>) -> String {
+    let mut names: Vec<String> = object.keys().map(|name| shorten(name)).collect();
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
     names.sort_unstable();
     let more = if names.len() > 6 { ", ..." } else { "" };
     names.truncate(6);
-    format!("its fields are {}{more}", names.join(", "))
+    format!("{}{more}", names.join(", "))
 }
 
 /// A value in a few words, whatever its size.
