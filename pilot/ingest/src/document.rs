@@ -1,0 +1,210 @@
+//! Text to documents.
+//!
+//! In: the bytes of a YAML or JSON file. Out: its documents as JSON values with the lines they begin on, and what cannot be
+//! read. Bounded in size, depth and expansion, so that no file can exhaust the process.
+
+use mesh_model::{Problem, Reason};
+use serde_json::Value;
+
+/// Largest object, etcd's default limit: what a cluster cannot hold is not accepted from a file either.
+pub const MAX_OBJECT: usize = 1_572_864;
+/// Largest file.
+pub const MAX_FILE: usize = 64 << 20;
+
+/// A document of a file.
+#[derive(Debug)]
+pub struct Document {
+    /// Its first line with content, 1-based.
+    pub line: u32,
+    /// What it says, or why that is not known.
+    pub value: Result<Value, Problem>,
+}
+
+/// Reads all documents; empty ones are passed over.
+pub fn parse_documents(bytes: &[u8]) -> Result<Vec<Document>, Problem> {
+    if bytes.len() > MAX_FILE {
+        return Err(too_large("the file", bytes.len(), MAX_FILE));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let offset = error.valid_up_to();
+        let line = bytes[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
+        malformed(format!(
+            "this is not UTF-8 text: byte 0x{:02x} at offset {offset} (line {line})",
+            bytes.get(offset).copied().unwrap_or_default()
+        ))
+        .hint("save the file as UTF-8")
+    })?;
+    Ok(split(text)
+        .into_iter()
+        .filter_map(|(line, text)| {
+            let value = parse_text(text).map_err(|problem| on_line(problem, line));
+            match value {
+                Ok(Value::Null) => None,
+                value => Some(Document { line: line + leading_lines(text), value }),
+            }
+        })
+        .collect())
+}
+
+/// Cuts at `---` and `...`, which YAML reserves at the beginning of a line, even within texts. Gives the 1-based line on
+/// which each part begins.
+fn split(text: &str) -> Vec<(u32, &str)> {
+    let mut parts = Vec::new();
+    let (mut begin, mut begin_line) = (0, 1);
+    let (mut offset, mut line) = (0, 1);
+    for content in text.split_inclusive('\n') {
+        let is_marker = |marker: &str| {
+            content
+                .strip_prefix(marker)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+        };
+        if is_marker("---") || is_marker("...") {
+            parts.push((begin_line, &text[begin..offset]));
+            // What follows on the marker's own line belongs to the document.
+            begin = offset + 3;
+            begin_line = line;
+        }
+        offset += content.len();
+        line += 1;
+    }
+    parts.push((begin_line, &text[begin..]));
+    parts
+}
+
+/// Lines before the first that is neither empty nor a comment.
+fn leading_lines(text: &str) -> u32 {
+    let lines = text.lines().take_while(|line| {
+        let line = line.trim_start();
+        line.is_empty() || line.starts_with('#')
+    });
+    lines.count() as u32
+}
+
+/// Reads one document. Lines in the problem count from the beginning of `text`.
+pub fn parse_text(text: &str) -> Result<Value, Problem> {
+    if text.len() > MAX_OBJECT {
+        return Err(too_large("the document", text.len(), MAX_OBJECT)
+            .hint("a cluster could not hold it either; split it into several objects"));
+    }
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: 64,
+            max_documents: 1,
+            max_nodes: 200_000,
+            max_events: 500_000,
+            max_aliases: 1_000,
+            max_anchors: 1_000,
+            max_merge_keys: 1_000,
+            max_total_scalar_bytes: 2 * MAX_OBJECT,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 100_000,
+            max_replay_stack_depth: 16,
+        },
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let line = error.location().map(|location| location.line() as u32).filter(|line| *line > 0);
+        let column = error.location().map(|location| location.column()).unwrap_or_default();
+        let message = error.without_snippet().to_string();
+        let message = tidy(&message);
+        let problem = match line {
+            Some(line) => malformed(format!("line {line}, column {column}: {message}")),
+            None => malformed(message),
+        };
+        let tab = line.is_some_and(|line| {
+            let near = text.lines().skip(line.saturating_sub(2) as usize).take(2);
+            near.into_iter().any(|line| line.trim_start_matches(' ').starts_with('\t'))
+        });
+        if tab { problem.hint("indent with spaces; YAML does not allow tabs") } else { problem }
+    })
+}
+
+/// The reader's words without the position, which is said in front.
+fn tidy(message: &str) -> &str {
+    let message = message.lines().next().unwrap_or_default();
+    message.rfind(" at line ").map_or(message, |cut| &message[..cut])
+}
+
+/// Makes a line within a document one of the file.
+fn on_line(mut problem: Problem, begin: u32) -> Problem {
+    if begin > 1
+        && let Some(rest) = problem.message.strip_prefix("line ")
+        && let Some((line, rest)) = rest.split_once(',')
+        && let Ok(line) = line.parse::<u32>()
+    {
+        problem.message = format!("line {},{rest}", line + begin - 1);
+    }
+    problem
+}
+
+fn malformed(message: impl Into<String>) -> Problem {
+    Problem::error(Reason::Malformed, "", message)
+}
+
+fn too_large(what: &str, found: usize, allowed: usize) -> Problem {
+    malformed(format!("{what} has {found} bytes; at most {allowed} are read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(bytes: &[u8]) -> Vec<String> {
+        match parse_documents(bytes) {
+            Err(problem) => vec![problem.to_string()],
+            Ok(documents) => documents
+                .into_iter()
+                .map(|document| match document.value {
+                    Ok(value) => format!("{}: {value}", document.line),
+                    Err(problem) => format!("{}: ERROR {problem}", document.line),
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn documents_know_their_lines() {
+        let text = b"# first\na: 1\n---\n\nb: 2\n--- {c: 3}\n...\n---\n";
+        assert_eq!(messages(text), [r#"2: {"a":1}"#, r#"5: {"b":2}"#, r#"6: {"c":3}"#]);
+    }
+
+    #[test]
+    fn a_bad_document_leaves_its_neighbours() {
+        let found = messages(b"a: 1\n---\nb: [1\n---\nc: 3\n");
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0], r#"1: {"a":1}"#);
+        assert!(
+            found[1].starts_with("3: ERROR line 4") || found[1].starts_with("3: ERROR line 3"),
+            "{}",
+            found[1]
+        );
+        assert_eq!(found[2], r#"5: {"c":3}"#);
+    }
+
+    #[test]
+    fn limits_are_messages() {
+        let found = messages(b"a: \xff\n");
+        assert!(found[0].contains("byte 0xff at offset 3 (line 1)"), "{found:?}");
+        let found =
+            messages("a: ".bytes().chain(std::iter::repeat_n(b'x', 5 << 20)).collect::<Vec<_>>().as_slice());
+        assert!(found[0].contains("5242883 bytes; at most 1572864"), "{found:?}");
+        let mut bomb = String::from("a: &a [x,x,x,x,x,x,x,x,x]\n");
+        for (name, above) in ('b'..='i').zip('a'..) {
+            bomb.push_str(&format!("{name}: &{name} [*{above},*{above},*{above},*{above},*{above},*{above},*{above},*{above},*{above}]\n"));
+        }
+        let found = messages(bomb.as_bytes());
+        assert!(found[0].contains("ERROR"), "{found:?}");
+        let found = messages("[".repeat(100_000).as_bytes());
+        assert!(found[0].contains("ERROR"), "{found:?}");
+    }
+
+    #[test]
+    fn slips_are_explained() {
+        let found = messages(b"a: 1\nb: 2\na: 3\n");
+        assert!(found[0].contains("uplicate") && found[0].contains("line 3"), "{found:?}");
+        let found = messages(b"a:\n\tb: 1\n");
+        assert!(found[0].contains("spaces"), "{found:?}");
+    }
+}

@@ -1,0 +1,152 @@
+//! YAML and JSON files.
+//!
+//! In: a file, or a directory with all that is in it. Out: one edit a file. Hidden files are passed over; of a mounted ConfigMap
+//! that leaves the links to the current version.
+
+use crate::{
+    assemble::Ingest,
+    at::Context,
+    document::parse_documents,
+    recognise::read_document,
+    report::Report,
+    store::{DocumentProblem, Edit},
+};
+use mesh_model::{Mesh, Problem, Reason, Source, Str};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+/// Directories below directories; deeper ones are a loop of links.
+const MAX_DEPTH: usize = 32;
+
+/// A file to read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// As shown to the user.
+    pub shown: Str,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// The files at `root`, in order of their paths.
+pub fn find_files(root: &Path) -> io::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    if std::fs::metadata(root)?.is_dir() {
+        walk(root, root, 0, &mut found)?;
+    } else {
+        found.push(Found { shown: root.to_string_lossy().into(), path: root.to_owned() });
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a file of this name is read.
+fn is_read(path: &Path) -> bool {
+    let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    !hidden && matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
+}
+
+fn walk(root: &Path, directory: &Path, depth: usize, found: &mut Vec<Found>) -> io::Result<()> {
+    if depth > MAX_DEPTH {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        // What is gone between listing and looking was never here.
+        let Ok(metadata) = std::fs::metadata(&path) else { continue };
+        if hidden {
+            continue;
+        }
+        if metadata.is_dir() {
+            match walk(root, &path, depth + 1, found) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
+        } else if is_read(&path) {
+            let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into();
+            found.push(Found { shown, path });
+        }
+    }
+    Ok(())
+}
+
+/// Reads one file.
+pub fn read_file(file: &Found, context: &Context) -> Edit {
+    match std::fs::read(&file.path) {
+        Ok(bytes) => parse_file(&file.shown, &bytes, context),
+        // Removed since it was found.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Edit::File { path: file.shown.clone(), objects: Vec::new(), problems: Vec::new(), partial: false }
+        }
+        Err(error) => {
+            unreadable(&file.shown, Problem::error(Reason::Malformed, "", format!("cannot be read: {error}")))
+        }
+    }
+}
+
+fn unreadable(path: &Str, problem: Problem) -> Edit {
+    let source = Source::File { path: path.clone(), line: 1 };
+    let problems = vec![DocumentProblem { source, problem }];
+    Edit::File { path: path.clone(), objects: Vec::new(), problems, partial: true }
+}
+
+/// Reads the text of a file.
+pub fn parse_file(path: &Str, bytes: &[u8], context: &Context) -> Edit {
+    let documents = match parse_documents(bytes) {
+        Ok(documents) => documents,
+        Err(problem) => return unreadable(path, problem),
+    };
+    let (mut objects, mut problems, mut partial) = (Vec::new(), Vec::new(), false);
+    for document in documents {
+        let source = Source::File { path: path.clone(), line: document.line };
+        match document.value {
+            Ok(value) => read_document(value, &source, context, &mut objects, &mut problems),
+            Err(problem) => {
+                partial = true;
+                problems.push(DocumentProblem { source, problem });
+            }
+        }
+    }
+    Edit::File { path: path.clone(), objects, problems, partial }
+}
+
+/// Reads all files, on as many threads as there are processors.
+pub fn read_files(files: &[Found], context: &Context) -> Vec<Edit> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len().max(1));
+    let queue = Mutex::new(files.iter().enumerate());
+    let mut edits: Vec<(usize, Edit)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut edits = Vec::new();
+                    loop {
+                        // A poisoned queue is still a queue: the panic that poisoned it surfaces at the join.
+                        let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+                        let Some((index, file)) = next else { return edits };
+                        edits.push((index, read_file(file, context)));
+                    }
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    edits.sort_by_key(|(index, _)| *index);
+    edits.into_iter().map(|(_, edit)| edit).collect()
+}
+
+/// Reads everything at `path` once.
+pub fn load(path: &Path, context: Context) -> io::Result<(Arc<Mesh>, Report)> {
+    let files = find_files(path)?;
+    let edits = read_files(&files, &context);
+    let mut ingest = Ingest::new(context);
+    ingest.apply(edits);
+    let report = Report::new(&ingest);
+    Ok((ingest.mesh().clone(), report))
+}

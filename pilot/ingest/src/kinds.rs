@@ -1,0 +1,239 @@
+//! The kinds that are read: one row a kind. The file reader, the watches and the checks all loop over this table.
+//!
+//! In: one object as JSON. Out: what it means ([`Model`]) and what is wrong with it. Pure: an object's meaning never depends
+//! on another object; joins come later (`assemble`).
+
+mod deployment;
+mod destination_rule;
+mod endpoint_slice;
+mod mesh_config;
+mod namespace;
+mod node;
+mod pod;
+mod service;
+mod service_entry;
+mod sidecar;
+mod traffic_policy;
+mod virtual_service;
+mod workload_entry;
+
+pub use deployment::{Deployment, Template};
+pub use endpoint_slice::{EndpointSlice, SliceEndpoint, SlicePort};
+pub use node::Node;
+pub use pod::{Pod, accepts_mtls, parse_locality_label};
+pub use service::KubernetesService;
+pub use service_entry::{InlineEndpoint, ServiceEntry};
+pub use workload_entry::WorkloadEntry;
+
+use crate::{at::At, meta::Meta};
+use mesh_model::{DestinationRule, Kind, MeshConfig, ObjectRef, Problem, Sidecar, Source, VirtualService};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What an object means by itself.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // The names are the kinds' own.
+pub enum Model {
+    VirtualService(Arc<VirtualService>),
+    DestinationRule(Arc<DestinationRule>),
+    ServiceEntry(Arc<ServiceEntry>),
+    WorkloadEntry(Arc<WorkloadEntry>),
+    Sidecar(Arc<Sidecar>),
+    Service(Arc<KubernetesService>),
+    EndpointSlice(Arc<EndpointSlice>),
+    Pod(Arc<Pod>),
+    Node(Arc<Node>),
+    Namespace,
+    Deployment(Arc<Deployment>),
+    MeshConfig(Arc<MeshConfig>),
+}
+
+/// What an object that cannot be used leaves in effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenBad {
+    /// Nothing: what it described is gone.
+    Dropped,
+    /// The last version of it that could be used, until the process restarts.
+    LastGood,
+}
+
+/// One kind.
+#[derive(Debug)]
+pub struct Row {
+    /// The kind.
+    pub kind: Kind,
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Versions that are understood, the preferred one first.
+    pub versions: &'static [&'static str],
+    /// The resource's name in URLs.
+    pub plural: &'static str,
+    /// Whether its objects belong to a namespace.
+    pub namespaced: bool,
+    /// Whether a cluster is watched for it; the others are read from files only.
+    pub watched: bool,
+    /// What an unusable object leaves in effect.
+    pub when_bad: WhenBad,
+    /// Reads one object. `None` with errors reported: unusable; without: it means nothing for the mesh.
+    parse: fn(Meta, Value, &At<'_>) -> Option<Model>,
+}
+
+const NETWORKING: &str = "networking.istio.io";
+const ISTIO_VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha3"];
+
+/// The table.
+pub const KINDS: &[Row] = &[
+    Row {
+        kind: Kind::VirtualService,
+        group: NETWORKING,
+        versions: ISTIO_VERSIONS,
+        plural: "virtualservices",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: virtual_service::parse,
+    },
+    Row {
+        kind: Kind::DestinationRule,
+        group: NETWORKING,
+        versions: ISTIO_VERSIONS,
+        plural: "destinationrules",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: destination_rule::parse,
+    },
+    Row {
+        kind: Kind::ServiceEntry,
+        group: NETWORKING,
+        versions: ISTIO_VERSIONS,
+        plural: "serviceentries",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: service_entry::parse,
+    },
+    Row {
+        kind: Kind::WorkloadEntry,
+        group: NETWORKING,
+        versions: ISTIO_VERSIONS,
+        plural: "workloadentries",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: workload_entry::parse,
+    },
+    Row {
+        kind: Kind::Sidecar,
+        group: NETWORKING,
+        versions: ISTIO_VERSIONS,
+        plural: "sidecars",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: sidecar::parse,
+    },
+    Row {
+        kind: Kind::Service,
+        group: "",
+        versions: &["v1"],
+        plural: "services",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: service::parse,
+    },
+    Row {
+        kind: Kind::EndpointSlice,
+        group: "discovery.k8s.io",
+        versions: &["v1"],
+        plural: "endpointslices",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: endpoint_slice::parse,
+    },
+    Row {
+        kind: Kind::Pod,
+        group: "",
+        versions: &["v1"],
+        plural: "pods",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::Dropped,
+        parse: pod::parse,
+    },
+    Row {
+        kind: Kind::Node,
+        group: "",
+        versions: &["v1"],
+        plural: "nodes",
+        namespaced: false,
+        watched: true,
+        when_bad: WhenBad::Dropped,
+        parse: node::parse,
+    },
+    Row {
+        kind: Kind::Namespace,
+        group: "",
+        versions: &["v1"],
+        plural: "namespaces",
+        namespaced: false,
+        watched: true,
+        when_bad: WhenBad::Dropped,
+        parse: namespace::parse,
+    },
+    Row {
+        kind: Kind::MeshConfig,
+        group: "",
+        versions: &["v1"],
+        plural: "configmaps",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: mesh_config::parse,
+    },
+    Row {
+        kind: Kind::Deployment,
+        group: "apps",
+        versions: &["v1"],
+        plural: "deployments",
+        namespaced: true,
+        watched: false,
+        when_bad: WhenBad::LastGood,
+        parse: deployment::parse,
+    },
+];
+
+/// The row of `kind`.
+pub fn row(kind: Kind) -> Option<&'static Row> {
+    KINDS.iter().find(|row| row.kind == kind)
+}
+
+impl Row {
+    /// `group/version`, or only the version in the core group, as `apiVersion` is written.
+    pub fn api_version(&self) -> String {
+        let version = self.versions.first().copied().unwrap_or_default();
+        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+    }
+
+    /// Reads what `value` says; its metadata has been read before.
+    pub(crate) fn parse(&self, meta: Meta, value: Value, at: &At<'_>) -> Option<Model> {
+        (self.parse)(meta, value, at)
+    }
+}
+
+/// One object as it is held: what it means and what is wrong with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Where it was read.
+    pub source: Source,
+    /// `metadata.generation`, 0 in files.
+    pub generation: i64,
+    /// Its meaning; `None` when it has none or cannot be used.
+    pub model: Option<Model>,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+}

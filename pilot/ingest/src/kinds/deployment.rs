@@ -1,0 +1,137 @@
+//! Deployment, read from files only: where there is no cluster, its replicas are workloads on this machine.
+
+use super::Model;
+use crate::{
+    at::At,
+    decode::decode_spec,
+    meta::Meta,
+    values::{parse_port, shared_labels},
+};
+use mesh_model::{Labels, Metadata, Reason, Str};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Workloads to run, all alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployment {
+    /// The object: a Deployment, or a lone Pod.
+    pub metadata: Metadata,
+    /// How many, named `<name>-<index>`; `None`: a lone pod of the object's own name.
+    pub replicas: Option<u32>,
+    /// What each is.
+    pub template: Template,
+}
+
+/// What each replica is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    /// Labels.
+    pub labels: Arc<Labels>,
+    /// Service account.
+    pub service_account: Str,
+    /// Named container ports.
+    pub named_ports: Vec<(Str, u16)>,
+}
+
+/// More would not fit on one machine, and is most likely a slip.
+const MAX_REPLICAS: i64 = 200;
+
+#[derive(Debug, Deserialize)]
+struct Spec {
+    replicas: Option<i64>,
+    template: PodTemplate,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct PodTemplate {
+    metadata: Option<TemplateMetadata>,
+    spec: Option<PodSpec>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct TemplateMetadata {
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// The part of a pod's spec that means something to the mesh.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSpec {
+    /// Its service account.
+    pub service_account_name: Option<String>,
+    /// Its node.
+    pub node_name: Option<String>,
+    /// Whether it shares the node's addresses.
+    pub host_network: Option<bool>,
+    /// Its containers.
+    #[serde(default)]
+    pub containers: Vec<Container>,
+}
+
+/// A container.
+#[derive(Debug, Deserialize)]
+pub struct Container {
+    /// Its ports.
+    #[serde(default)]
+    pub ports: Option<Vec<ContainerPort>>,
+}
+
+/// A container's port.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerPort {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its number.
+    pub container_port: i64,
+}
+
+/// Reads one object.
+pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
+    let Spec { replicas, template } = decode_spec(&mut value, at)?;
+    let at = at.field("spec");
+    let replicas = replicas.unwrap_or(1);
+    let allowed = replicas.clamp(0, MAX_REPLICAS);
+    if replicas != allowed {
+        at.field("replicas").error(
+            Reason::InvalidValue,
+            format!("{replicas} replicas cannot run on one machine; {allowed} are run"),
+        );
+    }
+    let PodTemplate { metadata, spec } = template;
+    let labels = metadata.unwrap_or_default().labels.unwrap_or_default();
+    let at = at.field("template");
+    let template = parse_template_spec(spec.unwrap_or_default(), shared_labels(&labels), &at.field("spec"));
+    Some(Model::Deployment(Arc::new(Deployment {
+        metadata: meta.metadata,
+        // At most MAX_REPLICAS.
+        replicas: Some(allowed as u32),
+        template,
+    })))
+}
+
+/// Reads what a pod is, whether by a template or by itself.
+pub fn parse_template_spec(spec: PodSpec, labels: Arc<Labels>, at: &At<'_>) -> Template {
+    let PodSpec { service_account_name, node_name: _, host_network: _, containers } = spec;
+    let at = at.field("containers");
+    let mut named_ports = Vec::new();
+    for (index, Container { ports }) in containers.into_iter().enumerate() {
+        let at = at.index(index);
+        let at = at.field("ports");
+        for (index, ContainerPort { name, container_port }) in
+            ports.unwrap_or_default().into_iter().enumerate()
+        {
+            let number = parse_port(container_port, &at.index(index).field("containerPort"));
+            if let (Some(name), Some(number)) = (name, number) {
+                named_ports.push((Str::from(name), number));
+            }
+        }
+    }
+    let service_account = service_account_name.filter(|name| !name.is_empty());
+    Template {
+        labels,
+        service_account: service_account.unwrap_or_else(|| "default".to_owned()).into(),
+        named_ports,
+    }
+}

@@ -1,0 +1,369 @@
+//! ServiceEntry.
+
+use super::Model;
+use crate::{
+    at::At,
+    decode::decode_spec,
+    meta::Meta,
+    values::{parse_dns_name, parse_export_to, parse_host, parse_labels, parse_port, shared_labels},
+};
+use mesh_api::networking::{service_entry as api, workload_entry::WorkloadEntrySpec};
+use mesh_model::{
+    Cidr, EndpointAddress, ExportTo, Host, Labels, Locality, Protocol, Reason, Registry, Resolution, Service,
+    ServicePort, Str, Vip,
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+/// A ServiceEntry: a service for each of its hosts, and where their endpoints come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceEntry {
+    /// One service a host, alike in everything else.
+    pub services: Vec<Arc<Service>>,
+    /// `endpoints`.
+    pub endpoints: Vec<InlineEndpoint>,
+}
+
+/// One of `endpoints`; also what a WorkloadEntry says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InlineEndpoint {
+    /// Where it is.
+    pub address: EndpointAddress,
+    /// Its port for a port name of the service.
+    pub ports: BTreeMap<Str, u16>,
+    /// `labels`.
+    pub labels: Arc<Labels>,
+    /// `network`.
+    pub network: Str,
+    /// `locality`.
+    pub locality: Locality,
+    /// `weight`, at least 1.
+    pub weight: u32,
+    /// `serviceAccount`.
+    pub service_account: Str,
+}
+
+/// Reads one object.
+pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
+    let api::ServiceEntrySpec {
+        hosts,
+        addresses,
+        ports,
+        location,
+        resolution,
+        endpoints,
+        workload_selector,
+        export_to,
+        subject_alt_names,
+    } = decode_spec(&mut value, at)?;
+    let at = at.field("spec");
+    at.not_supported("subjectAltNames", !subject_alt_names.is_empty());
+    let resolution = parse_resolution(resolution, &at.field("resolution"))?;
+    let selector = workload_selector.map(|selector| parse_labels(&selector.labels));
+    if selector.is_some() && !endpoints.is_empty() {
+        at.error(Reason::Conflict, "`endpoints` and `workloadSelector` exclude each other");
+        return None;
+    }
+    if resolution == Resolution::Passthrough && !endpoints.is_empty() {
+        at.field("endpoints").error_hint(
+            Reason::Conflict,
+            "with resolution NONE the endpoints are never used",
+            "set `resolution: STATIC` for IP addresses or `resolution: DNS` for names",
+        );
+        return None;
+    }
+    let hosts =
+        parse_hosts(&hosts, &resolution, !endpoints.is_empty() || selector.is_some(), &at.field("hosts"));
+    let vips = parse_addresses(&addresses, &resolution, &at.field("addresses"));
+    let ports = parse_ports(ports, &at.field("ports"));
+    if hosts.is_empty() || ports.is_empty() {
+        return None;
+    }
+    let at_endpoints = at.field("endpoints");
+    if resolution == Resolution::DnsRoundRobin && endpoints.len() > 1 {
+        at_endpoints.error(
+            Reason::Conflict,
+            "DNS_ROUND_ROBIN resolves one name, so only the first endpoint is used; DNS takes several",
+        );
+    }
+    let only_first = if resolution == Resolution::DnsRoundRobin { 1 } else { usize::MAX };
+    let endpoints = endpoints
+        .into_iter()
+        .take(only_first)
+        .enumerate()
+        .filter_map(|(index, endpoint)| {
+            parse_endpoint(endpoint, Some(&resolution), &at_endpoints.index(index))
+        })
+        .collect();
+    let external = match location {
+        None | Some(api::Location::MeshExternal) => true,
+        Some(api::Location::MeshInternal) => false,
+    };
+    let export_to = parse_export_to(&export_to, &at.field("exportTo"));
+    let common = Common { meta, vips, ports, resolution, external, export_to, selector };
+    let services = hosts.into_iter().map(|host| Arc::new(common.service(host))).collect();
+    Some(Model::ServiceEntry(Arc::new(ServiceEntry { services, endpoints })))
+}
+
+/// What the services of all hosts have in common.
+struct Common {
+    meta: Meta,
+    vips: Vec<Vip>,
+    ports: Vec<ServicePort>,
+    resolution: Resolution,
+    external: bool,
+    export_to: ExportTo,
+    selector: Option<Labels>,
+}
+
+impl Common {
+    fn service(&self, host: Host) -> Service {
+        let Self { meta, vips, ports, resolution, external, export_to, selector } = self;
+        Service {
+            metadata: meta.metadata.clone(),
+            host,
+            registry: Registry::External,
+            vips: vips.clone(),
+            ports: ports.clone(),
+            resolution: resolution.clone(),
+            headless: false,
+            external: *external,
+            export_to: export_to.clone(),
+            selector: selector.clone(),
+        }
+    }
+}
+
+fn parse_resolution(resolution: Option<api::Resolution>, at: &At<'_>) -> Option<Resolution> {
+    match resolution {
+        None | Some(api::Resolution::None) => Some(Resolution::Passthrough),
+        Some(api::Resolution::Static) => Some(Resolution::Static),
+        Some(api::Resolution::Dns) => Some(Resolution::Dns),
+        Some(api::Resolution::DnsRoundRobin) => Some(Resolution::DnsRoundRobin),
+        Some(api::Resolution::DynamicDns) => {
+            at.error_hint(
+                Reason::NotSupported,
+                "Meltemi does not build DYNAMIC_DNS yet, so this ServiceEntry has no effect",
+                "name the hosts one by one with `resolution: DNS`",
+            );
+            None
+        }
+    }
+}
+
+fn parse_hosts(hosts: &[String], resolution: &Resolution, has_endpoints: bool, at: &At<'_>) -> Vec<Host> {
+    if hosts.is_empty() {
+        at.error(Reason::Required, "there are no hosts");
+    }
+    let mut parsed: Vec<Host> = Vec::with_capacity(hosts.len());
+    for (index, text) in hosts.iter().enumerate() {
+        let at = at.index(index);
+        if text == "*" {
+            at.error_hint(
+                Reason::InvalidValue,
+                "`*` would claim every name there is",
+                "write a domain, as in *.example.com",
+            );
+            continue;
+        }
+        // A ServiceEntry's hosts are names of the world: `db` is `db`, not a Service of this namespace.
+        let host = match text.starts_with('*') {
+            true => parse_host(text, &at),
+            false => parse_dns_name(text, &at).map(|name| Host::new(&name)),
+        };
+        let Some(host) = host else { continue };
+        let by_name = matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin);
+        if host.is_wildcard() && by_name && !has_endpoints {
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{host}` cannot be resolved: it is a wildcard"),
+                "add `endpoints`, or set `resolution: NONE`",
+            );
+            continue;
+        }
+        if parsed.contains(&host) {
+            at.warning(Reason::Duplicate, format!("`{host}` is named twice"));
+            continue;
+        }
+        parsed.push(host);
+    }
+    parsed
+}
+
+fn parse_addresses(addresses: &[String], resolution: &Resolution, at: &At<'_>) -> Vec<Vip> {
+    let mut vips = Vec::with_capacity(addresses.len());
+    for (index, text) in addresses.iter().enumerate() {
+        let at = at.index(index);
+        let vip = match text.split_once('/') {
+            None => text.parse().ok().map(Vip::Ip),
+            Some((address, length)) => parse_cidr(address, length),
+        };
+        let Some(vip) = vip else {
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{text}` is neither an IP address nor a range"),
+                "write an address such as 10.1.2.3 or a range such as 10.1.0.0/16",
+            );
+            continue;
+        };
+        let by_name = matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin);
+        if matches!(vip, Vip::Range(_)) && by_name {
+            at.error(
+                Reason::Conflict,
+                format!("`{text}` is a range, which is allowed only with resolution NONE or STATIC"),
+            );
+            continue;
+        }
+        if !vips.contains(&vip) {
+            vips.push(vip);
+        }
+    }
+    vips
+}
+
+/// A prefix with its host bits cleared; a full-length one is an address.
+fn parse_cidr(address: &str, length: &str) -> Option<Vip> {
+    let address: IpAddr = address.parse().ok()?;
+    let length: u8 = length.parse().ok()?;
+    let (address, full) = match address {
+        IpAddr::V4(v4) if length <= 32 => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+            (IpAddr::V4((v4.to_bits() & mask).into()), 32)
+        }
+        IpAddr::V6(v6) if length <= 128 => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+            (IpAddr::V6((v6.to_bits() & mask).into()), 128)
+        }
+        _ => return None,
+    };
+    Some(if length == full { Vip::Ip(address) } else { Vip::Range(Cidr { address, length }) })
+}
+
+fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<ServicePort> {
+    if ports.is_empty() {
+        at.error(Reason::Required, "there are no ports");
+    }
+    let mut parsed: Vec<ServicePort> = Vec::with_capacity(ports.len());
+    for (index, port) in ports.into_iter().enumerate() {
+        let at = at.index(index);
+        let api::ServicePort { number, protocol, name, target_port } = port;
+        let Some(number) = parse_port(number, &at.field("number")) else { continue };
+        let at_name = at.field("name");
+        if name.is_empty() {
+            at_name.error(Reason::Required, "the port has no name");
+            continue;
+        }
+        if parsed.iter().any(|other| *other.name == *name) {
+            at_name.error(
+                Reason::Duplicate,
+                format!("there is another port `{name}` above; this one is left out"),
+            );
+            continue;
+        }
+        if parsed.iter().any(|other| other.number == number) {
+            let message = format!("there is another port {number} above; this one is left out");
+            at.field("number").error(Reason::Duplicate, message);
+            continue;
+        }
+        let target = match target_port {
+            None => None,
+            Some(target) => match parse_port(target, &at.field("targetPort")) {
+                Some(target) => Some(target),
+                None => continue,
+            },
+        };
+        let protocol = match protocol.filter(|text| !text.is_empty()) {
+            None => Protocol::select(None, &name, number, "TCP"),
+            Some(text) => Protocol::parse(&text).unwrap_or_else(|| {
+                at.field("protocol").error_hint(
+                    Reason::InvalidValue,
+                    format!("`{text}` is not a protocol; what is spoken is found out at run time"),
+                    "write one of HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO",
+                );
+                Protocol::Auto
+            }),
+        };
+        parsed.push(ServicePort { number, name: name.into(), protocol, target, target_name: Str::default() });
+    }
+    parsed
+}
+
+/// Reads an endpoint. Without `resolution` (a WorkloadEntry of its own) any kind of address is allowed.
+pub fn parse_endpoint(
+    endpoint: WorkloadEntrySpec,
+    resolution: Option<&Resolution>,
+    at: &At<'_>,
+) -> Option<InlineEndpoint> {
+    let WorkloadEntrySpec { address, ports, labels, network, locality, weight, service_account } = endpoint;
+    let at_ports = at.field("ports");
+    let address = parse_endpoint_address(&address.unwrap_or_default(), resolution, &at.field("address"))?;
+    if matches!(address, EndpointAddress::Unix(_)) && !ports.is_empty() {
+        at_ports.error(Reason::Conflict, "a Unix domain socket has no ports");
+    }
+    let ports = ports
+        .iter()
+        .filter_map(|(name, number)| {
+            Some((Str::from(name.as_str()), parse_port(*number, &at_ports.field(name))?))
+        })
+        .collect();
+    let weight = match weight {
+        // Envoy has no weight of zero; Istio reads it as "not set".
+        None | Some(0) => 1,
+        Some(weight) => weight,
+    };
+    Some(InlineEndpoint {
+        address,
+        ports,
+        labels: shared_labels(&labels),
+        network: network.unwrap_or_default().into(),
+        locality: Locality::parse(&locality.unwrap_or_default()),
+        weight,
+        service_account: service_account.unwrap_or_default().into(),
+    })
+}
+
+fn parse_endpoint_address(
+    text: &str,
+    resolution: Option<&Resolution>,
+    at: &At<'_>,
+) -> Option<EndpointAddress> {
+    let by_name = !matches!(resolution, Some(Resolution::Static));
+    if text.is_empty() {
+        at.error(
+            Reason::Required,
+            "there is no address; endpoints behind a network gateway are not supported",
+        );
+        return None;
+    }
+    if let Some(path) = text.strip_prefix("unix://") {
+        if !path.starts_with(['/', '@']) || path.ends_with('/') {
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{text}` is not the path of a socket"),
+                "write unix:///absolute/path or unix://@name",
+            );
+            return None;
+        }
+        if resolution.is_some_and(|resolution| *resolution != Resolution::Static) {
+            at.error_hint(
+                Reason::Conflict,
+                format!("`{text}` is not a name to resolve"),
+                "set `resolution: STATIC`",
+            );
+            return None;
+        }
+        return Some(EndpointAddress::Unix(path.into()));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(EndpointAddress::Ip(address));
+    }
+    if !by_name {
+        at.error_hint(
+            Reason::InvalidValue,
+            format!("`{text}` is not an IP address"),
+            "set `resolution: DNS` to have names resolved",
+        );
+        return None;
+    }
+    parse_dns_name(text, at).map(EndpointAddress::Name)
+}

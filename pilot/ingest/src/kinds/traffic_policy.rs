@@ -1,0 +1,81 @@
+//! `trafficPolicy` of a DestinationRule or a subset.
+
+mod connection_pool;
+mod load_balancer;
+mod outlier_detection;
+
+use crate::{at::At, values::parse_port};
+use mesh_api::networking::traffic_policy as api;
+use mesh_model::{PortPolicy, Problem, Reason, TrafficPolicy};
+use std::collections::BTreeMap;
+
+/// Reads a whole policy.
+pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficPolicy {
+    let api::TrafficPolicy {
+        load_balancer,
+        connection_pool,
+        outlier_detection,
+        tls,
+        port_level_settings,
+        tunnel,
+        proxy_protocol,
+        retry_budget,
+    } = policy;
+    report_tls(tls.as_ref(), at);
+    at.not_supported("tunnel", tunnel.is_some());
+    at.not_supported("proxyProtocol", proxy_protocol.is_some());
+    at.not_supported("retryBudget", retry_budget.is_some());
+    let at_ports = at.field("portLevelSettings");
+    let mut ports = BTreeMap::new();
+    for (index, settings) in port_level_settings.into_iter().enumerate() {
+        let at = at_ports.index(index);
+        let Some((port, policy)) = parse_port_policy(settings, &at) else { continue };
+        if ports.insert(port, policy).is_some() {
+            at.warning(Reason::Duplicate, format!("port {port} is set twice; the last one counts"));
+        }
+    }
+    TrafficPolicy {
+        load_balancer: load_balancer
+            .and_then(|block| load_balancer::parse_load_balancer(block, &at.field("loadBalancer"))),
+        connection_pool: connection_pool
+            .map(|block| connection_pool::parse_connection_pool(block, &at.field("connectionPool"))),
+        outlier_detection: outlier_detection
+            .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
+        ports,
+    }
+}
+
+fn parse_port_policy(policy: api::PortTrafficPolicy, at: &At<'_>) -> Option<(u16, PortPolicy)> {
+    let api::PortTrafficPolicy { port, load_balancer, connection_pool, outlier_detection, tls } = policy;
+    report_tls(tls.as_ref(), at);
+    let at_number = at.field("port");
+    let at_number = at_number.field("number");
+    let Some(number) = port.and_then(|port| port.number) else {
+        at_number.error(Reason::Required, "which port is this about?");
+        return None;
+    };
+    let policy = PortPolicy {
+        load_balancer: load_balancer
+            .and_then(|block| load_balancer::parse_load_balancer(block, &at.field("loadBalancer"))),
+        connection_pool: connection_pool
+            .map(|block| connection_pool::parse_connection_pool(block, &at.field("connectionPool"))),
+        outlier_detection: outlier_detection
+            .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
+    };
+    Some((parse_port(number, &at_number)?, policy))
+}
+
+/// TLS to the destination is not built: plaintext where encryption was asked for is an error, not a warning.
+fn report_tls(tls: Option<&api::ClientTlsSettings>, at: &At<'_>) {
+    let Some(tls) = tls else { return };
+    match tls.mode {
+        // Plaintext is what happens.
+        None | Some(api::ClientTlsMode::Disable) => {}
+        Some(api::ClientTlsMode::Simple | api::ClientTlsMode::Mutual | api::ClientTlsMode::IstioMutual) => at
+            .report(Problem::error(
+                Reason::NotSupported,
+                at.field("tls").path(),
+                "Meltemi does not originate TLS yet: connections go out as they come from the application",
+            )),
+    }
+}

@@ -1,0 +1,170 @@
+//! `redirect`, `directResponse` and `rewrite` of an HTTP route.
+
+use crate::{
+    at::At,
+    values::{parse_header_value, parse_port, parse_regex, parse_status},
+};
+use mesh_api::networking::virtual_service::{redirect as api, rewrite as rewrite_api};
+use mesh_model::{
+    DirectResponse, HttpMatch, Reason, Redirect, RedirectPath, RedirectPort, Rewrite, RewritePath, Str,
+};
+
+/// Envoy's bound on the body of a direct response.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Reads a redirect.
+pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redirect> {
+    let api::HttpRedirect { uri, prefix_rewrite, authority, port, derive_port, scheme, redirect_code } =
+        redirect;
+    let path = match (non_empty(uri), non_empty(prefix_rewrite)) {
+        (Some(_), Some(_)) => {
+            at.error(Reason::Conflict, "`uri` and `prefixRewrite` exclude each other");
+            return None;
+        }
+        (Some(uri), None) => Some(RedirectPath::Full(parse_header_value(&uri, &at.field("uri"))?)),
+        (None, Some(prefix)) => {
+            Some(RedirectPath::Prefix(parse_header_value(&prefix, &at.field("prefixRewrite"))?))
+        }
+        (None, None) => None,
+    };
+    let port = match (port, derive_port) {
+        (Some(_), Some(_)) => {
+            at.error(Reason::Conflict, "`port` and `derivePort` exclude each other");
+            return None;
+        }
+        (Some(number), None) => Some(RedirectPort::Number(parse_port(number, &at.field("port"))?)),
+        (None, Some(api::RedirectPortSelection::FromProtocolDefault)) => {
+            Some(RedirectPort::FromProtocolDefault)
+        }
+        (None, Some(api::RedirectPortSelection::FromRequestPort)) => Some(RedirectPort::FromRequest),
+        (None, None) => None,
+    };
+    let scheme = scheme.unwrap_or_default();
+    if !matches!(scheme.as_str(), "" | "http" | "https") {
+        at.field("scheme").error(Reason::InvalidValue, format!("`{scheme}` is neither http nor https"));
+        return None;
+    }
+    let code = match redirect_code {
+        None | Some(0) => 301,
+        Some(code @ (301 | 302 | 303 | 307 | 308)) => code as u16,
+        Some(code) => {
+            at.field("redirectCode").error(
+                Reason::InvalidValue,
+                format!("{code} is not a redirect; allowed are 301, 302, 303, 307 and 308"),
+            );
+            return None;
+        }
+    };
+    Some(Redirect {
+        path,
+        authority: parse_header_value(&authority.unwrap_or_default(), &at.field("authority"))?,
+        port,
+        scheme: scheme.into(),
+        code,
+    })
+}
+
+/// Reads a direct response.
+pub fn parse_direct_response(response: api::DirectResponse, at: &At<'_>) -> Option<DirectResponse> {
+    let api::DirectResponse { status, body } = response;
+    let status = parse_status(status, &at.field("status"))?;
+    let at_body = at.field("body");
+    let body = match body.map(|api::HttpBody { string, bytes }| (string, bytes)) {
+        None | Some((None, None)) => Vec::new(),
+        Some((Some(text), None)) => text.into_bytes(),
+        Some((None, Some(bytes))) => bytes.0,
+        Some((Some(_), Some(_))) => {
+            at_body.error(Reason::Conflict, "`string` and `bytes` exclude each other");
+            return None;
+        }
+    };
+    if body.len() > MAX_BODY {
+        at_body.error(
+            Reason::InvalidValue,
+            format!("the body has {} bytes; at most {MAX_BODY} are allowed", body.len()),
+        );
+        return None;
+    }
+    Some(DirectResponse { status, body: body.into() })
+}
+
+/// Reads a rewrite for a route with these matches.
+pub fn parse_rewrite(
+    rewrite: rewrite_api::HttpRewrite,
+    matches: &[HttpMatch],
+    at: &At<'_>,
+) -> Option<Rewrite> {
+    let rewrite_api::HttpRewrite { uri, authority, uri_regex_rewrite } = rewrite;
+    let path = match (non_empty(uri), uri_regex_rewrite) {
+        (Some(_), Some(_)) => {
+            at.error(Reason::Conflict, "`uri` and `uriRegexRewrite` exclude each other");
+            return None;
+        }
+        (Some(uri), None) => {
+            if matches.iter().any(|condition| condition.uri.is_none()) {
+                at.field("uri").warning_hint(
+                    Reason::InvalidValue,
+                    "without a `uri` match there is no part of the path to replace; `/` is replaced",
+                    "add a uri prefix to `match`",
+                );
+            }
+            Some(RewritePath::Matched(parse_header_value(&uri, &at.field("uri"))?))
+        }
+        (None, Some(regex)) => {
+            let rewrite_api::RegexRewrite { r#match, rewrite } = regex;
+            let at = at.field("uriRegexRewrite");
+            let pattern = parse_regex(&r#match.unwrap_or_default(), &at.field("match"))?;
+            let substitution = rewrite.unwrap_or_default();
+            check_groups(&pattern, &substitution, &at.field("rewrite"))?;
+            Some(RewritePath::Regex { pattern, substitution: substitution.into() })
+        }
+        (None, None) => None,
+    };
+    let authority = parse_header_value(&authority.unwrap_or_default(), &at.field("authority"))?;
+    if path.is_none() && authority.is_empty() {
+        at.error_hint(
+            Reason::Required,
+            "the rewrite does nothing",
+            "set one of uri, authority, uriRegexRewrite",
+        );
+        return None;
+    }
+    Some(Rewrite { path, authority })
+}
+
+/// Envoy rejects a substitution that refers to a group the pattern lacks.
+fn check_groups(pattern: &Str, substitution: &str, at: &At<'_>) -> Option<()> {
+    let groups = regex::Regex::new(pattern).map(|regex| regex.captures_len() - 1).unwrap_or(0);
+    let mut characters = substitution.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            continue;
+        }
+        match characters.next() {
+            Some('\\') => {}
+            Some(digit) if digit.is_ascii_digit() => {
+                let group = digit.to_digit(10).unwrap_or_default() as usize;
+                if group > groups {
+                    at.error(
+                        Reason::InvalidValue,
+                        format!("`\\{group}` refers to a group that `match` does not have; it has {groups}"),
+                    );
+                    return None;
+                }
+            }
+            _ => {
+                at.error_hint(
+                    Reason::InvalidValue,
+                    "a backslash must be followed by a group's number",
+                    "write \\\\ for a backslash",
+                );
+                return None;
+            }
+        }
+    }
+    Some(())
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}

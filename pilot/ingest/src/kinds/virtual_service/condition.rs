@@ -1,0 +1,165 @@
+//! `match` of an HTTP route.
+//!
+//! A condition that cannot be read makes the whole match unusable: leaving out the condition would widen what the route takes.
+
+use crate::{
+    at::At,
+    values::{parse_header_name, parse_labels, parse_port, parse_regex},
+};
+use mesh_api::networking::{StringMatch as ApiStringMatch, virtual_service::http_match as api};
+use mesh_model::{HeaderMatch, HttpMatch, PathMatch, Reason, Str, StringMatch};
+use std::collections::BTreeMap;
+
+/// Reads a match; `None` when a condition cannot be used.
+pub fn parse_match(condition: api::HttpMatchRequest, at: &At<'_>) -> Option<HttpMatch> {
+    let api::HttpMatchRequest {
+        name,
+        uri,
+        scheme,
+        method,
+        authority,
+        headers,
+        port,
+        source_labels,
+        gateways,
+        query_params,
+        ignore_uri_case,
+        without_headers,
+        source_namespace,
+        stat_prefix,
+    } = condition;
+    // Each is read, so that all problems show at once; then any missing one makes the match unusable.
+    let uri = optional(uri, |uri| parse_path(uri, &at.field("uri")));
+    let scheme = optional(scheme, |value| parse_string_match(value, &at.field("scheme")));
+    let method = optional(method, |value| parse_string_match(value, &at.field("method")));
+    let authority = optional(authority, |value| parse_string_match(value, &at.field("authority")));
+    let with = parse_header_matches(headers, false, &at.field("headers"));
+    let without = parse_header_matches(without_headers, true, &at.field("withoutHeaders"));
+    let query = parse_query(query_params, &at.field("queryParams"));
+    let port = optional(port, |port| parse_port(port, &at.field("port")));
+    let ignore_uri_case = ignore_uri_case.unwrap_or(false);
+    let uri = uri?;
+    if ignore_uri_case && matches!(uri, Some(PathMatch::Regex(_))) {
+        at.field("ignoreUriCase").warning_hint(
+            Reason::Unreachable,
+            "this has no effect on a regular expression",
+            "begin the expression with (?i)",
+        );
+    }
+    let mut headers = with?;
+    headers.extend(without?);
+    headers.sort();
+    Some(HttpMatch {
+        name: name.unwrap_or_default().into(),
+        uri,
+        ignore_uri_case,
+        scheme: scheme?,
+        method: method?,
+        authority: authority?,
+        headers,
+        query: query?,
+        port: port?,
+        source_labels: parse_labels(&source_labels),
+        source_namespace: source_namespace.filter(|text| !text.is_empty()).map(Str::from),
+        gateways: gateways
+            .into_iter()
+            .map(|name| match name.as_str() {
+                "mesh" => "mesh".into(),
+                name if name.contains('/') => name.into(),
+                name => format!("{}/{name}", at.namespace()).into(),
+            })
+            .collect(),
+        stat_prefix: stat_prefix.unwrap_or_default().into(),
+    })
+}
+
+/// `Some(None)` for nothing, `None` for something that cannot be read.
+fn optional<T, U>(value: Option<T>, parse: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
+    match value {
+        None => Some(None),
+        Some(value) => parse(value).map(Some),
+    }
+}
+
+fn parse_path(path: ApiStringMatch, at: &At<'_>) -> Option<PathMatch> {
+    let ApiStringMatch { exact, prefix, regex } = path;
+    match (exact, prefix, regex) {
+        (Some(exact), None, None) if !exact.is_empty() => Some(PathMatch::Exact(exact.into())),
+        (None, Some(prefix), None) if !prefix.is_empty() => Some(PathMatch::Prefix(prefix.into())),
+        (None, None, Some(regex)) => parse_regex(&regex, &at.field("regex")).map(PathMatch::Regex),
+        (None, None, None) | (Some(_), None, None) | (None, Some(_), None) => {
+            at.error_hint(
+                Reason::Required,
+                "the path to compare with is empty",
+                "set one of exact, prefix, regex; `prefix: /` is every path",
+            );
+            None
+        }
+        _ => several(at),
+    }
+}
+
+fn parse_string_match(value: ApiStringMatch, at: &At<'_>) -> Option<StringMatch> {
+    let ApiStringMatch { exact, prefix, regex } = value;
+    match (exact, prefix, regex) {
+        (None, None, None) => Some(StringMatch::Present),
+        (Some(exact), None, None) => Some(StringMatch::Exact(exact.into())),
+        (None, Some(prefix), None) if prefix.is_empty() => {
+            at.field("prefix").error_hint(
+                Reason::InvalidValue,
+                "the prefix is empty",
+                "write {} to ask only for presence",
+            );
+            None
+        }
+        (None, Some(prefix), None) => Some(StringMatch::Prefix(prefix.into())),
+        (None, None, Some(regex)) if regex == "*" => Some(StringMatch::Present),
+        (None, None, Some(regex)) => parse_regex(&regex, &at.field("regex")).map(StringMatch::Regex),
+        _ => several(at),
+    }
+}
+
+fn several<T>(at: &At<'_>) -> Option<T> {
+    at.error(Reason::Conflict, "only one of `exact`, `prefix` and `regex` can be set");
+    None
+}
+
+fn parse_header_matches(
+    headers: BTreeMap<String, ApiStringMatch>,
+    invert: bool,
+    at: &At<'_>,
+) -> Option<Vec<HeaderMatch>> {
+    let mut parsed = Some(Vec::with_capacity(headers.len()));
+    for (name, value) in headers {
+        let at = at.field(&name);
+        if name.starts_with('@') {
+            at.error(
+                Reason::NotSupported,
+                "Meltemi does not route by the claims of a token yet, so this match is left out",
+            );
+            parsed = None;
+            continue;
+        }
+        let value = parse_string_match(value, &at);
+        match (parse_header_name(&name, &at), value) {
+            (Some(name), Some(value)) => {
+                if let Some(parsed) = &mut parsed {
+                    parsed.push(HeaderMatch { name, value, invert });
+                }
+            }
+            _ => parsed = None,
+        }
+    }
+    parsed
+}
+
+fn parse_query(params: BTreeMap<String, ApiStringMatch>, at: &At<'_>) -> Option<Vec<(Str, StringMatch)>> {
+    let mut parsed = Some(Vec::with_capacity(params.len()));
+    for (name, value) in params {
+        match (parse_string_match(value, &at.field(&name)), &mut parsed) {
+            (Some(value), Some(parsed)) => parsed.push((name.into(), value)),
+            _ => parsed = None,
+        }
+    }
+    parsed
+}

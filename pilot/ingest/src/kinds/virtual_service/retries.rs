@@ -1,0 +1,88 @@
+//! `retries` of a route, and of the mesh.
+
+use crate::{
+    at::At,
+    values::{parse_duration, parse_positive_duration},
+};
+use mesh_api::networking::virtual_service::retry as api;
+use mesh_model::{Reason, Retries, RetryOn};
+
+/// What Envoy tries again on.
+const CONDITIONS: [&str; 16] = [
+    "5xx",
+    "gateway-error",
+    "reset",
+    "reset-before-request",
+    "connect-failure",
+    "envoy-ratelimited",
+    "retriable-4xx",
+    "refused-stream",
+    "retriable-status-codes",
+    "retriable-headers",
+    "http3-post-connect-failure",
+    "cancelled",
+    "deadline-exceeded",
+    "internal",
+    "resource-exhausted",
+    "unavailable",
+];
+
+/// Reads the block.
+pub fn parse_retries(retries: api::HttpRetry, at: &At<'_>) -> Retries {
+    let api::HttpRetry {
+        attempts,
+        per_try_timeout,
+        retry_on,
+        retry_remote_localities,
+        retry_ignore_previous_hosts,
+        backoff,
+    } = retries;
+    if attempts.is_none() {
+        at.field("attempts").warning_hint(
+            Reason::Required,
+            "without `attempts` nothing is tried again",
+            "write attempts: 2",
+        );
+    }
+    Retries {
+        attempts: attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(0),
+        per_try_timeout: per_try_timeout
+            .and_then(|value| parse_duration(value, &at.field("perTryTimeout")))
+            .filter(|value| !value.is_zero()),
+        on: match retry_on.filter(|text| !text.is_empty()) {
+            Some(text) => parse_retry_on(&text, &at.field("retryOn")),
+            None => RetryOn::default(),
+        },
+        remote_localities: retry_remote_localities.unwrap_or(false),
+        ignore_previous_hosts: retry_ignore_previous_hosts.unwrap_or(true),
+        backoff: backoff.and_then(|value| parse_positive_duration(value, &at.field("backoff"))),
+    }
+}
+
+/// Words are conditions, numbers are status codes.
+fn parse_retry_on(text: &str, at: &At<'_>) -> RetryOn {
+    let mut conditions: Vec<&str> = Vec::new();
+    let mut status_codes = Vec::new();
+    for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        if let Ok(code) = word.parse::<u16>() {
+            match code {
+                100..=599 => status_codes.push(code),
+                _ => at.error(Reason::InvalidValue, format!("{code} is not an HTTP status")),
+            }
+        } else if CONDITIONS.contains(&word) {
+            if !conditions.contains(&word) {
+                conditions.push(word);
+            }
+        } else {
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{word}` is not a condition to retry on, and is left out"),
+                format!("allowed are status codes and {}", CONDITIONS.join(", ")),
+            );
+        }
+    }
+    if !status_codes.is_empty() && !conditions.contains(&"retriable-status-codes") {
+        conditions.push("retriable-status-codes");
+    }
+    RetryOn { conditions: conditions.join(",").into(), status_codes }
+}

@@ -1,0 +1,116 @@
+//! A document of a file to objects: which kind it is, or why it is none that is read.
+
+use crate::{
+    at::Context,
+    kinds::{KINDS, Object, Row},
+    nearest::nearest,
+    object::parse_object,
+    store::DocumentProblem,
+};
+use mesh_model::{Problem, Reason, Severity, Source};
+use serde_json::Value;
+
+/// Kinds that change what a mesh does and are not built yet, so that their author must hear of it.
+const NOT_BUILT: &[(&str, &str)] = &[
+    ("", "Endpoints"),
+    ("apps", "DaemonSet"),
+    ("apps", "ReplicaSet"),
+    ("apps", "StatefulSet"),
+    ("networking.k8s.io", "Ingress"),
+];
+
+/// Reads the objects of one document.
+pub fn read_document(
+    value: Value,
+    source: &Source,
+    context: &Context,
+    objects: &mut Vec<Object>,
+    problems: &mut Vec<DocumentProblem>,
+) {
+    let mut report = |problem| problems.push(DocumentProblem { source: source.clone(), problem });
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if !value.is_object() {
+        let found = crate::decode::describe(&value);
+        return report(malformed(format!("expected an object with apiVersion and kind, found {found}")));
+    }
+    if kind.is_empty() {
+        return report(malformed("the document has no `kind`"));
+    }
+    if let Some(Value::Array(items)) = value.get("items")
+        && kind.ends_with("List")
+    {
+        for item in items.clone() {
+            read_document(item, source, context, objects, problems);
+        }
+        return;
+    }
+    match recognise(api_version, kind) {
+        Recognised::Row(row) => match parse_object(row, value, source.clone(), context) {
+            Ok(object) => objects.push(object),
+            Err(problem) => report(problem),
+        },
+        Recognised::Problem(problem) => report(problem),
+        Recognised::Foreign => {}
+    }
+}
+
+fn malformed(message: impl Into<String>) -> Problem {
+    Problem::error(Reason::Malformed, "", message)
+}
+
+/// What a document turned out to be.
+enum Recognised {
+    Row(&'static Row),
+    Problem(Problem),
+    /// Nothing to do with the mesh.
+    Foreign,
+}
+
+fn recognise(api_version: &str, kind: &str) -> Recognised {
+    if api_version.is_empty() {
+        let message = format!("this {kind} has no `apiVersion`");
+        let problem = Problem::error(Reason::Required, "apiVersion", message);
+        return Recognised::Problem(match KINDS.iter().find(|row| row.kind.as_str() == kind) {
+            Some(row) => problem.hint(format!("write {}", row.api_version())),
+            None => problem,
+        });
+    }
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let name = |row: &Row| row.kind.as_str();
+    if let Some(row) = KINDS.iter().find(|row| name(row) == kind && row.group == group) {
+        if row.versions.contains(&version) {
+            return Recognised::Row(row);
+        }
+        let problem =
+            Problem::error(Reason::InvalidValue, "apiVersion", format!("{kind} has no version `{version}`"));
+        return Recognised::Problem(problem.hint(format!("write {}", row.api_version())));
+    }
+    let istio = group.ends_with("istio.io");
+    if NOT_BUILT.contains(&(group, kind)) || istio || group == "gateway.networking.k8s.io" {
+        let known = KINDS.iter().filter(|row| row.group == group).map(name);
+        if let Some(near) = nearest(kind, known) {
+            let problem = Problem::error(Reason::InvalidValue, "kind", format!("there is no kind `{kind}`"));
+            return Recognised::Problem(problem.hint(format!("did you mean {near}?")));
+        }
+        let message = format!("Meltemi does not read {kind} yet, so this object has no effect");
+        let problem = Problem::warning(Reason::NotSupported, "kind", message);
+        return Recognised::Problem(match group {
+            "apps" => problem.hint("without a cluster, write it as a Deployment"),
+            _ => problem,
+        });
+    }
+    // A kind of the mesh under another group is a slip, and one that would go unnoticed.
+    if let Some(row) = KINDS.iter().find(|row| name(row) == kind && row.group.ends_with("istio.io")) {
+        let message = format!("`{api_version}` has no kind {kind}");
+        let problem = Problem::error(Reason::InvalidValue, "apiVersion", message);
+        return Recognised::Problem(problem.hint(format!("write {}", row.api_version())));
+    }
+    let core = group.is_empty() && !version.is_empty();
+    if core && let Some(near) = nearest(kind, KINDS.iter().filter(|row| row.group.is_empty()).map(name)) {
+        let problem =
+            Problem::new(Severity::Warning, Reason::InvalidValue, "kind", format!("`{kind}` is not read"));
+        return Recognised::Problem(problem.hint(format!("did you mean {near}?")));
+    }
+    Recognised::Foreign
+}

@@ -1,0 +1,190 @@
+//! The objects that are known, each with where it was read and what is wrong with it.
+//!
+//! In: edits from the watches or the files. Out: which objects mean something else than before. Knows nothing of what they mean.
+
+use crate::kinds::{Model, Object, WhenBad, row};
+use mesh_model::{Kind, ObjectRef, Problem, Reason, Severity, Source, Str};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A change to what is known.
+#[derive(Debug)]
+pub enum Edit {
+    /// An object appeared or differs.
+    Apply(Object),
+    /// An object of the cluster is gone.
+    Delete(ObjectRef),
+    /// All of the cluster's objects of a kind, at once: what is not among them is gone.
+    Relist {
+        /// The kind.
+        kind: Kind,
+        /// Its objects.
+        objects: Vec<Object>,
+    },
+    /// All objects of a file, at once. A file that is gone has none.
+    File {
+        /// Its path.
+        path: Str,
+        /// Its objects, in order.
+        objects: Vec<Object>,
+        /// What is wrong with documents that are no object.
+        problems: Vec<DocumentProblem>,
+        /// A part of the file could not be read: objects that it had before and that are missing now stay.
+        partial: bool,
+    },
+}
+
+/// A problem with a document that is no object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DocumentProblem {
+    /// Where.
+    pub source: Source,
+    /// What.
+    pub problem: Problem,
+}
+
+/// What an object meant before and means now.
+#[derive(Debug)]
+pub struct Difference {
+    /// The object.
+    pub object: ObjectRef,
+    /// Before.
+    pub old: Option<Model>,
+    /// Now.
+    pub new: Option<Model>,
+}
+
+/// Everything known, by object. The first in order of source is in effect; others of the same name wait behind it.
+#[derive(Debug, Default)]
+pub struct Store {
+    objects: BTreeMap<ObjectRef, Vec<Object>>,
+    of_file: BTreeMap<Str, BTreeSet<ObjectRef>>,
+    documents: BTreeMap<Str, Vec<DocumentProblem>>,
+}
+
+fn path(source: &Source) -> Option<&Str> {
+    match source {
+        Source::Cluster => None,
+        Source::File { path, line: _ } => Some(path),
+    }
+}
+
+impl Store {
+    /// What `object` means, as far as it is in effect.
+    pub fn model(&self, object: &ObjectRef) -> Option<&Model> {
+        self.objects.get(object)?.first()?.model.as_ref()
+    }
+
+    /// All objects, with those of the same name that are not in effect behind the one that is.
+    pub fn objects(&self) -> impl Iterator<Item = (&Object, &[Object])> {
+        self.objects.values().filter_map(|held| held.split_first())
+    }
+
+    /// Problems with documents that are no objects, by path and line.
+    pub fn documents(&self) -> impl Iterator<Item = &DocumentProblem> {
+        self.documents.values().flatten()
+    }
+
+    /// Makes one edit and adds what differs by it.
+    pub fn edit(&mut self, edit: Edit, differences: &mut Vec<Difference>) {
+        match edit {
+            Edit::Apply(object) => {
+                let name = object.object.clone();
+                let from = path(&object.source).cloned();
+                self.replace(name, from.as_ref(), vec![object], differences);
+            }
+            Edit::Delete(object) => self.replace(object, None, Vec::new(), differences),
+            Edit::Relist { kind, objects } => {
+                let mut lists = group(objects);
+                let of_kind = self.objects.iter().filter(|(name, held)| {
+                    name.kind == kind && held.iter().any(|object| object.source == Source::Cluster)
+                });
+                for (name, _) in of_kind {
+                    lists.entry(name.clone()).or_default();
+                }
+                for (name, objects) in lists {
+                    self.replace(name, None, objects, differences);
+                }
+            }
+            Edit::File { path, objects, problems, partial } => {
+                let mut lists = group(objects);
+                if !partial {
+                    for name in self.of_file.get(&path).into_iter().flatten() {
+                        lists.entry(name.clone()).or_default();
+                    }
+                }
+                for (name, objects) in lists {
+                    self.replace(name, Some(&path), objects, differences);
+                }
+                match problems.is_empty() {
+                    true => self.documents.remove(&path),
+                    false => self.documents.insert(path, problems),
+                };
+            }
+        }
+    }
+
+    /// Replaces what is known of `name` from one place: the cluster, or a file.
+    fn replace(
+        &mut self,
+        name: ObjectRef,
+        from: Option<&Str>,
+        objects: Vec<Object>,
+        differences: &mut Vec<Difference>,
+    ) {
+        if let Some(from) = from {
+            if objects.is_empty() {
+                if let Some(names) = self.of_file.get_mut(from) {
+                    names.remove(&name);
+                    if names.is_empty() {
+                        self.of_file.remove(from);
+                    }
+                }
+            } else {
+                self.of_file.entry(from.clone()).or_default().insert(name.clone());
+            }
+        }
+        let mut held = self.objects.remove(&name).unwrap_or_default();
+        let old = held.first().and_then(|object| object.model.clone());
+        let before: Vec<Object> = held
+            .extract_if(.., |object| path(&object.source) == from)
+            .filter(|object| object.model.is_some())
+            .collect();
+        held.extend(objects.into_iter().map(|object| keep_last_good(object, before.first())));
+        held.sort_by(|left, right| left.source.cmp(&right.source));
+        let new = held.first().and_then(|object| object.model.clone());
+        if !held.is_empty() {
+            self.objects.insert(name.clone(), held);
+        }
+        if old != new {
+            differences.push(Difference { object: name, old, new });
+        }
+    }
+}
+
+fn group(objects: Vec<Object>) -> BTreeMap<ObjectRef, Vec<Object>> {
+    let mut lists: BTreeMap<ObjectRef, Vec<Object>> = BTreeMap::new();
+    for object in objects {
+        lists.entry(object.object.clone()).or_default().push(object);
+    }
+    lists
+}
+
+/// What a version that cannot be used leaves in effect is the kind's row's business.
+fn keep_last_good(mut object: Object, before: Option<&Object>) -> Object {
+    let unusable =
+        object.model.is_none() && object.problems.iter().any(|problem| problem.severity == Severity::Error);
+    let keeps = row(object.object.kind).is_some_and(|row| row.when_bad == WhenBad::LastGood);
+    if let Some(before) = before
+        && unusable
+        && keeps
+    {
+        object.model = before.model.clone();
+        object.problems.push(Problem::new(
+            Severity::Info,
+            Reason::InvalidValue,
+            "",
+            "this version cannot be used; the last good one stays in effect",
+        ));
+    }
+    object
+}

@@ -1,0 +1,18 @@
+//! Values that many fields share: text, numbers and times in, checked model values out.
+//!
+//! Each function reads one value, says at its place what is wrong with it, and gives `None` when it cannot be used. What
+//! to do without the value is decided by whoever asked for it.
+
+mod header;
+mod host;
+mod labels;
+mod number;
+mod regex;
+mod time;
+
+pub use header::{parse_header_name, parse_header_value};
+pub use host::{parse_dns_name, parse_export_to, parse_host};
+pub use labels::{parse_labels, shared_labels};
+pub use number::{parse_port, parse_status};
+pub use regex::parse_regex;
+pub use time::{parse_duration, parse_positive_duration, parse_timestamp};

@@ -1,0 +1,123 @@
+//! Host names and the namespaces that may see an object.
+
+use crate::at::At;
+use mesh_model::{ExportTo, Host, Reason, Str, resolve_short_name};
+use std::collections::BTreeSet;
+
+/// Why `label` is no DNS label.
+fn label_fault(label: &str) -> Option<&'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if label.is_empty() {
+        Some("it has an empty part between two dots")
+    } else if label.len() > 63 {
+        Some("a part between dots is longer than 63 characters")
+    } else if !label.bytes().all(allowed) {
+        Some("only letters, digits, `-`, `_` and `.` are allowed")
+    } else if label.starts_with('-') || label.ends_with('-') {
+        Some("a part between dots begins or ends with `-`")
+    } else {
+        None
+    }
+}
+
+/// Why `text` is no DNS name.
+fn name_fault(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        Some("it is empty")
+    } else if text.len() > 253 {
+        Some("it is longer than 253 characters")
+    } else {
+        text.strip_suffix('.').unwrap_or(text).split('.').find_map(label_fault)
+    }
+}
+
+/// A DNS name without wildcard, in lower case.
+pub fn parse_dns_name(text: &str, at: &At<'_>) -> Option<Str> {
+    match name_fault(text) {
+        None => Some(text.to_ascii_lowercase().into()),
+        Some(fault) => {
+            at.error(Reason::InvalidValue, format!("`{text}` is not a host name: {fault}"));
+            None
+        }
+    }
+}
+
+/// A host: a DNS name, an IP address or a wildcard such as `*.example.com`. Short names are those of Services in the
+/// object's own namespace.
+pub fn parse_host(text: &str, at: &At<'_>) -> Option<Host> {
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        return Some(Host::new(text));
+    }
+    let fault = match text.strip_prefix('*') {
+        Some("") => None,
+        // `*.example.com`, and `*-x.example.com` as Envoy knows it.
+        Some(rest) => name_fault(rest.strip_prefix(['.', '-']).unwrap_or(rest)),
+        None => name_fault(text),
+    };
+    match fault {
+        None => Some(resolve_short_name(text, at.namespace(), at.domain())),
+        Some(_) if text.contains("://") => {
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{text}` is a URL where a host name is expected"),
+                "leave out the scheme and the path",
+            );
+            None
+        }
+        Some(_) if text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{text}` has a port where only a host name is expected"),
+                "leave out the port; ports have fields of their own",
+            );
+            None
+        }
+        Some(fault) => {
+            let message = format!("`{text}` is not a host name: {fault}");
+            match text.contains('*') {
+                true => at.error_hint(
+                    Reason::InvalidValue,
+                    message,
+                    "a wildcard stands for the first part, as in *.example.com",
+                ),
+                false => at.error(Reason::InvalidValue, message),
+            }
+            None
+        }
+    }
+}
+
+/// `exportTo`: who may see the object. An entry that cannot be read is left out; nothing is widened by that.
+pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
+    if entries.is_empty() {
+        return ExportTo::All;
+    }
+    let mut namespaces = BTreeSet::new();
+    let mut all = false;
+    for (index, entry) in entries.iter().enumerate() {
+        let at = at.index(index);
+        match entry.as_str() {
+            "*" => all = true,
+            "." => {
+                namespaces.insert(Str::from(at.namespace()));
+            }
+            "~" => {
+                if entries.len() > 1 {
+                    at.warning(
+                        Reason::Conflict,
+                        "`~` means \"no namespace\" and has no effect beside other entries",
+                    );
+                }
+            }
+            name if !name.contains('.') && label_fault(name).is_none() => {
+                namespaces.insert(Str::from(name));
+            }
+            other => at.error_hint(
+                Reason::InvalidValue,
+                format!("`{other}` is not a namespace"),
+                "write `.` (this namespace), `*` (all), `~` (none) or a namespace's name",
+            ),
+        }
+    }
+    if all { ExportTo::All } else { ExportTo::Namespaces(namespaces) }
+}

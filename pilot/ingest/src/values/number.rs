@@ -1,0 +1,34 @@
+//! Ports and status codes.
+
+use crate::at::At;
+use mesh_model::Reason;
+
+/// A port that can be listened on.
+pub fn parse_port(number: impl Into<i64>, at: &At<'_>) -> Option<u16> {
+    let number = number.into();
+    match u16::try_from(number) {
+        Ok(port) if port > 0 => Some(port),
+        _ => {
+            at.error(
+                Reason::InvalidValue,
+                format!("{number} is not a port; ports go from 1 to {}", u16::MAX),
+            );
+            None
+        }
+    }
+}
+
+/// An HTTP status that a proxy may answer with.
+pub fn parse_status(number: impl Into<i64>, at: &At<'_>) -> Option<u16> {
+    let number = number.into();
+    match u16::try_from(number) {
+        Ok(status) if (200..=599).contains(&status) => Some(status),
+        _ => {
+            at.error(
+                Reason::InvalidValue,
+                format!("{number} is not an HTTP status that can be answered; allowed are 200 to 599"),
+            );
+            None
+        }
+    }
+}

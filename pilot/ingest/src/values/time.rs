@@ -1,0 +1,31 @@
+//! Lengths of time and points in time.
+
+use crate::at::At;
+use k8s_openapi::jiff::Timestamp;
+use mesh_api::duration::Duration as ApiDuration;
+use mesh_model::{Duration, Reason};
+
+/// A duration that may be zero.
+pub fn parse_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
+    match u64::try_from(value.as_nanos()) {
+        Ok(nanos) => Some(Duration::from_nanos(nanos)),
+        Err(_) => {
+            at.error(Reason::InvalidValue, format!("{value} is negative; durations begin at 0s"));
+            None
+        }
+    }
+}
+
+/// A duration of at least a millisecond, as Istio asks for where zero makes no sense.
+pub fn parse_positive_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
+    if value.as_nanos() < 1_000_000 {
+        at.error(Reason::InvalidValue, format!("{value} is too short; it must be at least 1ms"));
+        return None;
+    }
+    parse_duration(value, at)
+}
+
+/// Seconds since 1970 of `metadata.creationTimestamp`.
+pub fn parse_timestamp(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_second)
+}

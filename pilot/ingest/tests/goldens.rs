@@ -1,0 +1,83 @@
+//! YAML as users write it, to what it means and what is wrong with it: `testdata/<kind or block>/<case>.in.yaml` -> `.out.yaml`.
+
+use mesh_model::{Endpoint, Mesh};
+use mesh_testkit::golden;
+use pilot_ingest::{Context, Ingest, Report, parse_file};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+#[test]
+fn goldens() {
+    golden::run("testdata", |case| {
+        let mut ingest = Ingest::new(Context::default());
+        let path = format!("{}.yaml", case.name).into();
+        ingest.apply(vec![parse_file(&path, case.input.as_bytes(), ingest.context())]);
+        render(ingest.mesh(), &Report::new(&ingest))
+    });
+}
+
+/// Problems first, each on a line as a person reads it; then the mesh, without what is empty.
+fn render(mesh: &Mesh, report: &Report) -> String {
+    let problems: Vec<String> = report
+        .entries
+        .iter()
+        .flat_map(|entry| {
+            entry.problems.iter().map(|problem| {
+                let object = entry.object.as_ref().map_or_else(String::new, |object| format!("{object}: "));
+                format!("{:?} {:?} {}: {object}{problem}", problem.severity, problem.reason, entry.source)
+            })
+        })
+        .collect();
+    let endpoints = mesh.services().filter_map(|service| {
+        let endpoints = mesh.endpoints(service)?;
+        let ports = endpoints.ports.iter().map(|(port, endpoints)| {
+            (port.to_string(), endpoints.iter().map(endpoint).collect::<Vec<_>>().into())
+        });
+        Some((service.host.to_string(), Value::Object(ports.collect())))
+    });
+    let settings = json!(**mesh.config());
+    let defaults = json!(mesh_model::MeshConfig::default());
+    let mut output = json!({
+        "problems": problems,
+        "services": list(mesh.services()),
+        "endpoints": Value::Object(endpoints.collect()),
+        "virtualServices": list(mesh.virtual_services()),
+        "destinationRules": list(mesh.destination_rules()),
+        "sidecars": list(mesh.sidecars()),
+        "workloads": list(mesh.workloads()),
+        "config": if settings == defaults { Value::Null } else { settings },
+    });
+    prune(&mut output);
+    serde_saphyr::to_string(&output).unwrap_or_else(|error| error.to_string())
+}
+
+fn list<'a, T: Serialize + 'a>(values: impl Iterator<Item = &'a T>) -> Value {
+    values.map(|value| json!(value)).collect()
+}
+
+/// An endpoint of little note on one line.
+fn endpoint(endpoint: &Endpoint) -> Value {
+    json!(endpoint)
+}
+
+/// Removes what says nothing.
+fn prune(value: &mut Value) {
+    let nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    };
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(prune),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(prune);
+            fields.retain(|_, value| !nothing(value));
+            if fields.get("created").is_some_and(|created| *created == 0) {
+                fields.remove("created");
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
