@@ -22,12 +22,19 @@ pub(crate) struct Requests<M> {
     pieces: VecDeque<Bytes>,
     have: usize,
     limit: usize,
+    trailers: Option<http::HeaderMap>,
     message: PhantomData<fn() -> M>,
 }
 
 impl<M: prost::Message + Default> Requests<M> {
     pub(crate) fn new(body: tonic::body::Body, limit: usize) -> Self {
-        Self { body, pieces: VecDeque::new(), have: 0, limit, message: PhantomData }
+        Self { body, pieces: VecDeque::new(), have: 0, limit, trailers: None, message: PhantomData }
+    }
+
+    /// The status that followed the messages, if the body was a response and has ended.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn trailers(&self) -> Option<Status> {
+        Status::from_header_map(self.trailers.as_ref()?)
     }
 
     /// A complete message, if one is here.
@@ -93,14 +100,14 @@ impl<M: prost::Message + Default> Stream for Requests<M> {
                 None => return Poll::Ready(None),
                 // The connection went away: for a stream without end that is the normal end.
                 Some(Err(_)) => return Poll::Ready(None),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data()
-                        && !data.is_empty()
-                    {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => {
                         self.have += data.len();
                         self.pieces.push_back(data);
                     }
-                }
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                },
             }
         }
     }

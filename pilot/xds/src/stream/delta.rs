@@ -48,7 +48,18 @@ impl StreamState {
             watch.owed.asked.clear();
             watch.owed.initial = Some(Box::new(Initial { versions: initial_resource_versions }));
         }
+        if first && kind == ResourceType::Endpoints {
+            self.owe_warming();
+        }
         received
+    }
+
+    /// Clusters that were sent before the client asked for endpoints wait for these even if it brought equal ones.
+    fn owe_warming(&mut self) {
+        let Self { watches, warming, .. } = self;
+        let endpoints = &mut watches[ResourceType::Endpoints.index()];
+        let waiting = warming.keys().filter(|name| endpoints.wants(name)).cloned().collect::<Vec<_>>();
+        endpoints.owed.changed.extend(waiting);
     }
 
     fn subscribe_to_all(&mut self, kind: ResourceType) {

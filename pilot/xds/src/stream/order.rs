@@ -238,11 +238,8 @@ impl StreamState {
 
     pub(super) fn after_rejection(&mut self, kind: ResourceType, quarantined: &[Arc<Resource>]) {
         match kind {
-            ResourceType::Cluster => {
-                for resource in quarantined {
-                    self.warming.remove(resource.name());
-                }
-            }
+            // All that the response had and is not quarantined is sent again, and will warm then.
+            ResourceType::Cluster => self.stop_waiting(),
             ResourceType::Endpoints => {
                 // What was refused keeps the endpoints it has; the others are sent again.
                 for resource in quarantined {
