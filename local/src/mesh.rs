@@ -37,11 +37,11 @@ struct Replica {
 }
 
 impl LocalMesh {
-    /// A mesh without workloads yet. Call it within a tokio runtime.
+    /// A mesh without workloads yet, which will show what it runs in `directory`. Call it within a tokio runtime.
     ///
     /// # Errors
     /// When the Envoy binary can't be run, or the run directory can't be written.
-    pub fn new(settings: EnvoySettings) -> Result<Self, EnvoyError> {
+    pub fn new(settings: EnvoySettings, directory: Directory) -> Result<Self, EnvoyError> {
         let EnvoySettings { binary, xds: _, run_directory, cluster_id: _, domain: _ } = &settings;
         let run = |source| EnvoyError::Run { binary: binary.clone(), source };
         if !std::fs::metadata(binary).map_err(run)?.is_file() {
@@ -50,13 +50,7 @@ impl LocalMesh {
         std::fs::create_dir_all(run_directory)
             .map_err(|source| EnvoyError::Write { path: run_directory.clone(), source })?;
         let spawner = Spawner::start().map_err(EnvoyError::Thread)?;
-        let directory = Directory::default();
         Ok(Self { settings: Arc::new(settings), spawner, directory, replicas: BTreeMap::new() })
-    }
-
-    /// What runs, to be looked at.
-    pub fn directory(&self) -> Directory {
-        self.directory.clone()
     }
 
     /// The echo workload of a pod, to make it fail.

@@ -107,8 +107,8 @@ async fn envoy_accepts_the_bootstrap() {
 #[tokio::test]
 async fn what_runs_follows_what_is_wanted() {
     let directory = tempfile::tempdir().unwrap();
-    let mut mesh = LocalMesh::new(settings(directory.path())).unwrap();
-    let shown = mesh.directory();
+    let shown = Directory::default();
+    let mut mesh = LocalMesh::new(settings(directory.path()), shown.clone()).unwrap();
     let (cart, catalog) = (workload(2, "cart-0", 1), workload(2, "catalog-0", 2));
     mesh.apply([&cart, &catalog]).await;
     let first = admin_connection(&shown, "cart-0").await;
@@ -136,8 +136,8 @@ async fn what_runs_follows_what_is_wanted() {
 #[tokio::test]
 async fn an_envoy_that_dies_is_started_again() {
     let directory = tempfile::tempdir().unwrap();
-    let mut mesh = LocalMesh::new(settings(directory.path())).unwrap();
-    let shown = mesh.directory();
+    let shown = Directory::default();
+    let mut mesh = LocalMesh::new(settings(directory.path()), shown.clone()).unwrap();
     mesh.apply([&workload(3, "cart-0", 1)]).await;
     let connection = admin_connection(&shown, "cart-0").await;
     let mut changes = shown.changes();
@@ -166,7 +166,7 @@ async fn post_quit(mut admin: TcpStream) {
 async fn a_missing_binary_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let settings = EnvoySettings { binary: "/nowhere/envoy".into(), ..settings(directory.path()) };
-    let error = LocalMesh::new(settings).unwrap_err();
+    let error = LocalMesh::new(settings, Directory::default()).unwrap_err();
     assert!(matches!(error, EnvoyError::Run { .. }));
     let text = error.to_string();
     assert!(text.contains("/nowhere/envoy") && text.contains("--envoy"), "{text}");
@@ -200,9 +200,10 @@ async fn a_killed_owner_takes_its_envoys_along() {
 #[ignore = "run by a_killed_owner_takes_its_envoys_along"]
 async fn own_an_envoy_forever() {
     let run_directory = std::env::var(RUN_DIRECTORY).unwrap();
-    let mut mesh = LocalMesh::new(settings(Path::new(&run_directory))).unwrap();
+    let shown = Directory::default();
+    let mut mesh = LocalMesh::new(settings(Path::new(&run_directory)), shown.clone()).unwrap();
     mesh.apply([&workload(4, "cart-0", 1)]).await;
-    let connection = admin_connection(&mesh.directory(), "cart-0").await;
+    let connection = admin_connection(&shown, "cart-0").await;
     println!("admin at {}", connection.peer_addr().unwrap());
     std::future::pending::<()>().await;
 }
