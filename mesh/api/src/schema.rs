@@ -5,11 +5,13 @@
 
 mod check;
 mod nearest;
+mod node;
 mod path;
 pub mod rules;
 mod stored;
 mod structural;
 mod unknown;
+mod words;
 
 use std::sync::LazyLock;
 
@@ -21,8 +23,6 @@ use crate::networking::{
     DestinationRuleSpec, ServiceEntrySpec, ServiceEntryStatus, SidecarSpec, VirtualServiceSpec,
     WorkloadEntrySpec, WorkloadGroupSpec,
 };
-
-use path::{field, inside_field, inside_item};
 
 pub use check::{TypeError, check_types};
 pub use stored::as_stored;

@@ -6,10 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn unknown(kind: Kind, object: &Value) -> Vec<String> {
-    let mut lines: Vec<String> = unknown_fields(kind, object)
-        .into_iter()
-        .map(|field| format!("{} -> {}", field.path, field.suggestions.join(", ")))
-        .collect();
+    let mut lines: Vec<String> = unknown_fields(kind, object).iter().map(|field| field.to_string()).collect();
     lines.sort();
     lines
 }
@@ -41,11 +38,11 @@ fn unknown_fields_have_paths_and_suggestions() {
     assert_eq!(
         unknown(Kind::VirtualService, &object),
         [
-            "metadata.lables -> labels",
-            "spce -> spec",
-            "spec.http[0].match[0].headers.anything.exat -> exact",
-            "spec.http[0].rout -> route",
-            "spec.http[1].route[0].destination.portt -> port",
+            "metadata.lables: unknown field; did you mean labels?",
+            "spce: unknown field; did you mean spec?",
+            "spec.http[0].match[0].headers.anything.exat: unknown field; did you mean exact?",
+            "spec.http[0].rout: unknown field; did you mean route?",
+            "spec.http[1].route[0].destination.portt: unknown field; did you mean port?",
         ]
     );
 }
@@ -53,7 +50,24 @@ fn unknown_fields_have_paths_and_suggestions() {
 #[test]
 fn a_name_of_another_place_is_shown_in_quotes() {
     let object = json!({ "spec": { "host": "a", "a b\n": 1 } });
-    assert_eq!(unknown(Kind::DestinationRule, &object), ["spec[\"a b\\n\"] -> "]);
+    assert_eq!(unknown(Kind::DestinationRule, &object), ["spec[\"a b\\n\"]: unknown field"]);
+}
+
+#[test]
+fn a_field_in_the_wrong_place_is_sent_where_it_belongs() {
+    let object = json!({ "spec": { "host": "a", "maxConnections": 1, "mode": "SIMPLE", "port": 1 } });
+    assert_eq!(
+        unknown(Kind::DestinationRule, &object),
+        [
+            "spec.maxConnections: unknown field; it belongs to spec.trafficPolicy.connectionPool.tcp.maxConnections \
+             or spec.subsets[].trafficPolicy.connectionPool.tcp.maxConnections \
+             or spec.trafficPolicy.portLevelSettings[].connectionPool.tcp.maxConnections",
+            "spec.mode: unknown field; it belongs to spec.trafficPolicy.tls.mode \
+             or spec.subsets[].trafficPolicy.tls.mode or spec.trafficPolicy.portLevelSettings[].tls.mode",
+            "spec.port: unknown field; it belongs to spec.trafficPolicy.portLevelSettings[].port \
+             or spec.subsets[].trafficPolicy.portLevelSettings[].port",
+        ]
+    );
 }
 
 #[test]

@@ -9,9 +9,12 @@ use std::fmt;
 use serde_json::{Map, Number, Value};
 
 use super::nearest::ranked;
-use super::rules::{self, Rule, values};
+use super::node::{has_rule, limit, rules, text_of};
+use super::path::{field, push_field, push_item};
+use super::rules::{Rule, values};
+use super::schema_for;
 use super::stored::whole;
-use super::{field, inside_field, inside_item, schema_for};
+use super::words::{field_names, noun, shown, type_hint};
 use crate::duration::Duration;
 use crate::kind::Kind;
 
@@ -87,7 +90,12 @@ impl Check {
     }
 
     fn object(&mut self, schema: &Value, object: &Map<String, Value>) {
-        self.size(schema, "maxProperties", object.len(), "entries");
+        self.size(
+            schema,
+            "maxProperties",
+            object.values().filter(|inner| !inner.is_null()).count(),
+            "entries",
+        );
         self.required(schema, object);
         self.choices(schema, object);
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
@@ -97,13 +105,10 @@ impl Check {
         let others = schema.get("additionalProperties");
         for (name, inner) in object.iter().filter(|(_, inner)| !inner.is_null()) {
             let Some(schema) = properties.and_then(|all| all.get(name)).or(others) else { continue };
-            let mut path = std::mem::take(&mut self.path);
-            inside_field(&mut path, name, |path| {
-                std::mem::swap(&mut self.path, path);
-                self.value(schema, inner);
-                std::mem::swap(&mut self.path, path);
-            });
-            self.path = path;
+            let before = self.path.len();
+            push_field(&mut self.path, name);
+            self.value(schema, inner);
+            self.path.truncate(before);
         }
     }
 
@@ -121,13 +126,10 @@ impl Check {
         self.map_keys(schema, items);
         let Some(schema) = schema.get("items") else { return };
         for (index, inner) in items.iter().enumerate() {
-            let mut path = std::mem::take(&mut self.path);
-            inside_item(&mut path, index, |path| {
-                std::mem::swap(&mut self.path, path);
-                self.value(schema, inner);
-                std::mem::swap(&mut self.path, path);
-            });
-            self.path = path;
+            let before = self.path.len();
+            push_item(&mut self.path, index);
+            self.value(schema, inner);
+            self.path.truncate(before);
         }
     }
 
@@ -263,95 +265,4 @@ impl Check {
 /// These are reported with more than the rule can say.
 fn has_own_words(rule: &Rule) -> bool {
     rule.cel == values::DURATION.cel || rule.cel == values::PORT.cel
-}
-
-fn text_of<'a>(schema: &'a Value, key: &str) -> &'a str {
-    schema.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn limit(schema: &Value, key: &str) -> Option<usize> {
-    schema.get(key).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok())
-}
-
-fn rules(schema: &Value) -> impl Iterator<Item = &'static Rule> {
-    let entries = schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
-    entries.filter_map(|entry| rules::find(entry.get("rule")?.as_str()?))
-}
-
-fn has_rule(schema: &Value, rule: Rule) -> bool {
-    rules(schema).any(|known| known.cel == rule.cel)
-}
-
-fn noun(schema: &Value, wanted: &str) -> String {
-    match wanted {
-        "object" => "an object",
-        "array" => "a list",
-        "string" if has_rule(schema, values::DURATION) => "a duration",
-        "string" => "a string",
-        "integer" => "a whole number",
-        "number" => "a number",
-        "boolean" => "true or false",
-        _ => "a value",
-    }
-    .to_owned()
-}
-
-/// What to write instead, for the mistakes that YAML invites.
-fn type_hint(schema: &Value, wanted: &str, value: &Value) -> String {
-    match (wanted, value) {
-        ("string", Value::Number(number)) if has_rule(schema, values::DURATION) => {
-            format!("add the unit: {number}s or {number}ms")
-        }
-        ("string", Value::Number(_) | Value::Bool(_)) => format!("put it in quotes: \"{value}\""),
-        ("integer" | "number", Value::String(text)) if text.parse::<f64>().is_ok_and(f64::is_finite) => {
-            format!("write it without quotes: {}", shorten(text))
-        }
-        ("boolean", Value::String(text)) if matches!(text.as_str(), "true" | "false") => {
-            format!("write it without quotes: {text}")
-        }
-        ("array", Value::Null) => "leave the item out".to_owned(),
-        ("array", _) => "write a list: each item on a line of its own that starts with `- `".to_owned(),
-        ("object", Value::Array(_)) => "write its fields without a leading `- `".to_owned(),
-        ("object", _) => object_hint(schema),
-        _ => String::new(),
-    }
-}
-
-fn object_hint(schema: &Value) -> String {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-        return "write `name: value` pairs below it".to_owned();
-    };
-    format!("its fields are {}", field_names(properties))
-}
-
-/// The first few names of an object's fields.
-fn field_names(object: &Map<String, Value>) -> String {
-    let mut names: Vec<String> = object.keys().map(|name| shorten(name)).collect();
-    if names.is_empty() {
-        return "nothing".to_owned();
-    }
-    names.sort_unstable();
-    let more = if names.len() > 6 { ", ..." } else { "" };
-    names.truncate(6);
-    format!("{}{more}", names.join(", "))
-}
-
-/// A value in a few words, whatever its size.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => format!("{:?}", shorten(text)),
-        Value::Array(items) => format!("a list of {}", items.len()),
-        Value::Object(_) => "an object".to_owned(),
-    }
-}
-
-fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
 }

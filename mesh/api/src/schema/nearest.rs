@@ -32,13 +32,13 @@ pub fn ranked<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> 
     ranked.into_iter().map(|(_, _, candidate)| candidate.to_owned()).collect()
 }
 
-/// A third of the letters may differ, and a name may be cut short.
+/// A third of the letters may differ (of short names one: `port` is not `host`), and a name may be cut short.
 fn tolerance(name: &str, candidate: &str) -> usize {
     let longer = name.len().max(candidate.len());
     if name.len() >= 3 && candidate.to_lowercase().starts_with(&name.to_lowercase()) {
         return longer;
     }
-    longer.div_ceil(3)
+    if longer <= 4 { 1 } else { longer.div_ceil(3) }
 }
 
 /// Edits (insert, remove, replace, swap neighbours) between two names; case and `_`, `-` do not count.
@@ -75,6 +75,7 @@ mod tests {
         assert_eq!(nearest("retry", known), ["retries"]);
         assert_eq!(nearest("mathc", known), ["match"]);
         assert_eq!(nearest("time_out", known), ["timeout"]);
+        assert!(nearest("port", ["host"]).is_empty());
         assert!(nearest("colour", known).is_empty());
         assert!(nearest(&"x".repeat(1_000_000), known).is_empty());
     }

@@ -12,24 +12,14 @@ pub fn field(path: &str, name: &str) -> String {
     path
 }
 
-/// Runs with the path of a field, and leaves the path as it was.
-pub fn inside_field(path: &mut String, name: &str, run: impl FnOnce(&mut String)) {
-    let before = path.len();
-    push_field(path, name);
-    run(path);
-    path.truncate(before);
-}
-
-/// Runs with the path of a list's item, and leaves the path as it was.
-pub fn inside_item(path: &mut String, index: usize, run: impl FnOnce(&mut String)) {
-    let before = path.len();
+/// Puts the index of a list's item behind a path.
+pub fn push_item(path: &mut String, index: usize) {
     // Writing into a String cannot fail.
     let _ = write!(path, "[{index}]");
-    run(path);
-    path.truncate(before);
 }
 
-fn push_field(path: &mut String, name: &str) {
+/// Puts the name of a field behind a path.
+pub fn push_field(path: &mut String, name: &str) {
     let plain =
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
     let shown: String = name.chars().take(LONGEST).collect();

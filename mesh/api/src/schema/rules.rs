@@ -80,9 +80,9 @@ fn items<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The names in a map.
+/// The names in a map. Those whose value is null are not there for an API server.
 fn keys(value: &Value) -> impl Iterator<Item = &str> {
-    value.as_object().into_iter().flat_map(Map::keys).map(String::as_str)
+    value.as_object().into_iter().flatten().filter(|(_, inner)| !inner.is_null()).map(|(key, _)| key.as_str())
 }
 
 #[cfg(test)]
