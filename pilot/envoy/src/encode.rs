@@ -84,6 +84,17 @@ impl Encode for VirtualHostSpec {
     }
 }
 
+/// A shared spec is the spec: it has the same fingerprint.
+impl<T: Encode> Encode for Arc<T> {
+    fn kind(&self) -> ResourceType {
+        T::kind(self)
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        T::encode(self)
+    }
+}
+
 impl Encode for Spec {
     fn kind(&self) -> ResourceType {
         match self {

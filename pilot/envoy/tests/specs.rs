@@ -1,5 +1,8 @@
 //! Each spec as the JSON of the message that it becomes; and all of them in a real Envoy.
 
+// Helpers of tests are tests too, which clippy cannot tell.
+#![allow(clippy::unwrap_used)]
+
 #[path = "specs/accepted.rs"]
 mod accepted;
 #[path = "specs/check.rs"]

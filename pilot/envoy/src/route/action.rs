@@ -44,7 +44,8 @@ pub(super) fn build_pass_through() -> RouteAction {
 fn apply_timeout(timeout: Option<Duration>, action: &mut RouteAction) {
     let timeout = duration(timeout.unwrap_or(Duration::ZERO));
     action.timeout = Some(timeout);
-    // Istio's choice: what replaces this field in Envoy also limits streams whose timeout is not gRPC's.
+    // Deprecated, and Istio's choice too. Its successor (`grpc_timeout_header_max`) is a timer of the client's side: an
+    // endpoint that lets it run out is not ejected, and gRPC requests without the header escape `timeout` (Envoy 1.40).
     #[allow(deprecated)]
     {
         action.max_grpc_timeout = Some(timeout);

@@ -4,6 +4,7 @@ use super::given::{cluster, reviews};
 use mesh_model::{Kind, NamespacedName, ObjectRef};
 use pilot_envoy::{Memo, origin_key};
 use pilot_view::spec::ClusterSpec;
+use std::sync::Arc;
 
 fn configured() -> ClusterSpec {
     ClusterSpec {
@@ -28,4 +29,10 @@ fn versions_are_of_the_content() {
     assert_eq!(plain.version(), blamed.version(), "whose object it is does not reach the proxy");
     assert_ne!(plain.version(), memo.get(&configured()).version());
     assert_eq!(blamed.origins()[0], origin_key(&configured().origins[0]));
+}
+
+#[test]
+fn a_shared_spec_is_the_spec() {
+    let memo = Memo::new();
+    assert!(Arc::ptr_eq(&memo.get(&reviews()), &memo.get(&Arc::new(reviews()))));
 }
