@@ -20,12 +20,19 @@ enum Task {
     Setup,
     /// Check the rules of this tree that the compiler does not know: dependency edges, file sizes, names, headers.
     Tidy,
+    /// Build in release and measure what docs/benchmarks.md reports; arguments go to the benchmark (`--quick`, `--only NAME`).
+    Bench {
+        /// Arguments of the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().task {
         Task::Setup => xtask::setup::run(),
         Task::Tidy => xtask::tidy::run(),
+        Task::Bench { arguments } => xtask::bench::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,87 @@
+//! What is measured, each under a name that `--only` takes.
+//!
+//! In: how thorough to be. Out: figures. Every scenario starts its own control plane and ends it, so that none sees
+//! what another left behind.
+
+mod edits;
+mod memory;
+mod scale;
+mod start;
+mod storm;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::files::MeshFiles;
+use crate::fleet::Fleet;
+use crate::report::Row;
+use crate::server::Server;
+use crate::shape::Shape;
+
+/// How to measure.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program that is measured.
+    pub program: PathBuf,
+    /// Fewer repetitions and a smaller mesh: for whoever works on the benchmark itself.
+    pub quick: bool,
+}
+
+impl Options {
+    /// The mesh that the bars are about.
+    fn reference(&self) -> Shape {
+        Shape::of(if self.quick { 200 } else { 1000 })
+    }
+
+    fn repeat(&self, times: usize) -> usize {
+        if self.quick { times.div_ceil(10) } else { times }
+    }
+}
+
+/// Runs one scenario.
+type Run =
+    for<'a> fn(&'a Options, &'a mut Vec<Row>) -> std::pin::Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
+/// All scenarios.
+pub const SCENARIOS: &[(&str, Run)] = &[
+    ("start", |options, rows| Box::pin(start::run(options, rows))),
+    ("storm", |options, rows| Box::pin(storm::run(options, rows))),
+    ("edits", |options, rows| Box::pin(edits::run(options, rows))),
+    ("small", |options, rows| Box::pin(edits::run_small(options, rows))),
+    ("memory", |options, rows| Box::pin(memory::run(options, rows))),
+    ("scale", |options, rows| Box::pin(scale::run(options, rows))),
+];
+
+/// A control plane on a mesh of its own, and the proxies of that mesh.
+struct Bed {
+    /// Dropped before the files that it watches.
+    server: Server,
+    files: MeshFiles,
+    fleet: Fleet,
+    _directory: tempfile::TempDir,
+}
+
+impl Bed {
+    /// Writes the mesh, starts the control plane and waits until it has configured a first proxy.
+    async fn new(options: &Options, shape: Shape) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let files = MeshFiles::write(&directory.path().join("mesh"), shape)?;
+        let log = directory.path().join("server.log");
+        let server = Server::start(&options.program, files.root(), &log)?;
+        let mut fleet = Fleet::new(server.xds, shape);
+        let pushed = fleet.first_push().await;
+        if pushed.is_err() {
+            eprintln!("{}", std::fs::read_to_string(&log).unwrap_or_default());
+        }
+        pushed.context("the control plane configures nobody; its log is above")?;
+        fleet.disconnect().await;
+        Ok(Self { server, files, fleet, _directory: directory })
+    }
+}
+
+/// A moment of rest, in which what is still under way comes to its end and does not count for what follows.
+async fn rest() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}

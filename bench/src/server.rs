@@ -1,0 +1,105 @@
+//! The control plane that is measured: a process of its own, on a core of its own.
+//!
+//! In: a program and a directory of YAML. Out: its address, and what it has used of processor and memory, as the kernel counts it.
+//! It is the program that users run; nothing in it knows that it is measured.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+use crate::machine::{FLEET_CORE, SERVER_CORE, pin};
+
+/// A running control plane; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// Where it serves proxies.
+    pub xds: SocketAddr,
+    /// Where it serves debug endpoints and metrics.
+    pub monitoring: SocketAddr,
+    /// When it was started.
+    pub started: Instant,
+}
+
+/// What a process occupies.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Resident now, in bytes.
+    pub resident: u64,
+    /// Resident at most so far, in bytes.
+    pub peak: u64,
+}
+
+impl Server {
+    /// Starts `program` on the files below `configuration`. What it logs goes to `log`.
+    pub fn start(program: &Path, configuration: &Path, log: &Path) -> Result<Self> {
+        let [xds, monitoring, http] = free_addresses()?;
+        let log = fs::File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
+        // A child runs where its parent does at that moment.
+        pin(SERVER_CORE)?;
+        let started = Instant::now();
+        let child = Command::new(program)
+            .arg("control-plane")
+            .args(["--configDir".into(), configuration.display().to_string()])
+            .args(["--grpcAddr".into(), xds.to_string()])
+            .args(["--monitoringAddr".into(), monitoring.to_string()])
+            .args(["--httpAddr".into(), http.to_string()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn();
+        pin(FLEET_CORE)?;
+        let child = child.with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self { child, xds, monitoring, started })
+    }
+
+    /// Processor time of all its threads so far.
+    pub fn cpu(&self) -> Result<Duration> {
+        let clock = clock_getcpuclockid(self.pid()?)?;
+        Ok(Duration::from(clock_gettime(clock)?))
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> Result<Memory> {
+        let path = PathBuf::from(format!("/proc/{}/status", self.child.id()));
+        let status = fs::read_to_string(&path).context("the control plane is gone")?;
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        };
+        let [resident, peak] = ["VmRSS:", "VmHWM:"].map(field);
+        let read = || Some(Memory { resident: resident? * 1024, peak: peak? * 1024 });
+        read().with_context(|| format!("{} lacks VmRSS or VmHWM: did the control plane end?", path.display()))
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.child.id())?))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Loopback addresses that nobody uses at this moment.
+fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+    let mut listeners = Vec::new();
+    for _ in 0..N {
+        listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
+    }
+    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
+    for (address, listener) in addresses.iter_mut().zip(&listeners) {
+        *address = listener.local_addr()?;
+    }
+    Ok(addresses)
+}
