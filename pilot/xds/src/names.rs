@@ -99,11 +99,7 @@ impl Names {
     }
 
     /// The set with some names less.
-    pub fn without<'a>(
-        &self,
-        old: &Arc<NameSet>,
-        remove: impl Iterator<Item = &'a str>,
-    ) -> Arc<NameSet> {
+    pub fn without<'a>(&self, old: &Arc<NameSet>, remove: impl Iterator<Item = &'a str>) -> Arc<NameSet> {
         let mut gone: Vec<&str> = remove.filter(|name| old.contains(name)).collect();
         gone.sort_unstable();
         gone.dedup();

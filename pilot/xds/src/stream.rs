@@ -89,12 +89,7 @@ pub struct StreamState {
 
 impl StreamState {
     /// A stream on which nothing was said yet.
-    pub fn new(
-        protocol: Protocol,
-        proxy: Arc<str>,
-        resolver: Arc<dyn Resolve>,
-        shared: Arc<Shared>,
-    ) -> Self {
+    pub fn new(protocol: Protocol, proxy: Arc<str>, resolver: Arc<dyn Resolve>, shared: Arc<Shared>) -> Self {
         let watches = ResourceType::ALL.map(|kind| Watch::new(kind, shared.names.empty()));
         Self {
             context: Context { protocol, proxy, resolver, shared },
@@ -144,6 +139,14 @@ impl StreamState {
 
     fn watch(&mut self, kind: ResourceType) -> &mut Watch {
         &mut self.watches[kind.index()]
+    }
+
+    fn activate(&mut self, kind: ResourceType) {
+        if kind == ResourceType::Cluster && !self.watch(kind).active {
+            // From now on listeners and routes wait for clusters.
+            self.ready = None;
+        }
+        self.watch(kind).active = true;
     }
 
     /// Handles acknowledgement or rejection of what is in flight. Says so in `received`.

@@ -132,7 +132,12 @@ impl SyncEntry {
         of_type.version_sent = version;
     }
 
-    pub(crate) fn received(&self, kind: ResourceType, (subscribed, _, acked): (bool, u64, u64), rejected: bool) {
+    pub(crate) fn received(
+        &self,
+        kind: ResourceType,
+        (subscribed, _, acked): (bool, u64, u64),
+        rejected: bool,
+    ) {
         let mut status = lock(&self.status);
         let of_type = &mut status.types[kind.index()];
         of_type.subscribed = subscribed;

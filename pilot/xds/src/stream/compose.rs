@@ -3,7 +3,7 @@
 //! In: the list of what is owed and the base. Out: the resources and removals of one response. Delta states differences and
 //! answers every name asked for; state of the world lists clusters and listeners in full, and of the others only what is new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::batch::{Batch, Full};
@@ -25,6 +25,10 @@ struct Draft {
 }
 
 impl Draft {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.removed.is_empty()
+    }
+
     fn add(&mut self, resource: Arc<Resource>, alias: Option<Arc<str>>) {
         let entry = self.entries.entry(resource.name().clone()).or_insert_with(|| (resource, Vec::new()));
         entry.1.extend(alias);
@@ -52,11 +56,16 @@ impl Watch {
         if std::mem::take(&mut self.owed.everything) {
             return Some(self.compose_everything(base, newest, context));
         }
-        if let Some(group) = self.owed.probes.pop_front() {
+        // A group of suspects goes alone. One that has vanished meanwhile makes room for the next.
+        while draft.is_empty()
+            && let Some(group) = self.owed.probes.pop_front()
+        {
             for name in group {
+                self.owed.changed.remove(&name);
                 self.state(&name, false, base, newest, context, &mut draft);
             }
-        } else {
+        }
+        if draft.is_empty() {
             let asked = std::mem::take(&mut self.owed.asked);
             let changed = std::mem::take(&mut self.owed.changed);
             for name in changed.difference(&asked) {
@@ -66,7 +75,7 @@ impl Watch {
                 self.state(&name, true, base, newest, context, &mut draft);
             }
         }
-        let anything = must_answer || !draft.entries.is_empty() || !draft.removed.is_empty();
+        let anything = must_answer || !draft.is_empty();
         anything.then(|| draft.finish(false))
     }
 
@@ -127,8 +136,7 @@ impl Watch {
             return;
         }
         self.leaving.remove(name);
-        let found =
-            self.kind.on_demand().then(|| find_on_demand(self.kind, base, name, context)).flatten();
+        let found = self.kind.on_demand().then(|| find_on_demand(self.kind, base, name, context)).flatten();
         if self.kind.on_demand() && (found.is_some() || self.on_demand.len() < UNRESOLVED) {
             self.on_demand.insert(name.clone(), found.clone());
         }
@@ -139,13 +147,7 @@ impl Watch {
     }
 
     /// Adds a resource to the draft, or what stands in for it when the client has refused this version.
-    fn offer(
-        &mut self,
-        resource: &Arc<Resource>,
-        alias: Option<Arc<str>>,
-        asked: bool,
-        draft: &mut Draft,
-    ) {
+    fn offer(&mut self, resource: &Arc<Resource>, alias: Option<Arc<str>>, asked: bool, draft: &mut Draft) {
         let Some(refused) = self.rejected.get_mut(resource.name()) else {
             return draft.add(resource.clone(), alias);
         };
@@ -185,17 +187,21 @@ impl Watch {
                 self.leaving.values().flatten().for_each(|resource| draft.add(resource.clone(), None));
             }
         } else {
-            let named = match self.owed.probes.pop_front() {
-                Some(group) => group.into_iter().collect(),
-                None => {
-                    let mut named = std::mem::take(&mut self.owed.asked);
-                    named.append(&mut self.owed.changed);
-                    named
-                }
-            };
             let kind = self.kind;
-            for resource in named.iter().filter_map(|name| base.get(kind, name)) {
-                self.offer(resource, None, true, &mut draft);
+            let mut offer = |watch: &mut Self, named: BTreeSet<Arc<str>>| {
+                for resource in named.iter().filter_map(|name| base.get(kind, name)) {
+                    watch.offer(resource, None, true, &mut draft);
+                }
+                !draft.entries.is_empty()
+            };
+            let mut any = false;
+            while !any && let Some(group) = self.owed.probes.pop_front() {
+                any = offer(self, group.into_iter().collect());
+            }
+            if !any {
+                let mut named = std::mem::take(&mut self.owed.asked);
+                named.append(&mut self.owed.changed);
+                offer(self, named);
             }
         }
         draft.removed.clear();

@@ -33,8 +33,7 @@ impl StreamState {
             self.unsubscribe(kind, &unsubscribe);
         }
         if first {
-            let watch = self.watch(kind);
-            watch.active = true;
+            self.activate(kind);
             if subscribe.is_empty() && kind.implicit_wildcard() {
                 self.subscribe_to_all(kind);
             }

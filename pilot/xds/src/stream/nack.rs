@@ -83,8 +83,7 @@ impl Watch {
             && good.version() != resource.version()
         {
             rejections.record(resource, message, &context.proxy, None);
-            let refused =
-                Rejected { version: resource.version().clone(), good: Some(good), good_owed: true };
+            let refused = Rejected { version: resource.version().clone(), good: Some(good), good_owed: true };
             self.rejected.insert(name.clone(), refused);
             self.owed.changed.insert(name.clone());
             return;
@@ -141,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_name_is_found_only_as_a_whole() {
-        let message = "Error adding/updating cluster(s) outbound|80||a: bad, outbound|80||b.c: worse. Route 80.";
+        let message =
+            "Error adding/updating cluster(s) outbound|80||a: bad, outbound|80||b.c: worse. Route 80.";
         assert!(mentions(message, "outbound|80||a"));
         assert!(mentions(message, "outbound|80||b.c"));
         assert!(!mentions(message, "outbound|80||b"));

@@ -107,9 +107,17 @@ impl StreamState {
     }
 
     fn next_endpoints(&mut self, newest: &Arc<Snapshot>) -> Option<Response> {
-        let Self { context, watches, .. } = self;
+        let Self { context, watches, warming, .. } = self;
         let endpoints = &mut watches[ResourceType::Endpoints.index()];
         endpoints.absorb(newest, context);
+        if !endpoints.leaving.is_empty() {
+            // A cluster that still warms is to hear at once that no endpoints are coming.
+            for name in warming.iter().filter(|(_, carried_by)| **carried_by == 0).map(|(name, _)| name) {
+                if endpoints.leaving.remove(name).is_some() {
+                    endpoints.owed.changed.insert(name.clone());
+                }
+            }
+        }
         let outgoing = endpoints.compose(newest, context)?;
         Some(self.send(ResourceType::Endpoints, outgoing))
     }
@@ -200,9 +208,12 @@ impl StreamState {
             watch.leaving.remove(name);
         }
         let outgoing = match context.protocol {
-            Protocol::Delta => {
-                Outgoing { batch: Arc::new(Batch::default()), removed: gone, answered: Vec::new(), full: false }
-            }
+            Protocol::Delta => Outgoing {
+                batch: Arc::new(Batch::default()),
+                removed: gone,
+                answered: Vec::new(),
+                full: false,
+            },
             // Only a full list can say that something is gone.
             Protocol::Sotw if kind.full_state() => {
                 watch.owed.answer = true;

@@ -27,7 +27,7 @@ impl StreamState {
         if !watch.active || response_nonce.is_empty() {
             // What was in flight is not answered by this, but will not be answered otherwise either.
             watch.in_flight = None;
-            watch.active = true;
+            self.activate(kind);
             self.set_names(kind, &resource_names);
             let watch = self.watch(kind);
             watch.owed.everything = true;

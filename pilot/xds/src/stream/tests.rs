@@ -71,23 +71,20 @@ struct Bench {
     clusters: BTreeSet<Arc<str>>,
     /// What acknowledged or sent virtual hosts name. More than one entry a host while an update is on its way.
     hosts: BTreeMap<Arc<str>, Vec<Vec<String>>>,
-    knowledge: Arc<Knowledge>,
 }
 
 impl Bench {
     fn new(names_culprit: bool) -> Self {
         let node = Node { id: "sidecar~10.0.0.1~a.b~b.svc".into(), ..Node::default() };
-        let knowledge = Arc::<Knowledge>::default();
         let mut bench = Self {
             state: stream(),
-            proxy: Envoy::new(node, knowledge.clone()),
+            proxy: Envoy::new(node, Arc::<Knowledge>::default()),
             to_proxy: VecDeque::new(),
             to_server: VecDeque::new(),
             names_culprit,
             outstanding: Default::default(),
             clusters: BTreeSet::new(),
             hosts: BTreeMap::new(),
-            knowledge,
         };
         bench.connect();
         bench
@@ -107,7 +104,6 @@ impl Bench {
         let hosts = self.proxy.held(ResourceType::VirtualHost).iter();
         self.hosts =
             hosts.map(|(name, known)| (name.clone(), vec![known.references.clusters.clone()])).collect();
-        let _ = &self.knowledge;
     }
 
     /// Lets the server send one response, and checks that it may.
@@ -118,7 +114,10 @@ impl Bench {
         for sent in response.batch.resources() {
             let names = References::read(response.kind, &sent.message()).unwrap().clusters;
             for name in &names {
-                let there = self.clusters.contains(&**name) || world.is_refused(ResourceType::Cluster, name);
+                // As of the snapshot that the route is from: a newer one may have mended the cluster.
+                let ready = self.state.ready.as_ref().unwrap();
+                let refused = world::is_refused(ready, ResourceType::Cluster, name);
+                let there = self.clusters.contains(&**name) || refused;
                 assert!(there, "{} names {name}, which is not acknowledged", sent.name());
             }
             if response.kind == ResourceType::VirtualHost {
@@ -131,7 +130,8 @@ impl Bench {
                 assert!(!named, "{name} is removed while {:?} names it", self.hosts);
             }
         }
-        self.outstanding[at] = Some(Response { batch: response.batch.clone(), removed: response.removed.clone(), ..response });
+        self.outstanding[at] =
+            Some(Response { batch: response.batch.clone(), removed: response.removed.clone(), ..response });
         self.to_proxy.push_back(response);
         true
     }
@@ -160,7 +160,9 @@ impl Bench {
                 if accepted {
                     self.clusters.extend(sent.clone().map(|resource| resource.name().clone()));
                 }
-                answered.removed.iter().for_each(|name| assert!(self.clusters.remove(name) || !accepted || true));
+                answered.removed.iter().for_each(|name| {
+                    self.clusters.remove(name);
+                });
             }
             if kind == ResourceType::VirtualHost && accepted {
                 for resource in sent {
@@ -203,14 +205,17 @@ impl Bench {
                 continue;
             }
             for wanted in world.snapshot.resources(kind) {
-                if !world.is_refused(kind, wanted.name()) {
+                if !world::is_refused(&world.snapshot, kind, wanted.name()) {
                     let held = self.proxy.version(kind, wanted.name());
                     assert_eq!(held, Some(wanted.version()), "{kind:?} {}", wanted.name());
                 }
             }
             for name in self.proxy.held(kind).keys() {
                 let wanted = world.snapshot.get(kind, name).is_some();
-                assert!(wanted || (refused_some && kind == ResourceType::Cluster), "{kind:?} {name} is left over");
+                assert!(
+                    wanted || (refused_some && kind == ResourceType::Cluster),
+                    "{kind:?} {name} is left over"
+                );
             }
         }
         for name in self.proxy.held(ResourceType::Cluster).keys() {
@@ -245,8 +250,6 @@ fn stream() -> StreamState {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
-
     #[test]
     fn a_proxy_always_arrives_and_nothing_breaks_on_the_way(
         steps in prop::collection::vec(step(), 1..120),

@@ -39,7 +39,8 @@ impl Knowledge {
         }
         let message = resource.map(|any| any.value).unwrap_or_default();
         let references = References::read(kind, &message).unwrap_or_default();
-        let entry = Arc::new(Known { name: key.1.as_str().into(), version: key.2.as_str().into(), references });
+        let entry =
+            Arc::new(Known { name: key.1.as_str().into(), version: key.2.as_str().into(), references });
         known.insert(key, entry.clone());
         entry
     }
@@ -169,8 +170,7 @@ impl Envoy {
             self.warming.remove(&**name);
         }
         let mut requests = self.follow_up(kind);
-        let error_detail =
-            (!errors.is_empty()).then(|| Status { code: 13, message: errors.join(", ") });
+        let error_detail = (!errors.is_empty()).then(|| Status { code: 13, message: errors.join(", ") });
         let acknowledgement = DeltaDiscoveryRequest {
             type_url: kind.type_url().to_owned(),
             response_nonce: nonce,

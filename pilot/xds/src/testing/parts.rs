@@ -203,7 +203,8 @@ impl References {
     }
 
     fn add_clusters(&mut self, host: &VirtualHost) {
-        for RouteAction { cluster, weighted_clusters } in host.routes.iter().filter_map(|r| r.route.as_ref()) {
+        for RouteAction { cluster, weighted_clusters } in host.routes.iter().filter_map(|r| r.route.as_ref())
+        {
             if !cluster.is_empty() {
                 self.clusters.push(cluster.clone());
             }

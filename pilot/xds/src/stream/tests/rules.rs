@@ -126,7 +126,10 @@ fn an_alias_is_answered_with_the_canonical_host() {
     let answer = desk.next().unwrap();
     desk.ack(&answer);
     let wire = on_wire(&answer);
-    assert_eq!((&*wire.resources[0].name, &*wire.resources[0].aliases), ("82/h2", &["80/short".to_owned()][..]));
+    assert_eq!(
+        (&*wire.resources[0].name, &*wire.resources[0].aliases),
+        ("82/h2", &["80/short".to_owned()][..])
+    );
     assert_eq!(wire.resources[0].version, **host(2, 0, &[]).version());
     // A change of the canonical host reaches the one who knows it by the alias.
     desk.publish(|edit| edit.set(host(2, 1, &[])));
@@ -227,7 +230,8 @@ fn what_the_client_brings_is_not_sent_again() {
             edit.set(cluster(id, 0));
         }
     });
-    let version = |name: &str, version: &str| wire::NameVersion { name: name.into(), version: version.into() };
+    let version =
+        |name: &str, version: &str| wire::NameVersion { name: name.into(), version: version.into() };
     desk.state.on_delta_request(DeltaDiscoveryRequest {
         type_url: ResourceType::Cluster.type_url().into(),
         initial_resource_versions: vec![

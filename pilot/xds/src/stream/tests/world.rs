@@ -74,8 +74,11 @@ impl World {
             all.push((*id, route(*id)));
         }
         for (at, layer) in self.layers.iter_mut().enumerate() {
-            let mine: Vec<_> =
-                all.iter().filter(|(id, _)| usize::from(id % 2) == at).map(|(_, resource)| resource).collect();
+            let mine: Vec<_> = all
+                .iter()
+                .filter(|(id, _)| usize::from(id % 2) == at)
+                .map(|(_, resource)| resource)
+                .collect();
             *layer = layer.edit(|edit| {
                 for kind in ResourceType::ALL {
                     let held: Vec<_> = edit.resources(kind).keys().cloned().collect();
@@ -93,17 +96,18 @@ impl World {
         self.snapshot = Snapshot::new(scope, own, self.sequence, Instant::now());
     }
 
-    /// Whether the proxy refuses what the snapshot has of this name.
-    pub(super) fn is_refused(&self, kind: ResourceType, name: &str) -> bool {
-        let resource = self.snapshot.get(kind, name);
-        resource.is_some_and(|resource| resource.message().windows(5).any(|window| window == b"salt9"))
-    }
-
     pub(super) fn refuses_any(&self) -> bool {
         let kinds = [ResourceType::Cluster, ResourceType::Listener, ResourceType::VirtualHost];
-        let refused = |kind| self.snapshot.resources(kind).any(|r| self.is_refused(kind, r.name()));
+        let snapshot = &self.snapshot;
+        let refused = |kind| snapshot.resources(kind).any(|r| is_refused(snapshot, kind, r.name()));
         kinds.into_iter().any(refused)
     }
+}
+
+/// Whether the proxy refuses what the snapshot has of this name.
+pub(super) fn is_refused(snapshot: &Snapshot, kind: ResourceType, name: &str) -> bool {
+    let resource = snapshot.get(kind, name);
+    resource.is_some_and(|resource| resource.message().windows(5).any(|window| window == b"salt9"))
 }
 
 pub(super) fn resource(kind: ResourceType, name: &str, message: &impl prost::Message) -> Arc<Resource> {
@@ -130,17 +134,19 @@ pub(super) fn host(id: u8, with: u8, to: &[u8]) -> Arc<Resource> {
     let name = format!("{}/h{id}", 80 + id % 3);
     let action = |to: &u8| parts::RouteAction { cluster: format!("c{to}"), weighted_clusters: None };
     let routes = to.iter().map(|to| parts::Route { route: Some(action(to)) }).collect();
-    resource(ResourceType::VirtualHost, &name, &parts::VirtualHost { name: name.clone(), routes, salt: salt(with) })
+    resource(
+        ResourceType::VirtualHost,
+        &name,
+        &parts::VirtualHost { name: name.clone(), routes, salt: salt(with) },
+    )
 }
 
 pub(super) fn listener(id: u8, with: u8) -> Arc<Resource> {
     let name = format!("l{id}");
     let rds = parts::Rds { route_config_name: (80 + id).to_string() };
     let manager = parts::ConnectionManager { rds: Some(rds) };
-    let any = wire::Any {
-        type_url: parts::CONNECTION_MANAGER.to_owned(),
-        value: manager.encode_to_vec().into(),
-    };
+    let any =
+        wire::Any { type_url: parts::CONNECTION_MANAGER.to_owned(), value: manager.encode_to_vec().into() };
     let filter = parts::Filter { name: "http".to_owned(), typed_config: Some(any) };
     let message = parts::Listener {
         name: name.clone(),
