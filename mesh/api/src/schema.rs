@@ -7,7 +7,7 @@ mod check;
 mod nearest;
 mod node;
 mod path;
-pub mod rules;
+pub(crate) mod rules;
 mod stored;
 mod structural;
 mod unknown;
