@@ -39,11 +39,14 @@ pub struct Layer {
     log: Vector<Arc<LoggedEdit>>,
 }
 
+/// The names that an edit touched, by type.
+type Touched = [Box<[Arc<str>]>; TYPES];
+
 #[derive(Debug)]
 struct LoggedEdit {
     revision: u64,
     /// `None` when the edit was too big to log.
-    names: Option<[Box<[Arc<str>]>; TYPES]>,
+    names: Option<Touched>,
 }
 
 impl Default for Layer {
@@ -120,7 +123,7 @@ impl Layer {
     }
 
     /// The names of the edits between the two, or `None` when the log does not tell all of them.
-    fn logged_since(&self, old: &Layer) -> Option<Vec<&[Box<[Arc<str>]>; TYPES]>> {
+    fn logged_since(&self, old: &Layer) -> Option<Vec<&Touched>> {
         if self.lineage != old.lineage || old.revision > self.revision {
             return None;
         }

@@ -109,13 +109,19 @@ impl ResourceType {
 /// A named, versioned, encoded resource. Shared by every layer, batch and stream that holds it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resource {
+    label: Label,
+    entry: Bytes,
+    /// Where the state-of-the-world entry starts inside `entry`.
+    any_at: usize,
+}
+
+/// What a resource is, without its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Label {
     kind: ResourceType,
     name: Arc<str>,
     version: Arc<str>,
     origins: Arc<[Arc<str>]>,
-    entry: Bytes,
-    /// Where the state-of-the-world entry starts inside `entry`.
-    any_at: usize,
 }
 
 impl Resource {
@@ -143,29 +149,27 @@ impl Resource {
         let mut version = String::with_capacity(32);
         // Writing to a String cannot fail.
         let _ = write!(version, "{:032x}", hash.digest128());
-        Arc::new(Self::assemble(kind, name.into(), version.into(), aliases, origins, &any))
+        let label = Label { kind, name: name.into(), version: version.into(), origins };
+        Arc::new(Self::assemble(label, aliases, &any))
     }
 
     /// The same resource, answering to `aliases`: for a client that asked for it by those names.
     pub(crate) fn with_aliases(&self, aliases: &[Arc<str>]) -> Arc<Self> {
-        let Self { kind, name, version, origins, entry, any_at } = self;
-        let suffix = entry.slice(*any_at..);
-        // Skip tag and length of field 2 to reach the Any.
-        let any = suffix.slice(1 + varint_len_at(&suffix[1..])..);
-        Arc::new(Self::assemble(*kind, name.clone(), version.clone(), aliases, origins.clone(), &any))
+        let Self { label, entry: _, any_at: _ } = self;
+        Arc::new(Self::assemble(label.clone(), aliases, &self.any()))
     }
 
-    fn assemble(
-        kind: ResourceType,
-        name: Arc<str>,
-        version: Arc<str>,
-        aliases: &[Arc<str>],
-        origins: Arc<[Arc<str>]>,
-        any: &[u8],
-    ) -> Self {
+    /// The encoded `Any`.
+    fn any(&self) -> Bytes {
+        let field = self.entry.slice(self.any_at..);
+        field.slice(1 + varint_len_at(&field[1..])..)
+    }
+
+    fn assemble(label: Label, aliases: &[Arc<str>], any: &[u8]) -> Self {
+        let Label { kind: _, name, version, origins: _ } = &label;
         let mut prefix = BytesMut::with_capacity(name.len() + version.len() + 16);
-        encode_str(3, &name, &mut prefix);
-        encode_str(1, &version, &mut prefix);
+        encode_str(3, name, &mut prefix);
+        encode_str(1, version, &mut prefix);
         for alias in aliases {
             encode_str(4, alias, &mut prefix);
         }
@@ -179,35 +183,34 @@ impl Resource {
         encode_key(2, WireType::LengthDelimited, &mut entry);
         encode_varint(any.len() as u64, &mut entry);
         entry.put_slice(any);
-        Self { kind, name, version, origins, entry: entry.freeze(), any_at }
+        Self { label, entry: entry.freeze(), any_at }
     }
 
     /// The slot it belongs to.
     pub fn kind(&self) -> ResourceType {
-        self.kind
+        self.label.kind
     }
 
     /// Its canonical name.
     pub fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.label.name
     }
 
     /// Hash of its content, in hex.
     pub fn version(&self) -> &Arc<str> {
-        &self.version
+        &self.label.version
     }
 
     /// Keys of the user objects it was built from.
     pub fn origins(&self) -> &Arc<[Arc<str>]> {
-        &self.origins
+        &self.label.origins
     }
 
     /// The encoded Envoy message, for dumps.
     pub fn message(&self) -> Bytes {
-        let suffix = self.entry.slice(self.any_at..);
-        let any = suffix.slice(1 + varint_len_at(&suffix[1..])..);
+        let any = self.any();
         // The Any is type_url(1) then value(2), both written by `new`.
-        let url = 1 + varint_len_at(&any[1..]) + self.kind.type_url().len();
+        let url = 1 + varint_len_at(&any[1..]) + self.label.kind.type_url().len();
         let value = any.slice(url..);
         value.slice(1 + varint_len_at(&value[1..])..)
     }

@@ -19,9 +19,25 @@ const UNRESOLVED: usize = 1024;
 /// A response being put together. By name, because a response must not name a resource twice.
 #[derive(Default)]
 struct Draft {
-    entries: BTreeMap<Arc<str>, (Arc<Resource>, Vec<Arc<str>>)>,
+    entries: BTreeMap<Arc<str>, Entry>,
     removed: Vec<Arc<str>>,
     answered: Vec<Arc<str>>,
+}
+
+/// A resource, and the names under which it was asked for.
+struct Entry {
+    resource: Arc<Resource>,
+    aliases: Vec<Arc<str>>,
+}
+
+/// What a response is composed from.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    /// What the client is being brought to.
+    base: &'a Snapshot,
+    /// What it will be brought to when the way is clear.
+    newest: &'a Snapshot,
+    context: &'a Context,
 }
 
 impl Draft {
@@ -30,13 +46,16 @@ impl Draft {
     }
 
     fn add(&mut self, resource: Arc<Resource>, alias: Option<Arc<str>>) {
-        let entry = self.entries.entry(resource.name().clone()).or_insert_with(|| (resource, Vec::new()));
-        entry.1.extend(alias);
+        let entry = self
+            .entries
+            .entry(resource.name().clone())
+            .or_insert_with(|| Entry { resource, aliases: Vec::new() });
+        entry.aliases.extend(alias);
     }
 
     fn finish(self, full: bool) -> Outgoing {
         let Self { entries, removed, answered } = self;
-        let resources = entries.into_values().map(|(resource, aliases)| match &*aliases {
+        let resources = entries.into_values().map(|Entry { resource, aliases }| match &*aliases {
             [] => resource,
             aliases => resource.with_aliases(aliases),
         });
@@ -51,10 +70,11 @@ impl Watch {
         newest: &Snapshot,
         context: &Context,
     ) -> Option<Outgoing> {
+        let view = View { base, newest, context };
         let must_answer = std::mem::take(&mut self.owed.answer);
         let mut draft = Draft::default();
         if std::mem::take(&mut self.owed.everything) {
-            return Some(self.compose_everything(base, newest, context));
+            return Some(self.compose_everything(view));
         }
         // A group of suspects goes alone. One that has vanished meanwhile makes room for the next.
         while draft.is_empty()
@@ -62,17 +82,17 @@ impl Watch {
         {
             for name in group {
                 self.owed.changed.remove(&name);
-                self.state(&name, false, base, newest, context, &mut draft);
+                self.state(&name, false, view, &mut draft);
             }
         }
         if draft.is_empty() {
             let asked = std::mem::take(&mut self.owed.asked);
             let changed = std::mem::take(&mut self.owed.changed);
             for name in changed.difference(&asked) {
-                self.state(name, false, base, newest, context, &mut draft);
+                self.state(name, false, view, &mut draft);
             }
             for name in asked {
-                self.state(&name, true, base, newest, context, &mut draft);
+                self.state(&name, true, view, &mut draft);
             }
         }
         let anything = must_answer || !draft.is_empty();
@@ -80,7 +100,8 @@ impl Watch {
     }
 
     /// The whole subscription. The batch is shared by all streams that need the same, unless this one deviates.
-    fn compose_everything(&mut self, base: &Snapshot, newest: &Snapshot, context: &Context) -> Outgoing {
+    fn compose_everything(&mut self, view: View<'_>) -> Outgoing {
+        let View { base, newest: _, context } = view;
         let names = (!self.wildcard).then_some(&*self.names);
         let Full { batch, missing } = context.shared.batches.full(base, self.kind, Protocol::Delta, names);
         self.owed.changed.clear();
@@ -90,7 +111,7 @@ impl Watch {
         asked.extend(missing.iter().cloned());
         let mut draft = Draft::default();
         for name in asked {
-            self.state(&name, true, base, newest, context, &mut draft);
+            self.state(&name, true, view, &mut draft);
         }
         // Only route configurations are followed by something when they answer a subscription.
         if self.kind == ResourceType::Route {
@@ -107,15 +128,8 @@ impl Watch {
     }
 
     /// States one name: the resource, its last good version, or that there is none.
-    fn state(
-        &mut self,
-        name: &Arc<str>,
-        asked: bool,
-        base: &Snapshot,
-        newest: &Snapshot,
-        context: &Context,
-        draft: &mut Draft,
-    ) {
+    fn state(&mut self, name: &Arc<str>, asked: bool, view: View<'_>, draft: &mut Draft) {
+        let View { base, newest, context } = view;
         if let Some(resource) = base.get(self.kind, name) {
             if asked {
                 draft.answered.push(name.clone());
