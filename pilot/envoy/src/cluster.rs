@@ -11,7 +11,9 @@ mod outlier_detection;
 mod protocol;
 
 use crate::envoy::cluster::Cluster;
+use crate::envoy::wkt;
 use crate::value::duration;
+use mesh_model::Duration;
 use pilot_view::spec::ClusterSpec;
 
 /// The cluster that the spec describes.
@@ -31,7 +33,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
     let mut cluster = Cluster {
         name: name.to_string(),
         alt_stat_name: alt_stat_name(name),
-        connect_timeout: Some(duration(connection_pool.tcp.connect_timeout.unwrap_or(*connect_timeout))),
+        connect_timeout: build_connect_timeout(connection_pool.tcp.connect_timeout, *connect_timeout),
         metadata: metadata::build_metadata(service.as_ref(), config.as_ref()),
         ..Default::default()
     };
@@ -41,6 +43,11 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
     outlier_detection::apply_outlier_detection(outlier_detection.as_ref(), &mut cluster);
     protocol::apply_protocol(*protocol, &connection_pool.http, &mut cluster);
     cluster
+}
+
+/// The pool's own or the mesh's. Envoy refuses zero, and has a default of its own.
+fn build_connect_timeout(own: Option<Duration>, mesh: Duration) -> Option<wkt::Duration> {
+    own.into_iter().chain([mesh]).find(|timeout| !timeout.is_zero()).map(duration)
 }
 
 /// The name in statistics. A name with dots ends in `;`, by which Envoy's tag extraction knows where it stops.

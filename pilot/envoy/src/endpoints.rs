@@ -5,7 +5,7 @@ mod metadata;
 use crate::address::endpoint_address;
 use crate::envoy::{core, endpoint};
 use crate::value::uint32;
-use mesh_model::{Endpoint, Health, Locality};
+use mesh_model::{Endpoint, EndpointAddress, Health, Locality};
 use pilot_view::spec::EndpointsSpec;
 use std::collections::BTreeMap;
 
@@ -14,13 +14,20 @@ pub fn build_endpoints(spec: &EndpointsSpec) -> endpoint::ClusterLoadAssignment 
     let EndpointsSpec { cluster, endpoints } = spec;
     endpoint::ClusterLoadAssignment {
         cluster_name: cluster.to_string(),
-        endpoints: build_localities(endpoints),
+        // Envoy resolves no names in what it is sent over EDS: it would refuse the good endpoints with the bad one.
+        endpoints: build_localities(endpoints.iter().filter(|endpoint| !is_name(endpoint))),
         ..Default::default()
     }
 }
 
+fn is_name(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.address, EndpointAddress::Name(_))
+}
+
 /// The endpoints by locality, in order; the weight of a locality is that of all its endpoints.
-pub(crate) fn build_localities(endpoints: &[Endpoint]) -> Vec<endpoint::LocalityLbEndpoints> {
+pub(crate) fn build_localities<'a>(
+    endpoints: impl IntoIterator<Item = &'a Endpoint>,
+) -> Vec<endpoint::LocalityLbEndpoints> {
     let mut localities: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
     for endpoint in endpoints {
         localities.entry(&endpoint.locality).or_default().push(endpoint);

@@ -11,6 +11,8 @@ mod check;
 mod cluster;
 #[path = "specs/endpoints.rs"]
 mod endpoints;
+#[path = "specs/extremes.rs"]
+mod extremes;
 #[path = "specs/given.rs"]
 mod given;
 #[path = "specs/inline.rs"]

@@ -54,7 +54,8 @@ fn apply_dns(kind: DiscoveryType, endpoints: &[Endpoint], refresh: Duration, clu
     // Istio asks for the families that the proxy has. The spec knows no families, so that all proxies share it: IPv4
     // first and IPv6 when there is none gives the same answers wherever a name has an address that can be reached.
     cluster.dns_lookup_family = DnsLookupFamily::V4Preferred as i32;
-    cluster.dns_refresh_rate = (!refresh.is_zero()).then(|| duration(refresh));
+    // Envoy refuses a millisecond and less, and has a default.
+    cluster.dns_refresh_rate = (refresh > Duration::from_millis(1)).then(|| duration(refresh));
     cluster.dns_jitter = Some(duration(DNS_JITTER));
     cluster.respect_dns_ttl = true;
     cluster.load_assignment = Some(endpoint::ClusterLoadAssignment {
