@@ -24,7 +24,8 @@ pub(super) fn build_redirect(redirect: &Redirect) -> RedirectAction {
 }
 
 /// The port, or 0 to leave it to Envoy: it keeps the port of the request's `Host`, and drops the default port of the
-/// old scheme when the scheme changes. Default ports are not spelled out.
+/// old scheme when the scheme changes. Default ports are not spelled out. The request's own port is a number by now: only
+/// who made the spec knows it.
 fn build_port(port: RedirectPort, scheme: &str) -> u32 {
     match (port, scheme) {
         (RedirectPort::FromProtocolDefault | RedirectPort::FromRequest, _) => 0,

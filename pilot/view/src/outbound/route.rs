@@ -10,7 +10,8 @@ use crate::{
 };
 use mesh_model::{
     Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing, OutboundPolicy,
-    Retries, RouteHeaders, ServicePort, Str, StringMatch, VirtualService, WeightedDestination,
+    Redirect, RedirectPort, Retries, RouteHeaders, ServicePort, Str, StringMatch, VirtualService,
+    WeightedDestination,
 };
 use std::sync::Arc;
 
@@ -83,6 +84,15 @@ struct Caller<'a> {
     port: u16,
 }
 
+/// The redirect with `FROM_REQUEST_PORT` decided: Envoy cannot, but here the port that the client calls is known.
+fn redirect_on(port: u16, redirect: &Redirect) -> Redirect {
+    let decide = |wanted| match wanted {
+        RedirectPort::FromRequest => RedirectPort::Number(port),
+        RedirectPort::Number(_) | RedirectPort::FromProtocolDefault => wanted,
+    };
+    Redirect { port: redirect.port.map(decide), ..redirect.clone() }
+}
+
 /// The part of a match that the control plane decides.
 fn applies(scope: &Scope<'_>, port: u16, condition: &HttpMatch) -> bool {
     let labels = &scope.key.labels;
@@ -102,7 +112,7 @@ fn one(
     let HttpRoute { name, matches: _, action, timeout, retries: own_retries, fault, headers } = route;
     let (matches, match_name, stat_prefix) = condition.map(match_spec).unwrap_or_default();
     let action = match action {
-        HttpAction::Redirect(redirect) => ActionSpec::Redirect(redirect.clone()),
+        HttpAction::Redirect(redirect) => ActionSpec::Redirect(redirect_on(port, redirect)),
         HttpAction::DirectResponse(response) => ActionSpec::DirectResponse(response.clone()),
         HttpAction::Route { destinations, rewrite } => ActionSpec::Forward(ForwardSpec {
             clusters: destinations.iter().map(|destination| weighted(scope, port, destination)).collect(),
