@@ -9,7 +9,8 @@ use crate::{
     joins::{Claim, Joins, pod, selects},
     kinds::{KubernetesService, Model, Node, Pod, accepts_mtls, parse_locality_label},
     local::{Local, Replica, replicas},
-    store::{Difference, DocumentProblem, Edit, Store},
+    report::Snapshot,
+    store::{Difference, Edit, Store},
 };
 use mesh_model::{
     ChangeSet, EndpointAddress, Host, Kind, Labels, LocalPort, LocalWorkload, Mesh, NamespacedName,
@@ -63,24 +64,9 @@ impl Ingest {
         &self.context
     }
 
-    /// All objects with their problems; those of the same name behind the one in effect.
-    pub fn objects(&self) -> impl Iterator<Item = (&crate::kinds::Object, &[crate::kinds::Object])> {
-        self.store.objects()
-    }
-
-    /// Problems with documents that are no objects.
-    pub fn documents(&self) -> impl Iterator<Item = &DocumentProblem> {
-        self.store.documents()
-    }
-
-    /// Services that several objects define, each with the object that does and those that do not.
-    pub fn contested(
-        &self,
-    ) -> impl Iterator<Item = (&ServiceKey, &ObjectRef, impl Iterator<Item = &ObjectRef>)> {
-        self.joins.claims.iter().filter(|(_, claims)| claims.len() > 1).filter_map(|(key, claims)| {
-            let mut claims = claims.iter().map(|claim| &claim.object);
-            Some((key, claims.next()?, claims))
-        })
+    /// All that a report is made of, as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { mesh: self.mesh.clone(), ..self.store.told.clone() }
     }
 
     /// Makes the edits, all at once, and says what changed.
@@ -243,6 +229,7 @@ impl Ingest {
     fn claim(&mut self, service: &Service, dirty: &mut Dirty) {
         let key = ServiceKey { host: service.host.clone(), namespace: service.namespace().clone() };
         self.joins.claims.entry(key.clone()).or_default().insert(Claim::of(service));
+        self.note_claims(&key);
         dirty.services.insert(key);
     }
 
@@ -254,7 +241,21 @@ impl Ingest {
                 self.joins.claims.remove(&key);
             }
         }
+        self.note_claims(&key);
         dirty.services.insert(key);
+    }
+
+    fn note_claims(&mut self, key: &ServiceKey) {
+        let contested = &mut self.store.told.contested;
+        match self.joins.claims.get(key).filter(|claims| claims.len() > 1) {
+            Some(claims) => {
+                let objects = claims.iter().map(|claim| claim.object.clone());
+                contested.insert(key.clone(), objects.collect());
+            }
+            None => {
+                contested.remove(key);
+            }
+        }
     }
 
     /// An object begins or ends to select. What its replicas serve depends on it.

@@ -3,7 +3,8 @@
 //! In: steps from field to field. Out: problems with the path as the user wrote it. Costs nothing until there is a problem:
 //! a place is a link to the place above it. Knows nothing of kinds.
 
-use mesh_model::{MeshConfig, Problem, Reason, Str};
+use crate::references::Reference;
+use mesh_model::{Destination, MeshConfig, Problem, Reason, Str};
 use std::{cell::RefCell, fmt::Write, sync::Arc};
 
 /// What parsing depends on besides the object: settings of this process, which never change.
@@ -11,13 +12,13 @@ use std::{cell::RefCell, fmt::Write, sync::Arc};
 pub struct Context {
     /// Settings that hold where the ConfigMap says nothing; also the cluster's domain and the root namespace.
     pub mesh_config: Arc<MeshConfig>,
-    /// Name of the ConfigMap with the mesh's settings.
-    pub mesh_config_name: Str,
+    /// Name of the ConfigMap with the mesh's settings; `None` when they were read from elsewhere.
+    pub mesh_config_name: Option<Str>,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Self { mesh_config: Arc::default(), mesh_config_name: "istio".into() }
+        Self { mesh_config: Arc::default(), mesh_config_name: Some("istio".into()) }
     }
 }
 
@@ -36,12 +37,13 @@ pub struct Shared<'a> {
     /// Namespace of the object.
     namespace: &'a str,
     problems: RefCell<Vec<Problem>>,
+    references: RefCell<Vec<Reference>>,
 }
 
 impl<'a> Shared<'a> {
     /// For an object of `namespace`.
     pub fn new(context: &'a Context, namespace: &'a str) -> Self {
-        Self { context, namespace, problems: RefCell::new(Vec::new()) }
+        Self { context, namespace, problems: RefCell::default(), references: RefCell::default() }
     }
 
     /// Where everything begins.
@@ -49,9 +51,9 @@ impl<'a> Shared<'a> {
         At { above: None, step: Step::Root, shared: self }
     }
 
-    /// What was found, in the order of finding.
-    pub fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
+    /// What was found, in the order of finding, and what is referred to.
+    pub fn finish(self) -> (Vec<Problem>, Vec<Reference>) {
+        (self.problems.into_inner(), self.references.into_inner())
     }
 }
 
@@ -116,6 +118,12 @@ impl<'a> At<'a> {
     /// Notes a problem that was made elsewhere.
     pub fn report(&self, problem: Problem) {
         self.shared.problems.borrow_mut().push(problem);
+    }
+
+    /// Notes that this place refers to `to`, whose existence is looked into when the whole mesh is known.
+    pub fn refer(&self, to: &Destination) {
+        let reference = Reference { path: self.path(), to: to.clone() };
+        self.shared.references.borrow_mut().push(reference);
     }
 
     /// What is here cannot be used.

@@ -9,6 +9,7 @@ use crate::{
     document::parse_documents,
     recognise::read_document,
     report::Report,
+    settings::{Settings, SourceError},
     store::{DocumentProblem, Edit},
 };
 use mesh_model::{Mesh, Problem, Reason, Source, Str};
@@ -142,11 +143,13 @@ pub fn read_files(files: &[Found], context: &Context) -> Vec<Edit> {
 }
 
 /// Reads everything at `path` once.
-pub fn load(path: &Path, context: Context) -> io::Result<(Arc<Mesh>, Report)> {
-    let files = find_files(path)?;
+pub fn load(path: &Path, settings: Settings) -> Result<(Arc<Mesh>, Report), SourceError> {
+    let (context, _) = settings.context()?;
+    let files = find_files(path).map_err(SourceError::files(path))?;
     let edits = read_files(&files, &context);
     let mut ingest = Ingest::new(context);
     ingest.apply(edits);
-    let report = Report::new(&ingest);
-    Ok((ingest.mesh().clone(), report))
+    let snapshot = ingest.snapshot();
+    let report = Report::new(&snapshot);
+    Ok((snapshot.mesh, report))
 }

@@ -19,13 +19,14 @@ mod workload_entry;
 
 pub use deployment::{Deployment, Template};
 pub use endpoint_slice::{EndpointSlice, SliceEndpoint, SlicePort};
+pub use mesh_config::parse_mesh_settings;
 pub use node::Node;
 pub use pod::{Pod, accepts_mtls, parse_locality_label};
 pub use service::KubernetesService;
 pub use service_entry::{InlineEndpoint, ServiceEntry};
 pub use workload_entry::WorkloadEntry;
 
-use crate::{at::At, meta::Meta};
+use crate::{at::At, meta::Meta, references::Reference};
 use mesh_model::{DestinationRule, Kind, MeshConfig, ObjectRef, Problem, Sidecar, Source, VirtualService};
 use serde_json::Value;
 use std::sync::Arc;
@@ -236,4 +237,6 @@ pub struct Object {
     pub model: Option<Model>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// What it refers to.
+    pub references: Vec<Reference>,
 }

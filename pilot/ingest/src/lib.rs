@@ -1,4 +1,7 @@
 //! Kubernetes objects and YAML files in, the mesh model and its problems out.
+//!
+//! `source` reads objects (`files`, `reload`, `watch`); `kinds` parses each by itself; `store` holds them; `assemble` joins them
+//! into the mesh and says what changed; `references` and `report` say what is wrong. Nothing here knows Envoy or proxies.
 
 mod allocate;
 mod assemble;
@@ -14,14 +17,24 @@ mod meta;
 mod nearest;
 mod object;
 mod recognise;
+mod references;
+mod reload;
 mod report;
+mod settings;
+mod source;
 mod store;
+mod updates;
 mod values;
+mod watch;
 
 pub use assemble::Ingest;
 pub use at::Context;
 pub use document::{MAX_FILE, MAX_OBJECT};
 pub use files::{load, parse_file};
 pub use object::parse_object;
-pub use report::{ObjectReport, Report};
+pub use references::{Reference, references};
+pub use report::{ObjectReport, Report, Snapshot};
+pub use settings::{Settings, SourceError};
+pub use source::{Source, start};
 pub use store::{DocumentProblem, Edit};
+pub use updates::{Update, Updates};

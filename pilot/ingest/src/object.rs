@@ -27,6 +27,6 @@ pub fn parse_object(
     let meta = Meta::parse(object.clone(), source.clone(), &value, &at);
     let generation = meta.generation;
     let model = row.parse(meta, value, &at);
-    let problems = shared.into_problems();
-    Ok(Object { object, source, generation, model, problems })
+    let (problems, references) = shared.finish();
+    Ok(Object { object, source, generation, model, problems, references })
 }

@@ -1,14 +1,22 @@
 //! All problems, for whoever shows them: `meltemi analyze`, status, logs, metrics.
+//!
+//! In: what each object says of itself, kept as it changes, and the mesh. Out: one list. Making it takes a look at the whole mesh,
+//! so it happens beside the road that changes travel, and from a snapshot.
 
-use crate::assemble::Ingest;
-use mesh_model::{ObjectRef, Problem, Reason, Severity, Source};
+use crate::{
+    kinds::Object,
+    references::{Reference, references},
+    store::DocumentProblem,
+};
+use imbl::OrdMap;
+use mesh_model::{Kind, Mesh, ObjectRef, Problem, Reason, ServiceKey, Severity, Source, Str};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is wrong with what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Each object or document that has problems: files first by path and line, objects by kind and name.
+    /// Each object or document that has problems, by where it was read.
     pub entries: Vec<ObjectReport>,
 }
 
@@ -25,49 +33,108 @@ pub struct ObjectReport {
     pub problems: Vec<Problem>,
 }
 
+/// All that a report is made of, as it was at one moment. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The mesh.
+    pub mesh: Arc<Mesh>,
+    /// What is known of each object by itself; the one in effect first.
+    pub(crate) objects: OrdMap<ObjectRef, Arc<[ObjectReport]>>,
+    /// What each object refers to.
+    pub(crate) references: OrdMap<ObjectRef, Arc<[Reference]>>,
+    /// Problems of documents that are no objects, by file.
+    pub(crate) documents: OrdMap<Str, Arc<[ObjectReport]>>,
+    /// Services that several objects define; the one that does first.
+    pub(crate) contested: OrdMap<ServiceKey, Arc<[ObjectRef]>>,
+}
+
+impl Snapshot {
+    /// Notes the objects that go by one name, the one in effect first.
+    pub(crate) fn set_object(&mut self, name: &ObjectRef, held: &[Object]) {
+        let plain = matches!(name.kind, Kind::Pod | Kind::EndpointSlice | Kind::Node | Kind::Namespace);
+        let quiet = plain && held.len() < 2 && held.iter().all(|object| object.problems.is_empty());
+        if held.is_empty() || quiet {
+            self.objects.remove(name);
+        } else {
+            self.objects.insert(name.clone(), told(held));
+        }
+        match held.first().map(|object| &object.references).filter(|references| !references.is_empty()) {
+            Some(references) => self.references.insert(name.clone(), references.as_slice().into()),
+            None => self.references.remove(name),
+        };
+    }
+
+    /// Notes the problems of a file's documents.
+    pub(crate) fn set_documents(&mut self, path: &Str, problems: &[DocumentProblem]) {
+        if problems.is_empty() {
+            self.documents.remove(path);
+            return;
+        }
+        let entries = problems.iter().map(|DocumentProblem { source, problem }| ObjectReport {
+            source: source.clone(),
+            object: None,
+            generation: 0,
+            problems: vec![problem.clone()],
+        });
+        self.documents.insert(path.clone(), entries.collect());
+    }
+}
+
+/// What the objects of one name say, and that they have one name.
+fn told(held: &[Object]) -> Arc<[ObjectReport]> {
+    let mut entries: Vec<_> = held
+        .iter()
+        .map(|Object { object, source, generation, model: _, problems, references: _ }| ObjectReport {
+            source: source.clone(),
+            object: Some(object.clone()),
+            generation: *generation,
+            problems: problems.clone(),
+        })
+        .collect();
+    if let Some((first, others)) = entries.split_first_mut() {
+        for other in others {
+            let message = format!("the same name is used again at {}; this one counts", other.source);
+            first.problems.push(Problem::warning(Reason::Duplicate, "metadata.name", message));
+            let message =
+                format!("the same name is used before, at {}; this one has no effect", first.source);
+            other.problems.push(Problem::error(Reason::Duplicate, "metadata.name", message));
+        }
+    }
+    entries.into()
+}
+
 impl Report {
-    /// The problems of everything that `ingest` holds.
-    pub fn new(ingest: &Ingest) -> Self {
-        let mut of_mesh: BTreeMap<ObjectRef, Vec<Problem>> = BTreeMap::new();
-        for (key, winner, others) in ingest.contested() {
+    /// All problems of a moment.
+    pub fn new(snapshot: &Snapshot) -> Self {
+        let Snapshot { mesh, objects, references: destinations, documents, contested } = snapshot;
+        let destinations = destinations.iter().map(|(object, references)| (object, &**references));
+        let mut of_mesh = references(mesh, destinations);
+        for (key, claims) in contested {
+            let Some((winner, others)) = claims.split_first() else { continue };
             for other in others {
                 let message =
                     format!("{} is already defined by {winner}; this definition has no effect", key.host);
-                of_mesh.entry(other.clone()).or_default().push(Problem::warning(
-                    Reason::Conflict,
-                    "",
-                    message,
-                ));
+                let problem = Problem::warning(Reason::Conflict, "", message);
+                of_mesh.entry(other.clone()).or_default().push(problem);
                 let message = format!("{} is also defined by {other}; this definition counts", key.host);
                 let problem = Problem::new(Severity::Info, Reason::Conflict, "", message);
                 of_mesh.entry(winner.clone()).or_default().push(problem);
             }
         }
         let mut entries = Vec::new();
-        for (object, shadowed) in ingest.objects() {
-            let mut problems = object.problems.clone();
-            for other in shadowed {
-                let message = format!("the same name is used again at {}; this one counts", other.source);
-                problems.push(Problem::warning(Reason::Duplicate, "metadata.name", message));
-                let message =
-                    format!("the same name is used before at {}; this one has no effect", object.source);
-                let mut problems = other.problems.clone();
-                problems.push(Problem::error(Reason::Duplicate, "metadata.name", message));
-                entries.push(entry(other, problems));
-            }
-            problems.extend(of_mesh.remove(&object.object).into_iter().flatten());
-            if !problems.is_empty() {
-                entries.push(entry(object, problems));
+        for (name, told) in objects {
+            let mut of_mesh = of_mesh.remove(name);
+            for entry in told.iter() {
+                // The first is in effect, so what the mesh says is about it.
+                let joined = of_mesh.take().unwrap_or_default();
+                if !entry.problems.is_empty() || !joined.is_empty() {
+                    let mut entry = entry.clone();
+                    entry.problems.extend(joined);
+                    entries.push(entry);
+                }
             }
         }
-        for document in ingest.documents() {
-            entries.push(ObjectReport {
-                source: document.source.clone(),
-                object: None,
-                generation: 0,
-                problems: vec![document.problem.clone()],
-            });
-        }
+        entries.extend(documents.values().flat_map(|entries| entries.iter().cloned()));
         entries.sort();
         Self { entries }
     }
@@ -76,14 +143,5 @@ impl Report {
     pub fn count(&self, severity: Severity) -> usize {
         let problems = self.entries.iter().flat_map(|entry| &entry.problems);
         problems.filter(|problem| problem.severity == severity).count()
-    }
-}
-
-fn entry(object: &crate::kinds::Object, problems: Vec<Problem>) -> ObjectReport {
-    ObjectReport {
-        source: object.source.clone(),
-        object: Some(object.object.clone()),
-        generation: object.generation,
-        problems,
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! In: edits from the watches or the files. Out: which objects mean something else than before. Knows nothing of what they mean.
 
-use crate::kinds::{Model, Object, WhenBad, row};
+use crate::{
+    kinds::{Model, Object, WhenBad, row},
+    report::Snapshot,
+};
 use mesh_model::{Kind, ObjectRef, Problem, Reason, Severity, Source, Str};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +61,8 @@ pub struct Difference {
 pub struct Store {
     objects: BTreeMap<ObjectRef, Vec<Object>>,
     of_file: BTreeMap<Str, BTreeSet<ObjectRef>>,
-    documents: BTreeMap<Str, Vec<DocumentProblem>>,
+    /// What each says of itself, for reports.
+    pub(crate) told: Snapshot,
 }
 
 fn path(source: &Source) -> Option<&Str> {
@@ -72,16 +76,6 @@ impl Store {
     /// What `object` means, as far as it is in effect.
     pub fn model(&self, object: &ObjectRef) -> Option<&Model> {
         self.objects.get(object)?.first()?.model.as_ref()
-    }
-
-    /// All objects, with those of the same name that are not in effect behind the one that is.
-    pub fn objects(&self) -> impl Iterator<Item = (&Object, &[Object])> {
-        self.objects.values().filter_map(|held| held.split_first())
-    }
-
-    /// Problems with documents that are no objects, by path and line.
-    pub fn documents(&self) -> impl Iterator<Item = &DocumentProblem> {
-        self.documents.values().flatten()
     }
 
     /// Makes one edit and adds what differs by it.
@@ -115,10 +109,7 @@ impl Store {
                 for (name, objects) in lists {
                     self.replace(name, Some(&path), objects, differences);
                 }
-                match problems.is_empty() {
-                    true => self.documents.remove(&path),
-                    false => self.documents.insert(path, problems),
-                };
+                self.told.set_documents(&path, &problems);
             }
         }
     }
@@ -151,6 +142,7 @@ impl Store {
             .collect();
         held.extend(objects.into_iter().map(|object| keep_last_good(object, before.first())));
         held.sort_by(|left, right| left.source.cmp(&right.source));
+        self.told.set_object(&name, &held);
         let new = held.first().and_then(|object| object.model.clone());
         if !held.is_empty() {
             self.objects.insert(name.clone(), held);

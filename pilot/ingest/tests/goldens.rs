@@ -12,7 +12,7 @@ fn goldens() {
         let mut ingest = Ingest::new(Context::default());
         let path = format!("{}.yaml", case.name).into();
         ingest.apply(vec![parse_file(&path, case.input.as_bytes(), ingest.context())]);
-        render(ingest.mesh(), &Report::new(&ingest))
+        render(ingest.mesh(), &Report::new(&ingest.snapshot()))
     });
 }
 

@@ -108,7 +108,9 @@ const BUILT: &[&str] = &[
 pub fn parse(meta: Meta, value: Value, at: &At<'_>) -> Option<Model> {
     let context = at.context();
     let name = &meta.metadata.object.name;
-    if name.name != context.mesh_config_name || name.namespace != context.mesh_config.root_namespace {
+    if Some(&name.name) != context.mesh_config_name.as_ref()
+        || name.namespace != context.mesh_config.root_namespace
+    {
         return None;
     }
     let at = at.field("data");
@@ -124,11 +126,11 @@ pub fn parse(meta: Meta, value: Value, at: &At<'_>) -> Option<Model> {
             return None;
         }
     };
-    parse_settings(settings, &at).map(|config| Model::MeshConfig(Arc::new(config)))
+    parse_mesh_settings(settings, &at).map(|config| Model::MeshConfig(Arc::new(config)))
 }
 
 /// Reads Istio's MeshConfig over the defaults of this process.
-pub fn parse_settings(settings: Value, at: &At<'_>) -> Option<MeshConfig> {
+pub fn parse_mesh_settings(settings: Value, at: &At<'_>) -> Option<MeshConfig> {
     let settings = if settings.is_null() { Value::Object(Map::new()) } else { settings };
     let Settings {
         root_namespace,

@@ -223,5 +223,8 @@ pub fn parse_destination(destination: destination_api::Destination, at: &At<'_>)
         Some(number) => Some(parse_port(number, &at_port.field("number"))?),
         None => None,
     };
-    Some(Destination { host: parse_host(&host, &at_host)?, subset: subset.unwrap_or_default().into(), port })
+    let destination =
+        Destination { host: parse_host(&host, &at_host)?, subset: subset.unwrap_or_default().into(), port };
+    at.refer(&destination);
+    Some(destination)
 }

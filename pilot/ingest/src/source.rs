@@ -1,0 +1,41 @@
+//! Where configuration comes from.
+
+use crate::{
+    assemble::Ingest,
+    reload,
+    settings::{Settings, SourceError},
+    updates::{QUEUE, Updates},
+    watch,
+};
+use std::path::PathBuf;
+use tokio::{sync::mpsc, task::JoinSet};
+
+/// A source of configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, or a directory of files, read again when they change.
+    Files(PathBuf),
+    /// A Kubernetes API server: by kubeconfig, or, without one, as the environment says (in a cluster, its own).
+    Cluster {
+        /// Path of the kubeconfig.
+        kubeconfig: Option<PathBuf>,
+    },
+}
+
+/// Begins to read. Fails when there is nothing to read from; what is wrong with what is read is in the reports.
+pub async fn start(source: Source, settings: Settings) -> Result<Updates, SourceError> {
+    let (context, problems) = settings.context()?;
+    for problem in problems {
+        tracing::warn!(%problem, "mesh settings");
+    }
+    let (inputs, receiver) = mpsc::channel(QUEUE);
+    let mut tasks = JoinSet::new();
+    match source {
+        Source::Files(path) => reload::start(path, context.clone(), inputs, &mut tasks).await?,
+        Source::Cluster { kubeconfig } => {
+            let client = watch::connect(kubeconfig.as_deref()).await?;
+            watch::start(client, context.clone(), inputs, &mut tasks);
+        }
+    }
+    Ok(Updates::new(Ingest::new(context), receiver, tasks))
+}

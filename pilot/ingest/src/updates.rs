@@ -1,0 +1,127 @@
+//! A running ingest: sources feed it, and the next mesh is made when somebody asks for it.
+//!
+//! In: edits from the sources' tasks, parsed there. Out: meshes with what changed, and reports. Edits that come while the last
+//! mesh is still being used wait and are made all at once: there is no fixed delay.
+
+use crate::{
+    assemble::Ingest,
+    report::{Report, Snapshot},
+    store::Edit,
+};
+use mesh_model::{ChangeSet, Mesh};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+/// What sources say.
+#[derive(Debug)]
+pub enum Input {
+    /// These objects differ.
+    Edits(Vec<Edit>),
+    /// Everything that there was at the start has been said.
+    Synced,
+}
+
+/// The next mesh.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The mesh.
+    pub mesh: Arc<Mesh>,
+    /// What changed since the update before.
+    pub changes: ChangeSet,
+    /// Counts updates from 1.
+    pub sequence: u64,
+    /// Whether every first list is in. No update is given before.
+    pub synced: bool,
+}
+
+/// Updates of a mesh, until it is dropped; its sources end then.
+#[derive(Debug)]
+pub struct Updates {
+    ingest: Ingest,
+    inputs: mpsc::Receiver<Input>,
+    snapshots: watch::Sender<Snapshot>,
+    reports: watch::Receiver<Arc<Report>>,
+    waiting: ChangeSet,
+    sequence: u64,
+    synced: bool,
+    // Aborted when dropped.
+    _tasks: JoinSet<()>,
+}
+
+/// Edits that sources may be ahead of the mesh; beyond that they wait.
+pub(crate) const QUEUE: usize = 1024;
+
+impl Updates {
+    /// Follows `inputs`; `tasks` are the sources'.
+    pub(crate) fn new(ingest: Ingest, inputs: mpsc::Receiver<Input>, mut tasks: JoinSet<()>) -> Self {
+        let (snapshots, mut changed) = watch::channel(ingest.snapshot());
+        let (report, reports) = watch::channel(Arc::<Report>::default());
+        tasks.spawn(async move {
+            while changed.changed().await.is_ok() {
+                let snapshot = changed.borrow_and_update().clone();
+                let begin = std::time::Instant::now();
+                let made = tokio::task::spawn_blocking(move || Report::new(&snapshot)).await;
+                if let Ok(made) = made {
+                    report.send_if_modified(|last| {
+                        let differs = **last != made;
+                        if differs {
+                            *last = Arc::new(made);
+                        }
+                        differs
+                    });
+                }
+                // Reports look at the whole mesh; under a flood of edits they take a tenth of a processor at most.
+                tokio::time::sleep((begin.elapsed() * 10).min(Duration::from_secs(5))).await;
+            }
+        });
+        Self {
+            ingest,
+            inputs,
+            snapshots,
+            reports,
+            waiting: ChangeSet::default(),
+            sequence: 0,
+            synced: false,
+            _tasks: tasks,
+        }
+    }
+
+    /// What is wrong with the configuration, now and from now on. It follows the updates with a little delay.
+    pub fn reports(&self) -> watch::Receiver<Arc<Report>> {
+        self.reports.clone()
+    }
+
+    /// The next mesh that differs, or `None` when all sources have ended. The first is given when everything is in, even if that
+    /// is nothing. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Update> {
+        loop {
+            let first = self.inputs.recv().await?;
+            let mut edits = Vec::new();
+            let mut synced = self.synced;
+            let mut input = Some(first);
+            while let Some(next) = input {
+                match next {
+                    Input::Edits(more) => edits.extend(more),
+                    Input::Synced => synced = true,
+                }
+                input = self.inputs.try_recv().ok();
+            }
+            self.waiting.merge(self.ingest.apply(edits));
+            self.snapshots.send_replace(self.ingest.snapshot());
+            let first_sync = synced && !self.synced;
+            self.synced = synced;
+            if first_sync || (synced && !self.waiting.is_empty()) {
+                self.sequence += 1;
+                return Some(Update {
+                    mesh: self.ingest.mesh().clone(),
+                    changes: std::mem::take(&mut self.waiting),
+                    sequence: self.sequence,
+                    synced,
+                });
+            }
+        }
+    }
+}
