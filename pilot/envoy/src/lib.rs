@@ -17,7 +17,7 @@ mod inline;
 mod listener;
 mod memo;
 mod metadata;
-pub mod names;
+mod names;
 mod route;
 mod value;
 

@@ -1,13 +1,13 @@
 //! Names that mean something to Envoy or to the tools that read its configuration. Constants only.
 
 /// Where bytes go that no service claims, when that is allowed.
-pub const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
+pub(crate) const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
 
 /// Virtual host and route that let unknown hosts through.
-pub const ALLOW_ANY: &str = "allow_any";
+pub(crate) const ALLOW_ANY: &str = "allow_any";
 
 /// Virtual host and route that turn unknown hosts away.
-pub const BLOCK_ALL: &str = "block_all";
+pub(crate) const BLOCK_ALL: &str = "block_all";
 
 pub(crate) const HTTP_CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 pub(crate) const TCP_PROXY: &str = "envoy.filters.network.tcp_proxy";

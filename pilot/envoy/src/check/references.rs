@@ -7,7 +7,7 @@ use crate::envoy::cluster::cluster::{ClusterDiscoveryType, DiscoveryType};
 use crate::envoy::hcm::{HttpConnectionManager, http_connection_manager::RouteSpecifier};
 use crate::envoy::listener::{Filter, Listener, filter::ConfigType};
 use crate::envoy::route::route_action::ClusterSpecifier;
-use crate::envoy::route::{Route, VirtualHost, route};
+use crate::envoy::route::{Route, RouteConfiguration, VirtualHost, route};
 use crate::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
 use mesh_proto::unpack;
 use pilot_xds::resource::ResourceType;
@@ -61,13 +61,15 @@ fn eds_name(cluster: &Cluster) -> Option<&str> {
 
 /// What a listener names.
 #[derive(Default)]
-struct Named {
+pub(super) struct Named {
     clusters: BTreeSet<String>,
     routes: BTreeSet<String>,
+    /// Route configurations that are part of it.
+    pub(super) inline: Vec<RouteConfiguration>,
 }
 
 impl Named {
-    fn of_listener(listener: &Listener) -> Self {
+    pub(super) fn of_listener(listener: &Listener) -> Self {
         let mut named = Named::default();
         let chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
         chains.flat_map(|chain| &chain.filters).for_each(|filter| named.add(filter));
@@ -84,6 +86,7 @@ impl Named {
                 }
                 Some(RouteSpecifier::RouteConfig(configuration)) => {
                     self.clusters.extend(configuration.virtual_hosts.iter().flat_map(host_clusters));
+                    self.inline.push(configuration);
                 }
                 Some(RouteSpecifier::ScopedRoutes(_)) | None => {}
             }

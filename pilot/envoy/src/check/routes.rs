@@ -1,5 +1,6 @@
 //! Virtual hosts: which route configuration they belong to, and whose domains they claim.
 
+use super::references::Named;
 use super::{Findings, Held, Problem};
 use crate::envoy::route::{RouteConfiguration, VirtualHost};
 use pilot_xds::resource::ResourceType;
@@ -13,6 +14,13 @@ pub(super) fn check(held: &Held<'_>, found: &mut Findings) {
         let over_vhds = over_vhds.filter(|(host, _)| configuration.vhds.is_some() && belongs(host, name));
         for problem in duplicate_domains(inside.chain(over_vhds.map(|(_, host)| host))) {
             found.add(*kind, name, problem);
+        }
+    }
+    for (name, listener) in &held.listeners {
+        for configuration in Named::of_listener(listener).inline {
+            for problem in duplicate_domains(configuration.virtual_hosts.iter()) {
+                found.add(ResourceType::Listener, name, problem);
+            }
         }
     }
     for (name, _) in &held.virtual_hosts {

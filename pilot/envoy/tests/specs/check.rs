@@ -106,3 +106,15 @@ fn what_envoy_would_reject() {
         ]
     );
 }
+
+#[test]
+fn routes_inside_listeners_are_checked_too() {
+    let answer =
+        || route(ActionSpec::DirectResponse(DirectResponse { status: 200, body: Default::default() }));
+    let hosts = ["a:80", "b:80"].map(|name| virtual_host(name, &["a"], vec![answer()]));
+    let inline =
+        RouteConfigurationSpec { catch_all: pilot_view::spec::CatchAll::BlockAll, ..routes(hosts.to_vec()) };
+    let chain = chain("", ChainMatch::default(), http(RouteSource::Inline(inline.into())));
+    let found = found(&[Spec::Listener(listener("l", 1, vec![chain]))]);
+    assert_eq!(found, ["lds l: domain a is also a:80's"]);
+}
