@@ -64,6 +64,12 @@ impl Watch {
     fn quarantine(&mut self, resource: &Arc<Resource>, message: &Arc<str>, context: &Context) {
         let name = resource.name();
         let rejections = &context.shared.rejections;
+        let exists = self.base.as_ref().is_some_and(|base| base.get(self.kind, name).is_some())
+            || self.on_demand.values().flatten().any(|found| found.name() == name);
+        if !exists {
+            // It is gone since: that is owed already, and there is nothing to hold back.
+            return;
+        }
         let before = self.rejected.remove(name);
         if let Some(mut before) = before {
             if before.good.as_ref().is_some_and(|good| good.version() == resource.version()) {

@@ -191,19 +191,20 @@ impl Watch {
         }
         match (base.get(self.kind, name), target.get(self.kind, name)) {
             (Some(old), Some(new)) if old.version() == new.version() => {}
-            (_, Some(new)) => match self.leaving.remove(name) {
-                // It came back before it went.
-                Some(Some(held)) if held.version() == new.version() => {}
-                _ => {
-                    self.owed.changed.insert(name.clone());
-                }
-            },
+            (_, Some(_)) => {
+                // One that comes back before it went is sent even if it is equal: whether the client has it is not known for sure.
+                self.leaving.remove(name);
+                self.owed.changed.insert(name.clone());
+            }
             (Some(old), None) => {
                 let refused = self.rejected.remove(name);
                 if matches!(self.kind, ResourceType::Cluster | ResourceType::Endpoints) {
                     let held = refused.map_or_else(|| Some(old.clone()), |refused| refused.good);
                     self.owed.changed.remove(name);
-                    self.owed.asked.remove(name);
+                    if self.kind == ResourceType::Cluster {
+                        // Its removal, in due time, will be the answer.
+                        self.owed.asked.remove(name);
+                    }
                     self.leaving.insert(name.clone(), held);
                 } else {
                     self.owed.changed.insert(name.clone());
