@@ -104,7 +104,7 @@ impl Collector for PilotMetrics {
         let help = "Seconds from a change to its acknowledgement by a proxy";
         let mut metric =
             encoder.encode_descriptor("pilot_proxy_convergence_time", help, None, MetricType::Histogram)?;
-        metric.encode_histogram::<()>(convergence.sum, convergence.buckets.iter().sum(), &buckets, None)
+        metric.encode_histogram::<[(&str, &str); 0]>(convergence.sum, convergence.buckets.iter().sum(), &buckets, None)
     }
 }
 

@@ -87,6 +87,8 @@ impl Publisher {
     pub fn counts(&self) -> Counts {
         let state = self.lock();
         Counts {
+            services: state.mesh.services().count(),
+            virtual_services: state.mesh.virtual_services().count(),
             scopes: state.scopes.len(),
             classes: state.classes.len(),
             proxies: state.proxies.len(),
