@@ -59,17 +59,20 @@ impl MeshFiles {
         self.shape
     }
 
-    /// Rewrites the EndpointSlice of a service. Each `generation` has other endpoints: the last pod comes and goes.
-    pub fn set_endpoints(&self, service: &Service, generation: usize) -> Result<()> {
+    /// Rewrites the EndpointSlice of a service and returns its path. Each `generation` has other endpoints: the last pod
+    /// comes and goes.
+    pub fn set_endpoints(&self, service: &Service, generation: usize) -> Result<PathBuf> {
         let ready = |replica: usize| replica + 1 < service.pods || generation.is_multiple_of(2);
         let path = self.folder(service).join(format!("{}.slice.yaml", service.name));
-        replace(&path, &endpoint_slice_yaml(service, ready))
+        replace(&path, &endpoint_slice_yaml(service, ready))?;
+        Ok(path)
     }
 
-    /// Rewrites the VirtualService of a service: that many per cent go to `v2`.
-    pub fn set_weight(&self, service: &Service, per_cent: usize) -> Result<()> {
+    /// Rewrites the VirtualService of a service and returns its path: that many per cent go to `v2`.
+    pub fn set_weight(&self, service: &Service, per_cent: usize) -> Result<PathBuf> {
         let path = self.folder(service).join(format!("{}.virtual.yaml", service.name));
-        replace(&path, &virtual_service_yaml(service, per_cent))
+        replace(&path, &virtual_service_yaml(service, per_cent))?;
+        Ok(path)
     }
 
     fn folder(&self, service: &Service) -> PathBuf {

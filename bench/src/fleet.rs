@@ -142,7 +142,7 @@ impl Fleet {
 }
 
 /// What the proxy beside a pod says of itself.
-fn describe(pod: &Pod) -> Node {
+pub fn describe(pod: &Pod) -> Node {
     let Pod { name, namespace, app, version, address, node: number } = pod;
     let (node_name, zone, region) = node(*number);
     let labels = [("app", app.as_str()), ("version", version), ("service.istio.io/canonical-name", app)];

@@ -3,10 +3,12 @@
 //! In: nothing. Out: settings of this process. A child inherits the cores of the moment at which it is started.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use serde::Serialize;
 
@@ -39,6 +41,11 @@ pub fn raise_file_limit(needed: u64) -> Result<()> {
             .with_context(|| format!("cannot have {needed} open files; see `ulimit -n`"))?;
     }
     Ok(())
+}
+
+/// Processor time of this process so far.
+pub fn own_cpu() -> Result<Duration> {
+    Ok(Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?))
 }
 
 /// What the figures were measured on.

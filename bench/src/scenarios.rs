@@ -5,9 +5,11 @@
 
 mod edits;
 mod memory;
+mod publisher;
 mod scale;
 mod start;
 mod storm;
+mod streams;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +37,11 @@ impl Options {
         Shape::of(if self.quick { 200 } else { 1000 })
     }
 
+    /// Numbers of services, to see what depends on them.
+    fn sizes(&self) -> &'static [usize] {
+        if self.quick { &[100, 400] } else { &[100, 1_000, 10_000] }
+    }
+
     fn repeat(&self, times: usize) -> usize {
         if self.quick { times.div_ceil(10) } else { times }
     }
@@ -52,6 +59,8 @@ pub const SCENARIOS: &[(&str, Run)] = &[
     ("small", |options, rows| Box::pin(edits::run_small(options, rows))),
     ("memory", |options, rows| Box::pin(memory::run(options, rows))),
     ("scale", |options, rows| Box::pin(scale::run(options, rows))),
+    ("streams", |options, rows| Box::pin(streams::run(options, rows))),
+    ("publisher", |options, rows| Box::pin(publisher::run(options, rows))),
 ];
 
 /// A control plane on a mesh of its own, and the proxies of that mesh.

@@ -4,7 +4,8 @@
 //! It is the program that users run; nothing in it knows that it is measured.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,6 +35,22 @@ pub struct Memory {
     pub resident: u64,
     /// Resident at most so far, in bytes.
     pub peak: u64,
+}
+
+/// Time from changes to their acknowledgement by proxies, summed up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Convergence {
+    sum: f64,
+    count: f64,
+}
+
+impl Convergence {
+    /// The mean of what came after `earlier`.
+    pub fn mean_since(&self, earlier: &Self) -> Duration {
+        let Self { sum, count } = self;
+        let mean = (sum - earlier.sum) / (count - earlier.count);
+        Duration::try_from_secs_f64(mean).unwrap_or_default()
+    }
 }
 
 impl Server {
@@ -76,6 +93,29 @@ impl Server {
         let [resident, peak] = ["VmRSS:", "VmHWM:"].map(field);
         let read = || Some(Memory { resident: resident? * 1024, peak: peak? * 1024 });
         read().with_context(|| format!("{} lacks VmRSS or VmHWM: did the control plane end?", path.display()))
+    }
+
+    /// What it says of the time from a change to its acknowledgement.
+    pub fn convergence(&self) -> Result<Convergence> {
+        let metrics =
+            self.metrics().context("the control plane does not answer on its monitoring address")?;
+        let value = |name: &str| {
+            let line = metrics.lines().find(|line| line.split(' ').next() == Some(name))?;
+            line.split(' ').nth(1)?.parse().ok()
+        };
+        let [sum, count] =
+            ["_sum", "_count"].map(|part| value(&format!("pilot_proxy_convergence_time{part}")));
+        let read = || Some(Convergence { sum: sum?, count: count? });
+        read().context("there is no pilot_proxy_convergence_time in its metrics")
+    }
+
+    fn metrics(&self) -> Result<String> {
+        let mut connection = TcpStream::connect(self.monitoring)?;
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        connection.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     fn pid(&self) -> Result<Pid> {

@@ -60,6 +60,12 @@ impl Shape {
         Service { index, pods, name: format!("svc-{index:05}"), namespace, speaks, routed: index < routed }
     }
 
+    /// The service that is edited in a round. Only those with a VirtualService can be edited in every way; a stride that has
+    /// no divisor in common with their number visits all of them, and other namespaces each time.
+    pub fn edited(&self, round: usize) -> Service {
+        self.service(round * 7 % self.routed)
+    }
+
     /// All pods, so that both halves of the list have proxies in every namespace.
     pub fn pods(self) -> impl Iterator<Item = Pod> {
         (0..self.pods)

@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 
 use super::board::Board;
 use super::catalog::Catalog;
-use super::protocol::{Proxy, Reading, Start};
+use super::conversation::Conversation;
+use super::protocol::{Proxy, Start};
 use super::request::Request;
-use super::scan::Scanner;
 
 /// Envoy's defaults since 1.36.
 const STREAM_WINDOW: u32 = 16 << 20;
@@ -52,7 +52,7 @@ pub async fn run(proxy: Rc<RefCell<Proxy>>, start: Start, surroundings: Surround
     }
 }
 
-async fn converse(proxy: &RefCell<Proxy>, start: Start, surroundings: &Surroundings) -> Result<()> {
+async fn converse(proxy: &Rc<RefCell<Proxy>>, start: Start, surroundings: &Surroundings) -> Result<()> {
     loop {
         let opening = surroundings.opening.acquire().await?;
         let Some((mut requests, responses, connection)) = open(surroundings.server).await? else {
@@ -62,7 +62,8 @@ async fn converse(proxy: &RefCell<Proxy>, start: Start, surroundings: &Surroundi
         };
         // The connection must end with this task.
         let _connection = AbortOnDrop(connection);
-        let first = proxy.borrow_mut().open(start, &mut surroundings.catalog.borrow_mut())?;
+        let mut conversation = Conversation::new(proxy.clone());
+        let first = conversation.open(start, &mut surroundings.catalog.borrow_mut())?;
         send(&mut requests, &first, surroundings)?;
         let Some(body) = accepted(responses).await? else {
             drop(opening);
@@ -70,7 +71,7 @@ async fn converse(proxy: &RefCell<Proxy>, start: Start, surroundings: &Surroundi
             continue;
         };
         drop(opening);
-        return read(proxy, body, requests, surroundings).await;
+        return read(conversation, body, requests, surroundings).await;
     }
 }
 
@@ -120,29 +121,17 @@ async fn accepted(response: client::ResponseFuture) -> Result<Option<RecvStream>
 }
 
 async fn read(
-    proxy: &RefCell<Proxy>,
+    mut conversation: Conversation,
     mut body: RecvStream,
     mut requests: SendStream<Bytes>,
     surroundings: &Surroundings,
 ) -> Result<()> {
     let Surroundings { server: _, catalog, board, opening: _ } = surroundings;
-    let (mut scanner, mut kind, mut virtual_hosts, mut out) = (Scanner::default(), None, false, Vec::new());
     while let Some(chunk) = body.data().await {
         let chunk = chunk.context("a stream broke")?;
-        scanner.feed(
-            &chunk,
-            &mut Reading {
-                proxy: &mut proxy.borrow_mut(),
-                catalog: &mut catalog.borrow_mut(),
-                board,
-                kind: &mut kind,
-                virtual_hosts: &mut virtual_hosts,
-                out: &mut out,
-            },
-        )?;
+        let answer = conversation.read(&chunk, &mut catalog.borrow_mut(), board)?;
         body.flow_control().release_capacity(chunk.len())?;
-        send(&mut requests, &out, surroundings)?;
-        out.clear();
+        send(&mut requests, &answer, surroundings)?;
     }
     let trailers = body.trailers().await.ok().flatten();
     bail!("the server ended a stream: {trailers:?}")

@@ -2,6 +2,7 @@
 //!
 //! Time runs from before the file is replaced: it includes the file watch and parsing. Edits come one at a time, at rest.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,7 +13,7 @@ use crate::fleet::Fleet;
 use crate::measure::Samples;
 use crate::proxy::{Kind, Start};
 use crate::report::{Findings, Row};
-use crate::server::Server;
+use crate::server::{Convergence, Server};
 use crate::shape::{Service, Shape};
 
 const VIRTUAL_SERVICE_BYTES: f64 = 4.0 * 1024.0;
@@ -69,10 +70,11 @@ impl Edit {
         }
     }
 
-    fn apply(self, files: &MeshFiles, service: &Service, round: usize) -> Result<()> {
+    /// Makes it, and returns the file. It must be another `round` each time.
+    pub(super) fn apply(self, files: &MeshFiles, service: &Service, round: usize) -> Result<PathBuf> {
         match self {
-            Self::Endpoints => files.set_endpoints(service, round + 1),
-            Self::VirtualService => files.set_weight(service, 20 + round % 60),
+            Self::Endpoints => files.set_endpoints(service, round / files.shape().routed + 1),
+            Self::VirtualService => files.set_weight(service, 11 + round % 80),
         }
     }
 }
@@ -92,6 +94,8 @@ pub(super) struct Taken {
     pub(super) last: Samples,
     /// Processor time of the control plane.
     pub(super) cpu: Samples,
+    /// From the control plane's seeing the edit to a proxy's acknowledgement, as it says itself: mean over proxies and edits.
+    server_mean: Duration,
     bytes_a_proxy: f64,
 }
 
@@ -102,15 +106,16 @@ impl Edits<'_> {
         let mut taken = Taken::default();
         let shape = files.shape();
         let mut bytes = 0;
+        let mut converged = Convergence::default();
         for round in 0..times + WARM_UP {
             rest().await;
-            // Only services with a VirtualService can be edited both ways; a stride with no common divisor visits all.
-            let service = shape.service(round * 7 % shape.routed.max(1));
-            let round_of_service = round * 7 / shape.routed.max(1);
+            if round == WARM_UP {
+                converged = server.convergence()?;
+            }
+            let service = shape.edited(round);
             let before = server.cpu()?;
-            let edited = fleet
-                .edit(edit.kind(), &service.host(), || edit.apply(files, &service, round_of_service))
-                .await?;
+            let change = || edit.apply(files, &service, round).map(drop);
+            let edited = fleet.edit(edit.kind(), &service.host(), change).await?;
             rest().await;
             if round < WARM_UP {
                 continue;
@@ -121,6 +126,7 @@ impl Edits<'_> {
             taken.last.add(edited.delivery.last);
             bytes += edited.bytes;
         }
+        taken.server_mean = server.convergence()?.mean_since(&converged);
         taken.bytes_a_proxy = bytes as f64 / (times * fleet.connected()) as f64;
         Ok(taken)
     }
@@ -137,11 +143,16 @@ impl Taken {
         bytes_bar: impl Into<Option<f64>>,
         findings: &mut Findings<'_>,
     ) {
-        let Self { first, median, last, cpu, bytes_a_proxy } = self;
+        let Self { first, median, last, cpu, server_mean, bytes_a_proxy } = self;
         findings.time(format!("{what}: last proxy has it, median"), last.median(), None);
         findings.time(format!("{what}: last proxy has it, p99"), last.percentile(99), bar);
         findings.time("  half of the proxies have it, median", median.median(), None);
         findings.time("  first proxy has it, median", first.median(), None);
+        findings.time(
+            "  from the edit being read to acknowledgement, mean (server's own)",
+            *server_mean,
+            None,
+        );
         findings.time("  processor time of the control plane, median", cpu.median(), None);
         findings.bytes("  bytes a proxy", *bytes_a_proxy, bytes_bar);
     }

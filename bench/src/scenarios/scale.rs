@@ -15,12 +15,11 @@ const PROXIES: usize = 100;
 
 pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
     let mut findings = Findings::of("scale", rows);
-    let sizes: &[usize] = if options.quick { &[100, 400] } else { &[100, 1_000, 10_000] };
     let mut smallest = [None; 2];
-    for &services in sizes {
+    for &services in options.sizes() {
         let shape = Shape::of(services);
         let Bed { server, files, mut fleet, _directory } = Bed::new(options, shape).await?;
-        // The proxies at the start of the list are of as many services, dealt over all namespaces.
+        // The first proxies belong to as many services, dealt over all namespaces.
         fleet.connect(0..PROXIES.min(fleet.len()), Start::Empty).await?;
         let edits = Edits { server: &server, fleet: &fleet, files: &files };
         for (edit, smallest) in [Edit::Endpoints, Edit::VirtualService].into_iter().zip(&mut smallest) {

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::{Bed, Options, rest};
 use crate::fleet::Configured;
+use crate::machine::own_cpu;
 use crate::proxy::{Kind, Start};
 use crate::report::{Bar, Findings, Row, Unit};
 
@@ -75,9 +76,4 @@ pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
     findings.note("  resources sent that the proxies had", repeated as f64, Unit::Count, Bar::AtMost(0.0));
     findings.bytes("resident at the peak, in all", server.memory()?.peak as f64, PEAK);
     Ok(())
-}
-
-/// Processor time of this process.
-fn own_cpu() -> Result<Duration> {
-    Ok(Duration::from(nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID)?))
 }

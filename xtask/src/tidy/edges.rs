@@ -73,6 +73,7 @@ const BANS: &[Ban] = &[
             "meltemi-local",
             "mesh-testkit",
             "mesh-tests",
+            "mesh-bench",
             "xtask",
         ],
         banned: &["k8s-openapi"],
