@@ -38,12 +38,30 @@ pub struct Shared<'a> {
     namespace: &'a str,
     problems: RefCell<Vec<Problem>>,
     references: RefCell<Vec<Reference>>,
+    undecodable: RefCell<Option<Problem>>,
+}
+
+/// What parsing an object found out besides its meaning.
+#[derive(Debug)]
+pub struct Finished {
+    /// What is wrong, in the order of finding.
+    pub problems: Vec<Problem>,
+    /// What is referred to.
+    pub references: Vec<Reference>,
+    /// Why nothing could be made of the object at all.
+    pub undecodable: Option<Problem>,
 }
 
 impl<'a> Shared<'a> {
     /// For an object of `namespace`.
     pub fn new(context: &'a Context, namespace: &'a str) -> Self {
-        Self { context, namespace, problems: RefCell::default(), references: RefCell::default() }
+        Self {
+            context,
+            namespace,
+            problems: RefCell::default(),
+            references: RefCell::default(),
+            undecodable: RefCell::default(),
+        }
     }
 
     /// Where everything begins.
@@ -51,9 +69,13 @@ impl<'a> Shared<'a> {
         At { above: None, step: Step::Root, shared: self }
     }
 
-    /// What was found, in the order of finding, and what is referred to.
-    pub fn finish(self) -> (Vec<Problem>, Vec<Reference>) {
-        (self.problems.into_inner(), self.references.into_inner())
+    /// What was found out.
+    pub fn finish(self) -> Finished {
+        Finished {
+            problems: self.problems.into_inner(),
+            references: self.references.into_inner(),
+            undecodable: self.undecodable.into_inner(),
+        }
     }
 }
 
@@ -118,6 +140,11 @@ impl<'a> At<'a> {
     /// Notes a problem that was made elsewhere.
     pub fn report(&self, problem: Problem) {
         self.shared.problems.borrow_mut().push(problem);
+    }
+
+    /// Nothing can be made of the object, because of `problem`.
+    pub fn undecodable(&self, problem: Problem) {
+        self.shared.undecodable.borrow_mut().get_or_insert(problem);
     }
 
     /// Notes that this place refers to `to`, whose existence is looked into when the whole mesh is known.

@@ -8,19 +8,20 @@ use mesh_model::{Problem, Reason};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Takes `spec` out of an object and decodes it.
-pub fn decode_spec<T: DeserializeOwned>(value: &mut Value, at: &At<'_>) -> Option<T> {
-    match value.get_mut("spec") {
-        Some(spec) => decode(spec.take(), &at.field("spec")),
+/// Decodes an object's `spec`.
+pub fn decode_spec<T: DeserializeOwned>(value: &Value, at: &At<'_>) -> Option<T> {
+    let at = at.field("spec");
+    match value.get("spec") {
+        Some(spec) => decode(spec, &at),
         None => {
-            at.field("spec").error(Reason::Required, "there is no `spec`");
+            at.undecodable(Problem::error(Reason::Required, at.path(), "there is no `spec`"));
             None
         }
     }
 }
 
 /// Decodes what is at this place.
-pub fn decode<T: DeserializeOwned>(value: Value, at: &At<'_>) -> Option<T> {
+pub fn decode<T: DeserializeOwned>(value: &Value, at: &At<'_>) -> Option<T> {
     match serde_path_to_error::deserialize(value) {
         Ok(decoded) => Some(decoded),
         Err(error) => {
@@ -32,7 +33,7 @@ pub fn decode<T: DeserializeOwned>(value: Value, at: &At<'_>) -> Option<T> {
                 }
                 path.push_str(&below);
             }
-            at.report(explain(path, &error.into_inner().to_string()));
+            at.undecodable(explain(path, &error.into_inner().to_string()));
             None
         }
     }

@@ -76,7 +76,7 @@ pub struct Row {
     /// What an unusable object leaves in effect.
     pub when_bad: WhenBad,
     /// Reads one object. `None` with errors reported: unusable; without: it means nothing for the mesh.
-    parse: fn(Meta, Value, &At<'_>) -> Option<Model>,
+    parse: fn(Meta, &Value, &At<'_>) -> Option<Model>,
 }
 
 const NETWORKING: &str = "networking.istio.io";
@@ -219,7 +219,7 @@ impl Row {
     }
 
     /// Reads what `value` says; its metadata has been read before.
-    pub(crate) fn parse(&self, meta: Meta, value: Value, at: &At<'_>) -> Option<Model> {
+    pub(crate) fn parse(&self, meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         (self.parse)(meta, value, at)
     }
 }

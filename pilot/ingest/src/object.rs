@@ -1,11 +1,12 @@
 //! One untyped object to what is held of it.
 
 use crate::{
-    at::{Context, Shared},
+    at::{Context, Finished, Shared},
     kinds::{Object, Row},
     meta::{Meta, identity},
+    schema::{add_new, normalise, type_errors, unknown_fields},
 };
-use mesh_model::{Problem, Reason, Source};
+use mesh_model::{Problem, Reason, Severity, Source};
 use serde_json::Value;
 
 /// Reads an object of a kind. Fails only when it has no name, so that there is nothing to hold it under.
@@ -22,11 +23,25 @@ pub fn parse_object(
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
     }
+    let from_file = matches!(source, Source::File { .. });
+    let mut problems = if from_file { normalise(row.kind, &mut value) } else { Vec::new() };
+    problems.extend(unknown_fields(row.kind, &value, from_file));
     let shared = Shared::new(context, &object.name.namespace);
     let at = shared.root();
     let meta = Meta::parse(object.clone(), source.clone(), &value, &at);
     let generation = meta.generation;
-    let model = row.parse(meta, value, &at);
-    let (problems, references) = shared.finish();
+    let model = row.parse(meta, &value, &at);
+    let Finished { problems: found, references, undecodable } = shared.finish();
+    problems.extend(found);
+    // What an API server would refuse. It has accepted what comes from it, unless that cannot be read after all; then the schema
+    // names every misfit, where the decoder stops at the first.
+    if from_file || undecodable.is_some() {
+        add_new(&mut problems, type_errors(row.kind, &value, undecodable.is_some()));
+    }
+    if let Some(problem) = undecodable
+        && !problems.iter().any(|problem| problem.severity == Severity::Error)
+    {
+        problems.push(problem);
+    }
     Ok(Object { object, source, generation, model, problems, references })
 }

@@ -2,6 +2,7 @@
 //!
 //! In: the mesh, and where in their objects the destinations stand. Out: problems by object. Pure; looks at each reference once.
 
+use crate::nearest::nearest;
 use mesh_model::{
     Destination, DestinationRule, Host, Mesh, ObjectRef, Problem, Reason, Service, Severity, Sidecar,
     VirtualService,
@@ -141,7 +142,8 @@ impl<'a> Index<'a> {
         rules
     }
 
-    /// A service of the same name in another namespace, which is what a forgotten namespace looks like.
+    /// A service of the same name in another namespace, which is what a forgotten namespace looks like, or one of a similar name in
+    /// this one.
     fn namesake(&self, host: &Host, namespace: &str) -> Option<Host> {
         let domain = &self.mesh.config().domain;
         let own = format!(".{namespace}.svc.{domain}");
@@ -149,11 +151,22 @@ impl<'a> Index<'a> {
         let suffix = format!(".svc.{domain}");
         let prefix = format!("{name}.");
         // Services are in order of their hosts, but this only happens when something is wrong.
-        self.mesh
+        let elsewhere = self
+            .mesh
             .services()
             .map(|service| &service.host)
-            .find(|other| other.as_str().starts_with(&prefix) && other.as_str().ends_with(&suffix))
-            .cloned()
+            .find(|other| other.as_str().starts_with(&prefix) && other.as_str().ends_with(&suffix));
+        elsewhere.cloned().or_else(|| self.misspelt(host, namespace))
+    }
+
+    fn misspelt(&self, host: &Host, namespace: &str) -> Option<Host> {
+        let names: Vec<&str> =
+            self.mesh.services_of_namespace(namespace).map(|service| service.host.as_str()).collect();
+        // The domain is most of the letters, and nobody misspells that.
+        let name = host.as_str().split('.').next()?;
+        let near = nearest(name, names.iter().filter_map(|name| name.split('.').next()))?;
+        let near = names.into_iter().find(|name| name.split('.').next() == Some(near))?;
+        Some(Host::new(near))
     }
 
     /// Of several VirtualServices that sidecars use for one host, the oldest counts.

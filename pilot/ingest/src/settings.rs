@@ -1,7 +1,7 @@
 //! What the owner of the process decides about reading configuration.
 
 use crate::{
-    at::{Context, Shared},
+    at::{Context, Finished, Shared},
     document::parse_text,
     kinds::parse_mesh_settings,
 };
@@ -83,8 +83,9 @@ impl Settings {
         let failed = |problem| SourceError::MeshConfig { path: path.clone(), problem };
         let value = parse_text(&text).map_err(failed)?;
         let shared = Shared::new(&context, root_namespace);
-        let config = parse_mesh_settings(value, &shared.root());
-        let (mut problems, _) = shared.finish();
+        let config = parse_mesh_settings(&value, &shared.root());
+        let Finished { mut problems, references: _, undecodable } = shared.finish();
+        problems.extend(undecodable);
         match config {
             Some(config) => {
                 context = Context { mesh_config: Arc::new(config), mesh_config_name: None };

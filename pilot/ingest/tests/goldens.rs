@@ -1,6 +1,6 @@
 //! YAML as users write it, to what it means and what is wrong with it: `testdata/<kind or block>/<case>.in.yaml` -> `.out.yaml`.
 
-use mesh_model::{Endpoint, Mesh};
+use mesh_model::Mesh;
 use mesh_testkit::golden;
 use pilot_ingest::{Context, Ingest, Report, parse_file};
 use serde::Serialize;
@@ -30,9 +30,7 @@ fn render(mesh: &Mesh, report: &Report) -> String {
         .collect();
     let endpoints = mesh.services().filter_map(|service| {
         let endpoints = mesh.endpoints(service)?;
-        let ports = endpoints.ports.iter().map(|(port, endpoints)| {
-            (port.to_string(), endpoints.iter().map(endpoint).collect::<Vec<_>>().into())
-        });
+        let ports = endpoints.ports.iter().map(|(port, endpoints)| (port.to_string(), json!(endpoints)));
         Some((service.host.to_string(), Value::Object(ports.collect())))
     });
     let settings = json!(**mesh.config());
@@ -55,9 +53,18 @@ fn list<'a, T: Serialize + 'a>(values: impl Iterator<Item = &'a T>) -> Value {
     values.map(|value| json!(value)).collect()
 }
 
-/// An endpoint of little note on one line.
-fn endpoint(endpoint: &Endpoint) -> Value {
-    json!(endpoint)
+/// `{kind, name: {namespace, name}}` on one line.
+fn shorten(value: &mut Value) {
+    if let Some(object) = value.as_object_mut()
+        && let (Some(kind), Some(name)) = (object.get("kind"), object.get("name"))
+        && let (Some(kind), Some(namespace), Some(name)) = (
+            kind.as_str(),
+            name.get("namespace").and_then(Value::as_str),
+            name.get("name").and_then(Value::as_str),
+        )
+    {
+        *value = Value::String(format!("{kind} {namespace}/{name}"));
+    }
 }
 
 /// Removes what says nothing.
@@ -72,6 +79,7 @@ fn prune(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(prune),
         Value::Object(fields) => {
+            fields.values_mut().for_each(shorten);
             fields.values_mut().for_each(prune);
             fields.retain(|_, value| !nothing(value));
             if fields.get("created").is_some_and(|created| *created == 0) {

@@ -88,8 +88,8 @@ pub struct ContainerPort {
 }
 
 /// Reads one object.
-pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
-    let Spec { replicas, template } = decode_spec(&mut value, at)?;
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
+    let Spec { replicas, template } = decode_spec(value, at)?;
     let at = at.field("spec");
     let replicas = replicas.unwrap_or(1);
     let allowed = replicas.clamp(0, MAX_REPLICAS);

@@ -13,9 +13,9 @@ use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Reads one object.
-pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let api::DestinationRuleSpec { host, traffic_policy, subsets, export_to, workload_selector } =
-        decode_spec(&mut value, at)?;
+        decode_spec(value, at)?;
     let at = at.field("spec");
     if workload_selector.is_some_and(|selector| !selector.match_labels.is_empty()) {
         at.field("workloadSelector").error(

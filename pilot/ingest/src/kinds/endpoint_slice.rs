@@ -4,6 +4,7 @@ use super::Model;
 use crate::{at::At, decode::decode, meta::Meta, values::parse_port};
 use k8s_openapi::api::discovery::v1 as api;
 use mesh_model::{Health, NamespacedName, Reason, Str};
+use serde::Deserialize;
 use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
 
@@ -44,13 +45,18 @@ pub struct SliceEndpoint {
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
+/// Kubernetes' EndpointSlice without metadata, which has been read already, and with more patience.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ApiSlice {
+    address_type: String,
+    endpoints: Option<Vec<api::Endpoint>>,
+    ports: Option<Vec<api::EndpointPort>>,
+}
+
 /// Reads one object.
-pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
-    // Labels and name have been read, and one label of a wrong type must not lose the endpoints.
-    if let Some(object) = value.as_object_mut() {
-        object.remove("metadata");
-    }
-    let api::EndpointSlice { address_type, endpoints, metadata: _, ports } = decode(value, at)?;
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
+    let ApiSlice { address_type, endpoints, ports } = decode(value, at)?;
     let namespace = &meta.metadata.object.name.namespace;
     let Some(service) = meta.labels.get(SERVICE_NAME) else {
         if meta.is_from_file() {

@@ -105,7 +105,7 @@ const BUILT: &[&str] = &[
 ];
 
 /// Reads one object; every other ConfigMap means nothing.
-pub fn parse(meta: Meta, value: Value, at: &At<'_>) -> Option<Model> {
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let context = at.context();
     let name = &meta.metadata.object.name;
     if Some(&name.name) != context.mesh_config_name.as_ref()
@@ -126,12 +126,14 @@ pub fn parse(meta: Meta, value: Value, at: &At<'_>) -> Option<Model> {
             return None;
         }
     };
-    parse_mesh_settings(settings, &at).map(|config| Model::MeshConfig(Arc::new(config)))
+    parse_mesh_settings(&settings, &at).map(|config| Model::MeshConfig(Arc::new(config)))
 }
 
 /// Reads Istio's MeshConfig over the defaults of this process.
-pub fn parse_mesh_settings(settings: Value, at: &At<'_>) -> Option<MeshConfig> {
-    let settings = if settings.is_null() { Value::Object(Map::new()) } else { settings };
+pub fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
+    // An empty text is no settings, and fine.
+    let none = Value::Object(Map::new());
+    let settings = if settings.is_null() { &none } else { settings };
     let Settings {
         root_namespace,
         connect_timeout,

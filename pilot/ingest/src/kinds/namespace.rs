@@ -5,7 +5,7 @@ use crate::{at::At, meta::Meta};
 use serde_json::Value;
 
 /// Reads one object.
-pub fn parse(meta: Meta, _: Value, at: &At<'_>) -> Option<Model> {
+pub fn parse(meta: Meta, _: &Value, at: &At<'_>) -> Option<Model> {
     let at = at.field("metadata");
     at.field("labels").not_supported(NETWORK_LABEL, meta.labels.contains_key(NETWORK_LABEL));
     Some(Model::Namespace)

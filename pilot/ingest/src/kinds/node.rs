@@ -14,7 +14,7 @@ pub struct Node {
 }
 
 /// Reads one object.
-pub fn parse(meta: Meta, _: Value, _: &At<'_>) -> Option<Model> {
+pub fn parse(meta: Meta, _: &Value, _: &At<'_>) -> Option<Model> {
     let label = |name: &str| meta.labels.get(name).cloned().unwrap_or_default();
     Some(Model::Node(Arc::new(Node {
         locality: Locality {

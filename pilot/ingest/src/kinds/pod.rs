@@ -87,7 +87,7 @@ struct Condition {
 }
 
 /// Reads one object. A pod that has ended, or has no address yet, is no workload; one from a file that has none is run here.
-pub fn parse(meta: Meta, value: Value, at: &At<'_>) -> Option<Model> {
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let ApiPod { spec, status } = decode(value, at)?;
     let Status { phase, pod_ip, pod_ips, conditions } = status.unwrap_or_default();
     if matches!(phase.as_deref(), Some("Succeeded" | "Failed")) {

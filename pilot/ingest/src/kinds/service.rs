@@ -42,7 +42,7 @@ const EXPORT_TO: &str = "networking.istio.io/exportTo";
 const TRAFFIC_DISTRIBUTION: &str = "networking.istio.io/traffic-distribution";
 
 /// Reads one object.
-pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let ServiceSpec {
         // How nodes and load balancers forward is no business of proxies.
         allocate_load_balancer_node_ports: _,
@@ -65,7 +65,7 @@ pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
         session_affinity,
         traffic_distribution,
         type_,
-    } = decode_spec(&mut value, at)?;
+    } = decode_spec(value, at)?;
     let from_file = meta.is_from_file();
     let at_annotations = at.field("metadata");
     let at_annotations = at_annotations.field("annotations");

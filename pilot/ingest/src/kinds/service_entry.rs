@@ -44,7 +44,7 @@ pub struct InlineEndpoint {
 }
 
 /// Reads one object.
-pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let api::ServiceEntrySpec {
         hosts,
         addresses,
@@ -55,7 +55,7 @@ pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
         workload_selector,
         export_to,
         subject_alt_names,
-    } = decode_spec(&mut value, at)?;
+    } = decode_spec(value, at)?;
     let at = at.field("spec");
     at.not_supported("subjectAltNames", !subject_alt_names.is_empty());
     let resolution = parse_resolution(resolution, &at.field("resolution"))?;

@@ -13,14 +13,14 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Reads one object.
-pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let api::SidecarSpec {
         workload_selector,
         ingress,
         egress,
         inbound_connection_pool,
         outbound_traffic_policy,
-    } = decode_spec(&mut value, at)?;
+    } = decode_spec(value, at)?;
     let at = at.field("spec");
     at.not_supported("ingress", !ingress.is_empty());
     at.not_supported("inboundConnectionPool", inbound_connection_pool.is_some());

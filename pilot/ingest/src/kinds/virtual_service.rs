@@ -22,8 +22,8 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Reads one object. A route that cannot be used is left out; the others stay.
-pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
-    let api::VirtualServiceSpec { hosts, gateways, http, tls, tcp, export_to } = decode_spec(&mut value, at)?;
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
+    let api::VirtualServiceSpec { hosts, gateways, http, tls, tcp, export_to } = decode_spec(value, at)?;
     let at = at.field("spec");
     at.not_supported("tls", !tls.is_empty());
     at.not_supported("tcp", !tcp.is_empty());

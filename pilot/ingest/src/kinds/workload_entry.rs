@@ -20,8 +20,8 @@ pub struct WorkloadEntry {
 }
 
 /// Reads one object.
-pub fn parse(meta: Meta, mut value: Value, at: &At<'_>) -> Option<Model> {
-    let spec: WorkloadEntrySpec = decode_spec(&mut value, at)?;
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
+    let spec: WorkloadEntrySpec = decode_spec(value, at)?;
     let mut endpoint = parse_endpoint(spec, None, &at.field("spec"))?;
     if !meta.labels.is_empty() {
         // Istio merges both; the spec's win.

@@ -1,0 +1,130 @@
+//! What an object's schema says of it, before anybody asks what it means.
+//!
+//! In: an untyped object. Out: problems: fields that its kind lacks, fields that are empty, values that do not fit.
+
+use crate::{known_fields, nearest::nearest};
+use mesh_model::{Kind, Problem, Reason, Severity};
+use serde_json::Value;
+
+/// The kind in the API's own terms, if it is one of Istio's.
+fn api_kind(kind: Kind) -> Option<mesh_api::Kind> {
+    Some(match kind {
+        Kind::VirtualService => mesh_api::Kind::VirtualService,
+        Kind::DestinationRule => mesh_api::Kind::DestinationRule,
+        Kind::ServiceEntry => mesh_api::Kind::ServiceEntry,
+        Kind::WorkloadEntry => mesh_api::Kind::WorkloadEntry,
+        Kind::Sidecar => mesh_api::Kind::Sidecar,
+        Kind::Service
+        | Kind::EndpointSlice
+        | Kind::Pod
+        | Kind::Node
+        | Kind::Namespace
+        | Kind::Deployment
+        | Kind::MeshConfig => return None,
+    })
+}
+
+/// Makes of an object from a file what an API server would store, and says where that changes its meaning.
+pub fn normalise(kind: Kind, value: &mut Value) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if api_kind(kind).is_some() {
+        if let Some(spec) = value.get("spec") {
+            find_nulls(spec, &mut "spec".to_owned(), &mut problems);
+        }
+        mesh_api::as_stored(value);
+    }
+    problems
+}
+
+/// YAML's empty value is easily written by leaving out what comes after the colon.
+fn find_nulls(value: &Value, path: &mut String, problems: &mut Vec<Problem>) {
+    let length = path.len();
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                path.push('.');
+                path.push_str(name);
+                if value.is_null() {
+                    let message = "this is empty, which means the same as leaving the field out";
+                    problems.push(Problem::warning(Reason::InvalidType, path.as_str(), message));
+                } else {
+                    find_nulls(value, path, problems);
+                }
+                path.truncate(length);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                path.push_str(&format!("[{index}]"));
+                find_nulls(value, path, problems);
+                path.truncate(length);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Fields that the kind does not have. An API server drops those of its own kinds before anyone sees them, so for these only
+/// files are looked at.
+pub fn unknown_fields(kind: Kind, value: &Value, from_file: bool) -> Vec<Problem> {
+    let Some(api) = api_kind(kind) else {
+        return if from_file { known_fields::check(kind, value) } else { Vec::new() };
+    };
+    mesh_api::unknown_fields(api, value)
+        .into_iter()
+        .map(|mesh_api::UnknownField { path, suggestions, elsewhere }| {
+            let problem = unknown(path);
+            if !suggestions.is_empty() {
+                problem.hint(format!("did you mean {}?", suggestions.join(" or ")))
+            } else if !elsewhere.is_empty() {
+                problem.hint(format!("it belongs to {}", elsewhere.join(" or ")))
+            } else {
+                problem
+            }
+        })
+        .collect()
+}
+
+/// The field at `path` is one that its kind does not have.
+pub fn unknown(path: String) -> Problem {
+    Problem::warning(Reason::UnknownField, path, "unknown field; it has no effect")
+}
+
+/// The same, with the one that was probably meant.
+pub fn unknown_among<'a>(path: String, name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    match nearest(name, known) {
+        Some(near) => unknown(path).hint(format!("did you mean {near}?")),
+        None => unknown(path),
+    }
+}
+
+/// Values that do not fit, as an API server would refuse them. `undecodable`: the reader could make nothing of the object.
+pub fn type_errors(kind: Kind, value: &Value, undecodable: bool) -> Vec<Problem> {
+    let Some(api) = api_kind(kind) else { return Vec::new() };
+    mesh_api::check_types(api, value)
+        .into_iter()
+        .map(|mesh_api::TypeError { path, expected, found, allowed, hint }| {
+            let reason = match () {
+                () if found == "nothing" => Reason::Required,
+                () if undecodable && allowed.is_empty() => Reason::InvalidType,
+                () => Reason::InvalidValue,
+            };
+            let problem = Problem::error(reason, path, format!("expected {expected}, found {found}"));
+            if hint.is_empty() { problem } else { problem.hint(hint) }
+        })
+        .collect()
+}
+
+/// Adds to `found` those of `more` that say something about a place of which nothing bad is said yet.
+pub fn add_new(found: &mut Vec<Problem>, more: Vec<Problem>) {
+    for problem in more {
+        let known = found.iter().any(|other| {
+            other.severity == Severity::Error
+                && (other.path.starts_with(&problem.path) || problem.path.starts_with(&other.path))
+                && !other.path.is_empty()
+        });
+        if !known {
+            found.push(problem);
+        }
+    }
+}
