@@ -61,17 +61,15 @@ impl Collector for PilotMetrics {
         let total = |count: &dyn Fn(ResourceType) -> u64, kinds: &[ResourceType]| {
             kinds.iter().map(|kind| count(*kind)).sum::<u64>()
         };
-        let by_type: [(&str, &str, &dyn Fn(ResourceType) -> u64); 2] = [
-            ("pilot_xds_pushes", "Responses sent, by type", &|kind| xds.metrics.pushes(kind)),
-            ("pilot_xds_sent_bytes", "Bytes of resources sent, by type", &|kind| xds.metrics.bytes(kind)),
-        ];
-        for (name, help, count) in by_type {
-            // Istio's names have no `_total`: encoded as a type that adds none.
+        // Istio's names have no `_total`: encoded as a type that adds none.
+        let mut by_type = |name, help, count: &dyn Fn(ResourceType) -> u64| {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Unknown)?;
-            for (label, kinds) in TYPES {
-                unknown(&mut metric.encode_family(&[("type", label)])?, total(count, kinds))?;
-            }
-        }
+            TYPES.iter().try_for_each(|(label, kinds)| {
+                unknown(&mut metric.encode_family(&[("type", *label)])?, total(count, kinds))
+            })
+        };
+        by_type("pilot_xds_pushes", "Responses sent, by type", &|kind| xds.metrics.pushes(kind))?;
+        by_type("pilot_xds_sent_bytes", "Bytes of resources sent, by type", &|kind| xds.metrics.bytes(kind))?;
         let rejects = |kind| xds.metrics.rejects(kind);
         for (label, kinds) in TYPES {
             let name = format!("pilot_xds_{label}_reject");
@@ -104,7 +102,12 @@ impl Collector for PilotMetrics {
         let help = "Seconds from a change to its acknowledgement by a proxy";
         let mut metric =
             encoder.encode_descriptor("pilot_proxy_convergence_time", help, None, MetricType::Histogram)?;
-        metric.encode_histogram::<[(&str, &str); 0]>(convergence.sum, convergence.buckets.iter().sum(), &buckets, None)
+        metric.encode_histogram::<[(&str, &str); 0]>(
+            convergence.sum,
+            convergence.buckets.iter().sum(),
+            &buckets,
+            None,
+        )
     }
 }
 

@@ -47,6 +47,13 @@ struct Contribution {
     ports: Vec<PortKey>,
 }
 
+/// An update under way.
+struct Update<'a> {
+    memo: &'a Memo,
+    edit: &'a mut Edit,
+    dirty: Dirty,
+}
+
 /// What an update touched beyond the hosts themselves.
 #[derive(Default)]
 struct Dirty {
@@ -85,7 +92,7 @@ impl ScopeState {
             self.sotw_members += 1;
             if self.sotw_members == 1 {
                 let routes = self.listeners_of_route.keys().cloned().collect();
-                self.rebuild(mesh, memo, |_, _, _| Dirty { ports: BTreeSet::new(), routes });
+                self.rebuild(mesh, memo, |_, _, update| update.dirty.routes = routes);
             }
         }
     }
@@ -101,42 +108,38 @@ impl ScopeState {
 
     /// Derives everything; what comes out equal changes nothing.
     pub fn derive_all(&mut self, mesh: &Mesh, memo: &Memo) {
-        self.rebuild(mesh, memo, |state, scope, edit| {
-            let mut dirty = Dirty::default();
+        self.rebuild(mesh, memo, |state, scope, update| {
             for spec in scope_clusters(scope) {
-                edit.set(memo.get(&spec));
+                update.edit.set(memo.get(&spec));
             }
             for spec in scope_listeners(scope) {
-                state.set_listener(spec, memo, edit, &mut dirty);
+                state.set_listener(spec, update);
             }
             let visible = hosts(mesh);
             let gone: Vec<Host> =
                 state.hosts.keys().filter(|host| !visible.contains(*host)).cloned().collect();
             for host in visible.iter().chain(&gone) {
                 let view = derive_host(scope, host);
-                state.set_host(host, view, memo, edit, &mut dirty);
+                state.set_host(host, view, update);
             }
             // Mesh settings shape listeners and route configurations too.
-            dirty.ports.extend(state.ports.keys());
-            dirty.routes.extend(state.listeners_of_route.keys().cloned());
-            dirty
+            update.dirty.ports.extend(state.ports.keys());
+            update.dirty.routes.extend(state.listeners_of_route.keys().cloned());
         });
     }
 
     /// Derives what a change affects.
     pub fn derive(&mut self, mesh: &Mesh, memo: &Memo, affected: &Affected) {
-        self.rebuild(mesh, memo, |state, scope, edit| {
-            let mut dirty = Dirty::default();
+        self.rebuild(mesh, memo, |state, scope, update| {
             for host in &affected.endpoints {
                 for spec in derive_endpoints(scope, host) {
-                    edit.set(memo.get(&spec));
+                    update.edit.set(memo.get(&spec));
                 }
             }
             for host in &affected.hosts {
                 let view = derive_host(scope, host);
-                state.set_host(host, view, memo, edit, &mut dirty);
+                state.set_host(host, view, update);
             }
-            dirty
         });
     }
 
@@ -145,22 +148,24 @@ impl ScopeState {
         &mut self,
         mesh: &Mesh,
         memo: &Memo,
-        change: impl FnOnce(&mut Self, &Scope<'_>, &mut Edit) -> Dirty,
+        change: impl FnOnce(&mut Self, &Scope<'_>, &mut Update<'_>),
     ) {
         let key = self.key.clone();
         let scope = Scope::new(mesh, &key);
         self.layer = self.layer.clone().edit(|edit| {
-            let mut dirty = change(self, &scope, edit);
-            for port in std::mem::take(&mut dirty.ports) {
-                self.set_port(&scope, port, memo, edit, &mut dirty);
+            let mut update = Update { memo, edit, dirty: Dirty::default() };
+            change(self, &scope, &mut update);
+            for port in std::mem::take(&mut update.dirty.ports) {
+                self.set_port(&scope, port, &mut update);
             }
-            for route in dirty.routes {
-                self.set_route(&scope, &route, memo, edit);
+            for route in std::mem::take(&mut update.dirty.routes) {
+                self.set_route(&scope, &route, memo, update.edit);
             }
         });
     }
 
-    fn set_host(&mut self, host: &Host, view: HostView, memo: &Memo, edit: &mut Edit, dirty: &mut Dirty) {
+    fn set_host(&mut self, host: &Host, view: HostView, update: &mut Update<'_>) {
+        let Update { memo, edit, dirty } = update;
         let HostView { clusters, endpoints, virtual_hosts, ports } = view;
         let old = self.hosts.remove(host).unwrap_or_default();
         let mut new = Contribution::default();
@@ -229,7 +234,7 @@ impl ScopeState {
         }
     }
 
-    fn set_port(&mut self, scope: &Scope<'_>, key: PortKey, memo: &Memo, edit: &mut Edit, dirty: &mut Dirty) {
+    fn set_port(&mut self, scope: &Scope<'_>, key: PortKey, update: &mut Update<'_>) {
         let empty = BTreeMap::new();
         let uses = self.ports.get(&key).unwrap_or(&empty);
         let (listener, lost) = port_listener(scope, key, uses);
@@ -242,16 +247,16 @@ impl ScopeState {
             self.ports.remove(&key);
         }
         match listener {
-            Some(spec) => self.set_listener(spec, memo, edit, dirty),
+            Some(spec) => self.set_listener(spec, update),
             None => {
                 let name = key.name();
-                edit.remove(ResourceType::Listener, &name);
-                self.link_routes(&name, BTreeSet::new(), dirty);
+                update.edit.remove(ResourceType::Listener, &name);
+                self.link_routes(&name, BTreeSet::new(), &mut update.dirty);
             }
         }
     }
 
-    fn set_listener(&mut self, spec: ListenerSpec, memo: &Memo, edit: &mut Edit, dirty: &mut Dirty) {
+    fn set_listener(&mut self, spec: ListenerSpec, update: &mut Update<'_>) {
         let chains = spec.chains.iter().chain(&spec.default_chain);
         let routes = chains.filter_map(|chain| match &chain.network {
             NetworkSpec::Http(http) => match &http.routes {
@@ -261,8 +266,8 @@ impl ScopeState {
             NetworkSpec::Tcp(_) => None,
         });
         let routes: BTreeSet<Str> = routes.collect();
-        self.link_routes(&spec.name, routes, dirty);
-        edit.set(memo.get(&spec));
+        self.link_routes(&spec.name, routes, &mut update.dirty);
+        update.edit.set(update.memo.get(&spec));
     }
 
     /// Notes that `listener` names exactly `routes`; those that gained their first or lost their last listener are dirty.
