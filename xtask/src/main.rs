@@ -20,6 +20,13 @@ enum Task {
     Setup,
     /// Check the rules of this tree that the compiler does not know: dependency edges, file sizes, names, headers.
     Tidy,
+    /// Write what is generated from the code: the CRDs.
+    Gen,
+    /// Accept new golden outputs; then read the diff.
+    Bless {
+        /// Only of this crate.
+        package: Option<String>,
+    },
     /// Build in release and measure what docs/benchmarks.md reports; arguments go to the benchmark (`--quick`, `--only NAME`).
     Bench {
         /// Arguments of the benchmark.
@@ -32,6 +39,8 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().task {
         Task::Setup => xtask::setup::run(),
         Task::Tidy => xtask::tidy::run(),
+        Task::Gen => xtask::accept::generate(),
+        Task::Bless { package } => xtask::accept::bless(package.as_deref()),
         Task::Bench { arguments } => xtask::bench::run(&arguments),
     };
     match outcome {
