@@ -13,6 +13,7 @@ use crate::layer::Layer;
 use crate::resource::{Protocol, Resource, ResourceType, TYPES};
 use crate::snapshot::Snapshot;
 use crate::source::{NoAliases, Resolve};
+use crate::testing::Client as _;
 use crate::testing::model::{Envoy, Knowledge};
 use crate::testing::parts::References;
 use crate::wire::{self, DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node};
@@ -144,7 +145,7 @@ impl Bench {
             let bad = value.windows(5).any(|window| window == b"salt9");
             bad.then(|| if names_culprit { format!("{}: bad", resource.name) } else { "bad".to_owned() })
         };
-        self.to_server.extend(self.proxy.receive(on_wire(&response), refuse));
+        self.to_server.extend(self.proxy.receive(on_wire(&response), &refuse));
         true
     }
 

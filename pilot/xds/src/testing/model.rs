@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::resource::{Protocol, ResourceType, TYPES};
 use crate::wire::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, NameVersion, Node, Resource, Status};
 
+use super::Client;
 use super::parts::References;
 
 /// A resource version that some proxy has seen.
@@ -30,7 +31,7 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
-    fn learn(&self, kind: ResourceType, resource: Resource) -> Arc<Known> {
+    pub(super) fn learn(&self, kind: ResourceType, resource: Resource) -> Arc<Known> {
         let Resource { version, resource, name, aliases: _ } = resource;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (kind, name, version);
@@ -55,10 +56,95 @@ pub struct Envoy {
     subscribed: [bool; TYPES],
     /// Endpoints and routes that it subscribes to on this stream.
     names: [BTreeSet<Arc<str>>; TYPES],
+    /// Names that the server answered as not existing, or removed.
+    absent: [BTreeSet<Arc<str>>; TYPES],
     warming: BTreeSet<Arc<str>>,
     first: bool,
     responses: [u64; TYPES],
     bytes: u64,
+}
+
+impl Client for Envoy {
+    type Request = DeltaDiscoveryRequest;
+    type Response = DeltaDiscoveryResponse;
+    const METHOD: &'static str = "DeltaAggregatedResources";
+
+    /// The requests with which it opens a stream.
+    fn connect(&mut self) -> Vec<DeltaDiscoveryRequest> {
+        self.subscribed = Default::default();
+        self.names = Default::default();
+        self.first = true;
+        let mut requests = vec![self.subscribe(ResourceType::Cluster, Vec::new())];
+        let eds: Vec<_> = self.eds_clusters();
+        if !eds.is_empty() {
+            requests.push(self.subscribe(ResourceType::Endpoints, eds));
+        }
+        if !self.held[ResourceType::Listener.index()].is_empty() {
+            requests.push(self.subscribe(ResourceType::Listener, Vec::new()));
+        }
+        let routes: Vec<_> = self.named_routes();
+        if !routes.is_empty() {
+            requests.push(self.subscribe(ResourceType::Route, routes));
+        }
+        if self.wants_hosts() {
+            requests.push(self.subscribe(ResourceType::VirtualHost, Vec::new()));
+        }
+        requests
+    }
+
+    /// Takes in a response. `refuse` says why a resource is not acceptable; the others are applied. Gives the requests that follow, the
+    /// acknowledgement last, as Envoy orders them.
+    fn receive(
+        &mut self,
+        response: DeltaDiscoveryResponse,
+        refuse: &dyn Fn(ResourceType, &Resource) -> Option<String>,
+    ) -> Vec<DeltaDiscoveryRequest> {
+        let DeltaDiscoveryResponse { system_version_info: _, resources, type_url, nonce, removed_resources } =
+            response;
+        let Some(kind) = ResourceType::from_url(&type_url, Protocol::Delta) else { return Vec::new() };
+        let at = kind.index();
+        self.responses[at] += 1;
+        let mut errors = Vec::new();
+        for resource in resources {
+            self.bytes += resource.resource.as_ref().map_or(0, |any| any.value.len() as u64);
+            if let Some(error) = refuse(kind, &resource) {
+                errors.push(error);
+                continue;
+            }
+            let known = self.knowledge.learn(kind, resource);
+            self.absent[at].remove(&known.name);
+            let before = self.held[at].insert(known.name.clone(), known.clone());
+            let changed = before.is_none_or(|before| before.version != known.version);
+            if kind == ResourceType::Cluster && known.references.eds && changed {
+                self.warming.insert(known.name.clone());
+            }
+            if kind == ResourceType::Endpoints {
+                self.warming.remove(&known.name);
+            }
+        }
+        for name in &removed_resources {
+            self.held[at].remove(&**name);
+            self.absent[at].insert(name.as_str().into());
+            // The cluster is gone, or the answer is that it has no endpoints.
+            self.warming.remove(&**name);
+        }
+        let mut requests = self.follow_up(kind);
+        let error_detail = (!errors.is_empty()).then(|| Status { code: 13, message: errors.join(", ") });
+        let acknowledgement = DeltaDiscoveryRequest {
+            type_url: kind.type_url().to_owned(),
+            response_nonce: nonce,
+            error_detail,
+            ..DeltaDiscoveryRequest::default()
+        };
+        requests.push(acknowledgement);
+        if kind == ResourceType::Cluster || kind == ResourceType::Endpoints {
+            // Listeners are asked for when the first clusters are warm.
+            if self.warming.is_empty() && !self.subscribed[ResourceType::Listener.index()] {
+                requests.push(self.subscribe(ResourceType::Listener, Vec::new()));
+            }
+        }
+        requests
+    }
 }
 
 impl Envoy {
@@ -70,6 +156,7 @@ impl Envoy {
             held: Default::default(),
             subscribed: Default::default(),
             names: Default::default(),
+            absent: Default::default(),
             warming: BTreeSet::new(),
             first: true,
             responses: Default::default(),
@@ -85,6 +172,11 @@ impl Envoy {
     /// The version it holds of a resource.
     pub fn version(&self, kind: ResourceType, name: &str) -> Option<&Arc<str>> {
         self.held[kind.index()].get(name).map(|known| &known.version)
+    }
+
+    /// Names that the server said do not exist (any more).
+    pub fn absent(&self, kind: ResourceType) -> &BTreeSet<Arc<str>> {
+        &self.absent[kind.index()]
     }
 
     /// Responses received of a type, over all streams.
@@ -110,81 +202,6 @@ impl Envoy {
             && self.warming.is_empty()
             && self.names[ResourceType::Route.index()].iter().all(|name| routes.contains_key(name))
             && (hosts || !self.subscribed[ResourceType::VirtualHost.index()])
-    }
-
-    /// The requests with which it opens a stream.
-    pub fn connect(&mut self) -> Vec<DeltaDiscoveryRequest> {
-        self.subscribed = Default::default();
-        self.names = Default::default();
-        self.first = true;
-        let mut requests = vec![self.subscribe(ResourceType::Cluster, Vec::new())];
-        let eds: Vec<_> = self.eds_clusters();
-        if !eds.is_empty() {
-            requests.push(self.subscribe(ResourceType::Endpoints, eds));
-        }
-        if !self.held[ResourceType::Listener.index()].is_empty() {
-            requests.push(self.subscribe(ResourceType::Listener, Vec::new()));
-        }
-        let routes: Vec<_> = self.named_routes();
-        if !routes.is_empty() {
-            requests.push(self.subscribe(ResourceType::Route, routes));
-        }
-        if self.wants_hosts() {
-            requests.push(self.subscribe(ResourceType::VirtualHost, Vec::new()));
-        }
-        requests
-    }
-
-    /// Takes in a response. `refuse` says why a resource is not acceptable; the others are applied. Gives the requests that follow, the
-    /// acknowledgement last, as Envoy orders them.
-    pub fn receive(
-        &mut self,
-        response: DeltaDiscoveryResponse,
-        refuse: impl Fn(ResourceType, &Resource) -> Option<String>,
-    ) -> Vec<DeltaDiscoveryRequest> {
-        let DeltaDiscoveryResponse { system_version_info: _, resources, type_url, nonce, removed_resources } =
-            response;
-        let Some(kind) = ResourceType::from_url(&type_url, Protocol::Delta) else { return Vec::new() };
-        let at = kind.index();
-        self.responses[at] += 1;
-        let mut errors = Vec::new();
-        for resource in resources {
-            self.bytes += resource.resource.as_ref().map_or(0, |any| any.value.len() as u64);
-            if let Some(error) = refuse(kind, &resource) {
-                errors.push(error);
-                continue;
-            }
-            let known = self.knowledge.learn(kind, resource);
-            let before = self.held[at].insert(known.name.clone(), known.clone());
-            let changed = before.is_none_or(|before| before.version != known.version);
-            if kind == ResourceType::Cluster && known.references.eds && changed {
-                self.warming.insert(known.name.clone());
-            }
-            if kind == ResourceType::Endpoints {
-                self.warming.remove(&known.name);
-            }
-        }
-        for name in &removed_resources {
-            self.held[at].remove(&**name);
-            // The cluster is gone, or the answer is that it has no endpoints.
-            self.warming.remove(&**name);
-        }
-        let mut requests = self.follow_up(kind);
-        let error_detail = (!errors.is_empty()).then(|| Status { code: 13, message: errors.join(", ") });
-        let acknowledgement = DeltaDiscoveryRequest {
-            type_url: kind.type_url().to_owned(),
-            response_nonce: nonce,
-            error_detail,
-            ..DeltaDiscoveryRequest::default()
-        };
-        requests.push(acknowledgement);
-        if kind == ResourceType::Cluster || kind == ResourceType::Endpoints {
-            // Listeners are asked for when the first clusters are warm.
-            if self.warming.is_empty() && !self.subscribed[ResourceType::Listener.index()] {
-                requests.push(self.subscribe(ResourceType::Listener, Vec::new()));
-            }
-        }
-        requests
     }
 
     /// The subscriptions that change because resources of this type did.

@@ -8,6 +8,14 @@ use prost::Message;
 use crate::resource::ResourceType;
 use crate::wire::Any;
 
+/// The name of any of the four classic types: field 1 in each.
+#[derive(Clone, PartialEq, Message)]
+pub struct Named {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+}
+
 /// `Cluster`: its name and whether it is of type EDS.
 #[derive(Clone, PartialEq, Message)]
 pub struct Cluster {

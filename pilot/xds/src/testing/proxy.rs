@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::requests::Requests;
 use crate::resource::ResourceType;
-use crate::wire::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
+use crate::wire::Resource;
 
-use super::model::Envoy;
+use super::{Client, Envoy};
 
 /// Responses larger than this end a test.
 const LIMIT: usize = 1 << 30;
@@ -29,23 +29,23 @@ const LIMIT: usize = 1 << 30;
 pub type Refuse = Arc<dyn Fn(ResourceType, &Resource) -> Option<String> + Send + Sync>;
 
 /// A connected proxy.
-pub struct TestProxy {
-    envoy: Arc<Mutex<Envoy>>,
+pub struct TestProxy<C: Client = Envoy> {
+    client: Arc<Mutex<C>>,
     progress: watch::Receiver<u64>,
-    requests: mpsc::UnboundedSender<DeltaDiscoveryRequest>,
+    requests: mpsc::UnboundedSender<C::Request>,
     task: JoinHandle<Option<tonic::Status>>,
 }
 
-impl TestProxy {
+impl<C: Client> TestProxy<C> {
     /// Connects and subscribes with what the model has; accepts everything.
-    pub async fn connect(addr: impl ToSocketAddrs, envoy: Envoy) -> io::Result<Self> {
-        Self::connect_refusing(addr, envoy, Arc::new(|_, _| None)).await
+    pub async fn connect(addr: impl ToSocketAddrs, client: C) -> io::Result<Self> {
+        Self::connect_refusing(addr, client, Arc::new(|_, _| None)).await
     }
 
     /// Connects and refuses some resources.
     pub async fn connect_refusing(
         addr: impl ToSocketAddrs,
-        mut envoy: Envoy,
+        mut client: C,
         refuse: Refuse,
     ) -> io::Result<Self> {
         let socket = TcpStream::connect(addr).await?;
@@ -59,12 +59,12 @@ impl TestProxy {
             .map_err(io::Error::other)?;
         let connection = tokio::spawn(connection);
         let (requests, mut outgoing) = mpsc::unbounded_channel();
-        for request in envoy.connect() {
+        for request in client.connect() {
             let _ = requests.send(request);
         }
         let frames = futures::stream::poll_fn(move |cx| outgoing.poll_recv(cx))
-            .map(|request: DeltaDiscoveryRequest| Ok::<_, Infallible>(Frame::data(frame(&request))));
-        let path = "envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+            .map(|request: C::Request| Ok::<_, Infallible>(Frame::data(frame(&request))));
+        let path = format!("envoy.service.discovery.v3.AggregatedDiscoveryService/{}", C::METHOD);
         let request = http::Request::post(format!("http://{authority}/{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
@@ -72,14 +72,14 @@ impl TestProxy {
             .map_err(io::Error::other)?;
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
         let refused = tonic::Status::from_header_map(response.headers());
-        let envoy = Arc::new(Mutex::new(envoy));
+        let client = Arc::new(Mutex::new(client));
         let (progressed, progress) = watch::channel(0);
-        let (model, replies) = (envoy.clone(), requests.clone());
+        let (model, replies) = (client.clone(), requests.clone());
         let task = tokio::spawn(async move {
             // The connection lives as long as its sender.
             let _sender = sender;
             let body = tonic::body::Body::new(response.into_body());
-            let mut responses = Requests::<DeltaDiscoveryResponse>::new(body, LIMIT);
+            let mut responses = Requests::<C::Response>::new(body, LIMIT);
             let mut end = refused;
             while let Some(response) = responses.next().await {
                 let response = match response {
@@ -99,16 +99,16 @@ impl TestProxy {
             connection.abort();
             end.or(responses.trailers())
         });
-        Ok(Self { envoy, progress, requests, task })
+        Ok(Self { client, progress, requests, task })
     }
 
     /// Looks at the proxy.
-    pub fn look<T>(&self, look: impl FnOnce(&Envoy) -> T) -> T {
-        look(&self.envoy.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn look<T>(&self, look: impl FnOnce(&C) -> T) -> T {
+        look(&self.client.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until the proxy meets a condition; `false` when its stream ends before.
-    pub async fn wait_until(&mut self, condition: impl Fn(&Envoy) -> bool) -> bool {
+    pub async fn wait_until(&mut self, condition: impl Fn(&C) -> bool) -> bool {
         loop {
             if self.look(&condition) {
                 return true;
@@ -120,7 +120,7 @@ impl TestProxy {
     }
 
     /// Sends a request of one's own, such as an on-demand subscription.
-    pub fn send(&self, request: DeltaDiscoveryRequest) {
+    pub fn send(&self, request: C::Request) {
         let _ = self.requests.send(request);
     }
 
@@ -130,16 +130,16 @@ impl TestProxy {
     }
 
     /// Breaks the connection and gives the model back, to connect again with what it has.
-    pub async fn disconnect(self) -> Option<Envoy> {
-        let Self { envoy, progress: _, requests: _, task } = self;
+    pub async fn disconnect(self) -> Option<C> {
+        let Self { client, progress: _, requests: _, task } = self;
         task.abort();
         // Whatever the outcome: the task is over, and with it its share of the model.
         let _ = task.await;
-        Arc::try_unwrap(envoy).ok().map(|envoy| envoy.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Arc::try_unwrap(client).ok().map(|client| client.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn frame(request: &DeltaDiscoveryRequest) -> Bytes {
+fn frame(request: &impl Message) -> Bytes {
     let length = request.encoded_len();
     let mut frame = BytesMut::with_capacity(5 + length);
     frame.put_u8(0);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mesh::{Mesh, cluster, endpoints, host, services};
-use pilot_xds::testing::TestProxy;
+use pilot_xds::testing::{SotwEnvoy, TestProxy};
 use pilot_xds::{ResourceType, ServerConfig};
 use tonic::Code;
 
@@ -138,4 +138,27 @@ async fn a_connection_that_is_old_is_asked_to_go() {
     let mesh = Mesh::start(config).await;
     let proxy = TestProxy::connect(mesh.addr, mesh.envoy("web.default")).await.unwrap();
     assert_eq!(proxy.ended().await.unwrap().code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn a_state_of_the_world_proxy_gets_routes_with_their_hosts_inside() {
+    let mut mesh = Mesh::start(ServerConfig::default()).await;
+    let first = mesh.publish(|edit| services(edit, 50, "a"));
+    let id = "sidecar~10.0.0.1~old.default~default.svc.cluster.local".to_owned();
+    let node = pilot_xds::wire::Node { id, ..Default::default() };
+    let proxy = TestProxy::connect(mesh.addr, SotwEnvoy::new(node, mesh.knowledge.clone())).await.unwrap();
+    mesh.handles.sync.wait_for("old.default", first).await;
+    let mut proxy = proxy;
+    assert!(proxy.wait_until(|envoy| envoy.held(ResourceType::InlineRoute).contains_key("80")).await);
+    proxy.look(|envoy| {
+        assert_eq!(envoy.held(ResourceType::Endpoints).len(), 50);
+        assert_eq!(envoy.held(ResourceType::InlineRoute)["80"].references.clusters.len(), 50);
+    });
+    let responses = |envoy: &SotwEnvoy| ResourceType::ALL.map(|kind| envoy.responses(kind));
+    let before = proxy.look(responses);
+    let second = mesh.publish(|edit| edit.set(endpoints(1, "b")));
+    mesh.handles.sync.wait_for("old.default", second).await;
+    let after = proxy.look(responses);
+    assert_eq!(after[ResourceType::Endpoints.index()], before[ResourceType::Endpoints.index()] + 1);
+    assert_eq!(after.iter().sum::<u64>(), before.iter().sum::<u64>() + 1);
 }

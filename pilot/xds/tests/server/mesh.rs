@@ -104,12 +104,16 @@ pub fn endpoints(service: usize, salt: &str) -> Arc<Resource> {
     resource(ResourceType::Endpoints, &name, &message)
 }
 
-pub fn host(service: usize, salt: &str) -> Arc<Resource> {
+fn virtual_host(service: usize, salt: &str) -> parts::VirtualHost {
     let name = format!("80/svc-{service}.default.svc.cluster.local:80");
     let cluster = format!("outbound|80||svc-{service}.default.svc.cluster.local");
     let route = parts::Route { route: Some(parts::RouteAction { cluster, weighted_clusters: None }) };
-    let message = parts::VirtualHost { name: name.clone(), routes: vec![route], salt: salt.into() };
-    resource(ResourceType::VirtualHost, &name, &message)
+    parts::VirtualHost { name, routes: vec![route], salt: salt.into() }
+}
+
+pub fn host(service: usize, salt: &str) -> Arc<Resource> {
+    let message = virtual_host(service, salt);
+    resource(ResourceType::VirtualHost, &message.name, &message)
 }
 
 /// The listener and the route configuration of port 80.
@@ -130,9 +134,13 @@ pub fn port_80() -> [Arc<Resource>; 2] {
 /// A mesh of so many services.
 pub fn services(edit: &mut Edit, count: usize, salt: &str) {
     port_80().into_iter().for_each(|resource| edit.set(resource));
+    let mut hosts = Vec::new();
     for service in 0..count {
+        hosts.push(virtual_host(service, salt));
         edit.set(cluster(service, salt));
         edit.set(endpoints(service, salt));
         edit.set(host(service, salt));
     }
+    let inline = parts::RouteConfiguration { name: "80".into(), virtual_hosts: hosts, ..Default::default() };
+    edit.set(resource(ResourceType::InlineRoute, "80", &inline));
 }
