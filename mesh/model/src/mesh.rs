@@ -36,7 +36,8 @@ pub struct Mesh {
     virtual_services_of_host: OrdMap<Host, OrdSet<NamespacedName>>,
     virtual_services_to_host: OrdMap<Host, OrdSet<NamespacedName>>,
     destination_rules_of_host: OrdMap<Host, OrdSet<NamespacedName>>,
-    workload_of_address: OrdMap<IpAddr, ObjectRef>,
+    // Several while an address passes from an old pod to a new one: then the first by name counts, whichever came first.
+    workloads_of_address: OrdMap<IpAddr, OrdSet<ObjectRef>>,
     source_label_keys: OrdMap<Str, usize>,
 }
 
@@ -192,12 +193,10 @@ impl Mesh {
     pub fn set_workload(&mut self, object: ObjectRef, value: Option<Arc<Workload>>, changes: &mut ChangeSet) {
         let Some((old, new)) = replace(&mut self.workloads, object.clone(), value) else { return };
         for address in old.iter().flat_map(|old| &old.addresses) {
-            if self.workload_of_address.get(address) == Some(&object) {
-                self.workload_of_address.remove(address);
-            }
+            unlink(&mut self.workloads_of_address, address, &object);
         }
         for address in new.iter().flat_map(|new| &new.addresses) {
-            self.workload_of_address.insert(*address, object.clone());
+            link(&mut self.workloads_of_address, *address, object.clone());
         }
         changes.workloads.insert(object);
     }
@@ -377,7 +376,8 @@ impl Mesh {
 
     /// The workload at `address`.
     pub fn workload_at(&self, address: &IpAddr) -> Option<&Arc<Workload>> {
-        self.workload_of_address.get(address).and_then(|object| self.workloads.get(object))
+        let object = self.workloads_of_address.get(address)?.get_min()?;
+        self.workloads.get(object)
     }
 
     /// The labels that some VirtualService's `sourceLabels` looks at: proxies that differ only in others are alike.

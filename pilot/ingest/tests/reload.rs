@@ -1,0 +1,98 @@
+//! A directory that changes, through the running source.
+
+use pilot_ingest::{Settings, Source, Update, Updates, start};
+use std::{fs, path::Path, time::Duration};
+
+const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: NAME}\nspec: {ports: [{port: 80}]}\n";
+
+fn write(directory: &Path, file: &str, names: &[&str]) {
+    let text: Vec<String> = names.iter().map(|name| SERVICE.replace("NAME", name)).collect();
+    fs::write(directory.join(file), text.join("---\n")).unwrap();
+}
+
+async fn next(updates: &mut Updates) -> Update {
+    tokio::time::timeout(Duration::from_secs(30), updates.next()).await.expect("an update").expect("a source")
+}
+
+/// Waits until the mesh has exactly these services: a burst of changes may come in one update or in several.
+async fn until(updates: &mut Updates, expected: &[&str]) {
+    loop {
+        let update = next(updates).await;
+        let names: Vec<_> =
+            update.mesh.services().map(|service| service.metadata.object.name.name.to_string()).collect();
+        if names == expected {
+            return;
+        }
+    }
+}
+
+async fn open(directory: &Path) -> Updates {
+    start(Source::Files(directory.to_owned()), Settings::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn files_come_change_and_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    write(root, "a.yaml", &["a"]);
+    write(root, ".hidden.yaml", &["hidden"]);
+    write(root, "notes.txt", &["notes"]);
+    let mut updates = open(root).await;
+    let first = next(&mut updates).await;
+    assert!(first.synced);
+    assert_eq!((first.sequence, first.mesh.services().count()), (1, 1));
+
+    write(root, "a.yaml", &["a", "b"]);
+    until(&mut updates, &["a", "b"]).await;
+    fs::create_dir_all(root.join("deep/er")).unwrap();
+    write(&root.join("deep/er"), "c.yml", &["c"]);
+    until(&mut updates, &["a", "b", "c"]).await;
+    // As editors do it: a new file in place of the old.
+    write(root, ".a.yaml.swp", &["d"]);
+    fs::rename(root.join(".a.yaml.swp"), root.join("a.yaml")).unwrap();
+    until(&mut updates, &["c", "d"]).await;
+    fs::remove_dir_all(root.join("deep")).unwrap();
+    until(&mut updates, &["d"]).await;
+    fs::remove_file(root.join("a.yaml")).unwrap();
+    until(&mut updates, &[]).await;
+}
+
+#[tokio::test]
+async fn a_mounted_config_map_is_swapped() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    for (version, name) in [("..v1", "a"), ("..v2", "b")] {
+        fs::create_dir(root.join(version)).unwrap();
+        write(&root.join(version), "mesh.yaml", &[name]);
+    }
+    std::os::unix::fs::symlink("..v1", root.join("..data")).unwrap();
+    std::os::unix::fs::symlink("..data/mesh.yaml", root.join("mesh.yaml")).unwrap();
+    let mut updates = open(root).await;
+    until(&mut updates, &["a"]).await;
+    std::os::unix::fs::symlink("..v2", root.join("..data_tmp")).unwrap();
+    fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
+    until(&mut updates, &["b"]).await;
+}
+
+#[tokio::test]
+async fn reports_follow() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    write(root, "a.yaml", &["a"]);
+    let mut updates = open(root).await;
+    let mut reports = updates.reports();
+    next(&mut updates).await;
+    fs::write(root.join("a.yaml"), "kind: [").unwrap();
+    // The mesh stays as it is, so there is no update; the problem shows all the same.
+    let report = tokio::select! {
+        report = reports.wait_for(|report| !report.entries.is_empty()) => report.unwrap().clone(),
+        update = updates.next() => panic!("{update:?}"),
+    };
+    assert_eq!(report.entries[0].source.to_string(), "a.yaml:1");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_told() {
+    let error = start(Source::Files("/nowhere/at/all".into()), Settings::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot read /nowhere/at/all: No such file or directory (os error 2)");
+}
