@@ -43,6 +43,15 @@ impl Envoy {
         binary().map(drop)
     }
 
+    /// The binary, for tests that have it started by the code they test. `None` means: skip this test (the reason was
+    /// printed).
+    ///
+    /// # Panics
+    /// When it is not available but `MELTEMI_REQUIRE_ALL` is set.
+    pub fn binary() -> Option<PathBuf> {
+        available::or_skip("a real Envoy", binary())
+    }
+
     /// Starts Envoy and returns once it is live, which means that its first listeners are there: start the control
     /// plane first. `None` means: skip this test (the reason was printed).
     ///

@@ -17,3 +17,4 @@ mod sweep;
 pub use apiserver::ApiServer;
 pub use envoy::Envoy;
 pub use eventually::eventually;
+pub use sweep::SweptDir;

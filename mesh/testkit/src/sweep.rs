@@ -17,7 +17,7 @@ const SWEEPER: &str =
     "cat >/dev/null; for _ in 1 2 3 4 5 6 7 8 9; do rm -rf -- \"$1\" && exit; sleep 0.2; done";
 
 /// A directory that does not outlive the process.
-pub(crate) struct SweptDir {
+pub struct SweptDir {
     path: PathBuf,
     sweeper: Child,
     /// Closed by [`Drop`], or by the kernel.
@@ -26,7 +26,10 @@ pub(crate) struct SweptDir {
 
 impl SweptDir {
     /// `prefix` says in /tmp whose it is.
-    pub(crate) fn new(prefix: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the directory can't be made, or there is no shell.
+    pub fn new(prefix: &str) -> Result<Self> {
         let directory = TempDir::with_prefix(prefix).context("make a temporary directory")?;
         let mut sweeper = Command::new("sh")
             .args(["-c", SWEEPER, "sweeper"])
@@ -42,7 +45,8 @@ impl SweptDir {
         Ok(Self { path: directory.keep(), sweeper, input })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
