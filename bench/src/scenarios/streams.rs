@@ -163,7 +163,8 @@ impl Stream {
         let mut spent = Duration::ZERO;
         loop {
             let before = Instant::now();
-            let frame = self.body.frame().now_or_never();
+            // All streams are polled in one task, which tokio would make wait after a while.
+            let frame = tokio::task::unconstrained(self.body.frame()).now_or_never();
             spent += before.elapsed();
             let Some(frame) = frame else { return Ok(spent) };
             let Ok(data) = frame.context("the stream ended")??.into_data() else {
