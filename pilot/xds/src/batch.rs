@@ -4,10 +4,12 @@
 //! Joined bytes are bounded: over budget a stream joins piece by piece as it sends. No clock: the server calls `sweep` now and then.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::names::NameSet;
 use crate::resource::{Protocol, Resource, ResourceType};
@@ -106,6 +108,8 @@ pub(crate) struct Full {
     pub(crate) batch: Arc<Batch>,
     /// Subscribed names that do not exist.
     pub(crate) missing: Arc<[Arc<str>]>,
+    /// Sum of the fingerprints of all resources: tells a client that has exactly these without a look at each.
+    pub(crate) sum: u128,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -120,6 +124,8 @@ struct Key {
 /// The full batches that were asked for lately.
 #[derive(Debug)]
 pub struct Batches {
+    /// Keys the fingerprints, so that a client cannot make up versions that pass for others.
+    seed: u64,
     budget: Arc<Budget>,
     recent: Mutex<HashMap<Key, Recent>>,
 }
@@ -139,7 +145,14 @@ impl std::fmt::Debug for Key {
 impl Batches {
     /// Keeps at most this many bytes joined.
     pub fn new(limit: usize) -> Self {
-        Self { budget: Arc::new(Budget { limit, used: AtomicUsize::new(0) }), recent: Mutex::default() }
+        let seed = RandomState::new().hash_one(0u8);
+        Self { seed, budget: Arc::new(Budget { limit, used: AtomicUsize::new(0) }), recent: Mutex::default() }
+    }
+
+    /// A number for this version of this name. Those of a list may be summed up in any order.
+    pub(crate) fn fingerprint(&self, name: &str, version: &str) -> u128 {
+        let seed = self.seed.wrapping_add(xxh3_64_with_seed(version.as_bytes(), self.seed));
+        xxh3_128_with_seed(name.as_bytes(), seed)
     }
 
     /// All resources of a type, or those of them that are named.
@@ -168,8 +181,12 @@ impl Batches {
                     })
                     .collect(),
             };
+            let fingerprint =
+                |resource: &Arc<Resource>| self.fingerprint(resource.name(), resource.version());
+            let sum = resources.iter().map(fingerprint).fold(0u128, u128::wrapping_add);
             let batch = Batch { resources, budget: Some(self.budget.clone()), ..Batch::default() };
-            Recent { full: Full { batch: Arc::new(batch), missing: missing.into() }, touched: false }
+            let full = Full { batch: Arc::new(batch), missing: missing.into(), sum };
+            Recent { full, touched: false }
         });
         recent.touched = true;
         recent.full.batch.uses.fetch_add(1, Ordering::Relaxed);

@@ -44,7 +44,8 @@ type Touched = [Box<[Arc<str>]>; TYPES];
 
 #[derive(Debug)]
 struct LoggedEdit {
-    revision: u64,
+    /// Identity of the layer that was edited.
+    from: u64,
     /// `None` when the edit was too big to log.
     names: Option<Touched>,
 }
@@ -78,7 +79,7 @@ impl Layer {
             log.pop_front();
         }
         let names = (count <= LOG_NAMES).then(|| changed.map(Vec::into_boxed_slice));
-        log.push_back(Arc::new(LoggedEdit { revision, names }));
+        log.push_back(Arc::new(LoggedEdit { from: self.id, names }));
         Arc::new(Self { id: next_id(), lineage: self.lineage, revision, resources, log })
     }
 
@@ -108,10 +109,11 @@ impl Layer {
         if self.id == old.id {
             return;
         }
-        if let Some(edits) = self.logged_since(old) {
-            for names in edits {
-                names[kind.index()].iter().for_each(&mut visit);
-            }
+        if let Some(missed) = self.missed_by(old) {
+            let edits = self.log.iter().skip(self.log.len() - missed);
+            edits
+                .flat_map(|edit| &edit.names)
+                .for_each(|names| names[kind.index()].iter().for_each(&mut visit));
             return;
         }
         for item in old.resources(kind).diff(self.resources(kind)) {
@@ -122,18 +124,17 @@ impl Layer {
         }
     }
 
-    /// The names of the edits between the two, or `None` when the log does not tell all of them.
-    fn logged_since(&self, old: &Layer) -> Option<Vec<&Touched>> {
-        if self.lineage != old.lineage || old.revision > self.revision {
+    /// How many edits at the end of the log are new to `old`, or `None` when the log does not tell all their names.
+    fn missed_by(&self, old: &Layer) -> Option<usize> {
+        if self.lineage != old.lineage {
             return None;
         }
-        let missing = usize::try_from(self.revision - old.revision).ok()?;
-        if missing > self.log.len() {
-            return None;
-        }
-        let edits = self.log.iter().skip(self.log.len() - missing);
-        debug_assert!(edits.clone().next().is_none_or(|edit| edit.revision == old.revision + 1));
-        edits.map(|edit| edit.names.as_ref()).collect()
+        let missed = usize::try_from(self.revision.checked_sub(old.revision)?).ok()?;
+        let first = self.log.len().checked_sub(missed)?;
+        let mut edits = self.log.iter().skip(first).peekable();
+        // A layer may have been edited twice: the log tells only of its own line.
+        let ancestor = edits.peek().is_some_and(|edit| edit.from == old.id);
+        (ancestor && edits.all(|edit| edit.names.is_some())).then_some(missed)
     }
 }
 
@@ -166,5 +167,65 @@ impl Edit {
     /// The resources of a type as they stand within this edit.
     pub fn resources(&self, kind: ResourceType) -> &Resources {
         &self.resources[kind.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ResourceType::Cluster;
+
+    fn cluster(name: &str, content: &str) -> Arc<Resource> {
+        Resource::new(Cluster, name, content.as_bytes(), &[], Arc::new([]))
+    }
+
+    fn changed(new: &Layer, old: &Layer) -> Vec<String> {
+        let mut names = Vec::new();
+        new.changed_since(old, Cluster, |name| names.push(name.to_string()));
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_is_the_same_layer() {
+        let layer = Layer::empty().edit(|edit| edit.set(cluster("a", "1")));
+        let same = layer.edit(|edit| {
+            edit.set(cluster("a", "1"));
+            edit.remove(Cluster, "b");
+        });
+        assert!(Arc::ptr_eq(&layer, &same));
+    }
+
+    #[test]
+    fn the_log_and_the_trees_tell_the_same_names() {
+        let old = Layer::empty().edit(|edit| {
+            edit.set(cluster("a", "1"));
+            edit.set(cluster("b", "1"));
+        });
+        let change = |edit: &mut Edit| {
+            edit.set(cluster("a", "2"));
+            edit.remove(Cluster, "b");
+            edit.set(cluster("c", "1"));
+        };
+        let new = old.edit(change);
+        let stranger = Layer::empty().edit(|edit| {
+            edit.set(cluster("a", "1"));
+            edit.set(cluster("b", "1"));
+        });
+        assert_eq!(changed(&new, &old), ["a", "b", "c"]);
+        assert_eq!(changed(&new, &stranger), ["a", "b", "c"]);
+        // Two edits of one layer are not a line: what the one has, the other has not.
+        let sibling = old.edit(|edit| edit.set(cluster("d", "1")));
+        assert_eq!(changed(&new, &sibling), ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn a_layer_far_behind_is_compared_by_its_tree() {
+        let old = Layer::empty();
+        let mut new = old.clone();
+        for edit in 0..LOG_EDITS + 10 {
+            new = new.edit(|layer| layer.set(cluster("a", &edit.to_string())));
+        }
+        assert_eq!(changed(&new, &old), ["a"]);
     }
 }

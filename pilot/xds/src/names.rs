@@ -87,10 +87,14 @@ impl Names {
         intern: impl Fn(&str) -> Option<Arc<str>>,
     ) -> Arc<NameSet> {
         let mut new: Vec<&str> = add.filter(|name| !old.contains(name)).collect();
+        let sum = |names: &[&str]| names.iter().fold(old.sum, |sum, name| sum.wrapping_add(self.hash(name)));
+        // A set that is in use already is found without sorting, unless names come twice.
+        if let Some(set) = self.find(sum(&new), old.len() + new.len()) {
+            return set;
+        }
         new.sort_unstable();
         new.dedup();
-        let sum = new.iter().fold(old.sum, |sum, name| sum.wrapping_add(self.hash(name)));
-        self.intern(sum, old, old.len() + new.len(), || {
+        self.intern(sum(&new), old, old.len() + new.len(), || {
             let mut names: Vec<Arc<str>> = old.names.to_vec();
             names.extend(new.iter().map(|name| intern(name).unwrap_or_else(|| Arc::from(*name))));
             names.sort_unstable();
@@ -112,6 +116,11 @@ impl Names {
 
     fn hash(&self, name: &str) -> u128 {
         xxh3_128_with_seed(name.as_bytes(), self.seed)
+    }
+
+    fn find(&self, sum: u128, len: usize) -> Option<Arc<NameSet>> {
+        let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.by_sum.get(&sum).and_then(Weak::upgrade).filter(|set| set.len() == len)
     }
 
     fn intern(

@@ -103,7 +103,8 @@ impl Watch {
     fn compose_everything(&mut self, view: View<'_>) -> Outgoing {
         let View { base, newest: _, context } = view;
         let names = (!self.wildcard).then_some(&*self.names);
-        let Full { batch, missing } = context.shared.batches.full(base, self.kind, Protocol::Delta, names);
+        let Full { batch, missing, sum: _ } =
+            context.shared.batches.full(base, self.kind, Protocol::Delta, names);
         self.owed.changed.clear();
         self.owed.probes.clear();
         let mut asked = std::mem::take(&mut self.owed.asked);
@@ -185,7 +186,7 @@ impl Watch {
             self.owed.asked.clear();
             self.owed.probes.clear();
             let names = (!self.wildcard).then_some(&*self.names);
-            let Full { batch, missing: _ } =
+            let Full { batch, missing: _, sum: _ } =
                 context.shared.batches.full(base, self.kind, Protocol::Sotw, names);
             if self.rejected.is_empty() && self.leaving.is_empty() {
                 // An empty list answers only a client that wants all there is.

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Full};
 use crate::names::NameSet;
 use crate::resource::{Protocol, Resource, ResourceType};
 use crate::snapshot::Snapshot;
@@ -167,7 +167,7 @@ impl Watch {
         }
         let Some(base) = self.base.take() else {
             self.base = Some(target.clone());
-            self.absorb_initial(target);
+            self.absorb_initial(target, context);
             return;
         };
         if Arc::ptr_eq(&base, target) {
@@ -226,9 +226,12 @@ impl Watch {
     }
 
     /// Compares what the client brought with what it should have.
-    fn absorb_initial(&mut self, target: &Snapshot) {
+    fn absorb_initial(&mut self, target: &Snapshot, context: &Context) {
         let Some(initial) = self.owed.initial.take() else { return };
         let Initial { versions } = *initial;
+        if self.has_exactly(&versions, target, context) {
+            return;
+        }
         let mut equal = HashSet::with_capacity(versions.len());
         for NameVersion { name, version } in &versions {
             if !(self.wildcard || self.names.contains(name)) {
@@ -258,6 +261,20 @@ impl Watch {
             let lacking = self.names.iter().filter(|name| !equal.contains(*name));
             self.owed.asked.extend(lacking.cloned());
         }
+    }
+
+    /// Whether the client brought all there is, in the current versions: the rule after a reconnect, and cheap to see.
+    fn has_exactly(&self, versions: &[NameVersion], target: &Snapshot, context: &Context) -> bool {
+        if self.wildcard && !self.names.is_empty() {
+            return false;
+        }
+        let batches = &context.shared.batches;
+        let names = (!self.wildcard).then_some(&*self.names);
+        let Full { batch, missing, sum } = batches.full(target, self.kind, context.protocol, names);
+        let fingerprint = |held: &NameVersion| batches.fingerprint(&held.name, &held.version);
+        missing.is_empty()
+            && batch.resources().len() == versions.len()
+            && versions.iter().map(fingerprint).fold(0, u128::wrapping_add) == sum
     }
 
     /// What the client should be told now, if anything, taken off the list of what is owed.
