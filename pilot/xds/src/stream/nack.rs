@@ -67,7 +67,16 @@ impl Watch {
         let exists = self.base.as_ref().is_some_and(|base| base.get(self.kind, name).is_some())
             || self.on_demand.values().flatten().any(|found| found.name() == name);
         if !exists {
-            // It is gone since: that is owed already, and there is nothing to hold back.
+            // It is gone since: that is owed already, and there is nothing to hold back. What stays until it may go is what it had.
+            if self.leaving.get(name).is_some_and(|left| left.as_ref().is_some_and(|left| left == resource)) {
+                let held = self.acked.as_ref().and_then(|acked| acked.get(self.kind, name)).cloned();
+                let held = held.filter(|held| held.version() != resource.version());
+                if held.is_none() && context.protocol == Protocol::Sotw {
+                    self.leaving.remove(name);
+                } else {
+                    self.leaving.insert(name.clone(), held);
+                }
+            }
             return;
         }
         let before = self.rejected.remove(name);

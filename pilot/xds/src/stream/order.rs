@@ -110,7 +110,10 @@ impl StreamState {
         let Self { context, watches, warming, .. } = self;
         let endpoints = &mut watches[ResourceType::Endpoints.index()];
         endpoints.absorb(newest, context);
-        if !endpoints.leaving.is_empty() {
+        if context.protocol == Protocol::Sotw {
+            // This protocol cannot say that there are no endpoints: the cluster is about to go, do not wait for it.
+            warming.retain(|name, _| newest.get(ResourceType::Endpoints, name).is_some());
+        } else if !endpoints.leaving.is_empty() {
             // A cluster that still warms is to hear at once that no endpoints are coming.
             for name in warming.iter().filter(|(_, carried_by)| **carried_by == 0).map(|(name, _)| name) {
                 if endpoints.leaving.remove(name).is_some() {

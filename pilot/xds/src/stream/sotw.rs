@@ -23,10 +23,9 @@ impl StreamState {
         let Some(kind) = ResourceType::from_url(&type_url, Protocol::Sotw) else { return received };
         received.kind = Some(kind);
         let watch = self.watch(kind);
-        // A first request, whatever nonce it brings from an earlier stream, and one without a nonce are answered in full.
-        if !watch.active || response_nonce.is_empty() {
-            // What was in flight is not answered by this, but will not be answered otherwise either.
-            watch.in_flight = None;
+        // A first request, whatever nonce it brings from an earlier stream, and one without a nonce are answered in full. But one
+        // without a nonce while the first response is on its way has crossed it: the acknowledgement will bring the same names.
+        if !watch.active || (response_nonce.is_empty() && watch.in_flight.is_none()) {
             self.activate(kind);
             self.set_names(kind, &resource_names);
             let watch = self.watch(kind);

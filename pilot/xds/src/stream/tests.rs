@@ -21,6 +21,7 @@ use crate::wire::{self, DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node};
 use super::*;
 
 mod rules;
+mod sotw;
 mod world;
 
 use world::{World, cluster, endpoints, host, resource};

@@ -72,6 +72,12 @@ impl World {
         for (id, salt) in &self.listeners {
             all.push((*id, listener(*id, *salt)));
             all.push((*id, route(*id)));
+            let inside = self.hosts.iter().filter(|(host, _)| **host % 3 == *id);
+            let inside = inside.map(|(host, (salt, to))| {
+                let to: Vec<_> = to.iter().filter(|to| self.clusters.contains_key(to)).copied().collect();
+                virtual_host(*host, if *salt == 9 { 8 } else { *salt }, &to)
+            });
+            all.push((*id, inline_route(*id, inside.collect())));
         }
         for (at, layer) in self.layers.iter_mut().enumerate() {
             let mine: Vec<_> = all
@@ -130,15 +136,22 @@ pub(super) fn endpoints(id: u8, with: u8) -> Arc<Resource> {
     resource(ResourceType::Endpoints, &name, &message)
 }
 
-pub(super) fn host(id: u8, with: u8, to: &[u8]) -> Arc<Resource> {
+fn virtual_host(id: u8, with: u8, to: &[u8]) -> parts::VirtualHost {
     let name = format!("{}/h{id}", 80 + id % 3);
     let action = |to: &u8| parts::RouteAction { cluster: format!("c{to}"), weighted_clusters: None };
     let routes = to.iter().map(|to| parts::Route { route: Some(action(to)) }).collect();
-    resource(
-        ResourceType::VirtualHost,
-        &name,
-        &parts::VirtualHost { name: name.clone(), routes, salt: salt(with) },
-    )
+    parts::VirtualHost { name, routes, salt: salt(with) }
+}
+
+pub(super) fn host(id: u8, with: u8, to: &[u8]) -> Arc<Resource> {
+    let message = virtual_host(id, with, to);
+    resource(ResourceType::VirtualHost, &message.name, &message)
+}
+
+fn inline_route(id: u8, virtual_hosts: Vec<parts::VirtualHost>) -> Arc<Resource> {
+    let name = (80 + id).to_string();
+    let message = parts::RouteConfiguration { name: name.clone(), virtual_hosts, ..Default::default() };
+    resource(ResourceType::InlineRoute, &name, &message)
 }
 
 pub(super) fn listener(id: u8, with: u8) -> Arc<Resource> {
