@@ -17,13 +17,16 @@ use address::{EndpointAddress, ListenAddress};
 use connection_age::ConnectionAge;
 
 /// Where a control plane's debug endpoints are unless told otherwise.
-const ADMIN_ADDRESS: &str = "127.0.0.1:15014";
+pub const ADMIN_ADDRESS: &str = "127.0.0.1:15014";
 const XDS_ADDRESS: &str = "127.0.0.1:15010";
 const READY_ADDRESS: &str = "127.0.0.1:8080";
 
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed (analyze: the configuration has errors; call: requests got no answer); \
+                          2 the arguments make no sense";
+
 /// A service mesh that speaks Istio's API.
 #[derive(Debug, Parser)]
-#[command(name = "meltemi", version, about, propagate_version = true)]
+#[command(name = "meltemi", version, about, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// How logs look.
     #[command(flatten)]
@@ -96,7 +99,7 @@ pub struct UpArgs {
     /// Where metrics and debug endpoints are; port 0 takes a free one
     #[arg(long, alias = "monitoringAddr", value_name = "ADDRESS", default_value = ADMIN_ADDRESS)]
     pub monitoring_addr: ListenAddress,
-    /// Mesh settings (YAML of Istio's MeshConfig); the ConfigMap `istio` in DIR is read in any case
+    /// Mesh settings (YAML of Istio's MeshConfig) [default: the ConfigMap `istio` of istio-system in DIR]
     #[arg(long, alias = "meshConfig", value_name = "FILE")]
     pub mesh_config: Option<PathBuf>,
     /// The mesh's DNS domain
@@ -119,7 +122,7 @@ pub struct ControlPlaneArgs {
     /// The mesh's DNS domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
     pub domain: String,
-    /// The name of this cluster
+    /// The name of this cluster (there is one only: no effect yet)
     #[arg(long, alias = "clusterID", env = "CLUSTER_ID", value_name = "NAME", default_value = "Kubernetes")]
     pub cluster_id: String,
     /// The namespace of the mesh's own configuration
@@ -128,13 +131,13 @@ pub struct ControlPlaneArgs {
     /// Plaintext xDS; loopback only unless told otherwise
     #[arg(long, alias = "grpcAddr", value_name = "ADDRESS", default_value = XDS_ADDRESS)]
     pub grpc_addr: ListenAddress,
-    /// xDS over TLS
+    /// xDS over TLS (not supported yet: a warning says so)
     #[arg(long, alias = "secureGRPCAddr", value_name = "ADDRESS")]
     pub secure_grpc_addr: Option<String>,
     /// `/ready`, for probes
     #[arg(long, alias = "httpAddr", value_name = "ADDRESS", default_value = READY_ADDRESS)]
     pub http_addr: ListenAddress,
-    /// Admission webhooks
+    /// Admission webhooks (not supported yet: a warning says so)
     #[arg(long, alias = "httpsAddr", value_name = "ADDRESS")]
     pub https_addr: Option<String>,
     /// Metrics and debug endpoints

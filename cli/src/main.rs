@@ -9,6 +9,7 @@ mod envoy_binary;
 mod live;
 mod output;
 mod problems;
+mod serving;
 mod table;
 
 use std::process::ExitCode;

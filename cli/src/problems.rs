@@ -3,17 +3,50 @@
 use std::fmt::Write;
 
 use console::style;
-use mesh_model::{Problem, Severity};
+use mesh_model::{ObjectRef, Problem, Severity, Source};
+use pilot_ingest::{ObjectReport, Report};
 
 /// A problem and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// Where the object was read, such as `shop.yaml:12`.
+    /// Where the object was read, such as `shop.yaml:12`; empty when that is not known.
     pub place: String,
     /// The object, such as `VirtualService shop/catalog`; empty when it is the file itself.
     pub object: String,
     /// What is wrong.
     pub problem: Problem,
+}
+
+impl Finding {
+    /// Everything in `report`.
+    pub fn of_report(report: &Report) -> Vec<Self> {
+        let Report { entries } = report;
+        let findings = entries.iter().flat_map(|entry| {
+            let ObjectReport { source, object, generation: _, problems } = entry;
+            let object = object.as_ref().map(ObjectRef::to_string).unwrap_or_default();
+            let place = match source {
+                // All are from there.
+                Source::Cluster => String::new(),
+                Source::File { .. } => source.to_string(),
+            };
+            problems.iter().map(move |problem| Self {
+                place: place.clone(),
+                object: object.clone(),
+                problem: problem.clone(),
+            })
+        });
+        findings.collect()
+    }
+
+    /// Whose it is, for people.
+    fn subject(&self) -> String {
+        [&self.place, &self.object]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
 }
 
 /// How many problems of each severity there are.
@@ -50,16 +83,9 @@ impl Count {
     }
 }
 
-/// One line: `place object path: message (hint)`, the severity in its colour.
+/// One line: `severity place object path: message (hint)`.
 pub fn line(finding: &Finding) -> String {
-    let Finding { place, object, problem } = finding;
-    let severity = match problem.severity {
-        Severity::Error => style("error").red().bold(),
-        Severity::Warning => style("warning").yellow().bold(),
-        Severity::Info => style("remark").cyan(),
-    };
-    let object = if object.is_empty() { String::new() } else { format!(" {object}") };
-    format!("{severity} {}{object} {problem}", style(place).bold())
+    format!("{} {} {}", severity(&finding.problem), style(finding.subject()).bold(), finding.problem)
 }
 
 /// All of them: place and object once, each problem below.
@@ -69,22 +95,25 @@ pub fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
     let mut last = None;
     for finding in sorted {
-        let Finding { place, object, problem } = finding;
-        if last != Some((place, object)) {
+        let subject = finding.subject();
+        if last.as_ref() != Some(&subject) {
             if last.is_some() {
                 text.push('\n');
             }
-            let _ = writeln!(text, "{} {object}", style(place).bold());
-            last = Some((place, object));
+            let _ = writeln!(text, "{}", style(&subject).bold());
+            last = Some(subject);
         }
-        let severity = match problem.severity {
-            Severity::Error => style("error").red().bold(),
-            Severity::Warning => style("warning").yellow().bold(),
-            Severity::Info => style("remark").cyan(),
-        };
-        let _ = writeln!(text, "  {severity} {problem}");
+        let _ = writeln!(text, "  {} {}", severity(&finding.problem), finding.problem);
     }
     text
+}
+
+fn severity(problem: &Problem) -> String {
+    match problem.severity {
+        Severity::Error => style("error").red().bold().to_string(),
+        Severity::Warning => style("warning").yellow().bold().to_string(),
+        Severity::Info => style("remark").cyan().to_string(),
+    }
 }
 
 /// `a.yaml:9` before `a.yaml:10`.

@@ -23,11 +23,6 @@ impl Table {
         self.rows.push(cells.to_vec());
     }
 
-    /// Whether it has no rows.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The lines, the header first.
     pub fn lines(&self) -> Vec<String> {
         let all = || std::iter::once(&self.header).chain(&self.rows);

@@ -1,11 +1,29 @@
-//! `meltemi analyze`: not wired to ingest yet.
+//! `meltemi analyze`: what a control plane would say about these files. The exit code is 1 when there are errors.
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use pilot_ingest::Settings;
 
-use crate::args::AnalyzeArgs;
+use crate::{
+    args::AnalyzeArgs,
+    output::{self, Format},
+    problems::{self, Count, Finding},
+};
 
-pub fn run(_args: &AnalyzeArgs) -> Result<ExitCode> {
-    bail!("`meltemi analyze` is not built yet")
+pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
+    let AnalyzeArgs { path, output, domain } = args;
+    let settings = Settings { domain: domain.clone(), ..Settings::default() };
+    let (_, report) = pilot_ingest::load(path, settings)?;
+    let findings = Finding::of_report(&report);
+    let count = Count::of(&findings);
+    match output {
+        Format::Json => output::print_json(&report)?,
+        Format::Text => {
+            output::print(&problems::text(&findings))?;
+            let gap = if findings.is_empty() { "" } else { "\n" };
+            output::remark(&format!("{gap}{}: {}", path.display(), count.summary()));
+        }
+    }
+    Ok(if count.errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

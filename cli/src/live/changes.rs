@@ -31,6 +31,18 @@ pub fn lines(old: &Snapshot, new: &Snapshot) -> Vec<String> {
     lines
 }
 
+/// Takes a proxy that had everything, and waits for the acknowledgement of an edit, for one that has everything: otherwise
+/// every edit would print lines, and not always the same ones.
+pub fn settle(old: &Snapshot, new: &mut Snapshot) {
+    let before = by_name(&old.rows);
+    for row in &mut new.rows {
+        let had_all = before.get(&row.name()).is_some_and(|old| old.sync == Sync::Synced);
+        if had_all && row.sync == Sync::Waiting {
+            row.sync = Sync::Synced;
+        }
+    }
+}
+
 fn of_row(old: Option<&Row>, new: &Row) -> Vec<String> {
     let mut lines = Vec::new();
     if old.map(|row| &row.entry.sidecar) != Some(&new.entry.sidecar) {

@@ -27,7 +27,10 @@ impl Live {
     }
 
     /// Shows `snapshot`. Equal ones cost nothing.
-    pub fn show(&mut self, snapshot: Snapshot) -> Result<()> {
+    pub fn show(&mut self, mut snapshot: Snapshot) -> Result<()> {
+        if self.terminal.is_none() {
+            changes::settle(&self.last, &mut snapshot);
+        }
         if snapshot == self.last {
             return Ok(());
         }

@@ -98,6 +98,8 @@ impl Supervisor {
             .arg(&bootstrap)
             // One worker is plenty for a laptop, and hot restart would share memory between replicas.
             .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"])
+            // A line for each use of a deprecated field: nothing that the reader of a log can do anything about.
+            .args(["--component-log-level", "misc:error"])
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(log_too);

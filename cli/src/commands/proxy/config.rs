@@ -31,33 +31,36 @@ pub async fn run(args: ProxyConfigArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether resources of the type `kind` belong to `part`.
+/// Whether resources of the type `kind`, such as `cds`, belong to `part`.
 fn is_part(kind: &str, part: ConfigPart) -> bool {
     match part {
         ConfigPart::All => true,
-        ConfigPart::Clusters => kind == "cluster",
-        ConfigPart::Listeners => kind == "listener",
-        ConfigPart::Routes => matches!(kind, "route" | "virtual_host"),
-        ConfigPart::Endpoints => kind == "endpoints",
+        ConfigPart::Clusters => kind == "cds",
+        ConfigPart::Listeners => kind == "lds",
+        ConfigPart::Routes => matches!(kind, "rds" | "vhds"),
+        ConfigPart::Endpoints => kind == "eds",
     }
 }
 
 fn short(dump: &Map<String, Value>) -> String {
     let tables = dump.iter().filter_map(|(kind, resources)| {
-        let resources = resources.as_array().filter(|resources| !resources.is_empty())?;
+        let configs: Vec<&Value> = items(resources).iter().map(|resource| &resource["config"]).collect();
+        if configs.is_empty() {
+            return None;
+        }
         Some(match kind.as_str() {
-            "cluster" => clusters(resources),
-            "listener" => listeners(resources),
-            "route" => routes(resources),
-            "virtual_host" => virtual_hosts(resources),
-            "endpoints" => endpoints(resources),
-            other => names(other, resources),
+            "cds" => clusters(&configs),
+            "lds" => listeners(&configs),
+            "rds" => routes(&configs),
+            "vhds" => virtual_hosts(&configs),
+            "eds" => endpoints(&configs),
+            other => names(other, &configs),
         })
     });
     tables.map(|table| table.to_string()).collect::<Vec<_>>().join("\n")
 }
 
-fn clusters(resources: &[Value]) -> Table {
+fn clusters(resources: &[&Value]) -> Table {
     let mut table = Table::new(["CLUSTER", "TYPE", "BALANCING"]);
     for cluster in resources {
         // What equals Envoy's default is left out of its JSON.
@@ -70,7 +73,7 @@ fn clusters(resources: &[Value]) -> Table {
     table
 }
 
-fn listeners(resources: &[Value]) -> Table {
+fn listeners(resources: &[&Value]) -> Table {
     let mut table = Table::new(["LISTENER", "ADDRESS", "PORT", "CHAINS"]);
     for listener in resources {
         let address = &listener["address"]["socket_address"];
@@ -86,7 +89,7 @@ fn listeners(resources: &[Value]) -> Table {
     table
 }
 
-fn routes(resources: &[Value]) -> Table {
+fn routes(resources: &[&Value]) -> Table {
     let mut table = Table::new(["ROUTE CONFIGURATION", "VIRTUAL HOSTS", "OTHERS BY VHDS"]);
     for route in resources {
         let hosts: Vec<String> =
@@ -97,7 +100,7 @@ fn routes(resources: &[Value]) -> Table {
     table
 }
 
-fn virtual_hosts(resources: &[Value]) -> Table {
+fn virtual_hosts(resources: &[&Value]) -> Table {
     let mut table = Table::new(["VIRTUAL HOST", "DOMAINS", "MATCH", "TO"]);
     for host in resources {
         let domains = items(&host["domains"]);
@@ -148,7 +151,7 @@ fn action(route: &Value) -> String {
     }
 }
 
-fn endpoints(resources: &[Value]) -> Table {
+fn endpoints(resources: &[&Value]) -> Table {
     let mut table = Table::new(["CLUSTER", "ENDPOINT", "HEALTH", "WEIGHT"]);
     for assignment in resources {
         for locality in items(&assignment["endpoints"]) {
@@ -170,7 +173,7 @@ fn endpoints(resources: &[Value]) -> Table {
     table
 }
 
-fn names(kind: &str, resources: &[Value]) -> Table {
+fn names(kind: &str, resources: &[&Value]) -> Table {
     let mut table = Table::new([kind]);
     for resource in resources {
         table.row([text(resource, "name")]);
@@ -202,7 +205,7 @@ mod tests {
     #[test]
     fn a_line_says_what_matters() {
         let dump = json!({
-            "virtual_host": [{
+            "vhds": [{"name": "x", "version": "1", "config": {
                 "name": "http_proxy/catalog.shop.svc.cluster.local:80",
                 "domains": ["catalog", "catalog.shop"],
                 "routes": [
@@ -210,9 +213,9 @@ mod tests {
                     {"match": {"prefix": "/"}, "route": {"weighted_clusters": {"clusters": [
                         {"name": "outbound|80|v1|catalog", "weight": 90}, {"name": "outbound|80|v2|catalog", "weight": 10}]}}},
                 ],
-            }],
-            "endpoints": [{"cluster_name": "outbound|80|v1|catalog", "endpoints": [{"lb_endpoints": [
-                {"endpoint": {"address": {"socket_address": {"address": "127.64.0.1", "port_value": 8080}}}}]}]}],
+            }}],
+            "eds": [{"config": {"cluster_name": "outbound|80|v1|catalog", "endpoints": [{"lb_endpoints": [
+                {"endpoint": {"address": {"socket_address": {"address": "127.64.0.1", "port_value": 8080}}}}]}]}}],
         });
         let text = short(dump.as_object().unwrap());
         let text = console::strip_ansi_codes(&text).into_owned();
@@ -223,6 +226,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found.trim() == line), "{line} is not in:\n{text}");
         }
-        assert!(is_part("virtual_host", ConfigPart::Routes) && !is_part("cluster", ConfigPart::Routes));
+        assert!(is_part("vhds", ConfigPart::Routes) && !is_part("cds", ConfigPart::Routes));
     }
 }

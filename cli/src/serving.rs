@@ -1,0 +1,68 @@
+//! What `up` and `control-plane` have in common: a control plane with its debug server, and an end in good order.
+//!
+//! In: settings and addresses. Out: [`Serving`]. The log is set up already.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use mesh_runtime::{
+    admin::Admin,
+    drain::Drain,
+    metrics::{Exposition, Metrics},
+    ready::Readiness,
+    signals::{self, Shutdown},
+};
+use pilot::{Config, Pilot};
+
+/// A control plane that serves.
+pub struct Serving {
+    /// The control plane.
+    pub pilot: Pilot,
+    /// Hears of the end.
+    pub drain: Drain,
+    /// Where metrics and debug endpoints are, if anywhere.
+    pub admin: Option<SocketAddr>,
+    readiness: Readiness,
+    exposition: Exposition,
+    shutdown: Shutdown,
+}
+
+/// Starts a control plane, and the debug server at `monitoring` with `routes` beside its own.
+pub async fn start(config: Config, monitoring: Option<SocketAddr>, routes: Router) -> Result<Serving> {
+    let (shutdown, drain) = signals::shutdown().context("can't listen for signals")?;
+    let readiness = Readiness::new();
+    let pilot = pilot::start(config, &readiness, &drain).await?;
+    let mut metrics = Metrics::new();
+    metrics.registry().register_collector(Box::new(pilot.metrics()));
+    metrics.build_info("meltemi_build", vec![("version", env!("CARGO_PKG_VERSION").to_owned())]);
+    let mut serving =
+        Serving { pilot, drain, admin: None, readiness, exposition: metrics.finish(), shutdown };
+    if let Some(address) = monitoring {
+        let routes = routes.merge(serving.pilot.debug_routes());
+        serving.admin = Some(serving.listen(address, routes).await?);
+    }
+    Ok(serving)
+}
+
+impl Serving {
+    /// Serves `/ready`, `/healthz` and `/metrics` at `address` to whoever can reach it, and `debug` to this machine only.
+    pub async fn listen(&self, address: SocketAddr, debug: Router) -> Result<SocketAddr> {
+        let admin = Admin::new(self.readiness.clone(), self.exposition.clone());
+        let bound = admin.draining_with(&self.drain).loopback_routes(debug).bind(address).await?;
+        let address = bound.address();
+        tokio::spawn(bound.serve());
+        Ok(address)
+    }
+
+    /// Resolves when the process is asked to end.
+    pub async fn asked_to_end(&mut self) {
+        let signal = self.shutdown.signal().await;
+        tracing::info!(%signal, "shutting down");
+    }
+
+    /// Ends everything that listens to the drain.
+    pub async fn end(self, deadline: Duration) -> Result<()> {
+        Ok(self.shutdown.drain(deadline).await?)
+    }
+}

@@ -1,0 +1,225 @@
+//! `meltemi up` as a user runs it: real Envoys, real requests, and nothing left behind, however it ends.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Read},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// Longer than anything here takes on a busy machine; it only ends a test that hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `meltemi up` on a copy of the smallest example.
+struct Up {
+    process: Child,
+    lines: mpsc::Receiver<String>,
+    /// `--address` for other commands.
+    debug: String,
+    seen: BTreeSet<String>,
+    _files: tempfile::TempDir,
+}
+
+/// Tests run at the same time, and addresses follow from names: each test has a namespace of its own.
+fn copy_example(namespace: &str, to: &Path) {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/smallest");
+    for entry in std::fs::read_dir(example).unwrap() {
+        let entry = entry.unwrap();
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        let name = "metadata:\n  name: hello\n";
+        let text = text.replace(name, &format!("{name}  namespace: {namespace}\n"));
+        std::fs::write(to.join(entry.file_name()), text).unwrap();
+    }
+}
+
+impl Up {
+    fn start(namespace: &str, more: &[&str]) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        copy_example(namespace, files.path());
+        let mut process = Command::new(env!("CARGO_BIN_EXE_meltemi"))
+            .arg("up")
+            .arg(files.path())
+            .args(["--grpc-addr", "127.0.0.1:0", "--monitoring-addr", "127.0.0.1:0"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        let title = lines.recv_timeout(PATIENCE).expect("it ended without a word");
+        let (_, rest) = title.split_once("debug http://").unwrap();
+        let debug = rest.split_whitespace().next().unwrap().to_owned();
+        Self { process, lines, debug, seen: BTreeSet::new(), _files: files }
+    }
+
+    /// Reads lines until these have been among them.
+    fn wait_for(&mut self, wanted: &[String]) {
+        while !wanted.iter().all(|line| self.seen.contains(line)) {
+            let line =
+                self.lines.next().unwrap_or_else(|| panic!("it ended after {:#?}", self.seen)).unwrap();
+            self.seen.insert(line);
+        }
+    }
+
+    fn wait_until_ready(&mut self, namespace: &str) {
+        let pods = ["hello-0", "hello-1"];
+        let facts = ["Envoy is ready", "has its configuration"];
+        let wanted = pods.iter().flat_map(|pod| facts.map(|fact| format!("{pod}.{namespace}: {fact}")));
+        self.wait_for(&wanted.collect::<Vec<_>>());
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Output {
+        let meltemi = Command::new(env!("CARGO_BIN_EXE_meltemi"))
+            .args(arguments)
+            .args(["--address", &self.debug])
+            .output();
+        meltemi.unwrap()
+    }
+
+    fn ask_json(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.ask(&[arguments, &["-o", "json"]].concat());
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Connections to the Envoys' admin ports: each ends when its Envoy does.
+    fn envoys(&self) -> Vec<TcpStream> {
+        let body = http_get(self.debug.parse().unwrap(), "/debug/workloads");
+        let entries: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let admins = entries.as_array().unwrap().iter().map(|entry| entry["admin"].as_str().unwrap());
+        admins.map(|admin| TcpStream::connect(admin).unwrap()).collect()
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").args(["-s", signal, &self.process.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn http_get(address: SocketAddr, path: &str) -> String {
+    use std::io::Write;
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+fn assert_closed(connections: Vec<TcpStream>) {
+    for mut connection in connections {
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        match connection.read(&mut [0]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+            other => panic!("an Envoy is left: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn requests_do_what_the_example_says() {
+    let namespace = "up-requests";
+    let mut up = Up::start(namespace, &[]);
+    up.wait_until_ready(namespace);
+
+    let report = up.ask_json(&["call", "hello", "http://hello/", "-n", "20"]);
+    assert_eq!(report["codes"], serde_json::json!([{"code": "200", "count": 20, "text": ""}]), "{report:#}");
+    assert_eq!(
+        (&report["answeredBy"][0]["workload"], &report["answeredBy"][0]["pods"]),
+        (&"hello".into(), &2.into())
+    );
+    let report = up.ask_json(&["call", "hello", "http://hello/teapot", "-n", "1"]);
+    assert_eq!(report["codes"][0]["code"], "418");
+    assert_eq!(report["codes"][0]["text"], "short and stout");
+    let report = up.ask_json(&["call", "hello", "http://hello/?delay=2s", "-n", "1"]);
+    assert_eq!(report["codes"][0]["code"], "504");
+
+    let proxies = up.ask_json(&["proxy", "list"]);
+    assert_eq!(proxies.as_array().unwrap().len(), 2);
+    assert_eq!(proxies[0]["synced"], true);
+    let name = format!("hello-0.{namespace}");
+    let text = String::from_utf8(up.ask(&["proxy", "config", &name]).stdout).unwrap();
+    for part in ["CLUSTER", "LISTENER", "VIRTUAL HOST", "/teapot*", "answer 418", "ENDPOINT"] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let yaml =
+        String::from_utf8(up.ask(&["proxy", "config", &name, "clusters", "-o", "yaml"]).stdout).unwrap();
+    assert!(yaml.starts_with("cds:\n"), "{yaml}");
+}
+
+#[test]
+fn an_edit_takes_effect_and_a_mistake_is_named() {
+    let namespace = "up-edit";
+    let mut up = Up::start(namespace, &[]);
+    up.wait_until_ready(namespace);
+    let file = up._files.path().join("virtual-service.yaml");
+    let good = std::fs::read_to_string(&file).unwrap();
+
+    std::fs::write(&file, good.replace("timeout: 1s", "timout: 1s")).unwrap();
+    let line = loop {
+        let line = up.next_line();
+        if line.contains("timout") {
+            break line;
+        }
+    };
+    let object = format!("VirtualService {namespace}/hello");
+    assert!(line.contains("virtual-service.yaml:") && line.contains(&object), "{line}");
+    assert!(line.contains("timeout"), "the hint is missing: {line}");
+    std::fs::write(&file, good.replace("status: 418", "status: 200")).unwrap();
+    while !up.next_line().starts_with("solved: ") {}
+    // It is read; what is left is a push, and that has no line of its own.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while up.ask_json(&["call", "hello", "http://hello/teapot", "-n", "1"])["codes"][0]["code"] != "200" {
+        assert!(std::time::Instant::now() < deadline, "the edit had no effect");
+    }
+}
+
+#[test]
+fn nothing_is_left_after_an_interrupt() {
+    let namespace = "up-interrupt";
+    let mut up = Up::start(namespace, &[]);
+    up.wait_until_ready(namespace);
+    let envoys = up.envoys();
+    assert_eq!(envoys.len(), 2);
+    up.signal("INT");
+    assert_eq!(up.process.wait().unwrap().code(), Some(0));
+    assert_closed(envoys);
+}
+
+#[test]
+fn nothing_is_left_after_a_kill() {
+    let namespace = "up-kill";
+    let mut up = Up::start(namespace, &[]);
+    up.wait_until_ready(namespace);
+    let envoys = up.envoys();
+    assert_eq!(envoys.len(), 2);
+    up.signal("KILL");
+    assert_closed(envoys);
+}
+
+#[test]
+fn once_ready_ends_with_success() {
+    let mut up = Up::start("up-once", &["--once-ready"]);
+    assert_eq!(up.process.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn without_workloads_only_the_control_plane_runs() {
+    let mut up = Up::start("up-without", &["--no-workloads", "--once-ready"]);
+    assert_eq!(up.process.wait().unwrap().code(), Some(0));
+    assert!(up.lines.iter().all(|line| !line.contains("Envoy")));
+}
