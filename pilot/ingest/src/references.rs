@@ -248,12 +248,13 @@ impl<'a> Index<'a> {
                 if wanted.host.as_str() == "*" {
                     continue;
                 }
+                let namespace = wanted.namespace_for(own);
                 let imports = |service: &Service| {
-                    wanted.namespace.as_ref().is_none_or(|namespace| namespace == service.namespace())
+                    namespace.is_none_or(|namespace| *namespace == **service.namespace())
                         && service.export_to.includes(own)
                         && wanted.host.overlaps(&service.host)
                 };
-                let any = match (wanted.host.is_wildcard(), &wanted.namespace) {
+                let any = match (wanted.host.is_wildcard(), namespace) {
                     (false, _) => self.visible(&wanted.host, own).into_iter().any(|service| imports(service)),
                     (true, Some(namespace)) => {
                         self.mesh.services_of_namespace(namespace).any(|service| imports(service))
@@ -261,7 +262,7 @@ impl<'a> Index<'a> {
                     (true, None) => self.mesh.services().any(|service| imports(service)),
                 };
                 if !any {
-                    let namespace = wanted.namespace.as_deref().unwrap_or("*");
+                    let namespace = namespace.unwrap_or("*");
                     let message = format!("`{namespace}/{}` imports nothing", wanted.host);
                     let path = format!("spec.egress[{listener}].hosts");
                     found.add(&value.metadata.object, Problem::warning(Reason::NotFound, path, message));

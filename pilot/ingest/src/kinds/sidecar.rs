@@ -8,7 +8,7 @@ use crate::{
     values::{parse_host, parse_labels},
 };
 use mesh_api::networking::sidecar as api;
-use mesh_model::{EgressHost, OutboundPolicy, Reason, Sidecar, SidecarEgress};
+use mesh_model::{EgressHost, EgressNamespace, OutboundPolicy, Reason, Sidecar, SidecarEgress};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -75,8 +75,8 @@ fn parse_egress_host(text: &str, at: &At<'_>) -> Option<EgressHost> {
     };
     let namespace = match namespace {
         "~" => return None,
-        "*" => None,
-        "." => Some(at.namespace().into()),
+        "*" => EgressNamespace::Any,
+        "." => EgressNamespace::Own,
         "" => {
             at.error_hint(
                 Reason::InvalidValue,
@@ -85,7 +85,7 @@ fn parse_egress_host(text: &str, at: &At<'_>) -> Option<EgressHost> {
             );
             return None;
         }
-        name => Some(name.into()),
+        name => EgressNamespace::Named(name.into()),
     };
     Some(EgressHost { namespace, host: parse_host(host, at)? })
 }

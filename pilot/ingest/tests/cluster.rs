@@ -1,0 +1,104 @@
+//! Watches on a real Kubernetes API server: CRDs that come late, edits, and a server that goes away and comes back.
+
+use mesh_model::{Kind, ObjectRef};
+use mesh_testkit::ApiServer;
+use pilot_ingest::{Settings, Source, Update, Updates, start};
+use std::time::Duration;
+
+async fn open(server: &ApiServer) -> Updates {
+    let kubeconfig = Some(server.kubeconfig_path().to_owned());
+    start(Source::Cluster { kubeconfig }, Settings::default()).await.unwrap()
+}
+
+/// Waits for an update that satisfies `wanted`; `always` has to hold for each on the way.
+async fn until(
+    updates: &mut Updates,
+    always: impl Fn(&Update) -> bool,
+    wanted: impl Fn(&Update) -> bool,
+) -> Update {
+    let found = async {
+        loop {
+            let update = updates.next().await.expect("the source goes on");
+            assert!(always(&update), "update {}", update.sequence);
+            if wanted(&update) {
+                return update;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(90), found).await.expect("the update comes")
+}
+
+fn service(name: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: default}}\n\
+         spec: {{ports: [{{name: http, port: 80, targetPort: 8080}}]}}\n---\n\
+         apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+         metadata: {{name: {name}-a, namespace: default, labels: {{kubernetes.io/service-name: {name}}}}}\n\
+         addressType: IPv4\nports: [{{name: http, port: 8080}}]\nendpoints: [{{addresses: [10.1.0.1]}}]\n"
+    )
+}
+
+fn virtual_service(version: &str, host: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/{version}\nkind: VirtualService\nmetadata: {{name: a, namespace: default}}\n\
+         spec: {{hosts: [{host}], http: [{{route: [{{destination: {{host: a}}}}], mirror: {{host: b}}}}]}}\n"
+    )
+}
+
+fn has_service(update: &Update, name: &str) -> bool {
+    let host = mesh_model::Host::new(&format!("{name}.default.svc.cluster.local"));
+    let services = update.mesh.services_of_host(&host);
+    let endpoints = services.first().and_then(|service| update.mesh.endpoints(service));
+    endpoints.is_some_and(|endpoints| endpoints.on_port(80).len() == 1)
+}
+
+fn routes(update: &Update, host: &str) -> bool {
+    update.mesh.virtual_services().any(|value| value.hosts[0].as_str() == host)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn follows_a_cluster() {
+    let Some(server) = ApiServer::own().await else { return };
+    server.kubectl_apply(&service("a")).await.unwrap();
+    // No CRD is there: Istio's kinds have no objects, and nothing waits for them.
+    let mut updates = open(&server).await;
+    let mut reports = updates.reports();
+    let first = until(&mut updates, |_| true, |_| true).await;
+    assert!(first.synced && first.sequence == 1 && has_service(&first, "a"));
+    assert!(first.mesh.services().any(|service| &*service.metadata.object.name.name == "kubernetes"));
+
+    // They come later.
+    let crds = mesh_api::crds().unwrap();
+    for crd in &crds {
+        server.kubectl_apply(&serde_json::to_string(crd).unwrap()).await.unwrap();
+    }
+    let names: Vec<String> = crds.iter().filter_map(|crd| crd.metadata.name.clone()).collect();
+    let mut wait = vec!["wait", "--for=condition=Established", "--timeout=60s", "crd"];
+    wait.extend(names.iter().map(String::as_str));
+    server.kubectl(&wait).await.unwrap();
+    server.kubectl_apply(&virtual_service("v1alpha3", "one.example.com")).await.unwrap();
+    until(&mut updates, |update| has_service(update, "a"), |update| routes(update, "one.example.com")).await;
+    let object = ObjectRef::new(Kind::VirtualService, "default", "a");
+    let report = reports
+        .wait_for(|report| report.entries.iter().any(|entry| entry.object.as_ref() == Some(&object)))
+        .await
+        .unwrap()
+        .clone();
+    assert!(
+        report
+            .entries
+            .iter()
+            .flat_map(|entry| &entry.problems)
+            .any(|problem| problem.path == "spec.http[0].mirror")
+    );
+
+    // The server goes away and comes back, with an edit and a deletion that nobody saw.
+    server.kubectl_apply(&service("b")).await.unwrap();
+    until(&mut updates, |update| has_service(update, "a"), |update| has_service(update, "b")).await;
+    server.kill();
+    server.serve_again().await.unwrap();
+    server.kubectl_apply(&virtual_service("v1", "two.example.com")).await.unwrap();
+    server.kubectl(&["delete", "service", "-n", "default", "b"]).await.unwrap();
+    let kept = |update: &Update| has_service(update, "a") && update.mesh.virtual_services().count() == 1;
+    until(&mut updates, kept, |update| routes(update, "two.example.com") && !has_service(update, "b")).await;
+}
