@@ -77,8 +77,8 @@ impl Connected {
         let known = proxy.workload.as_ref().and_then(|object| mesh.workload(object));
         // A WorkloadEntry has another kind of object and is found by its address.
         let known = known.or_else(|| {
-            let at = proxy.addresses.iter().find_map(|address| mesh.workload_at(address))?;
-            (at.object.name.namespace == proxy.namespace).then_some(at)
+            let mut at = proxy.addresses.iter().flat_map(|address| mesh.workloads_at(address));
+            at.find(|at| at.object.kind == Kind::WorkloadEntry && at.object.name.namespace == proxy.namespace)
         });
         proxy.workload = known.map(|workload| workload.object.clone());
         if let Some(workload) = known {

@@ -23,6 +23,7 @@ use pilot_xds::{
 use scope::ScopeState;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -170,6 +171,13 @@ impl State {
                 }
             }
         }
+        let at: BTreeSet<IpAddr> = changes
+            .workloads
+            .iter()
+            .flat_map(|object| [old.workload(object), self.mesh.workload(object)])
+            .flatten()
+            .flat_map(|workload| workload.addresses.iter().copied())
+            .collect();
         let moved: Vec<u64> = self
             .proxies
             .iter()
@@ -177,6 +185,7 @@ impl State {
                 changes.everything
                     || namespaces.contains(&subscriber.proxy.namespace)
                     || subscriber.connected.object().is_some_and(|object| changes.workloads.contains(object))
+                    || subscriber.proxy.addresses.iter().any(|address| at.contains(address))
             })
             .map(|(id, _)| *id)
             .collect();

@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 pub struct ChangeSet {
     /// Hosts of services, VirtualServices and DestinationRules that appeared, vanished or differ; wildcards as written.
     pub hosts: BTreeSet<Host>,
+    /// Hosts that VirtualServices route to which appeared, vanished or differ: a Sidecar that imports a VirtualService
+    /// imports what it routes to.
+    pub destinations: BTreeSet<Host>,
     /// Hosts of services of which only endpoints differ.
     pub endpoints: BTreeSet<Host>,
     /// Workloads that appeared, vanished or differ in more than readiness.
@@ -22,8 +25,9 @@ pub struct ChangeSet {
 impl ChangeSet {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        let Self { hosts, endpoints, workloads, namespaces, everything } = self;
+        let Self { hosts, destinations, endpoints, workloads, namespaces, everything } = self;
         hosts.is_empty()
+            && destinations.is_empty()
             && endpoints.is_empty()
             && workloads.is_empty()
             && namespaces.is_empty()
@@ -32,8 +36,9 @@ impl ChangeSet {
 
     /// Adds what `other` names.
     pub fn merge(&mut self, other: ChangeSet) {
-        let ChangeSet { hosts, endpoints, workloads, namespaces, everything } = other;
+        let ChangeSet { hosts, destinations, endpoints, workloads, namespaces, everything } = other;
         self.hosts.extend(hosts);
+        self.destinations.extend(destinations);
         self.endpoints.extend(endpoints);
         self.workloads.extend(workloads);
         self.namespaces.extend(namespaces);

@@ -9,8 +9,9 @@ use std::fmt;
 pub struct Host(Str);
 
 impl Host {
-    /// Takes `text` as a host; case does not matter in DNS.
+    /// Takes `text` as a host; neither case nor a final dot matters here.
     pub fn new(text: &str) -> Self {
+        let text = text.strip_suffix('.').unwrap_or(text);
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             Self(text.to_ascii_lowercase().into())
         } else {

@@ -41,7 +41,7 @@ pub use percent::Percent;
 pub use problem::{Parsed, Problem, Reason, Severity};
 pub use protocol::Protocol;
 pub use service::{Registry, Resolution, Service, ServicePort};
-pub use sidecar::{EgressHost, Sidecar, SidecarEgress};
+pub use sidecar::{EgressHost, EgressNamespace, Sidecar, SidecarEgress};
 pub use string_match::StringMatch;
 pub use traffic_policy::{
     ConnectionPool, ConsistentHash, HashKey, HashRing, HttpPool, LoadBalancer, LoadBalancing,

@@ -156,6 +156,7 @@ impl Mesh {
             }
         }
         changes.hosts.extend(old.iter().chain(&new).flat_map(|value| value.hosts.iter().cloned()));
+        changes.destinations.extend(old.iter().chain(&new).flat_map(|value| destinations(value)).cloned());
     }
 
     /// Replaces a DestinationRule.
@@ -374,10 +375,10 @@ impl Mesh {
         self.workload(&ObjectRef::new(Kind::Pod, namespace, name))
     }
 
-    /// The workload at `address`.
-    pub fn workload_at(&self, address: &IpAddr) -> Option<&Arc<Workload>> {
-        let object = self.workloads_of_address.get(address)?.get_min()?;
-        self.workloads.get(object)
+    /// The workloads at `address`, in order of kind and name: several pods may have their node's.
+    pub fn workloads_at(&self, address: &IpAddr) -> impl Iterator<Item = &Arc<Workload>> {
+        let objects = self.workloads_of_address.get(address).into_iter().flatten();
+        objects.filter_map(|object| self.workloads.get(object))
     }
 
     /// The labels that some VirtualService's `sourceLabels` looks at: proxies that differ only in others are alike.

@@ -30,13 +30,14 @@ impl Protocol {
         if transport.eq_ignore_ascii_case("UDP") {
             return Protocol::Udp;
         }
-        let declared = app_protocol.and_then(|text| match text {
-            "kubernetes.io/h2c" => Some(Protocol::Http2),
-            "kubernetes.io/ws" => Some(Protocol::Http),
-            "kubernetes.io/wss" => Some(Protocol::Https),
-            other => Self::parse(other),
-        });
-        declared.or_else(|| Self::from_port_name(name)).unwrap_or(match number {
+        let declared = match app_protocol {
+            Some("kubernetes.io/h2c") => Some(Protocol::Http2),
+            Some("kubernetes.io/ws") => Some(Protocol::Http),
+            Some("kubernetes.io/wss") => Some(Protocol::Https),
+            // As Istio: it stands in for the name, prefix and all, even if it says nothing that is known.
+            other => Self::from_port_name(other.unwrap_or(name)),
+        };
+        declared.unwrap_or(match number {
             // Server-first protocols: sniffing would wait for a client that waits for the server.
             25 | 53 | 3306 | 27017 => Protocol::Tcp,
             _ => Protocol::Auto,
@@ -46,7 +47,7 @@ impl Protocol {
     /// From a port name such as `http` or `grpc-web-api`: the part before the first `-`.
     fn from_port_name(name: &str) -> Option<Self> {
         let lower = name.to_ascii_lowercase();
-        if lower == "grpc-web" || lower.starts_with("grpc-web-") {
+        if lower.starts_with("grpc-web") {
             return Some(Protocol::GrpcWeb);
         }
         Self::parse(lower.split('-').next().unwrap_or_default())

@@ -26,18 +26,40 @@ pub struct SidecarEgress {
 /// One `namespace/dnsName` of `egress.hosts`, short forms resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct EgressHost {
-    /// The namespace, `None` for `*`. `~/…` (none at all) is dropped by ingest.
-    pub namespace: Option<Str>,
+    /// Whose. `~/…` (nobody's) is dropped by ingest.
+    pub namespace: EgressNamespace,
     /// The host, possibly a wildcard.
     pub host: Host,
 }
 
+/// The namespaces that an `egress.hosts` entry is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum EgressNamespace {
+    /// `*`: any.
+    Any,
+    /// `.`: the workload's own, which is not the Sidecar's when that is the root namespace's default.
+    Own,
+    /// This one.
+    Named(Str),
+}
+
+impl EgressHost {
+    /// The namespace whose services clients of namespace `client` import by this; `None` for any.
+    pub fn namespace_for<'a>(&'a self, client: &'a str) -> Option<&'a str> {
+        match &self.namespace {
+            EgressNamespace::Any => None,
+            EgressNamespace::Own => Some(client),
+            EgressNamespace::Named(name) => Some(name),
+        }
+    }
+}
+
 impl Sidecar {
-    /// Whether the service or virtual service `host` of `namespace` is imported.
-    pub fn imports(&self, namespace: &str, host: &Host) -> bool {
+    /// Whether clients of namespace `client` import the service or virtual service `host` of `namespace`.
+    pub fn imports(&self, client: &str, namespace: &str, host: &Host) -> bool {
         self.egress.is_empty()
             || self.egress.iter().flat_map(|egress| &egress.hosts).any(|egress| {
-                egress.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
+                egress.namespace_for(client).is_none_or(|wanted| wanted == namespace)
                     && egress.host.overlaps(host)
             })
     }

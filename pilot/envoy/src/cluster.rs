@@ -41,7 +41,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
     load_balancer::apply_load_balancing(load_balancing, &mut cluster);
     connection_pool::apply_connection_pool(connection_pool, &mut cluster);
     outlier_detection::apply_outlier_detection(outlier_detection.as_ref(), &mut cluster);
-    protocol::apply_protocol(*protocol, &connection_pool.http, &mut cluster);
+    protocol::apply_protocol(*protocol, connection_pool, &mut cluster);
     cluster
 }
 

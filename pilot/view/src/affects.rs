@@ -18,6 +18,9 @@ pub fn affected(mesh: &Mesh, changes: &ChangeSet) -> Affected {
     for host in &changes.hosts {
         add_with_dependants(mesh, host, &mut affected.hosts);
     }
+    if mesh.sidecars().next().is_some() {
+        affected.hosts.extend(changes.destinations.iter().cloned());
+    }
     for host in &changes.endpoints {
         let services = mesh.services_of_host(host);
         if services.iter().all(|service| only_assignment(service)) {
@@ -46,9 +49,14 @@ fn add_with_dependants(mesh: &Mesh, host: &Host, hosts: &mut BTreeSet<Host>) {
             }
         }
     }
-    // A name taken from, or given back to, the short forms of services.
-    if !host.is_wildcard() {
-        hosts.extend(mesh.hosts_with_prefix(&format!("{host}.")).cloned());
+    // A name taken from, or given back to, the short forms of services, their wildcards (headless), or their addresses.
+    let name = host.as_str().strip_prefix("*.").unwrap_or(host.as_str());
+    if name.len() < host.as_str().len() {
+        hosts.insert(Host::new(name));
+    }
+    hosts.extend(mesh.hosts_with_prefix(&format!("{name}.")).cloned());
+    if let Ok(address) = name.parse() {
+        hosts.extend(mesh.services_at(&address).into_iter().map(|service| service.host.clone()));
     }
     hosts.extend(named);
 }

@@ -14,7 +14,7 @@ pub fn of_service(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
         let suffix = format!(".{}.svc.{}", service.namespace(), scope.mesh.config().domain);
         // A ServiceEntry-like host name of a Kubernetes service would not have these forms.
         if host.as_str().ends_with(&suffix) {
-            let free = |name: &Str| !scope.mesh.names_host(&Host::new(name));
+            let free = |name: &Str| !scope.claims(&Host::new(name));
             domains.extend(short.names(&scope.key.namespace).into_iter().filter(free));
         }
         if service.headless {
@@ -23,9 +23,7 @@ pub fn of_service(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
                 .filter(|domain| !domain.ends_with('.'))
                 .map(|domain| format!("*.{domain}").into())
                 .collect();
-            domains.extend(
-                wildcards.into_iter().filter(|wildcard| !scope.mesh.names_host(&Host::new(wildcard))),
-            );
+            domains.extend(wildcards.into_iter().filter(|wildcard| !scope.claims(&Host::new(wildcard))));
         }
     }
     let owned = |address: &IpAddr| {
@@ -34,7 +32,7 @@ pub fn of_service(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
             .services_at(address)
             .into_iter()
             .find(|other| scope.sees(other.namespace(), &other.host, &other.export_to));
-        owner.is_none_or(|owner| owner.host == *host)
+        owner.is_none_or(|owner| owner.host == *host) && !scope.claims(&Host::new(&address.to_string()))
     };
     domains.extend(service.vips.iter().filter_map(|vip| match vip {
         Vip::Ip(address) if owned(address) => Some(in_authority(address)),
@@ -46,7 +44,9 @@ pub fn of_service(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
 
 /// The domains of a host that only a VirtualService names.
 pub fn of_host(host: &Host) -> Vec<Str> {
-    if host.is_wildcard() || host.as_str().ends_with('.') || host.as_str().parse::<IpAddr>().is_ok() {
+    if let Ok(address) = host.as_str().parse::<IpAddr>() {
+        vec![in_authority(&address)]
+    } else if host.is_wildcard() {
         vec![host.to_shared()]
     } else {
         vec![host.to_shared(), format!("{host}.").into()]

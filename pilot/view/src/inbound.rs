@@ -5,18 +5,20 @@
 
 use crate::{
     Capture, Proxy,
+    outbound::{opaque_chains, plain_text_http},
     spec::{
         ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec,
         ForwardSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteConfigurationSpec, RouteMatchSpec,
-        RouteSource, RouteSpec, Transport, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
+        RouteSource, RouteSpec, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
     },
     well_known::{INBOUND_SOURCE, loop_guard, plain_cluster, tcp_to},
 };
 use mesh_model::{
-    EndpointAddress, Mesh, Protocol, Retries, RetryOn, RouteHeaders, Service, ServicePort, Str,
+    EndpointAddress, Mesh, Protocol, Registry, Retries, RetryOn, RouteHeaders, Service, ServicePort, Str,
+    Workload,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
@@ -92,9 +94,15 @@ fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
         for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
             let target = match selected {
                 Some(false) => None,
-                Some(true) if !port.target_name.is_empty() => workload
-                    .and_then(|workload| workload.named_ports.iter().find(|(name, _)| *name == port.target_name))
-                    .map(|(_, number)| *number),
+                Some(true) if !port.target_name.is_empty() => {
+                    workload.and_then(|workload| named(workload, &port.target_name))
+                }
+                // A WorkloadEntry says where it serves the ports of ServiceEntries, by their names.
+                Some(true) if service.registry == Registry::External => Some(
+                    workload
+                        .and_then(|workload| named(workload, &port.name))
+                        .unwrap_or(port.target.unwrap_or(port.number)),
+                ),
                 Some(true) => Some(port.target.unwrap_or(port.number)),
                 // Endpoints listed by hand: the one at the proxy's own address.
                 None => mesh.endpoints(service).and_then(|endpoints| {
@@ -108,6 +116,19 @@ fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
         }
     }
     ports
+}
+
+/// The port of `workload` that has this name.
+fn named(workload: &Workload, wanted: &str) -> Option<u16> {
+    workload.named_ports.iter().find(|(name, _)| **name == *wanted).map(|(_, number)| *number)
+}
+
+/// The ports on which a proxy that redirects nothing listens for its workload.
+pub fn own_ports(mesh: &Mesh, proxy: &Proxy) -> BTreeSet<u16> {
+    match proxy.capture {
+        Capture::Redirect => BTreeSet::new(),
+        Capture::None { .. } => ports(mesh, proxy).into_keys().collect(),
+    }
 }
 
 fn cluster_name(target: u16) -> Str {
@@ -204,20 +225,11 @@ fn port_chains(
     if port.protocol.is_http() {
         vec![chain(matches, http())]
     } else if port.protocol == Protocol::Auto {
-        vec![
-            chain(plain_text_http(matches.clone()), http()),
-            FilterChainSpec { name: format!("{name}-tcp").into(), matches, network: tcp() },
-        ]
+        let mut chains = vec![chain(plain_text_http(matches.clone()), http())];
+        chains.extend(opaque_chains(name, &matches, &tcp(), true));
+        chains
     } else {
         vec![chain(matches, tcp())]
-    }
-}
-
-fn plain_text_http(matches: ChainMatch) -> ChainMatch {
-    ChainMatch {
-        application_protocols: vec!["http/1.1".into(), "h2c".into()],
-        transport: Some(Transport::RawBuffer),
-        ..matches
     }
 }
 

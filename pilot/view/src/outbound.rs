@@ -5,8 +5,8 @@ mod listener;
 mod route;
 mod virtual_host;
 
-pub(crate) use listener::unknown;
 pub use listener::{PortKey, PortUse, port_listener};
+pub(crate) use listener::{opaque_chains, plain_text_http, unknown};
 pub use route::route_configuration;
 pub use virtual_host::placeholder;
 
@@ -44,7 +44,11 @@ pub fn derive_host(scope: &Scope<'_>, host: &Host) -> HostView {
                 virtual_host::derive(&context, port, &mut view);
             }
         }
-        None => virtual_host::derive_without_service(scope, host, &mut view),
+        None => {
+            virtual_host::derive_without_service(scope, host, &mut view);
+            // Not to be called, but routed to.
+            derive_clusters(scope, host, &mut view);
+        }
     }
     view
 }
@@ -52,14 +56,17 @@ pub fn derive_host(scope: &Scope<'_>, host: &Host) -> HostView {
 /// Only the endpoints that `host` contributes: the road of endpoint edits.
 pub fn derive_endpoints(scope: &Scope<'_>, host: &Host) -> Vec<EndpointsSpec> {
     let mut view = HostView::default();
-    if let Some(service) = scope.service(host) {
-        let rule = scope.destination_rule(service);
-        let context = ServiceContext { scope, service, rule: rule.as_ref() };
-        for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
-            cluster::derive(&context, port, &mut view);
-        }
-    }
+    derive_clusters(scope, host, &mut view);
     view.endpoints
+}
+
+fn derive_clusters(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
+    let Some(service) = scope.destination(host) else { return };
+    let rule = scope.destination_rule(service);
+    let context = ServiceContext { scope, service, rule: rule.as_ref() };
+    for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
+        cluster::derive(&context, port, view);
+    }
 }
 
 /// A service as a scope sees it.

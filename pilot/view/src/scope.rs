@@ -1,8 +1,8 @@
 //! Scopes: what outbound configuration depends on besides the mesh.
 
-use crate::{Capture, Proxy};
+use crate::{Capture, Proxy, inbound::own_ports};
 use mesh_model::{ExportTo, Host, Labels, Mesh, NamespacedName, OutboundPolicy, Sidecar, Str};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Proxies with equal keys have the same outbound configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub struct ScopeKey {
     pub sidecar: Option<NamespacedName>,
     /// How traffic gets to the proxies.
     pub capture: Capture,
+    /// Ports at which the workloads themselves are reached, where their proxies listen on them (capture none).
+    pub own_ports: BTreeSet<u16>,
 }
 
 impl ScopeKey {
@@ -29,6 +31,7 @@ impl ScopeKey {
                 .sidecar_for(&proxy.namespace, &proxy.labels)
                 .map(|sidecar| sidecar.metadata.object.name.clone()),
             capture: proxy.capture.clone(),
+            own_ports: own_ports(mesh, proxy),
         }
     }
 }
@@ -53,7 +56,15 @@ impl<'a> Scope<'a> {
     /// Whether clients of this scope see what the object of `namespace` says about `host`.
     pub fn sees(&self, namespace: &str, host: &Host, export_to: &ExportTo) -> bool {
         export_to.includes(&self.key.namespace)
-            && self.sidecar.as_ref().is_none_or(|sidecar| sidecar.imports(namespace, host))
+            && self
+                .sidecar
+                .as_ref()
+                .is_none_or(|sidecar| sidecar.imports(&self.key.namespace, namespace, host))
+    }
+
+    /// Whether a Sidecar limits what is seen.
+    pub fn has_sidecar(&self) -> bool {
+        self.sidecar.is_some()
     }
 
     /// What happens to traffic for unknown destinations.

@@ -38,13 +38,40 @@ impl<'a> Scope<'a> {
         let visible = self.mesh.services_of_host(host).into_iter();
         visible
             .filter(|service| self.sees(service.namespace(), &service.host, &service.export_to))
-            .min_by_key(|service| {
-                (
-                    *service.namespace() != self.key.namespace,
-                    service.registry != Registry::Kubernetes,
-                    service.metadata.precedence(),
-                )
-            })
+            .min_by_key(|service| self.preference(service))
+    }
+
+    /// The service that a route to `host` means: one that is seen, or that an imported VirtualService routes to. As Istio, a
+    /// Sidecar need not import what its VirtualServices need.
+    pub fn destination(&self, host: &Host) -> Option<&'a Arc<Service>> {
+        self.service(host).or_else(|| {
+            let imported = |value: &Arc<VirtualService>| {
+                let metadata = &value.metadata;
+                value.for_mesh()
+                    && value.hosts.iter().any(|host| self.sees(metadata.namespace(), host, &value.export_to))
+            };
+            if !self.has_sidecar() || !self.mesh.virtual_services_to_host(host).any(imported) {
+                return None;
+            }
+            let services = self.mesh.services_of_host(host).into_iter();
+            services
+                .filter(|service| service.export_to.includes(&self.key.namespace))
+                .min_by_key(|service| self.preference(service))
+        })
+    }
+
+    /// Order among services of one host.
+    fn preference<'s>(&self, service: &'s Service) -> (bool, bool, (i64, &'s NamespacedName)) {
+        (
+            *service.namespace() != self.key.namespace,
+            service.registry != Registry::Kubernetes,
+            service.metadata.precedence(),
+        )
+    }
+
+    /// Whether requests for exactly `host` have a virtual host of that name.
+    pub fn claims(&self, host: &Host) -> bool {
+        self.service(host).is_some() || self.virtual_service_exactly(host, host).is_some()
     }
 
     /// The VirtualService that routes requests for `host`: the most specific of its hosts wins, then the oldest.

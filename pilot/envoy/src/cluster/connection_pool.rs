@@ -13,8 +13,8 @@ pub(super) fn apply_connection_pool(pool: &ConnectionPool, cluster: &mut Cluster
         max_connections,
         connect_timeout: _, // Applied with the cluster's own default.
         keepalive,
-        max_connection_duration: _, // Of connections that carry bytes: part of listeners.
-        idle_timeout: _,            // The same.
+        max_connection_duration: _, // Of HTTP connections: applied with the protocol. Of others: part of listeners.
+        idle_timeout: _,            // Of connections that carry bytes: part of listeners.
     } = tcp;
     let HttpPool {
         max_pending_requests,

@@ -9,12 +9,20 @@ use crate::envoy::upstream_http::http_protocol_options::{
 };
 use crate::names::HTTP_PROTOCOL_OPTIONS;
 use crate::value::{duration, uint32};
-use mesh_model::{HttpPool, UpgradePolicy};
+use mesh_model::{ConnectionPool, HttpPool, TcpPool, UpgradePolicy};
 use mesh_proto::pack;
 use pilot_view::spec::UpstreamProtocol;
 
-/// Applies the protocol and the HTTP part of `connectionPool`.
-pub(super) fn apply_protocol(protocol: UpstreamProtocol, pool: &HttpPool, cluster: &mut Cluster) {
+/// Applies the protocol and what `connectionPool` says of HTTP connections.
+pub(super) fn apply_protocol(protocol: UpstreamProtocol, pool: &ConnectionPool, cluster: &mut Cluster) {
+    let ConnectionPool { tcp, http } = pool;
+    let TcpPool {
+        max_connections: _, // Applied for whatever protocol, as the next two.
+        connect_timeout: _,
+        keepalive: _,
+        max_connection_duration,
+        idle_timeout: _, // HTTP has its own.
+    } = tcp;
     let HttpPool {
         max_pending_requests: _, // Circuit breakers, as the next two.
         max_requests: _,
@@ -24,9 +32,10 @@ pub(super) fn apply_protocol(protocol: UpstreamProtocol, pool: &HttpPool, cluste
         h2_upgrade,
         use_client_protocol,
         max_concurrent_streams,
-    } = pool;
+    } = http;
     let common = core::HttpProtocolOptions {
         idle_timeout: idle_timeout.map(duration),
+        max_connection_duration: max_connection_duration.map(duration),
         max_requests_per_connection: max_requests_per_connection.filter(|count| *count > 0).and_then(uint32),
         ..Default::default()
     };

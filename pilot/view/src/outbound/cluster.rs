@@ -1,10 +1,13 @@
 //! Clusters of a service's port, one for all endpoints and one for each subset, and their endpoints.
 
 use super::{HostView, ServiceContext, cluster_name};
-use crate::spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ServiceRef, UpstreamProtocol};
+use crate::{
+    Capture,
+    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ServiceRef, UpstreamProtocol},
+};
 use mesh_model::{
-    Endpoint, Health, LoadBalancing, PortPolicy, Protocol, Resolution, ServicePort, SimpleLb, Str, Subset,
-    UpgradePolicy,
+    Endpoint, Health, LoadBalancing, PortPolicy, Protocol, Registry, Resolution, ServicePort, SimpleLb, Str,
+    Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
@@ -52,7 +55,13 @@ fn one(
     let connection_pool = connection_pool.unwrap_or_default();
     let passthrough = load_balancing == LoadBalancing::Simple(SimpleLb::Passthrough);
     let refresh = scope.mesh.config().dns_refresh_rate;
+    let redirected = scope.key.capture == Capture::Redirect;
     let discovery = match service.resolution {
+        // Where nothing is redirected, no address was asked for: the endpoints are balanced over.
+        Resolution::Passthrough if service.registry == Registry::Kubernetes && !redirected => {
+            view.endpoints.push(EndpointsSpec { cluster: name.clone(), endpoints });
+            ClusterDiscovery::Eds
+        }
         Resolution::Passthrough => ClusterDiscovery::OriginalDst {
             port: port.target.filter(|target| *target != port.number),
             source: None,

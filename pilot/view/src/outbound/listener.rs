@@ -1,7 +1,8 @@
 //! Outbound listeners: what each host needs of a port, and the listener that the hosts on it share.
 //!
 //! Services with an address of their own have TCP listeners of their own (`VIP_PORT`); HTTP services share `0.0.0.0_PORT`,
-//! where requests are told apart by `Host`. Where both kinds meet on one address, the listener sniffs.
+//! where requests are told apart by `Host`. Where both kinds meet on one address, the listener sniffs. TLS services without an
+//! address of their own are told apart by SNI.
 
 use super::{HostView, ServiceContext, cluster_name, route_name};
 use crate::{
@@ -42,6 +43,8 @@ pub struct PortUse {
     pub metadata: Metadata,
     /// Destinations that it takes on a shared address; empty: all.
     pub ranges: Vec<Cidr>,
+    /// The SNI that it takes; `None`: all.
+    pub server_name: Option<Str>,
     /// Route configuration, when requests are routed one by one.
     pub routes: Option<Str>,
     /// Where opaque connections go; `None` for declared HTTP.
@@ -58,14 +61,20 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     let entry = |routes: Option<Str>, ranges: Vec<Cidr>| PortUse {
         metadata: service.metadata.clone(),
         ranges,
+        server_name: None,
         routes,
         tcp: tcp.clone(),
     };
+    // Envoy takes every SNI when none is asked for, and knows no `*`.
+    let server_name =
+        (port.protocol.is_tls() && service.host.as_str() != "*").then(|| service.host.to_shared());
+    let shared = |routes, ranges| PortUse { server_name: server_name.clone(), ..entry(routes, ranges) };
     let key = |address| PortKey { address, port: port.number };
     if let Capture::None { bind, application: _, http_proxy_port: _ } = capture {
-        // Requests come in through the HTTP proxy; opaque connections need a port of their own to tell them apart.
-        if tcp.is_some() {
-            view.ports.push((key(*bind), entry(None, vec![])));
+        // Requests come in through the HTTP proxy; opaque connections need a port of their own to tell them apart, and one at
+        // which the workload itself is not reached.
+        if tcp.is_some() && !scope.key.own_ports.contains(&port.number) {
+            view.ports.push((key(*bind), shared(None, vec![])));
         }
         return;
     }
@@ -86,7 +95,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
         }
     }
     if !ranges.is_empty() {
-        view.ports.push((key(ANY), entry(sniffed.then(|| route_name(capture, port.number)), ranges)));
+        view.ports.push((key(ANY), shared(sniffed.then(|| route_name(capture, port.number)), ranges)));
     } else if service.headless {
         // Clients call the pods' own addresses.
         for endpoint in scope.mesh.endpoints(service).map(|all| all.on_port(port.number)).unwrap_or_default()
@@ -96,7 +105,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
             }
         }
     } else if service.vips.is_empty() {
-        view.ports.push((key(ANY), entry(sniffed.then(|| route_name(capture, port.number)), vec![])));
+        view.ports.push((key(ANY), shared(sniffed.then(|| route_name(capture, port.number)), vec![])));
     }
 }
 
@@ -122,65 +131,63 @@ pub fn port_listener<'u>(
 ) -> (Option<ListenerSpec>, Vec<&'u Metadata>) {
     let mut sorted: Vec<&PortUse> = uses.values().flatten().collect();
     sorted.sort_by_key(|entry| entry.metadata.precedence());
-    let mut lost = Vec::new();
-    let routes = sorted.iter().find_map(|entry| entry.routes.clone());
-    let mut ranged: BTreeMap<Cidr, &PortUse> = BTreeMap::new();
-    let mut catch_all: Option<&PortUse> = None;
-    for entry in sorted.iter().filter(|entry| entry.tcp.is_some()) {
-        if entry.ranges.is_empty() {
-            match catch_all {
-                None => catch_all = Some(entry),
-                Some(_) => lost.push(&entry.metadata),
-            }
-        }
-        for range in &entry.ranges {
-            if ranged.insert(*range, entry).is_some_and(|older| older.metadata != entry.metadata) {
-                lost.push(&entry.metadata);
-            }
-        }
-    }
+    let access_log = scope.mesh.config().access_log_file.clone();
+    let (opaque, lost) = share(&sorted);
+    let shared_routes =
+        sorted.iter().filter(|entry| entry.ranges.is_empty()).find_map(|entry| entry.routes.clone());
+    let sniffs = sorted.iter().any(|entry| entry.routes.is_some()) && !opaque.is_empty();
+    let requests = |name: &Str, routes: Str| {
+        let stat_prefix = format!("outbound_{name}").into();
+        let access_log = access_log.clone();
+        let routes = RouteSource::Rds(routes);
+        NetworkSpec::Http(HttpSpec { stat_prefix, direction: Direction::Outbound, routes, access_log })
+    };
     let mut chains = Vec::new();
     let mut default_chain = None;
-    let access_log = scope.mesh.config().access_log_file.clone();
-    let sniffs = routes.is_some() && (catch_all.is_some() || !ranged.is_empty());
-    if let Some(routes) = routes {
-        let matches = if sniffs {
-            ChainMatch {
-                application_protocols: vec!["http/1.1".into(), "h2c".into()],
-                transport: Some(Transport::RawBuffer),
-                ..ChainMatch::default()
-            }
-        } else {
-            ChainMatch::default()
-        };
-        let stat_prefix = format!("outbound_{}", key.name()).into();
-        let http = HttpSpec {
-            stat_prefix,
-            direction: Direction::Outbound,
-            routes: RouteSource::Rds(routes),
-            access_log: access_log.clone(),
-        };
-        chains.push(FilterChainSpec { name: key.name(), matches, network: NetworkSpec::Http(http) });
+    if let Some(routes) = shared_routes {
+        let matches = if sniffs { plain_text_http(ChainMatch::default()) } else { ChainMatch::default() };
+        chains.push(FilterChainSpec { matches, network: requests(&key.name(), routes), name: key.name() });
     }
-    for (range, entry) in ranged {
-        let matches = ChainMatch { prefix_ranges: vec![range], ..ChainMatch::default() };
-        let Some(tcp) = entry.tcp.clone() else { continue };
-        chains.push(FilterChainSpec {
-            name: format!("{}_{range}", key.name()).into(),
+    let everything = chains.iter().any(|chain| chain.matches == ChainMatch::default());
+    for (Destination { range, server_name }, entry) in opaque {
+        let Some(tcp) = entry.tcp.clone().map(NetworkSpec::Tcp) else { continue };
+        let matches = ChainMatch {
+            prefix_ranges: range.into_iter().collect(),
+            server_names: server_name.clone().into_iter().collect(),
+            ..ChainMatch::default()
+        };
+        if matches == ChainMatch::default() {
+            let name = if sniffs { "PassthroughFilterChain".into() } else { key.name() };
+            default_chain = Some(FilterChainSpec { name, matches, network: tcp });
+            continue;
+        }
+        let parts = [range.map(|range| range.to_string()), server_name.map(|name| name.to_string())];
+        let suffix = parts.into_iter().flatten().collect::<Vec<_>>().join("_");
+        let name: Str = format!("{}_{suffix}", key.name()).into();
+        let Some(routes) = entry.routes.clone() else {
+            chains.push(FilterChainSpec { name, matches, network: tcp });
+            continue;
+        };
+        // Envoy looks at addresses first, then at the transport, and does not come back: a range has chains of its own for
+        // requests and for whatever else there is.
+        let chain = |suffix: &str, matches, network| FilterChainSpec {
+            name: format!("{name}-{suffix}").into(),
             matches,
-            network: NetworkSpec::Tcp(tcp),
-        });
+            network,
+        };
+        chains.push(chain("http", plain_text_http(matches.clone()), requests(&key.name(), routes)));
+        for (suffix, transport) in [("tcp", Transport::RawBuffer), ("tls", Transport::Tls)] {
+            let matches = ChainMatch { transport: Some(transport), ..matches.clone() };
+            chains.push(chain(suffix, matches, tcp.clone()));
+        }
     }
-    let fallback = match catch_all.and_then(|entry| entry.tcp.clone()) {
-        Some(tcp) => Some(tcp),
+    if default_chain.is_none() && !chains.is_empty() && !everything {
         // On a shared address, what is no service's goes where unknown traffic goes.
-        None if sniffs => Some(unknown(scope)),
-        None => None,
-    };
-    if let Some(tcp) = fallback {
-        let name = if sniffs { "PassthroughFilterChain".into() } else { key.name() };
-        default_chain =
-            Some(FilterChainSpec { name, matches: ChainMatch::default(), network: NetworkSpec::Tcp(tcp) });
+        default_chain = Some(FilterChainSpec {
+            name: "PassthroughFilterChain".into(),
+            matches: ChainMatch::default(),
+            network: NetworkSpec::Tcp(unknown(scope)),
+        });
     }
     if chains.is_empty() && default_chain.is_none() {
         return (None, lost);
@@ -192,6 +199,7 @@ pub fn port_listener<'u>(
         .collect();
     origins.sort();
     origins.dedup();
+    let by_name = chains.iter().any(|chain| !chain.matches.server_names.is_empty());
     let listener = ListenerSpec {
         name: key.name(),
         address: key.address,
@@ -201,7 +209,7 @@ pub fn port_listener<'u>(
         direction: Direction::Outbound,
         inspectors: Inspectors {
             http: sniffs,
-            tls: sniffs,
+            tls: sniffs || by_name,
             timeout: scope.mesh.config().protocol_detection_timeout,
             ..Inspectors::default()
         },
@@ -211,6 +219,65 @@ pub fn port_listener<'u>(
         origins: origins.into(),
     };
     (Some(listener), lost)
+}
+
+/// A part of the connections that a shared listener takes; absent parts take all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Destination {
+    range: Option<Cidr>,
+    server_name: Option<Str>,
+}
+
+/// Who of `sorted` (oldest first) takes which opaque connections, and who comes too late for one.
+fn share<'u>(sorted: &[&'u PortUse]) -> (BTreeMap<Destination, &'u PortUse>, Vec<&'u Metadata>) {
+    let mut taken: BTreeMap<Destination, &PortUse> = BTreeMap::new();
+    let mut lost = Vec::new();
+    for entry in sorted.iter().filter(|entry| entry.tcp.is_some()) {
+        let ranges: Vec<Option<Cidr>> = match entry.ranges.is_empty() {
+            true => vec![None],
+            false => entry.ranges.iter().map(|range| Some(*range)).collect(),
+        };
+        for range in ranges {
+            let older =
+                taken.entry(Destination { range, server_name: entry.server_name.clone() }).or_insert(entry);
+            if older.metadata != entry.metadata && !lost.contains(&&entry.metadata) {
+                lost.push(&entry.metadata);
+            }
+        }
+    }
+    (taken, lost)
+}
+
+/// The part of `matches` that is plain-text HTTP, as the inspector found.
+pub fn plain_text_http(matches: ChainMatch) -> ChainMatch {
+    ChainMatch {
+        application_protocols: vec!["http/1.1".into(), "h2c".into()],
+        transport: Some(Transport::RawBuffer),
+        ..matches
+    }
+}
+
+/// The chains for all of `matches` that is not [`plain_text_http`], beside a chain for that or alone. Envoy goes by the
+/// transport before the application protocol and does not come back: beside a chain for some plain text there has to be one
+/// for all other plain text, and one that names no transport never gets any.
+pub fn opaque_chains(
+    name: &str,
+    matches: &ChainMatch,
+    network: &NetworkSpec,
+    beside_http: bool,
+) -> Vec<FilterChainSpec> {
+    let chain = |name: Str, transport| FilterChainSpec {
+        name,
+        matches: ChainMatch { transport, ..matches.clone() },
+        network: network.clone(),
+    };
+    match beside_http {
+        false => vec![chain(name.into(), None)],
+        true => vec![
+            chain(format!("{name}-tcp").into(), Some(Transport::RawBuffer)),
+            chain(format!("{name}-tls").into(), Some(Transport::Tls)),
+        ],
+    }
 }
 
 /// Where connections to unknown destinations go.

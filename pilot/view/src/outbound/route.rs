@@ -188,7 +188,7 @@ fn weighted(scope: &Scope<'_>, listener_port: u16, weighted: &WeightedDestinatio
 
 /// The port of a destination: its own, the only one of the service, or the one that the client called.
 fn destination_port(scope: &Scope<'_>, destination: &Destination, listener_port: u16) -> u16 {
-    let only = || match scope.service(&destination.host)?.ports.as_slice() {
+    let only = || match scope.destination(&destination.host)?.ports.as_slice() {
         [port] => Some(port.number),
         _ => None,
     };
@@ -198,7 +198,7 @@ fn destination_port(scope: &Scope<'_>, destination: &Destination, listener_port:
 /// What requests to `destination` are hashed by, when its DestinationRule asks for consistent hashing.
 fn hash_keys(scope: &Scope<'_>, destination: &Destination, listener_port: u16) -> Vec<HashKey> {
     let port = destination_port(scope, destination, listener_port);
-    let policy = scope.service(&destination.host).and_then(|service| {
+    let policy = scope.destination(&destination.host).and_then(|service| {
         let rule = scope.destination_rule(service)?;
         Some(rule.policy.for_port(rule.subset(&destination.subset).map(|subset| &subset.policy), port))
     });
