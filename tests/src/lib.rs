@@ -1,1 +1,14 @@
-//! Tests across crates: flow, traffic, cluster.
+//! What tests across crates have in common.
+//!
+//! In: YAML as users write it, and who asks. Out: what that proxy would be told, as resources ([`Told`]) or as YAML that a
+//! person can review ([`render`]); and a control plane in this process with proxies on real streams ([`flow`]).
+//! It must not know how anything in between works: tests stand at the boundaries.
+
+pub mod asker;
+pub mod render;
+pub mod told;
+mod usual;
+mod yaml;
+
+pub use asker::Asker;
+pub use told::Told;

@@ -1,0 +1,86 @@
+//! Who asks: a sidecar as its node message describes it.
+//!
+//! In: the few things that tests vary. Out: the node that such a sidecar sends. Must not know what it will be answered.
+
+use pilot_xds::wire::Node;
+use prost_types::{Struct, Value, value::Kind};
+use serde::Deserialize;
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// A sidecar. The default one is a pod of namespace `default` that nobody knows.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Asker {
+    /// Its pod.
+    pub pod: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its labels, as it says; those of a pod that is known count instead.
+    pub labels: BTreeMap<String, String>,
+    /// How traffic gets to it.
+    pub capture: Capture,
+    /// With capture `none`: the port of its HTTP proxy.
+    pub http_proxy_port: Option<u16>,
+}
+
+/// Istio's interception mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum Capture {
+    Redirect,
+    None,
+}
+
+impl Default for Asker {
+    fn default() -> Self {
+        Self {
+            pod: "client".into(),
+            namespace: "default".into(),
+            address: IpAddr::from([10, 9, 9, 9]),
+            labels: BTreeMap::new(),
+            capture: Capture::Redirect,
+            http_proxy_port: None,
+        }
+    }
+}
+
+impl Asker {
+    /// The pod `pod` of `namespace`.
+    pub fn new(namespace: &str, pod: &str) -> Self {
+        Self { pod: pod.into(), namespace: namespace.into(), ..Self::default() }
+    }
+
+    /// Its name as the control plane shows it.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.pod, self.namespace)
+    }
+
+    /// What it says of itself.
+    pub fn node(&self) -> Node {
+        let Self { pod, namespace, address, labels, capture, http_proxy_port } = self;
+        let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+        let mut metadata = BTreeMap::from([
+            ("NAME".to_owned(), text(pod)),
+            ("NAMESPACE".to_owned(), text(namespace)),
+            ("LABELS".to_owned(), Value { kind: Some(Kind::StructValue(Struct { fields: labels })) }),
+        ]);
+        if *capture == Capture::None {
+            metadata.insert("INTERCEPTION_MODE".to_owned(), text("NONE"));
+        }
+        if let Some(port) = http_proxy_port {
+            metadata.insert("HTTP_PROXY_PORT".to_owned(), text(&port.to_string()));
+        }
+        Node {
+            id: format!("sidecar~{address}~{pod}.{namespace}~{namespace}.svc.cluster.local"),
+            metadata: Some(Struct { fields: metadata }),
+            ..Node::default()
+        }
+    }
+}
+
+fn text(value: &str) -> Value {
+    Value { kind: Some(Kind::StringValue(value.to_owned())) }
+}
