@@ -7,6 +7,7 @@
 pub mod asker;
 pub mod render;
 pub mod told;
+pub mod traffic;
 mod usual;
 mod yaml;
 

@@ -1,0 +1,280 @@
+//! A case: a field of the API, and what requests do because of it.
+//!
+//! In: a YAML file. Its first document says which workloads there are, what is sent and what is expected; the others are
+//! objects as users write them. In case `retries` the host `retries.test` is a ServiceEntry with the workloads as endpoints,
+//! and each version is a subset of it unless the case has a DestinationRule of its own. Out: what is not as expected.
+
+use super::{Answer, Outside, Request, Traffic};
+use anyhow::{Context, Result, bail};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// What is sent, and what is expected.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Script {
+    /// `Case`.
+    kind: String,
+    /// How many workloads of each version there are.
+    #[serde(default = "one_of_each")]
+    replicas: BTreeMap<String, usize>,
+    /// Workloads that answer everything with 503.
+    #[serde(default)]
+    failing: Vec<String>,
+    /// In order.
+    requests: Vec<Exchange>,
+}
+
+/// Requests that are alike.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Exchange {
+    #[serde(default = "get")]
+    method: String,
+    /// Path and query.
+    #[serde(default = "root")]
+    path: String,
+    /// With a port, if it is not 80. The case's own host if nothing else is said.
+    host: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default = "once")]
+    times: usize,
+    /// How many at a time.
+    #[serde(default = "once")]
+    at_a_time: usize,
+    #[serde(default)]
+    expect: Expect,
+}
+
+/// What is expected. Of what is not named nothing is expected.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct Expect {
+    /// The status of each answer.
+    status: Option<u16>,
+    /// Number of answers with each status, from and to.
+    statuses: BTreeMap<u16, [usize; 2]>,
+    /// The version that answers each.
+    version: Option<String>,
+    /// Number of answers by each version, from and to.
+    versions: BTreeMap<String, [usize; 2]>,
+    /// Number of answers by each pod that answers at all, from and to.
+    each_pod: Option<[usize; 2]>,
+    /// Number of pods that answer.
+    pods: Option<usize>,
+    /// Headers of each answer; null: it must not be there.
+    headers: BTreeMap<String, Option<String>>,
+    /// The body of each answer.
+    body: Option<String>,
+    /// Headers that the workload sees; null: it must not be there.
+    seen_headers: BTreeMap<String, Option<String>>,
+    /// Path and query that the workload sees.
+    seen_path: Option<String>,
+    /// `Host` that the workload sees.
+    seen_host: Option<String>,
+    /// How long each takes, in milliseconds, from and to.
+    millis: Option<[u64; 2]>,
+    /// Number of requests that get to workloads, from and to.
+    attempts: Option<[u64; 2]>,
+}
+
+fn one_of_each() -> BTreeMap<String, usize> {
+    BTreeMap::from([("v1".to_owned(), 1), ("v2".to_owned(), 1)])
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+fn once() -> usize {
+    1
+}
+
+/// Runs every case of a directory on `traffic`, with requests from the pod `client`.
+///
+/// # Errors
+/// With all that is not as expected.
+pub async fn run(traffic: &Traffic, client: &str, directory: &Path) -> Result<()> {
+    let proxy = traffic.proxy(client)?;
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
+        .with_context(|| format!("read {}", directory.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    files.sort();
+    let mut running = Vec::new();
+    for file in files {
+        let case = Case::start(traffic, &file).await.with_context(|| format!("{}", file.display()))?;
+        running.push(async move { case.play(proxy).await.map_err(|error| (file, error)) });
+    }
+    // Together: most of them wait for something.
+    let outcomes = stream::iter(running).buffer_unordered(4).collect::<Vec<_>>().await;
+    let failed: Vec<String> = outcomes
+        .into_iter()
+        .filter_map(Result::err)
+        .map(|(file, error)| format!("{}: {error:#}", file.display()))
+        .collect();
+    match failed.as_slice() {
+        [] => Ok(()),
+        failed => bail!("{} failed:\n{}", failed.len(), failed.join("\n")),
+    }
+}
+
+struct Case {
+    script: Script,
+    host: String,
+    outside: Outside,
+}
+
+impl Case {
+    async fn start(traffic: &Traffic, file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file)?;
+        let name = file.file_stem().and_then(|stem| stem.to_str()).context("a name of ASCII letters")?;
+        let (script, objects) = text.split_once("\n---\n").context("a first document, then objects")?;
+        let script: Script = serde_saphyr::from_str(script).context("the first document")?;
+        anyhow::ensure!(script.kind == "Case", "the first document is not `kind: Case`");
+        let host = format!("{name}.test");
+        let outside = Outside::start(name, &script.replicas).await?;
+        for pod in &script.failing {
+            outside.set_failing(pod, true)?;
+        }
+        let mut yaml = outside.service_entry(name, &host);
+        if !objects.contains("kind: DestinationRule") {
+            yaml = format!("{yaml}---\n{}", outside.subsets(name, &host));
+        }
+        traffic.apply(&format!("{name}.yaml"), &format!("{yaml}---\n{objects}")).await?;
+        Ok(Self { script, host, outside })
+    }
+
+    async fn play(&self, proxy: SocketAddr) -> Result<()> {
+        for (index, exchange) in self.script.requests.iter().enumerate() {
+            let before = self.outside.requests();
+            let request = exchange.request(&self.host)?;
+            let sent = stream::iter(0..exchange.times).map(|_| request.send(proxy));
+            let answers: Vec<Answer> = sent.buffer_unordered(exchange.at_a_time).try_collect().await?;
+            let attempts = self.outside.requests() - before;
+            let wrong = exchange.expect.wrong(&answers, attempts);
+            if let Some(first) = wrong.first() {
+                let summary = answers.iter().take(3).map(Answer::summary).collect::<Vec<_>>().join("\n    ");
+                bail!("requests[{index}]: {first} ({} such)\n    {summary}", wrong.len());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Exchange {
+    fn request(&self, own_host: &str) -> Result<Request> {
+        let Self { method, path, host, headers, times: _, at_a_time: _, expect: _ } = self;
+        let host = host.as_deref().unwrap_or(own_host);
+        let mut request = Request::get(&format!("http://{host}{path}"))?.method(method)?;
+        for (name, value) in headers {
+            request = request.header(name, value)?;
+        }
+        Ok(request)
+    }
+}
+
+impl Expect {
+    fn wrong(&self, answers: &[Answer], attempts: u64) -> Vec<String> {
+        let Self {
+            status,
+            statuses,
+            version,
+            versions,
+            each_pod,
+            pods,
+            headers,
+            body,
+            seen_headers,
+            seen_path,
+            seen_host,
+            millis,
+            attempts: expected_attempts,
+        } = self;
+        let mut wrong = Wrong::default();
+        for answer in answers {
+            wrong.unless_equal("status", status.as_ref(), &answer.status);
+            wrong.unless_equal("version", version.as_deref(), answer.version());
+            for (name, value) in headers {
+                wrong.unless_same(&format!("header {name}"), value.as_deref(), answer.header(name));
+            }
+            let text = String::from_utf8_lossy(&answer.body);
+            wrong.unless_equal("body", body.as_deref(), &text);
+            let seen = answer.echo.as_ref().and_then(|echo| echo.request.as_ref());
+            for (name, value) in seen_headers {
+                let found = seen.and_then(|seen| seen.headers.get(name)).map(String::as_str);
+                wrong.unless_same(&format!("seen header {name}"), value.as_deref(), found);
+            }
+            let path = seen.map_or("", |seen| &seen.path);
+            wrong.unless_equal("seen path", seen_path.as_deref(), path);
+            let host = seen.map_or("", |seen| &seen.host);
+            wrong.unless_equal("seen host", seen_host.as_deref(), host);
+            wrong.unless_within("milliseconds", *millis, millis_of(answer.took));
+        }
+        for (status, range) in statuses {
+            let count = answers.iter().filter(|answer| answer.status == *status).count();
+            wrong.unless_within(&format!("answers with {status}"), Some(*range), count);
+        }
+        for (version, range) in versions {
+            let count = answers.iter().filter(|answer| answer.version() == version).count();
+            wrong.unless_within(&format!("answers by {version}"), Some(*range), count);
+        }
+        let answering: BTreeSet<&str> =
+            answers.iter().map(Answer::pod).filter(|pod| !pod.is_empty()).collect();
+        wrong.unless_equal("pods that answer", pods.as_ref(), &answering.len());
+        for pod in answering {
+            let count = answers.iter().filter(|answer| answer.pod() == pod).count();
+            wrong.unless_within(&format!("answers by {pod}"), *each_pod, count);
+        }
+        wrong.unless_within("requests at workloads", *expected_attempts, attempts);
+        wrong.0
+    }
+}
+
+fn millis_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is not as expected.
+#[derive(Default)]
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn unless_equal<T: PartialEq + std::fmt::Debug + ?Sized>(
+        &mut self,
+        what: &str,
+        expected: Option<&T>,
+        got: &T,
+    ) {
+        if expected.is_some_and(|expected| expected != got) {
+            self.0.push(format!("{what}: expected {expected:?}, got {got:?}"));
+        }
+    }
+
+    /// As above, where nothing is an expectation, too.
+    fn unless_same(&mut self, what: &str, expected: Option<&str>, got: Option<&str>) {
+        if expected != got {
+            self.0.push(format!("{what}: expected {expected:?}, got {got:?}"));
+        }
+    }
+
+    fn unless_within<T: PartialOrd + std::fmt::Debug>(&mut self, what: &str, range: Option<[T; 2]>, got: T) {
+        if let Some([from, to]) = range
+            && !(from <= got && got <= to)
+        {
+            self.0.push(format!("{what}: expected {from:?} to {to:?}, got {got:?}"));
+        }
+    }
+}

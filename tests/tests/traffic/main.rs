@@ -1,0 +1,19 @@
+//! What requests do, through real Envoys.
+
+mod cases;
+mod discovery;
+mod protocols;
+mod reload;
+mod scoping;
+
+use anyhow::Result;
+use mesh_tests::traffic::{Traffic, on_shared_mesh};
+
+/// The mesh that they share.
+const BASE: &str = include_str!("base.yaml");
+/// Who sends requests.
+const CLIENT: &str = "client-0";
+
+fn run(test: impl AsyncFnOnce(&'static Traffic) -> Result<()>) {
+    on_shared_mesh(BASE, test);
+}

@@ -1,0 +1,109 @@
+//! Edits under load: no request may notice.
+
+use crate::{CLIENT, run};
+use anyhow::ensure;
+use mesh_tests::traffic::{Load, Outside};
+use std::{collections::BTreeMap, fmt::Write};
+
+/// So many edits while requests are sent.
+const EDITS: usize = 25;
+/// So many requests at least.
+const REQUESTS: usize = 2_000;
+
+#[test]
+fn weights_and_subsets_change_without_a_failed_request() {
+    run(async |traffic| {
+        let versions = BTreeMap::from([("v1".to_owned(), 1), ("v2".to_owned(), 1)]);
+        let outside = Outside::start("reload", &versions).await?;
+        let service = outside.service_entry("reload", "reload.test");
+        traffic.apply("reload.yaml", &generation(&service, 0)).await?;
+        let load = Load::start(traffic.proxy(CLIENT)?, "http://reload.test/", 4)?;
+        let mut edits = 0;
+        while edits < EDITS || load.sent() < REQUESTS {
+            edits += 1;
+            // Each names subsets of its own, so that clusters come and go with the routes that use them.
+            traffic.apply("reload.yaml", &generation(&service, edits)).await?;
+        }
+        let outcome = load.stop().await?;
+        ensure!(outcome.failures.is_empty(), "{outcome:#?}");
+        ensure!(outcome.ok >= REQUESTS, "{outcome:#?}");
+        Ok(())
+    });
+}
+
+/// Without retries, which would hide what this is to find.
+fn generation(service: &str, number: usize) -> String {
+    let weight = 10 + number % 80;
+    format!(
+        "{service}---\n\
+         apiVersion: networking.istio.io/v1\n\
+         kind: DestinationRule\n\
+         metadata: {{name: reload, namespace: traffic}}\n\
+         spec:\n\
+         \x20 host: reload.test\n\
+         \x20 subsets:\n\
+         \x20 - {{name: one-{number}, labels: {{version: v1}}}}\n\
+         \x20 - {{name: two-{number}, labels: {{version: v2}}}}\n\
+         ---\n\
+         apiVersion: networking.istio.io/v1\n\
+         kind: VirtualService\n\
+         metadata: {{name: reload, namespace: traffic}}\n\
+         spec:\n\
+         \x20 hosts: [reload.test]\n\
+         \x20 http:\n\
+         \x20 - retries: {{attempts: 0}}\n\
+         \x20   route:\n\
+         \x20   - {{destination: {{host: reload.test, subset: one-{number}}}, weight: {weight}}}\n\
+         \x20   - {{destination: {{host: reload.test, subset: two-{number}}}, weight: {}}}\n",
+        100 - weight
+    )
+}
+
+#[test]
+fn a_deployment_is_rolled_without_a_failed_request() {
+    run(async |traffic| {
+        traffic.apply("rolled.yaml", &rolled(&["v1"])).await?;
+        traffic.settled().await?;
+        let load = Load::start(traffic.proxy(CLIENT)?, "http://rolled/", 2)?;
+        for step in [["v1", "v2"].as_slice(), &["v2"], &["v2", "v3"], &["v3"]] {
+            let before = load.sent();
+            traffic.apply("rolled.yaml", &rolled(step)).await?;
+            traffic.settled().await?;
+            load.reach(before + REQUESTS / 4).await;
+        }
+        let outcome = load.stop().await?;
+        ensure!(outcome.failures.is_empty(), "{outcome:#?}");
+        for version in ["v1", "v2", "v3"] {
+            ensure!(outcome.versions.contains_key(version), "{outcome:#?}");
+        }
+        traffic.remove("rolled.yaml").await?;
+        Ok(())
+    });
+}
+
+/// A Service, and a Deployment of one replica for each version.
+fn rolled(versions: &[&str]) -> String {
+    let mut yaml = String::from(
+        "apiVersion: v1\n\
+         kind: Service\n\
+         metadata: {name: rolled, namespace: traffic}\n\
+         spec: {selector: {app: rolled}, ports: [{name: http, port: 80, targetPort: 8080}]}\n",
+    );
+    for version in versions {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            yaml,
+            "---\n\
+             apiVersion: apps/v1\n\
+             kind: Deployment\n\
+             metadata: {{name: rolled-{version}, namespace: traffic}}\n\
+             spec:\n\
+             \x20 replicas: 1\n\
+             \x20 selector: {{matchLabels: {{app: rolled, version: {version}}}}}\n\
+             \x20 template:\n\
+             \x20   metadata: {{labels: {{app: rolled, version: {version}}}}}\n\
+             \x20   spec: {{containers: [{{name: rolled, image: example.com/rolled, ports: [{{containerPort: 8080}}]}}]}}\n"
+        );
+    }
+    yaml
+}

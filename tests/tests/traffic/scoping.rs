@@ -1,0 +1,53 @@
+//! Who sees what: Sidecar and exportTo, from the namespace `scoped`, which may only see `app` and itself.
+
+use crate::{CLIENT, run};
+use anyhow::{Result, ensure};
+use mesh_tests::traffic::{Outside, Request, Traffic};
+use std::{collections::BTreeMap, net::SocketAddr};
+
+async fn status(proxy: SocketAddr, url: &str) -> Result<u16> {
+    Ok(Request::get(url)?.send(proxy).await?.status)
+}
+
+async fn outside(traffic: &Traffic, name: &str) -> Result<(Outside, String)> {
+    let outside = Outside::start(name, &BTreeMap::from([("v1".to_owned(), 1)])).await?;
+    let yaml = outside.service_entry(name, &format!("{name}.test"));
+    traffic.apply(&format!("{name}.yaml"), &yaml).await?;
+    Ok((outside, yaml))
+}
+
+#[test]
+fn a_sidecar_hides_what_it_does_not_name() {
+    run(async |traffic| {
+        let (_outside, _) = outside(traffic, "hidden").await?;
+        let scoped = traffic.proxy("scoped-0")?;
+        ensure!(status(traffic.proxy(CLIENT)?, "http://hidden.test/").await? == 200);
+        // REGISTRY_ONLY: what is not known is not reached.
+        for url in ["http://hidden.test/", "http://nobody.example.com/", "http://app.traffic:8080/"] {
+            let status = status(scoped, url).await?;
+            ensure!(status == 502, "{url}: {status}");
+        }
+        let status = status(scoped, "http://app.traffic/").await?;
+        ensure!(status == 200, "the service that is named: {status}");
+        Ok(())
+    });
+}
+
+#[test]
+fn export_to_keeps_a_service_in_its_namespace() {
+    run(async |traffic| {
+        let (_outside, yaml) = outside(traffic, "exported").await?;
+        let elsewhere = yaml.replace("namespace: traffic", "namespace: scoped");
+        let scoped = traffic.proxy("scoped-0")?;
+        let client = traffic.proxy(CLIENT)?;
+        traffic.apply("exported.yaml", &elsewhere).await?;
+        ensure!(status(client, "http://exported.test/").await? == 200, "exported to all by default");
+        ensure!(status(scoped, "http://exported.test/").await? == 200, "in its own namespace");
+        let private = elsewhere.replace("spec:\n", "spec:\n  exportTo: [\".\"]\n");
+        traffic.apply("exported.yaml", &private).await?;
+        ensure!(status(scoped, "http://exported.test/").await? == 200, "still in its own namespace");
+        let outside = status(client, "http://exported.test/").await?;
+        ensure!(outside != 200, "in another namespace: {outside}");
+        Ok(())
+    });
+}
