@@ -59,12 +59,17 @@ impl Up {
         Self { process, lines, debug, seen: BTreeSet::new(), _files: files }
     }
 
+    fn next_line(&mut self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|error| panic!("{error} after {:#?}", self.seen));
+        self.seen.insert(line.clone());
+        line
+    }
+
     /// Reads lines until these have been among them.
     fn wait_for(&mut self, wanted: &[String]) {
         while !wanted.iter().all(|line| self.seen.contains(line)) {
-            let line =
-                self.lines.next().unwrap_or_else(|| panic!("it ended after {:#?}", self.seen)).unwrap();
-            self.seen.insert(line);
+            self.next_line();
         }
     }
 
