@@ -83,7 +83,9 @@ fn leading_lines(text: &str) -> u32 {
 
 /// Reads one document. Lines in the problem count from the beginning of `text`.
 pub fn parse_text(text: &str) -> Result<Value, Problem> {
-    if text.len() > MAX_OBJECT {
+    // A list is many objects, each of which is looked at when it is taken out.
+    let scale = if is_list(text) { MAX_FILE / MAX_OBJECT } else { 1 };
+    if text.len() > scale * MAX_OBJECT {
         return Err(too_large("the document", text.len(), MAX_OBJECT)
             .hint("a cluster could not hold it either; split it into several objects"));
     }
@@ -91,12 +93,12 @@ pub fn parse_text(text: &str) -> Result<Value, Problem> {
         budget: serde_saphyr::budget! {
             max_depth: 64,
             max_documents: 1,
-            max_nodes: 200_000,
-            max_events: 500_000,
+            max_nodes: scale * 200_000,
+            max_events: scale * 500_000,
             max_aliases: 1_000,
             max_anchors: 1_000,
             max_merge_keys: 1_000,
-            max_total_scalar_bytes: 2 * MAX_OBJECT,
+            max_total_scalar_bytes: scale * 2 * MAX_OBJECT,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 100_000,
@@ -119,6 +121,34 @@ pub fn parse_text(text: &str) -> Result<Value, Problem> {
         });
         if tab { problem.hint("indent with spaces; YAML does not allow tabs") } else { problem }
     })
+}
+
+/// Whether this looks like the output of `kubectl get -o yaml` (or json) for several objects.
+fn is_list(text: &str) -> bool {
+    text.lines().any(|line| {
+        let kind = line.strip_prefix("kind:").or_else(|| line.trim_start().strip_prefix("\"kind\":"));
+        kind.is_some_and(|kind| kind.trim().trim_matches([',', '"', '\'']).ends_with("List"))
+    })
+}
+
+/// How large an object is, about as large as it would be as JSON.
+pub fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 5,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| name.len() + size(value) + 4).sum::<usize>() + 2
+        }
+    }
+}
+
+/// What is said of an object of a list that is too large.
+pub fn check_size(value: &Value) -> Result<(), Problem> {
+    match size(value) {
+        found if found > MAX_OBJECT => Err(too_large("the object", found, MAX_OBJECT)),
+        _ => Ok(()),
+    }
 }
 
 /// The reader's words without the position, which is said in front.
@@ -198,6 +228,18 @@ mod tests {
         assert!(found[0].contains("ERROR"), "{found:?}");
         let found = messages("[".repeat(100_000).as_bytes());
         assert!(found[0].contains("ERROR"), "{found:?}");
+    }
+
+    #[test]
+    fn a_list_may_be_larger_than_an_object() {
+        let item = |size: usize| format!("- {{a: {}}}\n", "x".repeat(size));
+        let list = format!("kind: List\nitems:\n{}", item(1 << 20).repeat(3));
+        let documents = parse_documents(list.as_bytes()).unwrap();
+        let value = documents[0].value.as_ref().unwrap();
+        assert!(check_size(&value["items"][0]).is_ok());
+        let list = format!("kind: List\nitems:\n{}", item(2 << 20));
+        let documents = parse_documents(list.as_bytes()).unwrap();
+        assert!(check_size(&documents[0].value.as_ref().unwrap()["items"][0]).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{
     at::Context,
+    document::check_size,
     kinds::{KINDS, Object, Row},
     nearest::nearest,
     object::parse_object,
@@ -37,11 +38,14 @@ pub fn read_document(
     if kind.is_empty() {
         return report(malformed("the document has no `kind`"));
     }
-    if let Some(Value::Array(items)) = value.get("items")
-        && kind.ends_with("List")
+    if kind.ends_with("List")
+        && let Some(Value::Array(items)) = value.get("items")
     {
         for item in items.clone() {
-            read_document(item, source, context, objects, problems);
+            match check_size(&item) {
+                Ok(()) => read_document(item, source, context, objects, problems),
+                Err(problem) => problems.push(DocumentProblem { source: source.clone(), problem }),
+            }
         }
         return;
     }

@@ -37,6 +37,7 @@ pub fn references<'a>(
     for value in mesh.sidecars() {
         index.check_sidecar(value, &mut found);
     }
+    check_default_sidecars(mesh, &mut found);
     found.0
 }
 
@@ -278,5 +279,25 @@ fn overlap(left: &VirtualService, right: &VirtualService) -> bool {
             left.intersection(right).next().is_some()
         }
         (mesh_model::ExportTo::All, _) | (_, mesh_model::ExportTo::All) => true,
+    }
+}
+
+/// Of several Sidecars for a whole namespace the oldest counts.
+fn check_default_sidecars(mesh: &Mesh, found: &mut Found) {
+    let mut defaults: BTreeMap<&str, Vec<&Arc<Sidecar>>> = BTreeMap::new();
+    for value in mesh.sidecars().filter(|value| value.selector.is_none()) {
+        defaults.entry(value.metadata.namespace()).or_default().push(value);
+    }
+    for values in defaults.values_mut() {
+        values.sort_by_key(|value| value.metadata.precedence());
+        let Some((winner, others)) = values.split_first() else { continue };
+        for other in others {
+            let message = format!(
+                "{} is for the whole namespace already; this one has no effect",
+                winner.metadata.object
+            );
+            let problem = Problem::warning(Reason::Conflict, "spec", message);
+            found.add(&other.metadata.object, problem.hint("merge them, or add a workloadSelector"));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Watches on a real Kubernetes API server: CRDs that come late, edits, and a server that goes away and comes back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
+
 use mesh_model::{Kind, ObjectRef};
 use mesh_testkit::ApiServer;
 use pilot_ingest::{Settings, Source, Update, Updates, start};
@@ -101,4 +103,52 @@ async fn follows_a_cluster() {
     server.kubectl(&["delete", "service", "-n", "default", "b"]).await.unwrap();
     let kept = |update: &Update| has_service(update, "a") && update.mesh.virtual_services().count() == 1;
     until(&mut updates, kept, |update| routes(update, "two.example.com") && !has_service(update, "b")).await;
+}
+
+/// A CRD that lets everything through, as old ones did, and serves one version only.
+const PERMISSIVE: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: virtualservices.networking.istio.io}
+spec:
+  group: networking.istio.io
+  scope: Namespaced
+  names: {kind: VirtualService, plural: virtualservices, singular: virtualservice}
+  versions:
+    - name: v1alpha3
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undecodable_object_hurts_only_itself() {
+    let Some(server) = ApiServer::own().await else { return };
+    server.kubectl_apply(PERMISSIVE).await.unwrap();
+    let name = "crd/virtualservices.networking.istio.io";
+    server.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", name]).await.unwrap();
+    let bad = "apiVersion: networking.istio.io/v1alpha3\nkind: VirtualService\n\
+               metadata: {name: bad, namespace: default}\nspec: {hosts: 5, http: all of it}\n";
+    server.kubectl_apply(bad).await.unwrap();
+    server.kubectl_apply(&virtual_service("v1alpha3", "one.example.com")).await.unwrap();
+    let mut updates = open(&server).await;
+    let mut reports = updates.reports();
+    until(&mut updates, |_| true, |update| routes(update, "one.example.com")).await;
+    server.kubectl_apply(&virtual_service("v1alpha3", "two.example.com")).await.unwrap();
+    until(&mut updates, |_| true, |update| routes(update, "two.example.com")).await;
+    let object = ObjectRef::new(Kind::VirtualService, "default", "bad");
+    let of_bad = |report: &pilot_ingest::Report| {
+        report
+            .entries
+            .iter()
+            .find(|entry| entry.object.as_ref() == Some(&object))
+            .map(|entry| entry.problems.clone())
+    };
+    let report = reports.wait_for(|report| of_bad(report).is_some()).await.unwrap().clone();
+    let problems: Vec<_> = of_bad(&report).unwrap().iter().map(ToString::to_string).collect();
+    assert!(
+        problems.iter().any(|text| text.starts_with("spec.hosts: expected a list, found 5")),
+        "{problems:?}"
+    );
+    assert!(problems.iter().any(|text| text.starts_with("spec.http: expected a list")), "{problems:?}");
 }

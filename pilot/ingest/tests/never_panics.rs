@@ -1,5 +1,7 @@
 //! Whatever is written, reading it gives problems and never a panic.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
+
 use mesh_model::Source;
 use pilot_ingest::{Context, Ingest, Report, kinds::KINDS, parse_file, parse_object};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The mesh is a function of the objects: neither the order in which they come nor what was there before shows.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
+
 use mesh_model::ChangeSet;
 use pilot_ingest::{Context, Edit, Ingest, Report, parse_file};
 use proptest::prelude::*;

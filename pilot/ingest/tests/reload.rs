@@ -1,5 +1,7 @@
 //! A directory that changes, through the running source.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
+
 use pilot_ingest::{Settings, Source, Update, Updates, start};
 use std::{fs, path::Path, time::Duration};
 

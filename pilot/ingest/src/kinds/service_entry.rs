@@ -1,19 +1,22 @@
 //! ServiceEntry.
 
+mod endpoint;
+
+pub use endpoint::{InlineEndpoint, parse_endpoint};
+
 use super::Model;
 use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    values::{parse_dns_name, parse_export_to, parse_host, parse_labels, parse_port, shared_labels},
+    values::{parse_dns_name, parse_export_to, parse_host, parse_labels, parse_port},
 };
-use mesh_api::networking::{service_entry as api, workload_entry::WorkloadEntrySpec};
+use mesh_api::networking::service_entry as api;
 use mesh_model::{
-    Cidr, EndpointAddress, ExportTo, Host, Labels, Locality, Protocol, Reason, Registry, Resolution, Service,
-    ServicePort, Str, Vip,
+    Cidr, ExportTo, Host, Labels, Protocol, Reason, Registry, Resolution, Service, ServicePort, Str, Vip,
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 /// A ServiceEntry: a service for each of its hosts, and where their endpoints come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,25 +25,6 @@ pub struct ServiceEntry {
     pub services: Vec<Arc<Service>>,
     /// `endpoints`.
     pub endpoints: Vec<InlineEndpoint>,
-}
-
-/// One of `endpoints`; also what a WorkloadEntry says.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InlineEndpoint {
-    /// Where it is.
-    pub address: EndpointAddress,
-    /// Its port for a port name of the service.
-    pub ports: BTreeMap<Str, u16>,
-    /// `labels`.
-    pub labels: Arc<Labels>,
-    /// `network`.
-    pub network: Str,
-    /// `locality`.
-    pub locality: Locality,
-    /// `weight`, at least 1.
-    pub weight: u32,
-    /// `serviceAccount`.
-    pub service_account: Str,
 }
 
 /// Reads one object.
@@ -286,84 +270,4 @@ fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<ServicePort> {
         parsed.push(ServicePort { number, name: name.into(), protocol, target, target_name: Str::default() });
     }
     parsed
-}
-
-/// Reads an endpoint. Without `resolution` (a WorkloadEntry of its own) any kind of address is allowed.
-pub fn parse_endpoint(
-    endpoint: WorkloadEntrySpec,
-    resolution: Option<&Resolution>,
-    at: &At<'_>,
-) -> Option<InlineEndpoint> {
-    let WorkloadEntrySpec { address, ports, labels, network, locality, weight, service_account } = endpoint;
-    let at_ports = at.field("ports");
-    let address = parse_endpoint_address(&address.unwrap_or_default(), resolution, &at.field("address"))?;
-    if matches!(address, EndpointAddress::Unix(_)) && !ports.is_empty() {
-        at_ports.error(Reason::Conflict, "a Unix domain socket has no ports");
-    }
-    let ports = ports
-        .iter()
-        .filter_map(|(name, number)| {
-            Some((Str::from(name.as_str()), parse_port(*number, &at_ports.field(name))?))
-        })
-        .collect();
-    let weight = match weight {
-        // Envoy has no weight of zero; Istio reads it as "not set".
-        None | Some(0) => 1,
-        Some(weight) => weight,
-    };
-    Some(InlineEndpoint {
-        address,
-        ports,
-        labels: shared_labels(&labels),
-        network: network.unwrap_or_default().into(),
-        locality: Locality::parse(&locality.unwrap_or_default()),
-        weight,
-        service_account: service_account.unwrap_or_default().into(),
-    })
-}
-
-fn parse_endpoint_address(
-    text: &str,
-    resolution: Option<&Resolution>,
-    at: &At<'_>,
-) -> Option<EndpointAddress> {
-    let by_name = !matches!(resolution, Some(Resolution::Static));
-    if text.is_empty() {
-        at.error(
-            Reason::Required,
-            "there is no address; endpoints behind a network gateway are not supported",
-        );
-        return None;
-    }
-    if let Some(path) = text.strip_prefix("unix://") {
-        if !path.starts_with(['/', '@']) || path.ends_with('/') {
-            at.error_hint(
-                Reason::InvalidValue,
-                format!("`{text}` is not the path of a socket"),
-                "write unix:///absolute/path or unix://@name",
-            );
-            return None;
-        }
-        if resolution.is_some_and(|resolution| *resolution != Resolution::Static) {
-            at.error_hint(
-                Reason::Conflict,
-                format!("`{text}` is not a name to resolve"),
-                "set `resolution: STATIC`",
-            );
-            return None;
-        }
-        return Some(EndpointAddress::Unix(path.into()));
-    }
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(EndpointAddress::Ip(address));
-    }
-    if !by_name {
-        at.error_hint(
-            Reason::InvalidValue,
-            format!("`{text}` is not an IP address"),
-            "set `resolution: DNS` to have names resolved",
-        );
-        return None;
-    }
-    parse_dns_name(text, at).map(EndpointAddress::Name)
 }

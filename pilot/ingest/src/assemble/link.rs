@@ -1,0 +1,162 @@
+//! Takes what an object means into the indexes, or out of them, and marks what that touches.
+//!
+//! In: one object's meaning, old or new. Out: changed indexes, and what has to be derived again.
+
+use super::{Dirty, Ingest};
+use crate::{
+    joins::{Claim, pod},
+    kinds::Model,
+    local::{Local, Replica, replicas},
+};
+use mesh_model::{Kind, Labels, NamespacedName, ObjectRef, Service, ServiceKey, Str};
+
+impl Ingest {
+    /// The object no longer means this.
+    pub(super) fn unlink(&mut self, object: &ObjectRef, old: &Model, dirty: &mut Dirty) {
+        match old {
+            Model::Service(old) => {
+                self.unclaim(&old.service, dirty);
+                if old.wants_address() {
+                    self.readdressed(|local| local.remove_service(&object.name), dirty);
+                }
+                self.reselect(object, old.service.selector.as_ref(), false, dirty);
+            }
+            Model::ServiceEntry(old) => {
+                for service in &old.services {
+                    self.unclaim(service, dirty);
+                    self.reselect(object, service.selector.as_ref(), false, dirty);
+                }
+            }
+            Model::EndpointSlice(old) => {
+                self.joins.unlink_slice(object, old);
+                dirty.services.insert(self.kubernetes_key(&old.service));
+            }
+            Model::Pod(old) => self.joins.pods_of_node.unlink(&old.node, object),
+            Model::Deployment(old) => {
+                for (pod, Replica { template: _, owner }) in replicas(old) {
+                    if let Some(owners) = self.joins.replicas.get_mut(&pod) {
+                        owners.remove(&owner);
+                        if owners.is_empty() {
+                            self.joins.replicas.remove(&pod);
+                            self.rehomed(|local| local.remove_pod(&pod.name), dirty);
+                        }
+                    }
+                    dirty.workloads.insert(pod);
+                }
+            }
+            Model::Node(_) => self.node_changed(&object.name.name, dirty),
+            Model::VirtualService(_)
+            | Model::DestinationRule(_)
+            | Model::Sidecar(_)
+            | Model::WorkloadEntry(_)
+            | Model::Namespace
+            | Model::MeshConfig(_) => {}
+        }
+    }
+
+    /// The object means this now.
+    pub(super) fn link(&mut self, object: &ObjectRef, new: &Model, dirty: &mut Dirty) {
+        match new {
+            Model::Service(new) => {
+                self.claim(&new.service, dirty);
+                if new.wants_address() {
+                    self.readdressed(|local| local.add_service(object.name.clone()), dirty);
+                }
+                self.reselect(object, new.service.selector.as_ref(), true, dirty);
+            }
+            Model::ServiceEntry(new) => {
+                for service in &new.services {
+                    self.claim(service, dirty);
+                    self.reselect(object, service.selector.as_ref(), true, dirty);
+                }
+            }
+            Model::EndpointSlice(new) => {
+                self.joins.link_slice(object, new);
+                dirty.services.insert(self.kubernetes_key(&new.service));
+            }
+            Model::Pod(new) => self.joins.pods_of_node.link(new.node.clone(), object.clone()),
+            Model::Deployment(new) => {
+                for (pod, replica) in replicas(new) {
+                    self.rehomed(|local| local.add_pod(&pod.name), dirty);
+                    self.joins
+                        .replicas
+                        .entry(pod.clone())
+                        .or_default()
+                        .insert(replica.owner.clone(), replica);
+                    dirty.workloads.insert(pod);
+                }
+            }
+            Model::Node(_) => self.node_changed(&object.name.name, dirty),
+            Model::VirtualService(_)
+            | Model::DestinationRule(_)
+            | Model::Sidecar(_)
+            | Model::WorkloadEntry(_)
+            | Model::Namespace
+            | Model::MeshConfig(_) => {}
+        }
+    }
+
+    fn claim(&mut self, service: &Service, dirty: &mut Dirty) {
+        let key = ServiceKey { host: service.host.clone(), namespace: service.namespace().clone() };
+        self.joins.claims.entry(key.clone()).or_default().insert(Claim::of(service));
+        self.note_claims(&key);
+        dirty.services.insert(key);
+    }
+
+    fn unclaim(&mut self, service: &Service, dirty: &mut Dirty) {
+        let key = ServiceKey { host: service.host.clone(), namespace: service.namespace().clone() };
+        if let Some(claims) = self.joins.claims.get_mut(&key) {
+            claims.remove(&Claim::of(service));
+            if claims.is_empty() {
+                self.joins.claims.remove(&key);
+            }
+        }
+        self.note_claims(&key);
+        dirty.services.insert(key);
+    }
+
+    fn note_claims(&mut self, key: &ServiceKey) {
+        let contested = &mut self.store.told.contested;
+        match self.joins.claims.get(key).filter(|claims| claims.len() > 1) {
+            Some(claims) => {
+                let objects = claims.iter().map(|claim| claim.object.clone());
+                contested.insert(key.clone(), objects.collect());
+            }
+            None => {
+                contested.remove(key);
+            }
+        }
+    }
+
+    /// An object begins or ends to select. What its replicas serve depends on it.
+    fn reselect(&mut self, object: &ObjectRef, selector: Option<&Labels>, begins: bool, dirty: &mut Dirty) {
+        let Some(selector) = selector else { return };
+        match begins {
+            true => self.joins.link_selector(object, selector),
+            false => self.joins.unlink_selector(object, selector),
+        }
+        if object.kind == Kind::Service && !self.joins.replicas.is_empty() {
+            let selected = self.joins.selected(&object.name.namespace, selector);
+            dirty.workloads.extend(selected.filter(|pod| self.joins.replicas.contains_key(pod)).cloned());
+        }
+    }
+
+    fn readdressed(&mut self, edit: impl FnOnce(&mut Local) -> Vec<NamespacedName>, dirty: &mut Dirty) {
+        for moved in edit(&mut self.local) {
+            dirty.services.insert(self.kubernetes_key(&moved));
+        }
+    }
+
+    fn rehomed(&mut self, edit: impl FnOnce(&mut Local) -> Vec<NamespacedName>, dirty: &mut Dirty) {
+        dirty.workloads.extend(edit(&mut self.local).iter().map(pod));
+    }
+
+    fn node_changed(&self, node: &Str, dirty: &mut Dirty) {
+        dirty.workloads.extend(self.joins.pods_of_node.of(node).cloned());
+        for slice in self.joins.slices_of_node.of(node) {
+            if let Some(Model::EndpointSlice(slice)) = self.store.model(slice) {
+                dirty.services.insert(self.kubernetes_key(&slice.service));
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What pods, WorkloadEntries and replicas are as workloads.
+//!
+//! In: an object's name, and everything known. Out: the workload, joined with its node, or with its addresses on this machine.
+
+use super::Ingest;
+use crate::{
+    endpoints::pod_port,
+    joins::selects,
+    kinds::{Model, Node, Pod, accepts_mtls, parse_locality_label},
+    local::Replica,
+};
+use mesh_model::{EndpointAddress, Kind, LocalPort, LocalWorkload, ObjectRef, Str, Workload};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Ingest {
+    /// What `object` is as a workload.
+    pub(super) fn workload(&self, object: &ObjectRef) -> Option<Workload> {
+        match self.store.model(object) {
+            Some(Model::Pod(pod)) => Some(self.of_pod(pod)),
+            Some(Model::WorkloadEntry(entry)) => Some(Workload {
+                object: object.clone(),
+                addresses: match entry.endpoint.address {
+                    EndpointAddress::Ip(address) => vec![address],
+                    EndpointAddress::Name(_) | EndpointAddress::Unix(_) => Vec::new(),
+                },
+                labels: entry.endpoint.labels.clone(),
+                service_account: entry.endpoint.service_account.clone(),
+                locality: entry.endpoint.locality.clone(),
+                network: entry.endpoint.network.clone(),
+                node: Str::default(),
+                named_ports: entry
+                    .endpoint
+                    .ports
+                    .iter()
+                    .map(|(name, number)| (name.clone(), *number))
+                    .collect(),
+                ready: true,
+                mtls: accepts_mtls(&entry.endpoint.labels),
+                local: None,
+            }),
+            _ => self.joins.replica(object).and_then(|replica| self.of_replica(object, replica)),
+        }
+    }
+
+    fn of_pod(&self, pod: &Pod) -> Workload {
+        let Pod {
+            metadata,
+            addresses,
+            labels,
+            service_account,
+            node,
+            named_ports,
+            ready,
+            locality,
+            network,
+            mtls,
+        } = pod;
+        let of_node = || match self.store.model(&ObjectRef::new(Kind::Node, "", node.clone())) {
+            Some(Model::Node(node)) => {
+                let Node { locality } = &**node;
+                locality.clone()
+            }
+            _ => Default::default(),
+        };
+        Workload {
+            object: metadata.object.clone(),
+            addresses: addresses.clone(),
+            labels: labels.clone(),
+            service_account: service_account.clone(),
+            locality: locality.clone().unwrap_or_else(of_node),
+            network: network.clone(),
+            node: node.clone(),
+            named_ports: named_ports.clone(),
+            ready: *ready,
+            mtls: *mtls,
+            local: None,
+        }
+    }
+
+    fn of_replica(&self, object: &ObjectRef, replica: &Replica) -> Option<Workload> {
+        let (address, application) = self.local.addresses(&object.name)?;
+        let labels = &replica.template.labels;
+        let mut workload = Workload {
+            object: object.clone(),
+            addresses: vec![address],
+            labels: labels.clone(),
+            service_account: replica.template.service_account.clone(),
+            locality: parse_locality_label(labels).unwrap_or_default(),
+            network: Str::default(),
+            node: Str::default(),
+            named_ports: replica.template.named_ports.clone(),
+            ready: true,
+            mtls: accepts_mtls(labels),
+            local: None,
+        };
+        let ports = self.served_ports(&workload);
+        workload.local = Some(LocalWorkload { application, ports });
+        Some(workload)
+    }
+
+    /// The ports that Services lead to. Services are looked at in order of their names, so the first one's word counts.
+    fn served_ports(&self, workload: &Workload) -> Vec<LocalPort> {
+        let mut ports: BTreeMap<u16, LocalPort> = BTreeMap::new();
+        let definers: BTreeSet<_> =
+            self.joins.selecting(&workload.object.name.namespace, &workload.labels).collect();
+        for definer in definers {
+            let Some(Model::Service(definition)) = self.store.model(definer) else { continue };
+            let service = &definition.service;
+            if !service.selector.as_ref().is_some_and(|wanted| selects(wanted, &workload.labels)) {
+                continue;
+            }
+            for port in &service.ports {
+                if let Some(number) = pod_port(workload, port) {
+                    ports.entry(number).or_insert(LocalPort { number, protocol: port.protocol });
+                }
+            }
+        }
+        ports.into_values().collect()
+    }
+}
