@@ -38,6 +38,7 @@ pub fn references<'a>(
         index.check_sidecar(value, &mut found);
     }
     check_default_sidecars(mesh, &mut found);
+    check_selectors(mesh, &mut found);
     found.0
 }
 
@@ -298,6 +299,33 @@ fn check_default_sidecars(mesh: &Mesh, found: &mut Found) {
             );
             let problem = Problem::warning(Reason::Conflict, "spec", message);
             found.add(&other.metadata.object, problem.hint("merge them, or add a workloadSelector"));
+        }
+    }
+}
+
+/// Selectors and names of container ports that no workload answers to.
+fn check_selectors(mesh: &Mesh, found: &mut Found) {
+    for service in mesh.services().filter(|service| service.selector.is_some()) {
+        let endpoints = mesh.endpoints(service);
+        let on_port = |number| endpoints.is_some_and(|endpoints| !endpoints.on_port(number).is_empty());
+        let object = &service.metadata.object;
+        if !service.ports.iter().any(|port| on_port(port.number)) {
+            // Normal for what is scaled to zero, and what a misspelt label looks like.
+            let message = "no workload is selected, so there are no endpoints";
+            found.add(object, Problem::new(Severity::Info, Reason::NotFound, "spec.selector", message));
+            continue;
+        }
+        for port in &service.ports {
+            if !port.target_name.is_empty()
+                && !on_port(port.number)
+                && port.protocol != mesh_model::Protocol::Udp
+            {
+                let message = format!(
+                    "no selected workload has a container port named `{}`, so port {} has no endpoints",
+                    port.target_name, port.number
+                );
+                found.add(object, Problem::warning(Reason::NotFound, "spec.ports", message));
+            }
         }
     }
 }

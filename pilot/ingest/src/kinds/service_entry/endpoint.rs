@@ -39,12 +39,12 @@ pub fn parse_endpoint(
     if matches!(address, EndpointAddress::Unix(_)) && !ports.is_empty() {
         at_ports.error(Reason::Conflict, "a Unix domain socket has no ports");
     }
-    let ports = ports
+    // A port that cannot be read must not fall back to another one.
+    let ports: Option<BTreeMap<Str, u16>> = ports
         .iter()
-        .filter_map(|(name, number)| {
-            Some((Str::from(name.as_str()), parse_port(*number, &at_ports.field(name))?))
-        })
+        .map(|(name, number)| Some((Str::from(name.as_str()), parse_port(*number, &at_ports.field(name))?)))
         .collect();
+    let ports = ports?;
     let weight = match weight {
         // Envoy has no weight of zero; Istio reads it as "not set".
         None | Some(0) => 1,
