@@ -23,7 +23,7 @@ struct Up {
     /// `--address` for other commands.
     debug: String,
     seen: BTreeSet<String>,
-    _files: tempfile::TempDir,
+    files: tempfile::TempDir,
 }
 
 /// Tests run at the same time, and addresses follow from names: each test has a namespace of its own.
@@ -56,7 +56,7 @@ impl Up {
         let title = lines.recv_timeout(PATIENCE).expect("it ended without a word");
         let (_, rest) = title.split_once("debug http://").unwrap();
         let debug = rest.split_whitespace().next().unwrap().to_owned();
-        Self { process, lines, debug, seen: BTreeSet::new(), _files: files }
+        Self { process, lines, debug, seen: BTreeSet::new(), files: files }
     }
 
     fn next_line(&mut self) -> String {
@@ -153,6 +153,21 @@ fn requests_do_what_the_example_says() {
     let report = up.ask_json(&["call", "hello", "http://hello/?delay=2s", "-n", "1"]);
     assert_eq!(report["codes"][0]["code"], "504");
 
+    // A Service without a port name is sniffed: the same port takes TCP and HTTP.
+    let service = std::fs::read_to_string(up.files.path().join("service.yaml")).unwrap();
+    let sniffed = service
+        .replace("name: hello\n", "name: any\n")
+        .replace("- name: http\n      port: 80", "- port: 9090");
+    std::fs::write(up.files.path().join("sniffed.yaml"), sniffed).unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let report = up.ask_json(&["call", "hello", "tcp://any:9090", "-n", "4"]);
+        if report["codes"] == serde_json::json!([{"code": "TCP", "count": 4, "text": ""}]) {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{report:#}");
+    }
+
     let proxies = up.ask_json(&["proxy", "list"]);
     assert_eq!(proxies.as_array().unwrap().len(), 2);
     assert_eq!(proxies[0]["synced"], true);
@@ -171,7 +186,7 @@ fn an_edit_takes_effect_and_a_mistake_is_named() {
     let namespace = "up-edit";
     let mut up = Up::start(namespace, &[]);
     up.wait_until_ready(namespace);
-    let file = up._files.path().join("virtual-service.yaml");
+    let file = up.files.path().join("virtual-service.yaml");
     let good = std::fs::read_to_string(&file).unwrap();
 
     std::fs::write(&file, good.replace("timeout: 1s", "timout: 1s")).unwrap();

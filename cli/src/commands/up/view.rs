@@ -21,7 +21,10 @@ pub fn snapshot(pilot: &Pilot, entries: Vec<Entry>, title: &str, options: &str) 
     let conflicts = pilot.publisher().conflicts().into_iter();
     problems.extend(findings(conflicts.map(|(object, problems)| (object.to_string(), problems))));
     problems.extend(findings(debug::rejections(pilot)));
-    let hints = hints(&pilot.mesh().borrow(), &entries, options);
+    let mesh = pilot.mesh().borrow().clone();
+    let wanted = mesh.workloads().filter(|workload| workload.local.is_some()).count();
+    // While replicas are still being started the best one to call from may not be there yet.
+    let hints = if entries.len() == wanted { hints(&mesh, &entries, options) } else { Vec::new() };
     Snapshot { title: title.to_owned(), rows: rows(pilot, entries), problems, hints }
 }
 
