@@ -21,6 +21,9 @@ fn main() {
         );
     }
     measure_parts(&directory);
+    for services in [100, 1_000, 10_000] {
+        measure_edits(services);
+    }
     let _ = std::fs::remove_dir_all(&directory);
 }
 
@@ -85,4 +88,39 @@ fn measure_parts(directory: &std::path::Path) {
     let begin = Instant::now();
     let changes = ingest.apply(vec![again]);
     println!("the same file again: {:?}, changes: {}", begin.elapsed(), !changes.is_empty());
+}
+
+/// The same two edits in meshes of different sizes: the VirtualService of one service, and the slice of another.
+fn measure_edits(services: usize) {
+    let context = Context::default();
+    let mut ingest = Ingest::new(context.clone());
+    let mut text = String::new();
+    for number in 0..services {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{number}, namespace: n{}}}\n\
+             spec: {{clusterIP: None, selector: {{app: s{number}}}, ports: [{{name: http, port: 80}}]}}\n",
+            number % 20
+        );
+    }
+    ingest.apply(vec![parse_file(&"services.yaml".into(), text.as_bytes(), &context)]);
+    let edit = |round: usize| {
+        let text = format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: a, namespace: n1}}\n\
+             spec: {{hosts: [s1], http: [{{route: [{{destination: {{host: s1}}}}], timeout: {}s}}]}}\n---\n\
+             apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+             metadata: {{name: b, namespace: n1, labels: {{kubernetes.io/service-name: s1}}}}\naddressType: IPv4\n\
+             ports: [{{name: http, port: 80}}]\nendpoints: [{{addresses: [10.1.1.{}]}}]\n",
+            round + 1,
+            round % 250
+        );
+        parse_file(&"edits.yaml".into(), text.as_bytes(), &context)
+    };
+    let edits: Vec<_> = (0..500).map(edit).collect();
+    let begin = Instant::now();
+    for edit in edits {
+        ingest.apply(vec![edit]);
+    }
+    println!("{services} services: {:?} an edit of a VirtualService and a slice", begin.elapsed() / 500);
 }

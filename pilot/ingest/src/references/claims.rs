@@ -1,0 +1,60 @@
+//! Objects that claim the same thing, of which one counts.
+
+use super::{Found, Index};
+use mesh_model::{Mesh, Problem, Reason, Severity, Sidecar, VirtualService};
+use std::{collections::BTreeMap, sync::Arc};
+
+impl Index<'_> {
+    /// Of several VirtualServices that sidecars use for one host, the oldest counts.
+    pub(super) fn check_contested_hosts(&self, found: &mut Found) {
+        for host in self.mesh.virtual_service_hosts() {
+            let mut claims = self.mesh.virtual_services_of_host(host);
+            claims.retain(|value| value.for_mesh());
+            let Some((winner, others)) = claims.split_first() else { continue };
+            for other in others {
+                // Each may be for namespaces that the other is not for.
+                if !overlap(winner, other) {
+                    continue;
+                }
+                let message = format!(
+                    "{} routes {host} already; this VirtualService has no effect on it where both apply",
+                    winner.metadata.object
+                );
+                let problem = Problem::warning(Reason::Conflict, "spec.hosts", message);
+                found.add(&other.metadata.object, problem.hint("merge them into one VirtualService"));
+                let message = format!("{} routes {host}, too; this one counts", other.metadata.object);
+                let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
+                found.add(&winner.metadata.object, problem);
+            }
+        }
+    }
+}
+
+fn overlap(left: &VirtualService, right: &VirtualService) -> bool {
+    match (&left.export_to, &right.export_to) {
+        (mesh_model::ExportTo::Namespaces(left), mesh_model::ExportTo::Namespaces(right)) => {
+            left.intersection(right).next().is_some()
+        }
+        (mesh_model::ExportTo::All, _) | (_, mesh_model::ExportTo::All) => true,
+    }
+}
+
+/// Of several Sidecars for a whole namespace the oldest counts.
+pub(super) fn check_default_sidecars(mesh: &Mesh, found: &mut Found) {
+    let mut defaults: BTreeMap<&str, Vec<&Arc<Sidecar>>> = BTreeMap::new();
+    for value in mesh.sidecars().filter(|value| value.selector.is_none()) {
+        defaults.entry(value.metadata.namespace()).or_default().push(value);
+    }
+    for values in defaults.values_mut() {
+        values.sort_by_key(|value| value.metadata.precedence());
+        let Some((winner, others)) = values.split_first() else { continue };
+        for other in others {
+            let message = format!(
+                "{} is for the whole namespace already; this one has no effect",
+                winner.metadata.object
+            );
+            let problem = Problem::warning(Reason::Conflict, "spec", message);
+            found.add(&other.metadata.object, problem.hint("merge them, or add a workloadSelector"));
+        }
+    }
+}

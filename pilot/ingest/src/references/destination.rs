@@ -1,0 +1,117 @@
+//! What VirtualServices route to and DestinationRules are about.
+
+use super::{Found, Index, Reference};
+use mesh_model::{Destination, DestinationRule, ObjectRef, Problem, Reason};
+
+impl Index<'_> {
+    pub(super) fn check_destination(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
+        let Reference { path, to } = reference;
+        let Destination { host, subset, port } = to;
+        let namespace = &object.name.namespace;
+        let services = self.visible(host, namespace);
+        if services.is_empty() {
+            let hidden = self.mesh.services_of_host(host);
+            let problem = match hidden.first() {
+                Some(service) => {
+                    let message = format!("{host} is not visible from namespace {namespace}");
+                    let hint = format!("{} exports it only to others", service.metadata.object);
+                    Problem::error(Reason::NotFound, format!("{path}.host"), message).hint(hint)
+                }
+                None => {
+                    let message = format!("there is no service {host}; requests to it fail");
+                    let problem = Problem::error(Reason::NotFound, format!("{path}.host"), message);
+                    match self.namesake(host, namespace) {
+                        Some(other) => problem.hint(format!("did you mean {other}?")),
+                        None => problem,
+                    }
+                }
+            };
+            return found.add(object, problem);
+        }
+        if let Some(port) = port
+            && services.iter().all(|service| service.port(*port).is_none())
+        {
+            let ports: Vec<String> = services
+                .iter()
+                .flat_map(|service| &service.ports)
+                .map(|port| match port.name.is_empty() {
+                    true => port.number.to_string(),
+                    false => format!("{} ({})", port.number, port.name),
+                })
+                .collect();
+            let message = format!("{host} has no port {port}; requests to it fail");
+            let problem = Problem::error(Reason::NotFound, format!("{path}.port"), message);
+            found.add(object, problem.hint(format!("its ports are {}", ports.join(", "))));
+        }
+        if !subset.is_empty() {
+            self.check_subset(object, reference, found);
+        }
+    }
+
+    fn check_subset(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
+        let Reference { path, to: Destination { host, subset, port: _ } } = reference;
+        let rules = self.rules(host);
+        let names: Vec<&str> =
+            rules.iter().flat_map(|rule| &rule.subsets).map(|subset| &*subset.name).collect();
+        if names.contains(&&**subset) {
+            return;
+        }
+        let message =
+            format!("no DestinationRule defines the subset `{subset}` of {host}; requests to it fail");
+        let problem = Problem::error(Reason::NotFound, format!("{path}.subset"), message);
+        let hint = match (rules.first(), names.is_empty()) {
+            (Some(rule), false) => format!("{} defines {}", rule.metadata.object, names.join(", ")),
+            (Some(rule), true) => format!("add it to {}, which defines no subsets", rule.metadata.object),
+            (None, _) => format!("add a DestinationRule for {host} with that subset"),
+        };
+        found.add(object, problem.hint(hint));
+    }
+
+    pub(super) fn check_destination_rule(&self, value: &DestinationRule, found: &mut Found) {
+        let namespace = value.metadata.namespace();
+        let any = match value.host.is_wildcard() {
+            true => self.mesh.services().any(|service| value.host.overlaps(&service.host)),
+            false => !self.visible(&value.host, namespace).is_empty(),
+        };
+        let object = &value.metadata.object;
+        if !any {
+            let message = format!("there is no service {}, so this rule has no effect", value.host);
+            let problem = Problem::warning(Reason::NotFound, "spec.host", message);
+            found.add(
+                object,
+                match self.namesake(&value.host, namespace) {
+                    Some(other) => problem.hint(format!("did you mean {other}?")),
+                    None => problem,
+                },
+            );
+            return;
+        }
+        self.check_subset_labels(value, found);
+    }
+
+    /// A subset without endpoints answers 503, which is seldom what its author wants.
+    fn check_subset_labels(&self, value: &DestinationRule, found: &mut Found) {
+        if value.host.is_wildcard() || value.subsets.is_empty() {
+            return;
+        }
+        let services = self.mesh.services_of_host(&value.host);
+        let endpoints: Vec<_> = services.iter().filter_map(|service| self.mesh.endpoints(service)).collect();
+        let all =
+            || endpoints.iter().flat_map(|endpoints| endpoints.ports.values()).flat_map(|list| list.iter());
+        // Endpoints that nobody knows labels of, or none at all: there is nothing to compare with.
+        if all().all(|endpoint| endpoint.labels.is_empty()) {
+            return;
+        }
+        for subset in &value.subsets {
+            let chosen = |labels: &mesh_model::Labels| {
+                subset.labels.iter().all(|(key, wanted)| labels.get(key) == Some(wanted))
+            };
+            if !all().any(|endpoint| chosen(&endpoint.labels)) {
+                let message =
+                    format!("no endpoint of {} has the labels of subset `{}`", value.host, subset.name);
+                found
+                    .add(&value.metadata.object, Problem::warning(Reason::NotFound, "spec.subsets", message));
+            }
+        }
+    }
+}
