@@ -56,7 +56,7 @@ impl Up {
         let title = lines.recv_timeout(PATIENCE).expect("it ended without a word");
         let (_, rest) = title.split_once("debug http://").unwrap();
         let debug = rest.split_whitespace().next().unwrap().to_owned();
-        Self { process, lines, debug, seen: BTreeSet::new(), files: files }
+        Self { process, lines, debug, seen: BTreeSet::new(), files }
     }
 
     fn next_line(&mut self) -> String {

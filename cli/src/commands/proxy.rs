@@ -3,8 +3,23 @@
 mod config;
 mod list;
 
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use meltemi_local::http_get::{self, HttpGetError};
+use serde::de::DeserializeOwned;
+
 pub use config::run as config;
 pub use list::run as list;
 
-/// Said when nobody answers at the debug address.
-const NOT_RUNNING: &str = "is the control plane running? --address names its debug address";
+/// Asks the control plane at `address`.
+async fn ask<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T> {
+    let body = match http_get::get(address, path).await {
+        Err(error @ HttpGetError::Connect { .. }) => {
+            return Err(error).context("is the control plane running? --address names its debug address");
+        }
+        answer => answer?,
+    };
+    serde_json::from_slice(&body)
+        .context("the control plane answers in another form: is it of another version?")
+}

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use meltemi_local::http_get;
+use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
-use super::NOT_RUNNING;
+use super::ask;
 use crate::{
     args::{ConfigPart, ProxyConfigArgs},
     output::{self, ConfigFormat},
@@ -19,9 +18,7 @@ pub async fn run(args: ProxyConfigArgs) -> Result<ExitCode> {
         bail!("`{name}` is not the name of a proxy: write `<pod>.<namespace>`");
     }
     let path = format!("/debug/config_dump?proxyID={name}");
-    let body = http_get::get(endpoint.socket(), &path).await.context(NOT_RUNNING)?;
-    let mut dump: Map<String, Value> = serde_json::from_slice(&body)
-        .context("the control plane answers in another form: is it of another version?")?;
+    let mut dump: Map<String, Value> = ask(endpoint.socket(), &path).await?;
     dump.retain(|kind, _| is_part(kind, part));
     match output {
         ConfigFormat::Json => output::print_json(&dump)?,

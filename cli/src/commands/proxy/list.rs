@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use console::style;
-use meltemi_local::http_get;
 use pilot::debug::{ProxyState, TypeState};
 
-use super::NOT_RUNNING;
+use super::ask;
 use crate::{
     args::ProxyListArgs,
     output::{self, Format},
@@ -16,9 +15,7 @@ use crate::{
 
 pub async fn run(args: ProxyListArgs) -> Result<ExitCode> {
     let ProxyListArgs { output, endpoint } = args;
-    let body = http_get::get(endpoint.socket(), "/debug/syncz").await.context(NOT_RUNNING)?;
-    let proxies: Vec<ProxyState> = serde_json::from_slice(&body)
-        .context("the control plane answers in another form: is it of another version?")?;
+    let proxies: Vec<ProxyState> = ask(endpoint.socket(), "/debug/syncz").await?;
     match output {
         Format::Json => output::print_json(&proxies)?,
         Format::Text if proxies.is_empty() => output::remark("no proxy is connected"),
