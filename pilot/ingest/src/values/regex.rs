@@ -29,6 +29,10 @@ pub fn parse_regex(pattern: &str, at: &At<'_>) -> Option<Str> {
         );
         return None;
     }
+    if let Some(foreign) = not_re2(pattern) {
+        at.error_hint(Reason::InvalidValue, format!("`{pattern}` has {foreign}"), "the syntax is RE2");
+        return None;
+    }
     match RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build() {
         Ok(_) => Some(pattern.into()),
         Err(regex::Error::CompiledTooBig(_)) => {
@@ -59,9 +63,87 @@ pub fn parse_regex(pattern: &str, at: &At<'_>) -> Option<Str> {
     }
 }
 
+/// RE2's bound on counted repetitions.
+const MAX_REPEAT: u32 = 1000;
+
+/// What the compiler here takes and Envoy's would reject.
+fn not_re2(pattern: &str) -> Option<String> {
+    let mut rest = pattern;
+    while let Some(at) = rest.find(['\\', '{', '(']) {
+        let (found, after) = rest[at..].split_at(1);
+        rest = after;
+        match found {
+            "\\" => {
+                let mut characters = rest.chars();
+                if let Some(escaped @ ('u' | 'U' | '<' | '>')) = characters.next() {
+                    return Some(format!("the escape `\\{escaped}`, which it does not know"));
+                }
+                rest = characters.as_str();
+            }
+            "{" => {
+                let counts = rest.split('}').next().unwrap_or_default();
+                let most = counts.split(',').filter_map(|count| count.trim().parse::<u32>().ok()).max();
+                if most.is_some_and(|most| most > MAX_REPEAT) {
+                    return Some(format!("a repetition of more than {MAX_REPEAT}"));
+                }
+            }
+            _ => {
+                let flags = rest.strip_prefix('?').unwrap_or_default();
+                let flags = &flags[..flags.find([':', ')', '<', 'P']).unwrap_or(0)];
+                if let Some(flag) = flags.chars().find(|flag| matches!(flag, 'x' | 'R' | 'u')) {
+                    return Some(format!("the flag `{flag}`, which it does not know"));
+                }
+            }
+        }
+    }
+    None
+}
+
 /// The compiler draws the pattern with a marker over several lines and says at the end what is wrong.
 fn last_line(error: &regex::Error) -> String {
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default();
     line.trim().trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::at::{Context, Shared};
+
+    fn problem(pattern: &str) -> Option<String> {
+        let context = Context::default();
+        let shared = Shared::new(&context, "default");
+        let parsed = parse_regex(pattern, &shared.root());
+        let problem = shared.finish().problems.first().map(ToString::to_string);
+        assert_eq!(parsed.is_none(), problem.is_some());
+        problem
+    }
+
+    #[test]
+    fn takes_what_envoy_takes() {
+        for pattern in
+            ["/a.*", "(?i)a|b", "[0-9]{3}", "\\\\u", "(?P<x>a)", "a{2,1000}", "\\p{Greek}", "^/(?:x|y)$"]
+        {
+            assert_eq!(problem(pattern), None, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (pattern, expected) in [
+            ("(", "unclosed group"),
+            ("(?=a)b", "no look-around"),
+            ("(a)\\1", "no back-references"),
+            ("a{1001}", "more than 1000"),
+            ("(((a{100}){100}){100}){10}", "too big"),
+            ("(?x) a", "the flag `x`"),
+            ("\\u0041", "the escape `\\u`"),
+            ("", "empty"),
+            (&"a".repeat(2000), "2000 bytes long; at most 1024"),
+        ] {
+            let found = problem(pattern).unwrap_or_default();
+            assert!(found.contains(expected), "{pattern}: {found}");
+        }
+    }
 }
