@@ -112,6 +112,8 @@ impl Publisher {
                 }
             }
         }
+        // Scopes come in no order.
+        problems.values_mut().for_each(|problems| problems.sort());
         problems
     }
 

@@ -265,6 +265,8 @@ impl Mesh {
         self.services
             .range(from..)
             .map(|(key, _)| &key.host)
+            // A host has no final dot, a prefix may.
+            .skip_while(move |host| host.as_str() < prefix)
             .take_while(move |host| host.as_str().starts_with(prefix))
     }
 

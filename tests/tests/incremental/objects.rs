@@ -1,0 +1,284 @@
+//! Edits of a small mesh in which names, addresses, wildcards and labels meet as often as possible.
+//!
+//! Each object has a file of its own, so that it can be replaced and removed alone. Whatever is generated is YAML as users
+//! write it.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+use std::fmt;
+
+/// One file and its new text; empty when the object goes away.
+#[derive(Clone)]
+pub struct FileEdit {
+    /// The file: one for each object.
+    pub name: &'static str,
+    /// All that is in it.
+    pub text: String,
+}
+
+/// Edits that are published together.
+#[derive(Clone)]
+pub struct Step(pub Vec<FileEdit>);
+
+impl fmt::Debug for FileEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "--- {}\n{}", self.name, self.text)
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "=== publish")?;
+        self.0.iter().try_for_each(|edit| edit.fmt(f))
+    }
+}
+
+/// A history.
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let edit = prop_oneof![
+        6 => services(),
+        4 => service_entries(),
+        5 => virtual_services(),
+        4 => destination_rules(),
+        3 => sidecars(),
+        3 => endpoints(),
+        1 => mesh_config(),
+    ];
+    vec(vec(edit, 1..5).prop_map(Step), 1..9)
+}
+
+/// `text` in the file `name`, or nothing in one of four cases.
+fn file(
+    names: &'static [(&'static str, &'static str)],
+    text: impl Strategy<Value = String> + 'static,
+    kind: &'static str,
+) -> BoxedStrategy<FileEdit> {
+    let named = move |((file, object), spec, gone): ((&'static str, &'static str), String, u8)| {
+        let (namespace, name) = object.split_once('/').unwrap();
+        let text = if gone == 0 {
+            String::new()
+        } else {
+            format!("{kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\n{spec}")
+        };
+        FileEdit { name: file, text }
+    };
+    (select(names), text, 0..4u8).prop_map(named).boxed()
+}
+
+fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+    select(texts)
+}
+
+const EXPORT: &[&str] = &["", "", "  exportTo: ['.']\n", "  exportTo: [y]\n", "  exportTo: ['~']\n"];
+
+fn services() -> BoxedStrategy<FileEdit> {
+    let address = one_of(&["10.0.0.1", "10.0.0.2", "10.0.0.3", "None"]);
+    let ports = one_of(&[
+        "{name: http, port: 80}",
+        "{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 90}",
+        "{name: main, port: 80}",
+        "{name: tls, port: 80}, {name: http-b, port: 81}",
+        "{name: tcp, port: 80, targetPort: web}",
+        "{name: http, port: 81}, {name: main, port: 90}",
+        "{name: dns, port: 80, protocol: UDP}",
+    ]);
+    let selector = one_of(&["{app: a}", "{app: client}", "{app: a, version: v1}"]);
+    let annotation = one_of(&["", "", "'.'", "y", "'~'"]);
+    let text = (address, ports, selector, annotation).prop_map(|(address, ports, selector, annotation)| {
+        format!("spec: {{clusterIP: {address}, selector: {selector}, ports: [{ports}]}}\n#{annotation}")
+    });
+    let names = &[("svc-a", "x/a"), ("svc-b", "x/b"), ("svc-a-y", "y/a"), ("svc-c", "istio-system/c")];
+    // The annotation belongs into the metadata, which `file` writes.
+    let annotate = |edit: FileEdit| match edit.text.rsplit_once('#') {
+        Some((text, annotation)) if !annotation.is_empty() => {
+            let annotations = format!(", annotations: {{networking.istio.io/exportTo: {annotation}}}}}");
+            FileEdit { text: text.replacen('}', &annotations, 1), ..edit }
+        }
+        _ => edit,
+    };
+    file(names, text, "apiVersion: v1\nkind: Service").prop_map(annotate).boxed()
+}
+
+fn service_entries() -> BoxedStrategy<FileEdit> {
+    let hosts = one_of(&[
+        "ext.example.com",
+        "'*.example.com'",
+        "a.x",
+        "a",
+        "'*.a.x'",
+        "a.x.svc.cluster.local",
+        "10.0.0.1",
+        "ext.example.com, other.example.com",
+    ]);
+    let addresses = one_of(&["", "", "10.0.0.1", "10.0.0.9", "10.0.0.9, 10.7.0.0/16", "10.7.0.0/16"]);
+    let ports = one_of(&[
+        "{number: 80, name: http, protocol: HTTP}",
+        "{number: 80, name: tcp, protocol: TCP, targetPort: 8080}",
+        "{number: 80, name: tls, protocol: TLS}",
+        "{number: 90, name: main}",
+        "{number: 80, name: http, protocol: HTTP}, {number: 90, name: tcp, protocol: TCP}",
+    ]);
+    let reached = one_of(&[
+        "  resolution: NONE\n",
+        "  resolution: DNS\n",
+        "  resolution: DNS\n  endpoints: [{address: one.example.org}, {address: two.example.org, labels: {version: v1}}]\n",
+        "  resolution: STATIC\n  endpoints: [{address: 10.3.0.1, labels: {version: v1}}, {address: 10.3.0.2}]\n",
+        "  resolution: STATIC\n  workloadSelector: {labels: {app: a}}\n",
+        "  resolution: DNS_ROUND_ROBIN\n",
+    ]);
+    let text = (hosts, addresses, ports, reached, one_of(EXPORT)).prop_map(
+        |(hosts, addresses, ports, reached, export)| {
+            format!(
+                "spec:\n  hosts: [{hosts}]\n  addresses: [{addresses}]\n  ports: [{ports}]\n{reached}{export}"
+            )
+        },
+    );
+    let names = &[("se-1", "x/se1"), ("se-2", "y/se2"), ("se-3", "istio-system/se3")];
+    file(names, text, "apiVersion: networking.istio.io/v1\nkind: ServiceEntry")
+}
+
+fn virtual_services() -> BoxedStrategy<FileEdit> {
+    let hosts = one_of(&[
+        "a",
+        "b",
+        "a, b",
+        "a.x.svc.cluster.local",
+        "'*.x.svc.cluster.local'",
+        "'*.example.com'",
+        "ext.example.com",
+        "virtual.example.com",
+        "a.x",
+        "'*.a.x'",
+        "10.0.0.1",
+        "'*.local'",
+    ]);
+    let to = one_of(&[
+        "a",
+        "b",
+        "b.x.svc.cluster.local",
+        "ext.example.com",
+        "c.istio-system.svc.cluster.local",
+        "a, subset: v1",
+        "other.example.com",
+        "b, port: {number: 90}",
+    ]);
+    let condition = one_of(&[
+        "",
+        "match: [{uri: {prefix: /a}}], ",
+        "match: [{sourceLabels: {app: client}}], ",
+        "match: [{sourceLabels: {version: v1}, uri: {prefix: /v}}], ",
+        "match: [{port: 80}], ",
+        "match: [{sourceNamespace: y}], ",
+    ]);
+    let text = (hosts, to, condition, any::<bool>(), one_of(EXPORT)).prop_map(|(hosts, to, condition, rest, export)| {
+        let rest = if rest { "\n    - {directResponse: {status: 418}}" } else { "" };
+        format!("spec:\n  hosts: [{hosts}]\n{export}  http:\n    - {{{condition}route: [{{destination: {{host: {to}}}}}]}}{rest}\n")
+    });
+    let names = &[("vs-1", "x/vs1"), ("vs-2", "x/vs2"), ("vs-3", "y/vs3"), ("vs-4", "istio-system/vs4")];
+    file(names, text, "apiVersion: networking.istio.io/v1\nkind: VirtualService")
+}
+
+fn destination_rules() -> BoxedStrategy<FileEdit> {
+    let host = one_of(&[
+        "a",
+        "b",
+        "ext.example.com",
+        "'*.example.com'",
+        "'*.x.svc.cluster.local'",
+        "a.x.svc.cluster.local",
+        "'*'",
+    ]);
+    let policy = one_of(&[
+        "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n",
+        "  trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}\n",
+        "  trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}\n",
+        "  trafficPolicy: {connectionPool: {tcp: {idleTimeout: 5s}}}\n",
+        "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: ROUND_ROBIN}}]}\n",
+        "",
+    ]);
+    let subsets = one_of(&[
+        "",
+        "  subsets: [{name: v1, labels: {version: v1}}]\n",
+        "  subsets: [{name: v1, labels: {}, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}, {name: v2, labels: {version: v2}}]\n",
+    ]);
+    let text = (host, policy, subsets, one_of(EXPORT)).prop_map(|(host, policy, subsets, export)| {
+        format!("spec:\n  host: {host}\n{policy}{subsets}{export}")
+    });
+    let names = &[("dr-1", "x/dr1"), ("dr-2", "x/dr2"), ("dr-3", "y/dr3"), ("dr-4", "istio-system/dr4")];
+    file(names, text, "apiVersion: networking.istio.io/v1\nkind: DestinationRule")
+}
+
+fn sidecars() -> BoxedStrategy<FileEdit> {
+    let selector = one_of(&[
+        "",
+        "  workloadSelector: {labels: {app: chosen}}\n",
+        "  workloadSelector: {labels: {app: a}}\n",
+    ]);
+    let hosts = one_of(&[
+        "./*",
+        "*/*",
+        "y/*",
+        "~/*",
+        "./a.x.svc.cluster.local",
+        "*/*.example.com",
+        "istio-system/*",
+        "./virtual.example.com",
+    ]);
+    let policy = one_of(&["", "  outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n"]);
+    let text = (selector, hosts, policy).prop_map(|(selector, hosts, policy)| {
+        format!("spec:\n{selector}{policy}  egress: [{{hosts: ['{hosts}']}}]\n")
+    });
+    let names = &[("sc-1", "x/sc1"), ("sc-2", "x/sc2"), ("sc-3", "istio-system/sc3")];
+    file(names, text, "apiVersion: networking.istio.io/v1\nkind: Sidecar")
+}
+
+fn endpoints() -> BoxedStrategy<FileEdit> {
+    let labels = || one_of(&["app: a", "app: a, version: v1", "app: client, version: v2"]);
+    let pod = labels().prop_flat_map(|labels| {
+        let names = &[("pod-1", "x/a-1", "10.1.0.1"), ("pod-2", "x/a-2", "10.1.0.2"), ("pod-3", "y/a-3", "10.1.0.2")];
+        (select(&names[..]), 8080..8083u16, 0..4u8).prop_map(move |((file, object, address), port, gone)| {
+            let (namespace, name) = object.split_once('/').unwrap();
+            let text = format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{{labels}}}}}\n\
+                 spec: {{containers: [{{name: app, image: example.com/app, ports: [{{name: web, containerPort: {port}}}]}}]}}\n\
+                 status: {{podIP: {address}, phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}\n"
+            );
+            FileEdit { name: file, text: if gone == 0 { String::new() } else { text } }
+        })
+    });
+    let slice = (
+        select(&[("slice-a", "x/a"), ("slice-b", "x/b"), ("slice-a-y", "y/a")][..]),
+        one_of(&["http", "tcp", "main", "tls"]),
+        vec(one_of(&["10.1.0.1", "10.1.0.2", "10.1.0.3"]), 0..3),
+        any::<bool>(),
+        0..4u8,
+    )
+        .prop_map(|((file, service), port, addresses, ready, gone)| {
+            let (namespace, name) = service.split_once('/').unwrap();
+            let endpoints: Vec<_> = addresses
+                .iter()
+                .map(|address| format!("{{addresses: [{address}], conditions: {{ready: {ready}}}, targetRef: {{kind: Pod, name: a-{}, namespace: {namespace}}}}}", &address[7..]))
+                .collect();
+            let text = format!(
+                "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {name}-1, namespace: {namespace}, labels: {{kubernetes.io/service-name: {name}}}}}\n\
+                 addressType: IPv4\nports: [{{name: {port}, port: 8080}}]\nendpoints: [{}]\n",
+                endpoints.join(", ")
+            );
+            FileEdit { name: file, text: if gone == 0 { String::new() } else { text } }
+        });
+    let entry = labels().prop_map(|labels| {
+        format!("spec: {{address: 10.2.0.1, labels: {{{labels}}}, ports: {{http: 8888}}}}\n")
+    });
+    let entry = file(&[("we-1", "x/we1")], entry, "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry");
+    prop_oneof![pod, slice, entry].boxed()
+}
+
+fn mesh_config() -> BoxedStrategy<FileEdit> {
+    let settings = one_of(&[
+        "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
+        "connectTimeout: 3s",
+        "accessLogFile: /dev/stdout",
+        "rootNamespace: y",
+    ]);
+    let text = settings.prop_map(|settings| format!("data:\n  mesh: |\n    {settings}\n"));
+    file(&[("mesh", "istio-system/istio")], text, "apiVersion: v1\nkind: ConfigMap")
+}
