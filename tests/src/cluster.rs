@@ -1,0 +1,216 @@
+//! A control plane that watches a real Kubernetes API server, and proxies that ask it.
+//!
+//! In: an API server. Out: the control plane, and what proxies on real streams have been told and have acknowledged.
+//! The proxies are models of Envoy: what requests do is the business of [`crate::traffic`].
+
+use crate::{Asker, Told};
+use anyhow::{Context, Result, ensure};
+use mesh_runtime::{
+    drain::{self, Trigger},
+    ready::Readiness,
+};
+use mesh_testkit::ApiServer;
+use pilot::{Config, Pilot, SourceConfig};
+use pilot_xds::{
+    resource::{Protocol, ResourceType},
+    testing::{Envoy, TestProxy},
+};
+use serde_json::Value;
+use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+/// Longer than anything takes on a machine that compiles meanwhile.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// The CRDs, as they are installed by users.
+pub fn crds() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/crds")
+}
+
+/// Installs the CRDs and waits until the API server serves them.
+///
+/// # Errors
+/// When it refuses one.
+pub async fn install_crds(server: &ApiServer) -> Result<()> {
+    let path = crds();
+    let path = path.to_str().context("a path of UTF-8")?;
+    server.kubectl(&["apply", "--server-side", "-f", path]).await?;
+    server.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", path]).await?;
+    Ok(())
+}
+
+/// A control plane in this process.
+pub struct ControlPlane {
+    pilot: Pilot,
+    readiness: Readiness,
+    // Dropped, it would end the streams.
+    _trigger: Trigger,
+}
+
+impl ControlPlane {
+    /// Starts one for `server`.
+    ///
+    /// # Errors
+    /// When it can't be started; what is not there yet is waited for in the background.
+    pub async fn start(server: &ApiServer) -> Result<Self> {
+        let kubeconfig = Some(server.kubeconfig_path().to_owned());
+        let config = Config {
+            grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ..Config::new(SourceConfig::Cluster { kubeconfig })
+        };
+        let (trigger, drain) = drain::channel();
+        let readiness = Readiness::new();
+        let pilot = pilot::start(config, &readiness, &drain).await?;
+        Ok(Self { pilot, readiness, _trigger: trigger })
+    }
+
+    /// The control plane.
+    pub fn pilot(&self) -> &Pilot {
+        &self.pilot
+    }
+
+    /// Whether every first list is in.
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
+    }
+
+    /// Waits until every first list is in.
+    ///
+    /// # Errors
+    /// When they do not come.
+    pub async fn ready(&self) -> Result<()> {
+        let ready = tokio::time::timeout(WITHIN, self.readiness.ready()).await;
+        ready.with_context(|| format!("not ready: {:?}", self.readiness.pending()))
+    }
+
+    /// Connects a proxy.
+    ///
+    /// # Errors
+    /// When the control plane does not take it.
+    pub async fn connect(&self, asker: &Asker) -> Result<Client> {
+        let envoy = Envoy::new(asker.node(), Arc::default());
+        let proxy = TestProxy::connect(self.pilot.grpc_address(), envoy).await?;
+        Ok(Client { proxy, name: asker.name(), pilot: self.pilot.clone() })
+    }
+
+    /// Waits until object `name` of `namespace` has problems, and tells them.
+    ///
+    /// # Errors
+    /// When it has none in the end.
+    pub async fn problems(&self, namespace: &str, name: &str) -> Result<Vec<String>> {
+        let problems = |report: &pilot_ingest::Report| -> Vec<String> {
+            let of_it = report.entries.iter().filter(|entry| {
+                let named = entry.object.as_ref().map(|object| &object.name);
+                named.is_some_and(|found| *found.name == *name && *found.namespace == *namespace)
+            });
+            of_it.flat_map(|entry| &entry.problems).map(ToString::to_string).collect()
+        };
+        let mut reports = self.pilot.reports();
+        let found = tokio::time::timeout(WITHIN, reports.wait_for(|report| !problems(report).is_empty()));
+        Ok(problems(&*found.await.with_context(|| format!("{namespace}/{name} has no problems"))??))
+    }
+}
+
+/// A connected proxy.
+pub struct Client {
+    proxy: TestProxy,
+    name: String,
+    pilot: Pilot,
+}
+
+impl Client {
+    /// Waits until what the proxy has meets a condition.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn until(&mut self, what: &str, condition: impl Fn(&Envoy) -> bool) -> Result<()> {
+        let met = tokio::time::timeout(WITHIN, self.proxy.wait_until(condition)).await;
+        let met =
+            met.with_context(|| format!("{what}: not within {WITHIN:?}; it has {:#?}", self.names()))?;
+        ensure!(met, "{what}: the stream has ended");
+        Ok(())
+    }
+
+    /// Waits for a cluster.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub async fn until_cluster(&mut self, name: &str) -> Result<()> {
+        self.until(name, |envoy| envoy.held(ResourceType::Cluster).contains_key(name)).await
+    }
+
+    /// Waits until the endpoints of a cluster are these, as `address:port`.
+    ///
+    /// # Errors
+    /// When they do not become so.
+    pub async fn until_endpoints(&mut self, cluster: &str, expected: &[&str]) -> Result<()> {
+        let expected: BTreeSet<String> = expected.iter().map(|text| (*text).to_owned()).collect();
+        let (pilot, name) = (self.pilot.clone(), self.name.clone());
+        self.until(&format!("endpoints {expected:?} of {cluster}"), |envoy| {
+            let has = envoy.version(ResourceType::Endpoints, cluster);
+            // What it has acknowledged is read where it was published.
+            let Some(snapshot) = pilot.publisher().snapshot(&name) else { return false };
+            let Some(resource) = snapshot.get(ResourceType::Endpoints, cluster) else { return false };
+            has == Some(resource.version()) && endpoints(&resource.message()) == expected
+        })
+        .await
+    }
+
+    /// Names of the clusters that it has.
+    pub fn clusters(&self) -> BTreeSet<String> {
+        self.proxy
+            .look(|envoy| envoy.held(ResourceType::Cluster).keys().map(|name| name.to_string()).collect())
+    }
+
+    /// How often it has been sent clusters.
+    pub fn cluster_responses(&self) -> u64 {
+        self.proxy.look(|envoy| envoy.responses(ResourceType::Cluster))
+    }
+
+    /// What it is meant to have.
+    ///
+    /// # Errors
+    /// When the control plane does not know it.
+    pub fn told(&self) -> Result<Told> {
+        let snapshot = self.pilot.publisher().snapshot(&self.name).context("a connected proxy")?;
+        Ok(Told::new(&snapshot, Protocol::Delta))
+    }
+
+    /// Waits for the end of its stream, and tells how the control plane put it.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn ended(self) -> Result<String> {
+        let status = tokio::time::timeout(WITHIN, self.proxy.ended()).await.context("the stream goes on")?;
+        Ok(status.map_or_else(String::new, |status| format!("{:?}: {}", status.code(), status.message())))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let of = |kind: ResourceType| {
+            self.proxy.look(|envoy| envoy.held(kind).keys().map(|name| name.to_string()).collect::<Vec<_>>())
+        };
+        [ResourceType::Cluster, ResourceType::VirtualHost].into_iter().flat_map(of).collect()
+    }
+}
+
+/// Addresses of an encoded `ClusterLoadAssignment`, as `address:port`.
+fn endpoints(message: &[u8]) -> BTreeSet<String> {
+    let json = mesh_proto::json::to_json(ResourceType::Endpoints.type_url(), message);
+    let mut found = BTreeSet::new();
+    collect(&json.unwrap_or_default(), &mut found);
+    found
+}
+
+fn collect(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let (Some(Value::String(address)), Some(port)) =
+                (fields.get("address"), fields.get("port_value"))
+            {
+                found.insert(format!("{address}:{port}"));
+            }
+            fields.values().for_each(|value| collect(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        _ => {}
+    }
+}
