@@ -153,6 +153,22 @@ impl Resource {
         Arc::new(Self::assemble(label, aliases, &any))
     }
 
+    /// States that there is no resource of this name, as an entry without content. On-demand virtual hosts need this form: Envoy ends
+    /// the wait of a request only for names among the resources, not among the removals, and lets a resource be empty only if it has an
+    /// alias: the name itself.
+    pub(crate) fn absent(kind: ResourceType, name: Arc<str>) -> Arc<Self> {
+        let label = Label { kind, name, version: Arc::from(""), origins: Arc::new([]) };
+        let mut fields = BytesMut::with_capacity(2 * label.name.len() + 8);
+        encode_str(3, &label.name, &mut fields);
+        encode_str(4, &label.name, &mut fields);
+        let mut entry = BytesMut::with_capacity(fields.len() + 8);
+        encode_key(2, WireType::LengthDelimited, &mut entry);
+        encode_varint(fields.len() as u64, &mut entry);
+        entry.put_slice(&fields);
+        let any_at = entry.len();
+        Arc::new(Self { label, entry: entry.freeze(), any_at })
+    }
+
     /// The same resource, answering to `aliases`: for a client that asked for it by those names.
     pub(crate) fn with_aliases(&self, aliases: &[Arc<str>]) -> Arc<Self> {
         let Self { label, entry: _, any_at: _ } = self;
@@ -208,6 +224,9 @@ impl Resource {
 
     /// The encoded Envoy message, for dumps.
     pub fn message(&self) -> Bytes {
+        if self.any_at == self.entry.len() {
+            return Bytes::new();
+        }
         let any = self.any();
         // The Any is type_url(1) then value(2), both written by `new`.
         let url = 1 + varint_len_at(&any[1..]) + self.label.kind.type_url().len();

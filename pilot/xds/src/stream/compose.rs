@@ -157,6 +157,9 @@ impl Watch {
         }
         match found {
             Some(resource) => self.offer(&resource, Some(name.clone()), asked, draft),
+            None if asked && self.kind == ResourceType::VirtualHost && self.names.contains(name) => {
+                draft.add(Resource::absent(self.kind, name.clone()), None);
+            }
             None => draft.removed.push(name.clone()),
         }
     }

@@ -207,6 +207,8 @@ impl Watch {
                     }
                     self.leaving.insert(name.clone(), held);
                 } else {
+                    // A removal, not an answer: the client may have an older version.
+                    self.owed.asked.remove(name);
                     self.owed.changed.insert(name.clone());
                 }
             }
@@ -249,7 +251,7 @@ impl Watch {
                     self.leaving.insert(Arc::from(name.as_str()), None);
                 }
                 None => {
-                    self.owed.asked.insert(Arc::from(name.as_str()));
+                    self.owed.changed.insert(Arc::from(name.as_str()));
                 }
             }
         }
@@ -258,8 +260,9 @@ impl Watch {
             self.owed.changed.extend(lacking.filter(|name| !equal.contains(*name)).cloned());
         }
         if equal.len() < self.names.len() {
-            let lacking = self.names.iter().filter(|name| !equal.contains(*name));
-            self.owed.asked.extend(lacking.cloned());
+            let Owed { asked, changed, .. } = &mut self.owed;
+            let lacking = |name: &&Arc<str>| !equal.contains(*name) && !changed.contains(*name);
+            asked.extend(self.names.iter().filter(lacking).cloned());
         }
     }
 

@@ -111,6 +111,11 @@ impl Client for Envoy {
                 errors.push(error);
                 continue;
             }
+            if resource.resource.is_none() {
+                // The answer for a name that does not exist.
+                self.absent[at].insert(resource.name.into());
+                continue;
+            }
             let known = self.knowledge.learn(kind, resource);
             self.absent[at].remove(&known.name);
             let before = self.held[at].insert(known.name.clone(), known.clone());

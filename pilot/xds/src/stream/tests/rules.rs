@@ -88,12 +88,21 @@ fn an_empty_wildcard_is_answered_once() {
 
 #[test]
 fn a_name_that_does_not_exist_is_answered_as_removed() {
-    for kind in [ResourceType::Cluster, ResourceType::Endpoints, ResourceType::VirtualHost] {
+    for kind in [ResourceType::Cluster, ResourceType::Endpoints] {
         let mut desk = Desk::new(Protocol::Delta);
         desk.ask(kind, &["nobody"]);
         let answer = desk.next().unwrap();
         assert_eq!((answer.removed, answer.kind), (vec!["nobody".into()], kind));
     }
+}
+
+#[test]
+fn a_virtual_host_that_does_not_exist_is_answered_with_nothing_under_its_name() {
+    let mut desk = Desk::new(Protocol::Delta);
+    desk.ask(ResourceType::VirtualHost, &["80/nobody"]);
+    let answer = on_wire(&desk.next().unwrap());
+    assert_eq!((&*answer.resources[0].name, &answer.resources[0].resource), ("80/nobody", &None));
+    assert!(answer.removed_resources.is_empty());
 }
 
 #[test]
