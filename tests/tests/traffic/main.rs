@@ -2,6 +2,7 @@
 
 mod cases;
 mod discovery;
+mod on_demand;
 mod protocols;
 mod reload;
 mod scoping;
