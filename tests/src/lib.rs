@@ -6,6 +6,7 @@
 
 pub mod asker;
 pub mod cluster;
+pub mod flow;
 pub mod render;
 pub mod told;
 pub mod traffic;

@@ -1,0 +1,166 @@
+//! A control plane in this process over a directory of YAML, and proxies on real gRPC streams.
+//!
+//! In: files, edits of them, and who asks. Out: every message that a proxy was sent, in order. Nothing here waits for time to
+//! pass: an edit is over when it is published, a proxy is settled when it has acknowledged all that it is to have.
+
+mod record;
+
+pub use record::{Message, OnDemand, Recorder};
+
+use crate::Asker;
+use anyhow::{Context, Result, bail};
+use mesh_model::{Problem, Reason};
+use mesh_runtime::{drain, ready::Readiness};
+use pilot::{Config, Pilot, SourceConfig};
+use pilot_xds::testing::{Client, Envoy, Knowledge, SotwEnvoy, TestProxy, proxy::Refuse};
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
+use tempfile::TempDir;
+
+/// Something that takes this long has gone wrong.
+const TOO_LONG: Duration = Duration::from_secs(30);
+
+/// A running control plane and its files.
+pub struct TestMesh {
+    /// The control plane.
+    pub pilot: Pilot,
+    files: TempDir,
+    _trigger: drain::Trigger,
+}
+
+/// A proxy with a stream to a [`TestMesh`].
+pub struct Connected<C: Client> {
+    name: String,
+    proxy: TestProxy<C>,
+}
+
+impl TestMesh {
+    /// Starts over files of these names and texts, and waits until they are in.
+    pub async fn start(files: &[(&str, &str)]) -> Result<Self> {
+        let mesh = Self::begin(files).await?;
+        let mut published = mesh.pilot.published();
+        within(published.wait_for(|sequence| *sequence > 0)).await??;
+        Ok(mesh)
+    }
+
+    /// Starts, and does not wait for anything.
+    pub async fn begin(files: &[(&str, &str)]) -> Result<Self> {
+        let directory = TempDir::new()?;
+        for (name, text) in files {
+            fs::write(directory.path().join(name), text)?;
+        }
+        let source = SourceConfig::Files(directory.path().to_owned());
+        let config = Config { grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::new(source) };
+        let (trigger, drain) = drain::channel();
+        let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
+        Ok(Self { pilot, files: directory, _trigger: trigger })
+    }
+
+    /// Writes a file and waits until what it changes is published. It has to change something.
+    pub async fn edit(&self, name: &str, text: &str) -> Result<()> {
+        let mut published = self.pilot.published();
+        let before = *published.borrow_and_update();
+        self.write(name, text)?;
+        within(published.wait_for(|sequence| *sequence > before))
+            .await?
+            .context(format!("editing {name}"))?;
+        Ok(())
+    }
+
+    /// Writes a file, all at once.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        let hidden = self.files.path().join(format!(".{name}"));
+        fs::write(&hidden, text)?;
+        Ok(fs::rename(hidden, self.files.path().join(name))?)
+    }
+
+    /// Waits until there is a problem of this kind, and gives it.
+    pub async fn problem(&self, reason: Reason) -> Result<Problem> {
+        let mut reports = self.pilot.reports();
+        let find = |report: &Arc<pilot_ingest::Report>| {
+            let mut problems = report.entries.iter().flat_map(|entry| &entry.problems);
+            problems.find(|problem| problem.reason == reason).cloned()
+        };
+        let report = within(reports.wait_for(|report| find(report).is_some())).await??;
+        find(&report).context("it was there")
+    }
+
+    /// A proxy that speaks delta, settled.
+    pub async fn delta(&self, asker: &Asker) -> Result<Connected<Recorder<Envoy>>> {
+        self.connect(asker, Recorder::new(self.envoy(asker)), accept()).await
+    }
+
+    /// A proxy that speaks state of the world, settled.
+    pub async fn sotw(&self, asker: &Asker) -> Result<Connected<Recorder<SotwEnvoy>>> {
+        let client = SotwEnvoy::new(asker.node(), Arc::<Knowledge>::default());
+        self.connect(asker, Recorder::new(client), accept()).await
+    }
+
+    /// An Envoy that has nothing yet.
+    pub fn envoy(&self, asker: &Asker) -> Envoy {
+        Envoy::new(asker.node(), Arc::<Knowledge>::default())
+    }
+
+    /// Connects `client` as `asker` and waits until it is settled.
+    pub async fn connect<C: Client>(&self, asker: &Asker, client: C, refuse: Refuse) -> Result<Connected<C>> {
+        let proxy = TestProxy::connect_refusing(self.pilot.grpc_address(), client, refuse).await?;
+        let connected = Connected { name: asker.name(), proxy };
+        connected.settle(self).await?;
+        Ok(connected)
+    }
+}
+
+impl<C: Client> Connected<C> {
+    /// Waits until the proxy has acknowledged all that it is to have now.
+    pub async fn settle(&self, mesh: &TestMesh) -> Result<()> {
+        let sync = &mesh.pilot.xds().sync;
+        let name = self.name.as_str();
+        let attached = sync.wait_until(|status| *status.proxy == *name);
+        within(attached).await.context(format!("{name} does not connect"))?;
+        let Some(snapshot) = mesh.pilot.publisher().snapshot(name) else { bail!("{name} is not known") };
+        within(sync.wait_for(name, snapshot.sequence)).await.context(format!("{name} does not settle"))
+    }
+
+    /// Looks at the proxy.
+    pub fn look<T>(&self, look: impl FnOnce(&C) -> T) -> T {
+        self.proxy.look(look)
+    }
+
+    /// Sends a request besides those of its own.
+    pub fn send(&self, request: C::Request) {
+        self.proxy.send(request);
+    }
+
+    /// Waits until the proxy meets a condition.
+    pub async fn wait_until(&mut self, condition: impl Fn(&C) -> bool) -> Result<()> {
+        if within(self.proxy.wait_until(condition)).await? { Ok(()) } else { bail!("the stream ended") }
+    }
+
+    /// Breaks the connection, waits until the control plane has noticed, and gives back what the proxy has.
+    pub async fn disconnect(self, mesh: &TestMesh) -> Result<C> {
+        let Self { name, proxy } = self;
+        let client = proxy.disconnect().await.context("it is still in use")?;
+        let gone = |list: &[pilot_xds::ProxyStatus]| list.iter().all(|status| *status.proxy != *name);
+        within(mesh.pilot.xds().sync.wait_until_all(gone)).await?;
+        Ok(client)
+    }
+}
+
+impl<E> Connected<Recorder<E>>
+where
+    Recorder<E>: Client,
+{
+    /// The messages since the last call.
+    pub fn messages(&self) -> Vec<Message> {
+        self.look(Recorder::take)
+    }
+}
+
+/// Refuses nothing.
+pub fn accept() -> Refuse {
+    Arc::new(|_, _| None)
+}
+
+/// Waits for something that does not take long.
+pub async fn within<T>(work: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout(TOO_LONG, work).await.context("it takes too long")
+}
