@@ -302,15 +302,19 @@ impl Watch {
         self.in_flight = Some(InFlight { nonce, batch: outgoing.batch.clone() });
     }
 
+    fn wanted_version(&self, name: &str) -> Option<&Arc<str>> {
+        Some(self.base.as_ref()?.get(self.kind, name)?.version())
+    }
+
     /// The client accepted what was in flight.
     pub(crate) fn acknowledge(&mut self, context: &Context) {
         let Some(InFlight { nonce, batch }) = self.in_flight.take() else { return };
         self.nonce_acked = nonce;
         for resource in batch.resources() {
-            if !self.rejected.is_empty()
-                && let Some(refused) = self.rejected.get(resource.name())
+            // What stands in for a refused version does not end the refusal, while that version is the wanted one.
+            if let Some(refused) = self.rejected.get(resource.name())
                 && refused.version != *resource.version()
-                && refused.good.as_ref().is_none_or(|good| good.version() != resource.version())
+                && self.wanted_version(resource.name()).is_none_or(|wanted| *wanted != refused.version)
             {
                 self.rejected.remove(resource.name());
             }
