@@ -121,6 +121,10 @@ impl Client for SotwEnvoy {
                 errors.push(error);
                 continue;
             }
+            if !kind.full_state() && !self.names[at].contains(&*resource.name) {
+                // It was asked for once, and is not wanted any more.
+                continue;
+            }
             let known = self.knowledge.learn(kind, resource);
             self.held[at].insert(known.name.clone(), known);
         }
