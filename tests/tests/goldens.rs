@@ -3,7 +3,7 @@
 //! The first document of an input says who asks and what is printed (`kind: Case`). Whatever is printed, all that the proxy
 //! is told is checked against Envoy's validation rules, and for names that lead nowhere, in both protocols.
 
-use mesh_model::Problem;
+use mesh_model::{Problem, Severity};
 use mesh_testkit::golden::{self, Case};
 use mesh_tests::{
     Asker, Told,
@@ -67,11 +67,12 @@ fn check(told: &Told, dangling: &[String]) {
     assert!(unused.is_empty(), "these names lead somewhere: {unused:?}");
 }
 
-/// What ingest has to say, each problem on a line.
+/// What ingest has to say, each problem on a line, but for mere information: most cases have no pods.
 fn problems(report: &Report) -> Vec<String> {
     let of_entry = |entry: &pilot_ingest::ObjectReport| {
         let object = entry.object.as_ref().map_or_else(String::new, ToString::to_string);
-        entry.problems.iter().map(move |problem| line(&object, problem)).collect::<Vec<_>>()
+        let serious = entry.problems.iter().filter(|problem| problem.severity > Severity::Info);
+        serious.map(move |problem| line(&object, problem)).collect::<Vec<_>>()
     };
     report.entries.iter().flat_map(of_entry).collect()
 }

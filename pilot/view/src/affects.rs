@@ -1,5 +1,6 @@
 //! What a change affects: which hosts a scope has to derive again.
 
+use crate::select::covering;
 use mesh_model::{ChangeSet, Host, Mesh, Resolution, Service};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -49,6 +50,9 @@ fn add_with_dependants(mesh: &Mesh, host: &Host, hosts: &mut BTreeSet<Host>) {
             }
         }
     }
+    // A VirtualService's wildcard is a virtual host of its own only while no service is below it.
+    let above = covering(host).filter(|above| !mesh.virtual_services_of_host(above).is_empty());
+    hosts.extend(above);
     // A name taken from, or given back to, the short forms of services, their wildcards (headless), or their addresses.
     let name = host.as_str().strip_prefix("*.").unwrap_or(host.as_str());
     if name.len() < host.as_str().len() {

@@ -43,6 +43,7 @@ pub fn derive_host(scope: &Scope<'_>, host: &Host) -> HostView {
                 listener::derive(&context, port, &mut view);
                 virtual_host::derive(&context, port, &mut view);
             }
+            virtual_host::derive_without_service(scope, host, &mut view);
         }
         None => {
             virtual_host::derive_without_service(scope, host, &mut view);

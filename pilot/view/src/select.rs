@@ -12,7 +12,7 @@ pub fn hosts(mesh: &Mesh) -> BTreeSet<Host> {
 }
 
 /// `host`, then each wildcard that covers it, most specific first: `a.b.c`, `*.b.c`, `*.c`, `*`.
-fn covering(host: &Host) -> impl Iterator<Item = Host> {
+pub(crate) fn covering(host: &Host) -> impl Iterator<Item = Host> {
     let text = host.as_str().to_owned();
     let mut rest = text.strip_prefix("*.").map_or(Some(text.clone()), |rest| Some(rest.to_owned()));
     let wildcards = std::iter::from_fn(move || {
@@ -67,6 +67,18 @@ impl<'a> Scope<'a> {
             service.registry != Registry::Kubernetes,
             service.metadata.precedence(),
         )
+    }
+
+    /// Whether a service that `host` stands for has this port.
+    pub fn serves_below(&self, host: &Host, port: u16) -> bool {
+        let has_port = |service: &Service| {
+            service.port(port).is_some() && self.sees(service.namespace(), &service.host, &service.export_to)
+        };
+        if host.is_wildcard() {
+            self.mesh.services().any(|service| host.covers(&service.host) && has_port(service))
+        } else {
+            self.service(host).is_some_and(|service| service.port(port).is_some())
+        }
     }
 
     /// Whether requests for exactly `host` have a virtual host of that name.

@@ -132,7 +132,11 @@ pub fn port_listener<'u>(
     let mut sorted: Vec<&PortUse> = uses.values().flatten().collect();
     sorted.sort_by_key(|entry| entry.metadata.precedence());
     let access_log = scope.mesh.config().access_log_file.clone();
-    let (opaque, lost) = share(&sorted);
+    let (mut opaque, lost) = share(&sorted);
+    // Whoever connects to a listener of the proxy's own means the one service behind it, whatever it is called.
+    if let (Capture::None { .. }, [only]) = (&scope.key.capture, sorted.as_slice()) {
+        opaque = opaque.into_values().map(|_| (Destination::default(), *only)).collect();
+    }
     let shared_routes =
         sorted.iter().filter(|entry| entry.ranges.is_empty()).find_map(|entry| entry.routes.clone());
     let sniffs = sorted.iter().any(|entry| entry.routes.is_some()) && !opaque.is_empty();
@@ -222,7 +226,7 @@ pub fn port_listener<'u>(
 }
 
 /// A part of the connections that a shared listener takes; absent parts take all.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Destination {
     range: Option<Cidr>,
     server_name: Option<Str>,

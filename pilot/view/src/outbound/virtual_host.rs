@@ -44,10 +44,14 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     }
 }
 
-/// Adds the virtual host of a host that only a VirtualService names. Its port is unknown: Istio assumes 80.
+/// Adds the virtual host of a host that a VirtualService names and no service has on that port. The port is not said: Istio
+/// assumes 80. A wildcard that services have is about these services and nothing else.
 pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
     const PORT: u16 = 80;
     let Some(value) = scope.virtual_service_exactly(host, host) else { return };
+    if scope.serves_below(host, PORT) {
+        return;
+    }
     let routes = route::of_virtual_service(scope, host, PORT, value);
     if routes.is_empty() {
         return;
