@@ -19,12 +19,15 @@ use tempfile::TempDir;
 /// Something that takes this long has gone wrong.
 const TOO_LONG: Duration = Duration::from_secs(30);
 
+/// How a refusal over a validation rule begins.
+const INVALID: &str = "not valid";
+
 /// A running control plane and its files.
 pub struct TestMesh {
     /// The control plane.
     pub pilot: Pilot,
     files: TempDir,
-    _trigger: drain::Trigger,
+    trigger: drain::Trigger,
 }
 
 /// A proxy with a stream to a [`TestMesh`].
@@ -52,7 +55,7 @@ impl TestMesh {
         let config = Config { grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::new(source) };
         let (trigger, drain) = drain::channel();
         let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
-        Ok(Self { pilot, files: directory, _trigger: trigger })
+        Ok(Self { pilot, files: directory, trigger })
     }
 
     /// Writes a file and waits until what it changes is published. It has to change something.
@@ -84,15 +87,20 @@ impl TestMesh {
         find(&report).context("it was there")
     }
 
+    /// Ends all streams, and waits until they have.
+    pub async fn drain(self) -> Result<()> {
+        Ok(self.trigger.drain(TOO_LONG).await?)
+    }
+
     /// A proxy that speaks delta, settled.
     pub async fn delta(&self, asker: &Asker) -> Result<Connected<Recorder<Envoy>>> {
-        self.connect(asker, Recorder::new(self.envoy(asker)), accept()).await
+        self.connect(asker, Recorder::new(self.envoy(asker)), valid()).await
     }
 
     /// A proxy that speaks state of the world, settled.
     pub async fn sotw(&self, asker: &Asker) -> Result<Connected<Recorder<SotwEnvoy>>> {
         let client = SotwEnvoy::new(asker.node(), Arc::<Knowledge>::default());
-        self.connect(asker, Recorder::new(client), accept()).await
+        self.connect(asker, Recorder::new(client), valid()).await
     }
 
     /// An Envoy that has nothing yet.
@@ -117,7 +125,12 @@ impl<C: Client> Connected<C> {
         let attached = sync.wait_until(|status| *status.proxy == *name);
         within(attached).await.context(format!("{name} does not connect"))?;
         let Some(snapshot) = mesh.pilot.publisher().snapshot(name) else { bail!("{name} is not known") };
-        within(sync.wait_for(name, snapshot.sequence)).await.context(format!("{name} does not settle"))
+        within(sync.wait_for(name, snapshot.sequence)).await.context(format!("{name} does not settle"))?;
+        let refused = mesh.pilot.xds().rejections.report();
+        match refused.iter().find(|refused| refused.message.starts_with(INVALID)) {
+            Some(refused) => bail!("{} {}: {}", refused.kind.label(), refused.name, refused.message),
+            None => Ok(()),
+        }
     }
 
     /// Looks at the proxy.
@@ -133,6 +146,11 @@ impl<C: Client> Connected<C> {
     /// Waits until the proxy meets a condition.
     pub async fn wait_until(&mut self, condition: impl Fn(&C) -> bool) -> Result<()> {
         if within(self.proxy.wait_until(condition)).await? { Ok(()) } else { bail!("the stream ended") }
+    }
+
+    /// Waits for the end of the stream and gives its status, if the control plane sent one.
+    pub async fn ended(self) -> Option<tonic::Status> {
+        self.proxy.ended().await
     }
 
     /// Breaks the connection, waits until the control plane has noticed, and gives back what the proxy has.
@@ -155,9 +173,15 @@ where
     }
 }
 
-/// Refuses nothing.
-pub fn accept() -> Refuse {
-    Arc::new(|_, _| None)
+/// Refuses what breaks Envoy's validation rules, and nothing else.
+pub fn valid() -> Refuse {
+    Arc::new(|kind, resource| {
+        let bytes = resource.resource.as_ref().map(|any| any.value.as_ref())?;
+        match mesh_proto::validate::validate(kind.type_url(), bytes) {
+            Ok(violations) => violations.first().map(|violation| format!("{INVALID}: {violation}")),
+            Err(error) => Some(format!("{INVALID}: {error}")),
+        }
+    })
 }
 
 /// Waits for something that does not take long.

@@ -3,7 +3,7 @@
 use mesh_model::Reason;
 use mesh_tests::{
     Asker,
-    flow::{Message, OnDemand, Recorder, TestMesh, accept, within},
+    flow::{Message, OnDemand, Recorder, TestMesh, valid, within},
 };
 use pilot_xds::{resource::ResourceType, wire::Resource};
 use std::sync::Arc;
@@ -133,7 +133,8 @@ spec: {egress: [{hosts: ['./*']}]}
     let mesh = TestMesh::start(&[("web.yaml", WEB), ("sidecar.yaml", sidecar)]).await?;
     let proxy = mesh.delta(&Asker::default()).await?;
     let other = mesh.delta(&Asker::new("other", "client")).await?;
-    (proxy.messages(), other.messages());
+    proxy.messages();
+    other.messages();
     mesh.edit("elsewhere.yaml", &API.replace("namespace: default", "namespace: other")).await?;
     other.settle(&mesh).await?;
     // The other proxy has it, so whatever this one was to get has been sent as well.
@@ -181,7 +182,7 @@ async fn a_reconnect_with_all_versions_sends_nothing() -> Outcome {
     let asker = Asker::default();
     let client = mesh.delta(&asker).await?.disconnect(&mesh).await?;
     client.take();
-    let proxy = mesh.connect(&asker, client, accept()).await?;
+    let proxy = mesh.connect(&asker, client, valid()).await?;
     let names: Vec<_> =
         proxy.messages().into_iter().flat_map(|message| [message.names, message.removed]).flatten().collect();
     assert_eq!(names, [""; 0]);
@@ -196,7 +197,7 @@ async fn a_reconnect_after_an_edit_sends_the_difference() -> Outcome {
     let client = mesh.delta(&asker).await?.disconnect(&mesh).await?;
     client.take();
     mesh.edit("routes.yaml", &routes("2s")).await?;
-    let proxy = mesh.connect(&asker, client, accept()).await?;
+    let proxy = mesh.connect(&asker, client, valid()).await?;
     let names: Vec<_> =
         proxy.messages().into_iter().flat_map(|message| [message.names, message.removed]).flatten().collect();
     assert_eq!(names, [WEB_HOST]);
@@ -285,8 +286,12 @@ async fn a_file_that_breaks_keeps_the_last_good_configuration() -> Outcome {
 async fn virtual_hosts_are_found_by_the_names_that_requests_call_them() -> Outcome {
     let mesh = TestMesh::start(&[("web.yaml", WEB), ("api.yaml", API)]).await?;
     let asker = Asker::default();
-    let client = OnDemand::new(asker.node(), &["80/web", "80/10.0.0.2", "80/nobody.example.com"]);
-    let mut proxy = mesh.connect(&asker, client, accept()).await?;
+    let client = OnDemand::new(
+        asker.node(),
+        ResourceType::VirtualHost,
+        &["80/web", "80/10.0.0.2", "80/nobody.example.com"],
+    );
+    let mut proxy = mesh.connect(&asker, client, valid()).await?;
     proxy.wait_until(|client| client.got.len() >= 3).await?;
     let got = proxy.look(|client| {
         let mut got: Vec<_> = client
@@ -303,6 +308,42 @@ async fn virtual_hosts_are_found_by_the_names_that_requests_call_them() -> Outco
         (WEB_HOST.to_owned(), vec!["80/web".to_owned()], true),
     ];
     assert_eq!(got, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cluster_asked_for_by_name_comes_alone_and_changes_alone() -> Outcome {
+    let mesh = TestMesh::start(&[("web.yaml", WEB), ("api.yaml", API)]).await?;
+    let asker = Asker::default();
+    let client = OnDemand::new(asker.node(), ResourceType::Cluster, &[WEB_CLUSTER]);
+    let mut proxy = mesh.connect(&asker, client, valid()).await?;
+    proxy.wait_until(|client| !client.got.is_empty()).await?;
+    let rule = |host: &str| {
+        format!(
+            "
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: {host}, namespace: default}}
+spec: {{host: {host}, trafficPolicy: {{loadBalancer: {{simple: RANDOM}}}}}}
+"
+        )
+    };
+    mesh.edit("other.yaml", &rule("api")).await?;
+    mesh.edit("own.yaml", &rule("web")).await?;
+    proxy.settle(&mesh).await?;
+    let names =
+        proxy.look(|client| client.got.iter().map(|resource| resource.name.clone()).collect::<Vec<_>>());
+    assert_eq!(names, [WEB_CLUSTER, WEB_CLUSTER]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_drain_ends_streams_in_good_order() -> Outcome {
+    let mesh = TestMesh::start(&[("web.yaml", WEB)]).await?;
+    let proxy = mesh.delta(&Asker::default()).await?;
+    mesh.drain().await?;
+    // An Envoy reconnects after any end; what counts is that it is one and not a broken connection.
+    assert!(within(proxy.ended()).await?.is_some());
     Ok(())
 }
 

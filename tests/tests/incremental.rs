@@ -4,6 +4,8 @@
 //! publication every proxy has to be told what a publisher says that knows only the outcome. An edge that is missing in what a
 //! change affects shows here. The same objects in any order give the same bytes.
 
+#![allow(clippy::unwrap_used)] // Only a test is in here.
+
 #[path = "incremental/objects.rs"]
 mod objects;
 

@@ -106,19 +106,20 @@ impl Client for Recorder<SotwEnvoy> {
     }
 }
 
-/// A client that asks for single virtual hosts, by whatever name, as Envoy's on-demand filter does.
+/// A client that asks for single resources, by whatever name, as Envoy's on-demand filters do.
 #[derive(Debug)]
 pub struct OnDemand {
     node: Node,
+    kind: ResourceType,
     asks: Vec<String>,
     /// All that it was sent.
     pub got: Vec<Resource>,
 }
 
 impl OnDemand {
-    /// Asks for `names`.
-    pub fn new(node: Node, names: &[&str]) -> Self {
-        Self { node, asks: names.iter().map(ToString::to_string).collect(), got: Vec::new() }
+    /// Asks for `names` of one type.
+    pub fn new(node: Node, kind: ResourceType, names: &[&str]) -> Self {
+        Self { node, kind, asks: names.iter().map(ToString::to_string).collect(), got: Vec::new() }
     }
 }
 
@@ -130,7 +131,7 @@ impl Client for OnDemand {
     fn connect(&mut self) -> Vec<Self::Request> {
         vec![DeltaDiscoveryRequest {
             node: Some(self.node.clone()),
-            type_url: ResourceType::VirtualHost.type_url().to_owned(),
+            type_url: self.kind.type_url().to_owned(),
             resource_names_subscribe: self.asks.clone(),
             ..DeltaDiscoveryRequest::default()
         }]
