@@ -44,12 +44,13 @@ pub use service::{Registry, Resolution, Service, ServicePort};
 pub use sidecar::{EgressHost, EgressNamespace, Sidecar, SidecarEgress};
 pub use string_match::StringMatch;
 pub use traffic_policy::{
-    ConnectionPool, ConsistentHash, HashKey, HashRing, HttpPool, LoadBalancer, LoadBalancing,
-    OutlierDetection, PortPolicy, SimpleLb, TcpKeepalive, TcpPool, TrafficPolicy, UpgradePolicy,
+    ClusterPolicy, ConnectionPool, ConsistentHash, HashKey, HashRing, Http2Keepalive, HttpPool, LoadBalancer,
+    LoadBalancing, OutlierDetection, PortPolicy, ProxyProtocol, RetryBudget, SimpleLb, TcpKeepalive, TcpPool,
+    TrafficPolicy, UpgradePolicy, Warmup,
 };
 pub use virtual_service::{
-    Abort, AbortCode, Delay, Destination, DirectResponse, Fault, HeaderMatch, HeaderOperations, HttpAction,
-    HttpMatch, HttpRoute, PathMatch, Redirect, RedirectPath, RedirectPort, Retries, RetryOn, Rewrite,
+    Abort, AbortCode, Cors, Delay, Destination, DirectResponse, Fault, HeaderMatch, HeaderOperations, HttpAction,
+    HttpMatch, HttpRoute, Mirror, PathMatch, Redirect, RedirectPath, RedirectPort, Retries, RetryOn, Rewrite,
     RewritePath, RouteHeaders, VirtualService, WeightedDestination,
 };
 pub use workload::{LocalPort, LocalWorkload, Workload};

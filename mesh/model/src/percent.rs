@@ -9,6 +9,8 @@ use std::fmt;
 pub struct Percent(u32);
 
 impl Percent {
+    /// Nothing of it.
+    pub const NONE: Self = Self(0);
     /// All of it.
     pub const ALL: Self = Self(1_000_000);
 
@@ -20,6 +22,14 @@ impl Percent {
     /// From whole percents, at most 100.
     pub const fn from_whole(percent: u32) -> Option<Self> {
         if percent <= 100 { Some(Self(percent * 10_000)) } else { None }
+    }
+
+    /// From whole percents that are known to be at most 100; more is all of it.
+    pub const fn whole(percent: u32) -> Self {
+        match Self::from_whole(percent) {
+            Some(percent) => percent,
+            None => Self::ALL,
+        }
     }
 
     /// Millionths of the whole.

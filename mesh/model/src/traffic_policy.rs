@@ -4,7 +4,7 @@ use crate::{Duration, Percent, Str};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Istio's TrafficPolicy: blocks that a subset or a port may override one by one.
+/// Istio's TrafficPolicy: blocks that a subset may override one by one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct TrafficPolicy {
     /// `loadBalancer`.
@@ -13,11 +13,15 @@ pub struct TrafficPolicy {
     pub connection_pool: Option<ConnectionPool>,
     /// `outlierDetection`.
     pub outlier_detection: Option<OutlierDetection>,
+    /// `proxyProtocol`.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// `retryBudget`.
+    pub retry_budget: Option<RetryBudget>,
     /// `portLevelSettings`, by service port number.
     pub ports: BTreeMap<u16, PortPolicy>,
 }
 
-/// Istio's PortTrafficPolicy: each block that is present replaces the destination's wholesale.
+/// Istio's PortTrafficPolicy: for its port it replaces the whole policy of its level.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct PortPolicy {
     /// `loadBalancer`.
@@ -28,25 +32,70 @@ pub struct PortPolicy {
     pub outlier_detection: Option<OutlierDetection>,
 }
 
+/// What one cluster is made by: a policy after overlay, without settings of single ports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct ClusterPolicy {
+    pub load_balancer: Option<LoadBalancer>,
+    pub connection_pool: Option<ConnectionPool>,
+    pub outlier_detection: Option<OutlierDetection>,
+    pub proxy_protocol: Option<ProxyProtocol>,
+    pub retry_budget: Option<RetryBudget>,
+}
+
 impl TrafficPolicy {
-    /// The policy for one port, without per-port settings: `over` (a subset's) over `self` (the host's), block by block,
-    /// and the port's own blocks over those of the same level.
-    pub fn for_port(&self, over: Option<&TrafficPolicy>, port: u16) -> PortPolicy {
-        let flatten = |policy: &TrafficPolicy| {
-            let TrafficPolicy { load_balancer, connection_pool, outlier_detection, ports } = policy;
-            let at = ports.get(&port).cloned().unwrap_or_default();
-            PortPolicy {
-                load_balancer: at.load_balancer.or_else(|| load_balancer.clone()),
-                connection_pool: at.connection_pool.or_else(|| connection_pool.clone()),
-                outlier_detection: at.outlier_detection.or_else(|| outlier_detection.clone()),
-            }
-        };
-        let base = flatten(self);
-        let Some(over) = over.map(flatten) else { return base };
-        PortPolicy {
-            load_balancer: over.load_balancer.or(base.load_balancer),
-            connection_pool: over.connection_pool.or(base.connection_pool),
-            outlier_detection: over.outlier_detection.or(base.outlier_detection),
+    /// The policy for one port: `over` (a subset's) over `self` (the host's).
+    ///
+    /// Settings of a port replace all settings of their level, also by absence, as Istio documents. Block by block goes only
+    /// a subset's policy over the host's; and a subset's settings of a port replace the host's blocks by absence, too.
+    pub fn for_port(&self, over: Option<&TrafficPolicy>, port: u16) -> ClusterPolicy {
+        let (base, _) = self.flatten(port);
+        let Some((over, replaces)) = over.map(|over| over.flatten(port)) else { return base };
+        let ClusterPolicy { load_balancer, connection_pool, outlier_detection, proxy_protocol, retry_budget } =
+            over;
+        if replaces {
+            return ClusterPolicy { load_balancer, connection_pool, outlier_detection, ..base };
+        }
+        ClusterPolicy {
+            load_balancer: load_balancer.or(base.load_balancer),
+            connection_pool: connection_pool.or(base.connection_pool),
+            outlier_detection: outlier_detection.or(base.outlier_detection),
+            proxy_protocol: proxy_protocol.or(base.proxy_protocol),
+            retry_budget: retry_budget.or(base.retry_budget),
+        }
+    }
+
+    /// What this level alone says of `port`, and whether it has settings of that port.
+    fn flatten(&self, port: u16) -> (ClusterPolicy, bool) {
+        let TrafficPolicy {
+            load_balancer,
+            connection_pool,
+            outlier_detection,
+            proxy_protocol,
+            retry_budget,
+            ports,
+        } = self.clone();
+        match ports.get(&port).cloned() {
+            Some(PortPolicy { load_balancer, connection_pool, outlier_detection }) => (
+                ClusterPolicy {
+                    load_balancer,
+                    connection_pool,
+                    outlier_detection,
+                    proxy_protocol: None,
+                    retry_budget: None,
+                },
+                true,
+            ),
+            None => (
+                ClusterPolicy {
+                    load_balancer,
+                    connection_pool,
+                    outlier_detection,
+                    proxy_protocol,
+                    retry_budget,
+                },
+                false,
+            ),
         }
     }
 }
@@ -56,6 +105,19 @@ impl TrafficPolicy {
 pub struct LoadBalancer {
     /// The algorithm.
     pub algorithm: LoadBalancing,
+    /// `warmup`; `None`: a new endpoint has its full share at once.
+    pub warmup: Option<Warmup>,
+}
+
+/// `loadBalancer.warmup`: the share of a new endpoint grows slowly.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Warmup {
+    /// Until the share is full.
+    pub duration: Duration,
+    /// Share at the start, at least 1%.
+    pub minimum: Percent,
+    /// Shape of the growth in thousandths, at least 1: 1000 is linear, more is slower at first.
+    pub aggression: u32,
 }
 
 /// Which endpoint gets a request.
@@ -103,6 +165,8 @@ pub enum HashKey {
         name: Str,
         path: Str,
         ttl: Option<Duration>,
+        /// Further attributes of a cookie that is made, with their values.
+        attributes: Vec<(Str, Str)>,
     },
     SourceIp,
     QueryParameter(Str),
@@ -174,6 +238,17 @@ pub struct HttpPool {
     pub use_client_protocol: bool,
     /// `maxConcurrentStreams` of an HTTP/2 connection.
     pub max_concurrent_streams: Option<u32>,
+    /// `http2KeepAlive`.
+    pub http2_keepalive: Option<Http2Keepalive>,
+}
+
+/// `connectionPool.http.http2KeepAlive`: pings on HTTP/2 connections.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Http2Keepalive {
+    /// Between pings.
+    pub interval: Duration,
+    /// Without answer, until the connection is closed.
+    pub timeout: Duration,
 }
 
 /// `connectionPool.http.h2UpgradePolicy`.
@@ -207,4 +282,26 @@ pub struct OutlierDetection {
     pub max_ejection: Option<Percent>,
     /// `minHealthPercent`: below it all endpoints are used (Envoy's panic threshold); absent: 0, never.
     pub min_health: Option<Percent>,
+    /// `outlierDetectionHttpErrorCodes`, sorted: statuses that count as errors; empty: 5xx.
+    pub error_codes: Vec<u16>,
+}
+
+/// `proxyProtocol`: a header before the bytes of each connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum ProxyProtocol {
+    /// Text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+/// `retryBudget`: retries under way, relative to requests under way.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct RetryBudget {
+    /// `percent` of the requests.
+    pub percent: Percent,
+    /// `minRetryConcurrency`: as many are always allowed.
+    pub minimum: u32,
+    /// `budgetInterval`; `None`: requests under way now.
+    pub interval: Option<Duration>,
 }

@@ -9,6 +9,7 @@ mod load_balancer;
 mod metadata;
 mod outlier_detection;
 mod protocol;
+mod proxy_protocol;
 
 use crate::envoy::cluster::Cluster;
 use crate::envoy::wkt;
@@ -23,8 +24,11 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
         discovery,
         protocol,
         load_balancing,
+        warmup,
         connection_pool,
         outlier_detection,
+        retry_budget,
+        proxy_protocol,
         connect_timeout,
         service,
         config,
@@ -38,10 +42,12 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
         ..Default::default()
     };
     discovery::apply_discovery(discovery, &mut cluster);
-    load_balancer::apply_load_balancing(load_balancing, &mut cluster);
-    connection_pool::apply_connection_pool(connection_pool, &mut cluster);
+    load_balancer::apply_load_balancing(load_balancing, warmup.as_ref(), &mut cluster);
+    connection_pool::apply_connection_pool(connection_pool, retry_budget.as_ref(), &mut cluster);
     outlier_detection::apply_outlier_detection(outlier_detection.as_ref(), &mut cluster);
-    protocol::apply_protocol(*protocol, connection_pool, &mut cluster);
+    let error_codes = outlier_detection.as_ref().map_or(&[][..], |detection| &detection.error_codes);
+    protocol::apply_protocol(*protocol, connection_pool, error_codes, &mut cluster);
+    proxy_protocol::apply_proxy_protocol(*proxy_protocol, &mut cluster);
     cluster
 }
 

@@ -16,6 +16,9 @@ pub(crate) const ORIGINAL_DST: &str = "envoy.filters.listener.original_dst";
 pub(crate) const TLS_INSPECTOR: &str = "envoy.filters.listener.tls_inspector";
 pub(crate) const HTTP_INSPECTOR: &str = "envoy.filters.listener.http_inspector";
 
+pub(crate) const RAW_BUFFER: &str = "envoy.transport_sockets.raw_buffer";
+pub(crate) const UPSTREAM_PROXY_PROTOCOL: &str = "envoy.transport_sockets.upstream_proxy_protocol";
+
 pub(crate) const FILE_ACCESS_LOG: &str = "envoy.access_loggers.file";
 pub(crate) const PREVIOUS_HOSTS: &str = "envoy.retry_host_predicates.previous_hosts";
 pub(crate) const PREVIOUS_PRIORITIES: &str = "envoy.retry_priorities.previous_priorities";

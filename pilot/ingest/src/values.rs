@@ -13,6 +13,6 @@ mod time;
 pub use header::{parse_header_name, parse_header_value};
 pub use host::{parse_dns_name, parse_export_to, parse_host};
 pub use labels::{parse_labels, shared_labels};
-pub use number::{parse_port, parse_status};
+pub use number::{parse_percent, parse_port, parse_status};
 pub use regex::parse_regex;
 pub use time::{parse_duration, parse_positive_duration, parse_timestamp};

@@ -1,13 +1,17 @@
-//! `connectionPool`: circuit breakers and keepalive. The HTTP settings of connections are applied with the protocol.
+//! `connectionPool` and `retryBudget`: circuit breakers and keepalive. The HTTP settings of connections are applied with the protocol.
 
-use crate::envoy::cluster::circuit_breakers::Thresholds;
+use crate::envoy::cluster::circuit_breakers::{Thresholds, thresholds};
 use crate::envoy::cluster::{CircuitBreakers, Cluster, UpstreamConnectionOptions};
 use crate::envoy::{core, wkt};
-use crate::value::uint32;
-use mesh_model::{ConnectionPool, Duration, HttpPool, TcpKeepalive, TcpPool};
+use crate::value::{duration, percent, uint32};
+use mesh_model::{ConnectionPool, Duration, HttpPool, RetryBudget, TcpKeepalive, TcpPool};
 
 /// Applies the limits and the keepalive of connections.
-pub(super) fn apply_connection_pool(pool: &ConnectionPool, cluster: &mut Cluster) {
+pub(super) fn apply_connection_pool(
+    pool: &ConnectionPool,
+    budget: Option<&RetryBudget>,
+    cluster: &mut Cluster,
+) {
     let ConnectionPool { tcp, http } = pool;
     let TcpPool {
         max_connections,
@@ -25,6 +29,7 @@ pub(super) fn apply_connection_pool(pool: &ConnectionPool, cluster: &mut Cluster
         h2_upgrade: _,
         use_client_protocol: _,
         max_concurrent_streams: _,
+        http2_keepalive: _,
     } = http;
     cluster.circuit_breakers = Some(CircuitBreakers {
         thresholds: vec![Thresholds {
@@ -32,6 +37,7 @@ pub(super) fn apply_connection_pool(pool: &ConnectionPool, cluster: &mut Cluster
             max_pending_requests: limit(*max_pending_requests),
             max_requests: limit(*max_requests),
             max_retries: limit(*max_retries),
+            retry_budget: budget.map(build_retry_budget),
             ..Default::default()
         }],
         ..Default::default()
@@ -48,6 +54,16 @@ pub(super) fn apply_connection_pool(pool: &ConnectionPool, cluster: &mut Cluster
 /// no limit either, as in Istio, whose API cannot tell it from absence.
 fn limit(limit: Option<u32>) -> Option<wkt::UInt32Value> {
     uint32(limit.filter(|limit| *limit > 0).unwrap_or(u32::MAX))
+}
+
+/// Where there is a budget, Envoy does not look at the fixed number of retries.
+fn build_retry_budget(budget: &RetryBudget) -> thresholds::RetryBudget {
+    let RetryBudget { percent: share, minimum, interval } = budget;
+    thresholds::RetryBudget {
+        budget_percent: Some(percent(*share)),
+        min_retry_concurrency: uint32(*minimum),
+        budget_interval: interval.filter(|interval| !interval.is_zero()).map(duration),
+    }
 }
 
 fn build_keepalive(keepalive: &TcpKeepalive) -> core::TcpKeepalive {

@@ -2,10 +2,12 @@
 
 use crate::envoy::cluster::Cluster;
 use crate::envoy::cluster::cluster::{
-    ClusterDiscoveryType, DiscoveryType, LbConfig, LbPolicy, MaglevLbConfig, RingHashLbConfig,
+    ClusterDiscoveryType, DiscoveryType, LbConfig, LbPolicy, LeastRequestLbConfig, MaglevLbConfig,
+    RingHashLbConfig, RoundRobinLbConfig, SlowStartConfig,
 };
-use crate::value::uint64;
-use mesh_model::{ConsistentHash, HashRing, LoadBalancing, SimpleLb};
+use crate::envoy::core;
+use crate::value::{duration, percent, uint64};
+use mesh_model::{ConsistentHash, Duration, HashRing, LoadBalancing, SimpleLb, Warmup};
 
 /// The largest ring that Envoy accepts.
 const LARGEST_RING: u64 = 8 * 1024 * 1024;
@@ -14,15 +16,35 @@ const LARGEST_RING: u64 = 8 * 1024 * 1024;
 const LARGEST_TABLE: u64 = 5_000_011;
 
 /// Applies the algorithm. A cluster to the original destination balances nothing, whatever the policy says.
-pub(super) fn apply_load_balancing(load_balancing: &LoadBalancing, cluster: &mut Cluster) {
+pub(super) fn apply_load_balancing(
+    load_balancing: &LoadBalancing,
+    warmup: Option<&Warmup>,
+    cluster: &mut Cluster,
+) {
     if is_original_dst(cluster) {
         cluster.lb_policy = LbPolicy::ClusterProvided as i32;
         return;
     }
     let policy = match load_balancing {
-        LoadBalancing::Simple(SimpleLb::LeastRequest) => LbPolicy::LeastRequest,
+        LoadBalancing::Simple(SimpleLb::LeastRequest) => {
+            cluster.lb_config = warmup.map(|warmup| {
+                let slow_start_config = Some(build_slow_start(warmup));
+                LbConfig::LeastRequestLbConfig(LeastRequestLbConfig {
+                    slow_start_config,
+                    ..Default::default()
+                })
+            });
+            LbPolicy::LeastRequest
+        }
         LoadBalancing::Simple(SimpleLb::Random) => LbPolicy::Random,
-        LoadBalancing::Simple(SimpleLb::RoundRobin) => LbPolicy::RoundRobin,
+        LoadBalancing::Simple(SimpleLb::RoundRobin) => {
+            cluster.lb_config = warmup.map(|warmup| {
+                LbConfig::RoundRobinLbConfig(RoundRobinLbConfig {
+                    slow_start_config: Some(build_slow_start(warmup)),
+                })
+            });
+            LbPolicy::RoundRobin
+        }
         LoadBalancing::Simple(SimpleLb::Passthrough) => {
             pass_through(cluster);
             LbPolicy::ClusterProvided
@@ -30,6 +52,20 @@ pub(super) fn apply_load_balancing(load_balancing: &LoadBalancing, cluster: &mut
         LoadBalancing::ConsistentHash(hash) => apply_consistent_hash(hash, cluster),
     };
     cluster.lb_policy = policy as i32;
+}
+
+fn build_slow_start(warmup: &Warmup) -> SlowStartConfig {
+    let Warmup { duration: window, minimum, aggression } = warmup;
+    SlowStartConfig {
+        // Envoy refuses none at all.
+        slow_start_window: Some(duration((*window).max(Duration::from_millis(1)))),
+        aggression: Some(core::RuntimeDouble {
+            default_value: f64::from((*aggression).max(1)) / 1000.0,
+            // Nobody sets a key of this name: the value is fixed.
+            runtime_key: "(".to_owned(),
+        }),
+        min_weight_percent: Some(percent(*minimum)),
+    }
 }
 
 fn is_original_dst(cluster: &Cluster) -> bool {

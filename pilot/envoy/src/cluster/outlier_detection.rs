@@ -28,7 +28,8 @@ fn build_outlier_detection(detection: &OutlierDetection) -> cluster::OutlierDete
         interval,
         base_ejection_time,
         max_ejection,
-        min_health: _, // The panic threshold, above.
+        min_health: _,  // The panic threshold, above.
+        error_codes: _, // Applied with the protocol.
     } = detection;
     let local_origin = consecutive_local_origin.filter(|count| *split_local_origin && *count > 0);
     cluster::OutlierDetection {

@@ -1,20 +1,28 @@
 //! What is spoken upstream, and the HTTP settings of those connections.
 
 use crate::envoy::cluster::Cluster;
-use crate::envoy::core;
+use crate::envoy::predicate::match_predicate::{MatchSet, Rule};
+use crate::envoy::predicate::{HttpHeadersMatch, MatchPredicate};
+use crate::envoy::route::header_matcher::HeaderMatchSpecifier;
 use crate::envoy::upstream_http::HttpProtocolOptions;
 use crate::envoy::upstream_http::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
+    ExplicitHttpConfig, OutlierDetection, UpstreamProtocolOptions, UseDownstreamHttpConfig,
     explicit_http_config::ProtocolConfig,
 };
+use crate::envoy::{core, route};
 use crate::names::HTTP_PROTOCOL_OPTIONS;
-use crate::value::{duration, uint32};
-use mesh_model::{ConnectionPool, HttpPool, TcpPool, UpgradePolicy};
+use crate::value::{duration, string_matcher, uint32};
+use mesh_model::{ConnectionPool, Duration, Http2Keepalive, HttpPool, StringMatch, TcpPool, UpgradePolicy};
 use mesh_proto::pack;
 use pilot_view::spec::UpstreamProtocol;
 
 /// Applies the protocol and what `connectionPool` says of HTTP connections.
-pub(super) fn apply_protocol(protocol: UpstreamProtocol, pool: &ConnectionPool, cluster: &mut Cluster) {
+pub(super) fn apply_protocol(
+    protocol: UpstreamProtocol,
+    pool: &ConnectionPool,
+    error_codes: &[u16],
+    cluster: &mut Cluster,
+) {
     let ConnectionPool { tcp, http } = pool;
     let TcpPool {
         max_connections: _, // Applied for whatever protocol, as the next two.
@@ -32,6 +40,7 @@ pub(super) fn apply_protocol(protocol: UpstreamProtocol, pool: &ConnectionPool, 
         h2_upgrade,
         use_client_protocol,
         max_concurrent_streams,
+        http2_keepalive,
     } = http;
     let common = core::HttpProtocolOptions {
         idle_timeout: idle_timeout.map(duration),
@@ -42,12 +51,14 @@ pub(super) fn apply_protocol(protocol: UpstreamProtocol, pool: &ConnectionPool, 
     let common = (common != core::HttpProtocolOptions::default()).then_some(common);
     let http2 = core::Http2ProtocolOptions {
         max_concurrent_streams: max_concurrent_streams.filter(|count| *count > 0).and_then(uint32),
+        connection_keepalive: http2_keepalive.as_ref().map(build_keepalive),
         ..Default::default()
     };
+    let outlier_detection = build_error_matcher(error_codes);
     let upstream = match effective(protocol, *h2_upgrade, *use_client_protocol) {
         UpstreamProtocol::Tcp => return,
         // HTTP/1.1 is what Envoy speaks when nothing is said.
-        UpstreamProtocol::Http1 if common.is_none() => return,
+        UpstreamProtocol::Http1 if common.is_none() && outlier_detection.is_none() => return,
         UpstreamProtocol::Http1 => {
             explicit(ProtocolConfig::HttpProtocolOptions(core::Http1ProtocolOptions::default()))
         }
@@ -63,6 +74,7 @@ pub(super) fn apply_protocol(protocol: UpstreamProtocol, pool: &ConnectionPool, 
     let options = HttpProtocolOptions {
         common_http_protocol_options: common,
         upstream_protocol_options: Some(upstream),
+        outlier_detection,
         ..Default::default()
     };
     cluster.typed_extension_protocol_options.insert(HTTP_PROTOCOL_OPTIONS.to_owned(), pack(&options));
@@ -76,6 +88,40 @@ fn effective(protocol: UpstreamProtocol, upgrade: UpgradePolicy, use_client: boo
         (_, UpgradePolicy::Upgrade) => UpstreamProtocol::Http2,
         (protocol, UpgradePolicy::Default | UpgradePolicy::DoNotUpgrade) => protocol,
     }
+}
+
+/// Envoy refuses less than a millisecond.
+fn build_keepalive(keepalive: &Http2Keepalive) -> core::KeepaliveSettings {
+    let Http2Keepalive { interval, timeout } = keepalive;
+    let shortest = Duration::from_millis(1);
+    core::KeepaliveSettings {
+        interval: Some(duration((*interval).max(shortest))),
+        timeout: Some(duration((*timeout).max(shortest))),
+        ..Default::default()
+    }
+}
+
+/// What counts as an error for outlier detection, in place of 5xx.
+fn build_error_matcher(codes: &[u16]) -> Option<OutlierDetection> {
+    let one = |code: &u16| {
+        let exact = string_matcher(&StringMatch::Exact(code.to_string().into()))?;
+        let status = route::HeaderMatcher {
+            name: ":status".to_owned(),
+            header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(exact)),
+            ..Default::default()
+        };
+        Some(MatchPredicate {
+            rule: Some(Rule::HttpResponseHeadersMatch(HttpHeadersMatch { headers: vec![status] })),
+        })
+    };
+    let mut rules: Vec<MatchPredicate> = codes.iter().filter_map(one).collect();
+    let error_matcher = match rules.len() {
+        0 => return None,
+        // Envoy refuses alternatives of which there is only one.
+        1 => rules.pop(),
+        _ => Some(MatchPredicate { rule: Some(Rule::OrMatch(MatchSet { rules })) }),
+    };
+    Some(OutlierDetection { error_matcher })
 }
 
 fn explicit(config: ProtocolConfig) -> UpstreamProtocolOptions {

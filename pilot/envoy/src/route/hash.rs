@@ -2,7 +2,7 @@
 
 use crate::envoy::route::route_action::HashPolicy;
 use crate::envoy::route::route_action::hash_policy::{
-    ConnectionProperties, Cookie, Header, PolicySpecifier, QueryParameter,
+    ConnectionProperties, Cookie, CookieAttribute, Header, PolicySpecifier, QueryParameter,
 };
 use crate::value::duration;
 use mesh_model::HashKey;
@@ -13,11 +13,14 @@ pub(super) fn build_hash_policy(key: &HashKey) -> HashPolicy {
         HashKey::Header(name) => {
             PolicySpecifier::Header(Header { header_name: name.to_string(), ..Default::default() })
         }
-        HashKey::Cookie { name, path, ttl } => PolicySpecifier::Cookie(Cookie {
+        HashKey::Cookie { name, path, ttl, attributes } => PolicySpecifier::Cookie(Cookie {
             name: name.to_string(),
             path: path.to_string(),
             ttl: ttl.map(duration),
-            ..Default::default()
+            attributes: attributes
+                .iter()
+                .map(|(name, value)| CookieAttribute { name: name.to_string(), value: value.to_string() })
+                .collect(),
         }),
         HashKey::SourceIp => PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true }),
         HashKey::QueryParameter(name) => {

@@ -6,8 +6,9 @@ use super::given::{
 };
 use super::json::json;
 use mesh_model::{
-    Abort, AbortCode, ConsistentHash, Duration, EndpointAddress, Fault, HashKey, HashRing, LoadBalancing,
-    OutlierDetection, PathMatch, Percent, Redirect, RedirectPath, Retries, Rewrite, RewritePath, SimpleLb,
+    Abort, AbortCode, ConsistentHash, Duration, EndpointAddress, Fault, HashKey, HashRing, Http2Keepalive,
+    LoadBalancing, OutlierDetection, PathMatch, Percent, ProxyProtocol, Redirect, RedirectPath, Retries,
+    RetryBudget, Rewrite, RewritePath, SimpleLb, Warmup,
 };
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
@@ -27,7 +28,26 @@ fn clusters() -> Vec<ClusterSpec> {
     let mut pool = ClusterSpec { name: "pool".into(), protocol: UpstreamProtocol::Http2, ..cluster() };
     pool.connection_pool.http.idle_timeout = Some(Duration::from_secs(1));
     pool.connection_pool.http.max_concurrent_streams = Some(10);
-    pool.outlier_detection = Some(OutlierDetection { split_local_origin: true, ..Default::default() });
+    pool.outlier_detection = Some(OutlierDetection {
+        split_local_origin: true,
+        error_codes: vec![429, 503],
+        ..Default::default()
+    });
+    pool.connection_pool.http.http2_keepalive =
+        Some(Http2Keepalive { interval: Duration::from_secs(10), timeout: Duration::from_secs(1) });
+    pool.retry_budget =
+        Some(RetryBudget { percent: Percent::whole(25), minimum: 3, interval: Some(Duration::from_secs(1)) });
+    pool.proxy_protocol = Some(ProxyProtocol::V2);
+    let slow = |name: &str, algorithm| ClusterSpec {
+        name: name.into(),
+        load_balancing: LoadBalancing::Simple(algorithm),
+        warmup: Some(Warmup {
+            duration: Duration::from_secs(30),
+            minimum: Percent::whole(10),
+            aggression: 1500,
+        }),
+        ..cluster()
+    };
     let named = [endpoint(EndpointAddress::Name("localhost".into())), endpoint(ip(1))];
     let one = [endpoint(EndpointAddress::Name("localhost".into()))];
     let refresh = Duration::from_secs(60);
@@ -40,6 +60,8 @@ fn clusters() -> Vec<ClusterSpec> {
         hash("ring", HashRing::Ring { minimum_size: 2048 }),
         hash("maglev", HashRing::Maglev { table_size: Some(65_537) }),
         pool,
+        slow("slow-least-request", SimpleLb::LeastRequest),
+        slow("slow-round-robin", SimpleLb::RoundRobin),
         ClusterSpec { name: "downstream".into(), protocol: UpstreamProtocol::Downstream, ..cluster() },
         ClusterSpec {
             name: "passthrough".into(),
@@ -71,6 +93,7 @@ fn varied() -> Vec<RouteSpec> {
         retries: Some(Retries { remote_localities: true, ..Retries::default() }),
         timeout: Some(Duration::from_secs(1)),
         hash: vec![HashKey::QueryParameter("user".into())],
+        mirrors: vec![MirrorSpec { cluster: "pool".into(), percent }],
         ..forward(vec![to("pool", 1), to("ring", 99)])
     };
     let matches = RouteMatchSpec { path: Some(PathMatch::Regex("/a/.*".into())), ..Default::default() };

@@ -3,8 +3,9 @@
 use super::given::{cluster, endpoint, ip, well_known};
 use super::json::{at, json};
 use mesh_model::{
-    ConsistentHash, Duration, EndpointAddress, HashKey, HashRing, LoadBalancing, NamespacedName,
-    OutlierDetection, Percent, SimpleLb, TcpKeepalive, UpgradePolicy,
+    ConsistentHash, Duration, EndpointAddress, HashKey, HashRing, Http2Keepalive, LoadBalancing,
+    NamespacedName, OutlierDetection, Percent, ProxyProtocol, RetryBudget, SimpleLb, TcpKeepalive,
+    UpgradePolicy, Warmup,
 };
 use pilot_envoy::build_cluster;
 use pilot_view::spec::{ClusterDiscovery, ClusterSpec, UpstreamProtocol};
@@ -152,6 +153,73 @@ fn pools_limit_connections() {
 }
 
 #[test]
+fn retries_have_a_budget() {
+    let retry_budget = RetryBudget { percent: Percent::whole(20), minimum: 3, interval: None };
+    let built = built(&ClusterSpec { retry_budget: Some(retry_budget), ..cluster() });
+    assert_eq!(
+        at(&built, "/circuit_breakers/thresholds/0/retry_budget"),
+        &json!({"budget_percent": {"value": 20.0}, "min_retry_concurrency": 3})
+    );
+}
+
+#[test]
+fn connections_are_pinged() {
+    let mut spec = ClusterSpec { protocol: UpstreamProtocol::Http2, ..cluster() };
+    let second = Duration::from_secs(1);
+    spec.connection_pool.http.http2_keepalive =
+        Some(Http2Keepalive { interval: Duration::ZERO, timeout: second });
+    assert_eq!(
+        at(&built(&spec), HTTP)["explicit_http_config"]["http2_protocol_options"]["connection_keepalive"],
+        json!({"interval": "0.001s", "timeout": "1s"})
+    );
+}
+
+#[test]
+fn a_header_goes_before_the_bytes() {
+    let built = built(&ClusterSpec { proxy_protocol: Some(ProxyProtocol::V2), ..cluster() });
+    let socket = at(&built, "/transport_socket");
+    assert_eq!(socket["name"], "envoy.transport_sockets.upstream_proxy_protocol");
+    assert_eq!(socket["typed_config"]["config"]["version"], "V2");
+    assert_eq!(socket["typed_config"]["transport_socket"]["name"], "envoy.transport_sockets.raw_buffer");
+}
+
+#[test]
+fn a_new_endpoint_warms_up() {
+    let warmup = Warmup { duration: Duration::ZERO, minimum: Percent::whole(10), aggression: 0 };
+    for (algorithm, config) in [
+        (SimpleLb::LeastRequest, "/least_request_lb_config"),
+        (SimpleLb::RoundRobin, "/round_robin_lb_config"),
+    ] {
+        let load_balancing = LoadBalancing::Simple(algorithm);
+        let built = built(&ClusterSpec { load_balancing, warmup: Some(warmup.clone()), ..cluster() });
+        assert_eq!(
+            at(&built, config)["slow_start_config"],
+            json!({
+                "slow_start_window": "0.001s",
+                "aggression": {"default_value": 0.001, "runtime_key": "("},
+                "min_weight_percent": {"value": 10.0},
+            })
+        );
+    }
+}
+
+#[test]
+fn other_statuses_count_as_errors() {
+    let matcher = |codes: &[u16]| {
+        let detection = OutlierDetection { error_codes: codes.to_vec(), ..Default::default() };
+        let built = built(&ClusterSpec { outlier_detection: Some(detection), ..cluster() });
+        at(&built, HTTP)["outlier_detection"]["error_matcher"].clone()
+    };
+    let status = |code: &str| {
+        json!({"http_response_headers_match": {"headers": [
+            {"name": ":status", "string_match": {"exact": code}},
+        ]}})
+    };
+    assert_eq!(matcher(&[429]), status("429"));
+    assert_eq!(matcher(&[429, 503]), json!({"or_match": {"rules": [status("429"), status("503")]}}));
+}
+
+#[test]
 fn protocols() {
     use UpstreamProtocol::{Downstream, Http1, Http2, Tcp};
     let speak = |protocol, h2_upgrade, use_client_protocol| {
@@ -184,6 +252,7 @@ fn ejection() {
         split_local_origin: true,
         interval: Some(Duration::from_secs(5)),
         base_ejection_time: Some(Duration::ZERO),
+        error_codes: vec![],
         max_ejection: Percent::from_f64(99.5),
         min_health: Percent::from_whole(50),
     };

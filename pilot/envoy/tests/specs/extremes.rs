@@ -61,7 +61,12 @@ fn routes() {
                 path: Some(RewritePath::Regex { pattern: "".into(), substitution: "".into() }),
                 authority: "".into(),
             }),
-            hash: vec![HashKey::Cookie { name: "c".into(), path: "".into(), ttl: Some(length) }],
+            hash: vec![HashKey::Cookie {
+                name: "c".into(),
+                path: "".into(),
+                ttl: Some(length),
+                attributes: vec![],
+            }],
             ..forward(vec![to("a", 0), to("b", u32::MAX)])
         };
         let fault = Fault {

@@ -21,6 +21,9 @@ pub fn cluster() -> ClusterSpec {
         load_balancing: LoadBalancing::default(),
         connection_pool: ConnectionPool::default(),
         outlier_detection: None,
+        warmup: None,
+        retry_budget: None,
+        proxy_protocol: None,
         connect_timeout: Duration::from_secs(10),
         service: Some(ServiceRef {
             host: mesh_model::Host::new("reviews.shop.svc.cluster.local"),
@@ -64,7 +67,14 @@ pub fn to(cluster: &str, weight: u32) -> WeightedCluster {
 }
 
 pub fn forward(clusters: Vec<WeightedCluster>) -> ForwardSpec {
-    ForwardSpec { clusters, timeout: None, retries: None, rewrite: None, hash: Vec::new() }
+    ForwardSpec {
+        clusters,
+        timeout: None,
+        retries: None,
+        rewrite: None,
+        hash: Vec::new(),
+        mirrors: Vec::new(),
+    }
 }
 
 pub fn route(action: ActionSpec) -> RouteSpec {
@@ -74,6 +84,7 @@ pub fn route(action: ActionSpec) -> RouteSpec {
         action,
         headers: RouteHeaders::default(),
         fault: None,
+        cors: None,
         operation: "".into(),
         stat_prefix: "".into(),
         config: None,

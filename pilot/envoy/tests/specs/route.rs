@@ -190,9 +190,19 @@ fn retries() {
         ignore_previous_hosts: true,
         backoff: Some(Duration::from_millis(25)),
     };
-    let hash = vec![HashKey::Cookie { name: "user".into(), path: "/".into(), ttl: Some(Duration::ZERO) }];
+    let hash = vec![HashKey::Cookie {
+        name: "user".into(),
+        path: "/".into(),
+        ttl: Some(Duration::ZERO),
+        attributes: vec![("SameSite".into(), "Lax".into())],
+    }];
     let custom = forwarded(ForwardSpec { retries: Some(custom), hash, ..forward(vec![to("c", 1)]) });
-    assert_eq!(custom["hash_policy"], json!([{"cookie": {"name": "user", "path": "/", "ttl": "0s"}}]));
+    assert_eq!(
+        custom["hash_policy"],
+        json!([{"cookie": {
+            "name": "user", "path": "/", "ttl": "0s", "attributes": [{"name": "SameSite", "value": "Lax"}],
+        }}])
+    );
     let policy = &custom["retry_policy"];
     assert_eq!(policy["retry_on"], "5xx,retriable-status-codes");
     assert_eq!(policy["retriable_status_codes"], json!([409]));

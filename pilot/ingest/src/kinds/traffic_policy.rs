@@ -4,10 +4,18 @@ mod connection_pool;
 mod load_balancer;
 mod outlier_detection;
 
-use crate::{at::At, values::parse_port};
+use crate::{
+    at::At,
+    values::{parse_duration, parse_percent, parse_port},
+};
 use mesh_api::networking::traffic_policy as api;
-use mesh_model::{PortPolicy, Problem, Reason, TrafficPolicy};
+use mesh_model::{Percent, PortPolicy, Problem, ProxyProtocol, Reason, RetryBudget, TrafficPolicy};
 use std::collections::BTreeMap;
+
+/// `retryBudget.percent` when nothing is said: 20.
+const DEFAULT_RETRY_PERCENT: Percent = Percent::whole(20);
+/// `retryBudget.minRetryConcurrency` when nothing, or zero, is said.
+const DEFAULT_RETRY_MINIMUM: u32 = 3;
 
 /// Reads a whole policy.
 pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficPolicy {
@@ -23,8 +31,6 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficP
     } = policy;
     report_tls(tls.as_ref(), at);
     at.not_supported("tunnel", tunnel.is_some());
-    at.not_supported("proxyProtocol", proxy_protocol.is_some());
-    at.not_supported("retryBudget", retry_budget.is_some());
     let at_ports = at.field("portLevelSettings");
     let mut ports = BTreeMap::new();
     for (index, settings) in port_level_settings.into_iter().enumerate() {
@@ -41,6 +47,8 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficP
             .map(|block| connection_pool::parse_connection_pool(block, &at.field("connectionPool"))),
         outlier_detection: outlier_detection
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
+        proxy_protocol: proxy_protocol.map(parse_proxy_protocol),
+        retry_budget: retry_budget.map(|block| parse_retry_budget(block, &at.field("retryBudget"))),
         ports,
     }
 }
@@ -63,6 +71,27 @@ fn parse_port_policy(policy: api::PortTrafficPolicy, at: &At<'_>) -> Option<(u16
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
     };
     Some((parse_port(number, &at_number)?, policy))
+}
+
+fn parse_proxy_protocol(block: api::ProxyProtocol) -> ProxyProtocol {
+    let api::ProxyProtocol { version } = block;
+    match version {
+        None | Some(api::ProxyProtocolVersion::V1) => ProxyProtocol::V1,
+        Some(api::ProxyProtocolVersion::V2) => ProxyProtocol::V2,
+    }
+}
+
+fn parse_retry_budget(block: api::RetryBudget, at: &At<'_>) -> RetryBudget {
+    let api::RetryBudget { percent, min_retry_concurrency, budget_interval } = block;
+    RetryBudget {
+        percent: percent
+            .and_then(|percent| parse_percent(percent, &at.field("percent")))
+            .unwrap_or(DEFAULT_RETRY_PERCENT),
+        minimum: min_retry_concurrency.filter(|minimum| *minimum > 0).unwrap_or(DEFAULT_RETRY_MINIMUM),
+        interval: budget_interval
+            .and_then(|interval| parse_duration(interval, &at.field("budgetInterval")))
+            .filter(|interval| !interval.is_zero()),
+    }
 }
 
 /// TLS to the destination is not built: plaintext where encryption was asked for is an error, not a warning.

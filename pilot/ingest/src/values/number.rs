@@ -1,7 +1,7 @@
-//! Ports and status codes.
+//! Ports, status codes and shares.
 
 use crate::at::At;
-use mesh_model::Reason;
+use mesh_model::{Percent, Reason};
 
 /// A port that can be listened on.
 pub fn parse_port(number: impl Into<i64>, at: &At<'_>) -> Option<u16> {
@@ -16,6 +16,15 @@ pub fn parse_port(number: impl Into<i64>, at: &At<'_>) -> Option<u16> {
             None
         }
     }
+}
+
+/// A percentage.
+pub fn parse_percent(value: f64, at: &At<'_>) -> Option<Percent> {
+    let percent = Percent::from_f64(value);
+    if percent.is_none() {
+        at.error(Reason::InvalidValue, format!("{value} is not a percentage; allowed are 0 to 100"));
+    }
+    percent
 }
 
 /// An HTTP status that a proxy may answer with.

@@ -6,8 +6,8 @@ use crate::{
     spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ServiceRef, UpstreamProtocol},
 };
 use mesh_model::{
-    Endpoint, Health, LoadBalancing, PortPolicy, Protocol, Registry, Resolution, ServicePort, SimpleLb, Str,
-    Subset, UpgradePolicy,
+    ClusterPolicy, Endpoint, Health, LoadBalancer, LoadBalancing, Protocol, Registry, Resolution,
+    ServicePort, SimpleLb, Str, Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
@@ -50,8 +50,9 @@ fn one(
     let policy = rule
         .map(|rule| rule.policy.for_port(subset.map(|subset| &subset.policy), port.number))
         .unwrap_or_default();
-    let PortPolicy { load_balancer, connection_pool, outlier_detection } = policy;
-    let load_balancing = load_balancer.unwrap_or_default().algorithm;
+    let ClusterPolicy { load_balancer, connection_pool, outlier_detection, proxy_protocol, retry_budget } =
+        policy;
+    let LoadBalancer { algorithm: load_balancing, warmup } = load_balancer.unwrap_or_default();
     let connection_pool = connection_pool.unwrap_or_default();
     let passthrough = load_balancing == LoadBalancing::Simple(SimpleLb::Passthrough);
     let refresh = scope.mesh.config().dns_refresh_rate;
@@ -96,8 +97,11 @@ fn one(
         discovery,
         protocol,
         load_balancing,
+        warmup,
         connection_pool,
         outlier_detection,
+        retry_budget,
+        proxy_protocol,
         connect_timeout: scope.mesh.config().connect_timeout,
         service: Some(ServiceRef {
             host: service.host.clone(),

@@ -2,7 +2,8 @@
 
 use super::Origins;
 use mesh_model::{
-    ConnectionPool, Duration, Endpoint, Host, LoadBalancing, NamespacedName, OutlierDetection, Str,
+    ConnectionPool, Duration, Endpoint, Host, LoadBalancing, NamespacedName, OutlierDetection, ProxyProtocol,
+    RetryBudget, Str, Warmup,
 };
 use std::{net::IpAddr, sync::Arc};
 
@@ -17,10 +18,16 @@ pub struct ClusterSpec {
     pub protocol: UpstreamProtocol,
     /// `loadBalancer`, after overlay.
     pub load_balancing: LoadBalancing,
+    /// `loadBalancer.warmup`, after overlay.
+    pub warmup: Option<Warmup>,
     /// `connectionPool`, after overlay.
     pub connection_pool: ConnectionPool,
     /// `outlierDetection`, after overlay.
     pub outlier_detection: Option<OutlierDetection>,
+    /// `retryBudget`, after overlay.
+    pub retry_budget: Option<RetryBudget>,
+    /// `proxyProtocol`, after overlay.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// From the mesh; the connection pool's own overrides it.
     pub connect_timeout: Duration,
     /// The service behind it, for metadata; `None` for the well-known clusters.

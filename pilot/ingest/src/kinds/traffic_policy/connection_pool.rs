@@ -5,7 +5,7 @@ use crate::{
     values::{parse_duration, parse_positive_duration},
 };
 use mesh_api::networking::traffic_policy::connection_pool as api;
-use mesh_model::{ConnectionPool, HttpPool, Reason, TcpKeepalive, TcpPool, UpgradePolicy};
+use mesh_model::{ConnectionPool, Http2Keepalive, HttpPool, Reason, TcpKeepalive, TcpPool, UpgradePolicy};
 
 /// Reads the block. Limits of zero mean "not set", as in Istio.
 pub fn parse_connection_pool(block: api::ConnectionPoolSettings, at: &At<'_>) -> ConnectionPool {
@@ -56,7 +56,6 @@ fn parse_http(http: api::HttpSettings, at: &At<'_>) -> HttpPool {
         max_concurrent_streams,
         http2_keep_alive,
     } = http;
-    at.not_supported("http2KeepAlive", http2_keep_alive.is_some());
     HttpPool {
         max_pending_requests: parse_limit(http1_max_pending_requests, &at.field("http1MaxPendingRequests")),
         max_requests: parse_limit(http2_max_requests, &at.field("http2MaxRequests")),
@@ -73,7 +72,26 @@ fn parse_http(http: api::HttpSettings, at: &At<'_>) -> HttpPool {
         },
         use_client_protocol: use_client_protocol.unwrap_or(false),
         max_concurrent_streams: parse_limit(max_concurrent_streams, &at.field("maxConcurrentStreams")),
+        http2_keepalive: http2_keep_alive
+            .and_then(|block| parse_http2_keepalive(block, &at.field("http2KeepAlive"))),
     }
+}
+
+/// Envoy needs both times, and neither has a default there.
+fn parse_http2_keepalive(block: api::Http2KeepAlive, at: &At<'_>) -> Option<Http2Keepalive> {
+    let api::Http2KeepAlive { interval, timeout } = block;
+    let required = |value: Option<_>, name: &str| {
+        let at = at.field(name);
+        match value {
+            Some(value) => parse_positive_duration(value, &at),
+            None => {
+                at.error(Reason::Required, "pings need both `interval` and `timeout`");
+                None
+            }
+        }
+    };
+    let (interval, timeout) = (required(interval, "interval"), required(timeout, "timeout"));
+    Some(Http2Keepalive { interval: interval?, timeout: timeout? })
 }
 
 fn parse_limit(value: Option<i32>, at: &At<'_>) -> Option<u32> {

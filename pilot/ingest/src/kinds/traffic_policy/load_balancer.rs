@@ -2,15 +2,23 @@
 
 use crate::{
     at::At,
-    values::{parse_duration, parse_header_name},
+    values::{parse_duration, parse_header_name, parse_percent, parse_positive_duration},
 };
-use mesh_api::networking::traffic_policy::load_balancer as api;
-use mesh_model::{ConsistentHash, HashKey, HashRing, LoadBalancer, LoadBalancing, Reason, SimpleLb};
+use mesh_api::{duration::Duration as ApiDuration, networking::traffic_policy::load_balancer as api};
+use mesh_model::{
+    ConsistentHash, HashKey, HashRing, LoadBalancer, LoadBalancing, Percent, Reason, SimpleLb, Str, Warmup,
+};
 
 /// Envoy's largest ring.
 const MAX_RING: u64 = 8 * 1024 * 1024;
 /// Envoy's largest Maglev table.
 const MAX_TABLE: u64 = 5_000_011;
+/// `warmup.minimumPercent` when nothing is said: 10, as Envoy's.
+const DEFAULT_WARMUP_MINIMUM: Percent = Percent::whole(10);
+/// `warmup.aggression` of 1.
+const LINEAR: u32 = 1000;
+/// Beyond this an endpoint gets nothing until its time is over.
+const MAX_AGGRESSION: u32 = 1000;
 
 /// Reads the block; `None` when its algorithm cannot be used, so that the default stays.
 pub fn parse_load_balancer(block: api::LoadBalancerSettings, at: &At<'_>) -> Option<LoadBalancer> {
@@ -24,14 +32,12 @@ pub fn parse_load_balancer(block: api::LoadBalancerSettings, at: &At<'_>) -> Opt
     } = block;
     at.not_supported("localityLbSetting", locality_lb_setting.is_some());
     at.not_supported("zoneAwareLbSetting", zone_aware_lb_setting.is_some());
-    at.not_supported("warmupDurationSecs", warmup_duration_secs.is_some());
-    at.not_supported("warmup", warmup.is_some());
     let algorithm = match (simple, consistent_hash) {
         (Some(_), Some(_)) => {
             at.error(Reason::Conflict, "`simple` and `consistentHash` exclude each other");
             return None;
         }
-        (None, None) => return None,
+        (None, None) => LoadBalancing::default(),
         (Some(simple), None) => LoadBalancing::Simple(match simple {
             api::SimpleLb::Unspecified | api::SimpleLb::LeastConn | api::SimpleLb::LeastRequest => {
                 SimpleLb::LeastRequest
@@ -44,7 +50,66 @@ pub fn parse_load_balancer(block: api::LoadBalancerSettings, at: &At<'_>) -> Opt
             LoadBalancing::ConsistentHash(parse_consistent_hash(hash, &at.field("consistentHash"))?)
         }
     };
-    Some(LoadBalancer { algorithm })
+    let warmup = parse_warmup(warmup, warmup_duration_secs, &algorithm, at);
+    Some(LoadBalancer { algorithm, warmup })
+}
+
+/// `warmup`, or its older form, which has only the duration.
+fn parse_warmup(
+    warmup: Option<api::WarmupConfiguration>,
+    older: Option<ApiDuration>,
+    algorithm: &LoadBalancing,
+    at: &At<'_>,
+) -> Option<Warmup> {
+    let name = if warmup.is_some() { "warmup" } else { "warmupDurationSecs" };
+    if warmup.is_some() && older.is_some() {
+        at.field("warmupDurationSecs").warning_hint(
+            Reason::Unreachable,
+            "`warmup` counts, and this does not",
+            "leave `warmupDurationSecs` out",
+        );
+    }
+    let at = at.field(name);
+    let warmup = match (warmup, older) {
+        (None, None) => return None,
+        (None, Some(duration)) => Warmup {
+            duration: parse_positive_duration(duration, &at)?,
+            minimum: DEFAULT_WARMUP_MINIMUM,
+            aggression: LINEAR,
+        },
+        (Some(api::WarmupConfiguration { duration, minimum_percent, aggression }), _) => Warmup {
+            duration: parse_positive_duration(duration, &at.field("duration"))?,
+            minimum: minimum_percent
+                .and_then(|percent| parse_percent(percent, &at.field("minimumPercent")))
+                .unwrap_or(DEFAULT_WARMUP_MINIMUM),
+            aggression: aggression
+                .and_then(|aggression| parse_aggression(aggression, &at.field("aggression")))
+                .unwrap_or(LINEAR),
+        },
+    };
+    if !matches!(algorithm, LoadBalancing::Simple(SimpleLb::LeastRequest | SimpleLb::RoundRobin)) {
+        at.warning_hint(
+            Reason::Unreachable,
+            "this balancer knows no warm-up",
+            "use LEAST_REQUEST or ROUND_ROBIN",
+        );
+        return None;
+    }
+    Some(warmup)
+}
+
+/// In thousandths.
+fn parse_aggression(aggression: f64, at: &At<'_>) -> Option<u32> {
+    if aggression > 0.0 && aggression <= f64::from(MAX_AGGRESSION) {
+        // Within 0 and 1000 times the largest: it fits.
+        return Some(((aggression * 1000.0).round() as u32).max(1));
+    }
+    at.error_hint(
+        Reason::InvalidValue,
+        format!("{aggression} is not more than 0 and at most {MAX_AGGRESSION}"),
+        "1 is linear growth, more is slower at first",
+    );
+    None
 }
 
 fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<ConsistentHash> {
@@ -121,13 +186,32 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
 
 fn parse_cookie(cookie: api::HttpCookie, at: &At<'_>) -> Option<HashKey> {
     let api::HttpCookie { name, path, ttl, attributes } = cookie;
-    at.not_supported("attributes", !attributes.is_empty());
     if name.is_empty() {
         at.field("name").error(Reason::Required, "the cookie has no name");
         return None;
     }
     let ttl = ttl.and_then(|ttl| parse_duration(ttl, &at.field("ttl")));
-    Some(HashKey::Cookie { name: name.into(), path: path.unwrap_or_default().into(), ttl })
+    let attributes = parse_attributes(attributes, &at.field("attributes"));
+    Some(HashKey::Cookie { name: name.into(), path: path.unwrap_or_default().into(), ttl, attributes })
+}
+
+fn parse_attributes(attributes: Vec<api::HttpCookieAttribute>, at: &At<'_>) -> Vec<(Str, Str)> {
+    let mut parsed: Vec<(Str, Str)> = Vec::new();
+    for (index, attribute) in attributes.into_iter().enumerate() {
+        let api::HttpCookieAttribute { name, value } = attribute;
+        let at = at.index(index);
+        let value = value.unwrap_or_default();
+        if name.is_empty() {
+            at.field("name").error(Reason::Required, "the attribute has no name");
+        } else if [&name, &value].iter().any(|text| text.contains(|c: char| c == ';' || c.is_control())) {
+            at.error(Reason::InvalidValue, "an attribute of a cookie has no `;` and no control characters");
+        } else if parsed.iter().any(|(known, _)| **known == *name) {
+            at.field("name").error(Reason::Duplicate, format!("`{name}` is set above"));
+        } else {
+            parsed.push((name.into(), value.into()));
+        }
+    }
+    parsed
 }
 
 fn is_prime(number: u64) -> bool {

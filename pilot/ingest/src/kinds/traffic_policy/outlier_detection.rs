@@ -22,7 +22,6 @@ pub fn parse_outlier_detection(block: api::OutlierDetection, at: &At<'_>) -> Out
         let problem = Problem::not_supported(at.field("consecutiveErrors").path());
         at.report(problem.hint("write consecutiveGatewayErrors or consecutive5xxErrors"));
     }
-    at.not_supported("outlierDetectionHttpErrorCodes", !outlier_detection_http_error_codes.is_empty());
     let split_local_origin = split_external_local_origin_errors.unwrap_or(false);
     if consecutive_local_origin_failures.is_some() && !split_local_origin {
         at.field("consecutiveLocalOriginFailures").warning_hint(
@@ -41,7 +40,27 @@ pub fn parse_outlier_detection(block: api::OutlierDetection, at: &At<'_>) -> Out
             .and_then(|value| parse_positive_duration(value, &at.field("baseEjectionTime"))),
         max_ejection: parse_whole_percent(max_ejection_percent, &at.field("maxEjectionPercent")),
         min_health: parse_whole_percent(min_health_percent, &at.field("minHealthPercent")),
+        error_codes: parse_error_codes(
+            outlier_detection_http_error_codes,
+            &at.field("outlierDetectionHttpErrorCodes"),
+        ),
     }
+}
+
+/// A status that cannot be is left out; when none is left, 5xx count as always.
+fn parse_error_codes(codes: Vec<u32>, at: &At<'_>) -> Vec<u16> {
+    let parse = |(index, code)| match u16::try_from(code) {
+        Ok(code) if (100..=599).contains(&code) => Some(code),
+        _ => {
+            at.index(index)
+                .error(Reason::InvalidValue, format!("{code} is not an HTTP status; allowed are 100 to 599"));
+            None
+        }
+    };
+    let mut codes: Vec<u16> = codes.into_iter().enumerate().filter_map(parse).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
 }
 
 fn parse_whole_percent(value: Option<i32>, at: &At<'_>) -> Option<Percent> {
