@@ -49,8 +49,8 @@ pub use traffic_policy::{
     TrafficPolicy, UpgradePolicy, Warmup,
 };
 pub use virtual_service::{
-    Abort, AbortCode, Cors, Delay, Destination, DirectResponse, Fault, HeaderMatch, HeaderOperations, HttpAction,
-    HttpMatch, HttpRoute, Mirror, PathMatch, Redirect, RedirectPath, RedirectPort, Retries, RetryOn, Rewrite,
-    RewritePath, RouteHeaders, VirtualService, WeightedDestination,
+    Abort, AbortCode, Cors, Delay, Destination, DirectResponse, Fault, HeaderMatch, HeaderOperations,
+    HttpAction, HttpMatch, HttpRoute, Mirror, PathMatch, Redirect, RedirectPath, RedirectPort, Retries,
+    RetryOn, Rewrite, RewritePath, RouteHeaders, VirtualService, WeightedDestination,
 };
 pub use workload::{LocalPort, LocalWorkload, Workload};

@@ -211,14 +211,15 @@ fn single_vips(service: &Service) -> impl Iterator<Item = IpAddr> {
 }
 
 fn destinations(value: &VirtualService) -> impl Iterator<Item = &Host> {
-    let mut hosts: Vec<&Host> = value
-        .http
-        .iter()
-        .flat_map(|route| match &route.action {
-            crate::HttpAction::Route { destinations, rewrite: _ } => destinations.as_slice(),
-            crate::HttpAction::Redirect(_) | crate::HttpAction::DirectResponse(_) => &[],
-        })
-        .map(|weighted| &weighted.destination.host)
+    let forwarded = value.http.iter().flat_map(|route| match &route.action {
+        crate::HttpAction::Route { destinations, rewrite: _ } => destinations.as_slice(),
+        crate::HttpAction::Redirect(_) | crate::HttpAction::DirectResponse(_) => &[],
+    });
+    let mirrored = value.http.iter().flat_map(|route| &route.mirrors).map(|mirror| &mirror.destination);
+    let mut hosts: Vec<&Host> = forwarded
+        .map(|weighted| &weighted.destination)
+        .chain(mirrored)
+        .map(|destination| &destination.host)
         .collect();
     hosts.sort();
     hosts.dedup();

@@ -1,5 +1,9 @@
 //! VirtualService: how requests for a host are routed.
 
+mod cors;
+
+pub use cors::Cors;
+
 use crate::{Duration, ExportTo, Host, Labels, Metadata, Percent, Str, StringMatch};
 use serde::Serialize;
 
@@ -40,8 +44,21 @@ pub struct HttpRoute {
     pub retries: Option<Retries>,
     /// `fault`.
     pub fault: Option<Fault>,
+    /// `mirror` and `mirrors`: who gets copies of requests.
+    pub mirrors: Vec<Mirror>,
+    /// `corsPolicy`.
+    pub cors: Option<Cors>,
     /// `headers`, for all destinations.
     pub headers: RouteHeaders,
+}
+
+/// A destination that gets copies of requests; its answers are thrown away.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Mirror {
+    /// Where copies go.
+    pub destination: Destination,
+    /// Of how many requests; more than none.
+    pub percent: Percent,
 }
 
 /// One entry of `match`: all of it has to hold.

@@ -4,7 +4,7 @@
 //! from the spec whether and how it is there, and one row in [`FILTERS`]. Behaviour that differs by route is set by
 //! the route, in `typed_per_filter_config`.
 
-mod cors;
+pub(crate) mod cors;
 pub(crate) mod fault;
 mod router;
 

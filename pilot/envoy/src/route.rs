@@ -7,6 +7,7 @@ mod entry;
 mod hash;
 mod headers;
 mod matches;
+mod mirror;
 mod redirect;
 mod retries;
 mod rewrite;

@@ -9,6 +9,8 @@ mod accepted;
 mod check;
 #[path = "specs/cluster.rs"]
 mod cluster;
+#[path = "specs/copies_and_origins.rs"]
+mod copies_and_origins;
 #[path = "specs/endpoints.rs"]
 mod endpoints;
 #[path = "specs/extremes.rs"]

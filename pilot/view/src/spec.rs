@@ -16,8 +16,8 @@ pub use listener::{
     TcpSpec, Transport,
 };
 pub use route::{
-    ActionSpec, CatchAll, ForwardSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec, VirtualHostSpec,
-    WeightedCluster,
+    ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
+    VirtualHostSpec, WeightedCluster,
 };
 
 use mesh_model::ObjectRef;

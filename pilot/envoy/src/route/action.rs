@@ -2,6 +2,7 @@
 
 use super::hash::build_hash_policy;
 use super::headers::{Mutations, build_headers};
+use super::mirror::build_mirror;
 use super::retries::build_retries;
 use super::rewrite::apply_rewrite;
 use crate::envoy::route::route_action::{ClusterSpecifier, HostRewriteSpecifier};
@@ -14,12 +15,13 @@ use pilot_view::spec::{ForwardSpec, WeightedCluster};
 
 /// The action that the spec describes. `authority` is the new `Host`, when header operations set one; a rewrite's wins.
 pub(super) fn build_forward(spec: &ForwardSpec, authority: Option<String>) -> RouteAction {
-    let ForwardSpec { clusters, timeout, retries, rewrite, hash } = spec;
+    let ForwardSpec { clusters, timeout, retries, rewrite, hash, mirrors } = spec;
     let mut action = RouteAction {
         cluster_specifier: Some(build_clusters(clusters)),
         host_rewrite_specifier: authority.map(HostRewriteSpecifier::HostRewriteLiteral),
         retry_policy: retries.as_ref().and_then(|retries| build_retries(retries, !hash.is_empty())),
         hash_policy: hash.iter().map(build_hash_policy).collect(),
+        request_mirror_policies: mirrors.iter().map(build_mirror).collect(),
         ..Default::default()
     };
     apply_timeout(*timeout, &mut action);

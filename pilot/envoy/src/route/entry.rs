@@ -7,16 +7,16 @@ use super::matches::build_match;
 use super::redirect::build_redirect;
 use crate::envoy::route::{Decorator, Route, route};
 use crate::envoy::wkt;
-use crate::filters::fault;
+use crate::filters::{cors, fault};
 use crate::metadata::origin;
-use mesh_model::Fault;
+use mesh_model::{Cors, Fault};
 use mesh_proto::pack;
 use pilot_view::spec::{ActionSpec, ForwardSpec, RouteSpec};
 use std::collections::BTreeMap;
 
 /// The route that the spec describes.
 pub(super) fn build_route(spec: &RouteSpec) -> Route {
-    let RouteSpec { name, matches, action, headers, fault, operation, stat_prefix, config } = spec;
+    let RouteSpec { name, matches, action, headers, fault, cors, operation, stat_prefix, config } = spec;
     let mut mutations = build_headers(headers);
     if let ActionSpec::Forward(ForwardSpec { clusters, .. }) = action
         && let [only] = &clusters[..]
@@ -39,7 +39,7 @@ pub(super) fn build_route(spec: &RouteSpec) -> Route {
         metadata: config.as_ref().map(|config| origin("virtual-service", config)),
         decorator: (!operation.is_empty())
             .then(|| Decorator { operation: operation.to_string(), propagate: None }),
-        typed_per_filter_config: fault.as_ref().map(build_per_filter).unwrap_or_default(),
+        typed_per_filter_config: build_per_filter(fault.as_ref(), cors.as_ref()),
         request_headers_to_add: request_add,
         request_headers_to_remove: request_remove,
         response_headers_to_add: response_add,
@@ -49,6 +49,8 @@ pub(super) fn build_route(spec: &RouteSpec) -> Route {
     }
 }
 
-fn build_per_filter(fault: &Fault) -> BTreeMap<String, wkt::Any> {
-    fault::build_fault(fault).map(|fault| (fault::NAME.to_owned(), pack(&fault))).into_iter().collect()
+fn build_per_filter(fault: Option<&Fault>, cors: Option<&Cors>) -> BTreeMap<String, wkt::Any> {
+    let fault = fault.and_then(fault::build_fault).map(|fault| (fault::NAME.to_owned(), pack(&fault)));
+    let cors = cors.map(|cors| (cors::NAME.to_owned(), pack(&cors::build_cors(cors))));
+    fault.into_iter().chain(cors).collect()
 }

@@ -13,7 +13,7 @@ use mesh_model::{
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
     ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec, HttpSpec,
-    Inspectors, ListenerSpec, NetworkSpec, RouteMatchSpec, RouteSource, RouteSpec, Transport,
+    Inspectors, ListenerSpec, MirrorSpec, NetworkSpec, RouteMatchSpec, RouteSource, RouteSpec, Transport,
     UpstreamProtocol,
 };
 use serde_json::{Value, json};

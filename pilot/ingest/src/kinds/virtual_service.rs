@@ -2,8 +2,12 @@
 
 mod action;
 mod condition;
+mod cors;
+mod destination;
 mod fault;
 mod headers;
+mod mirror;
+mod parts;
 mod retries;
 mod route;
 
@@ -47,8 +51,15 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
                 "move the route without `match` to the end",
             );
         }
-        let Some(route) = route::parse_route(route, &at) else { continue };
-        if catch_all.is_none() && route::takes_everything(&route) {
+        let Some(parts) = route::parse_route(route, index, route::Role::Root, &at) else { continue };
+        if parts.delegate.is_some() {
+            at.field("delegate").error(
+                Reason::NotSupported,
+                "Meltemi does not read routes from other VirtualServices yet, so this route is left out",
+            );
+        }
+        let Some(route) = parts.finish() else { continue };
+        if catch_all.is_none() && parts::takes_everything(&route) {
             catch_all = Some(index);
         }
         routes.push(route);

@@ -4,14 +4,14 @@ use super::{ServiceContext, cluster_name};
 use crate::{
     Capture, Scope,
     spec::{
-        ActionSpec, CatchAll, ForwardSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
+        ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
         VirtualHostSpec, WeightedCluster,
     },
 };
 use mesh_model::{
-    Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing, OutboundPolicy,
-    Redirect, RedirectPort, Retries, RouteHeaders, ServicePort, Str, StringMatch, VirtualService,
-    WeightedDestination,
+    Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing, Mirror,
+    OutboundPolicy, Redirect, RedirectPort, Retries, RouteHeaders, ServicePort, Str, StringMatch,
+    VirtualService, WeightedDestination,
 };
 use std::sync::Arc;
 
@@ -44,9 +44,11 @@ fn default_route(scope: &Scope<'_>, host: &Host, port: u16) -> RouteSpec {
             retries: retries(scope, None),
             rewrite: None,
             hash: hash_keys(scope, &destination, port),
+            mirrors: vec![],
         }),
         headers: RouteHeaders::default(),
         fault: None,
+        cors: None,
         operation: operation(host, port),
         stat_prefix: "".into(),
         config: None,
@@ -109,7 +111,8 @@ fn one(
     condition: Option<&HttpMatch>,
 ) -> RouteSpec {
     let Caller { scope, host, port } = *caller;
-    let HttpRoute { name, matches: _, action, timeout, retries: own_retries, fault, headers } = route;
+    let HttpRoute { name, matches: _, action, timeout, retries: own_retries, fault, mirrors, cors, headers } =
+        route;
     let (matches, match_name, stat_prefix) = condition.map(match_spec).unwrap_or_default();
     let action = match action {
         HttpAction::Redirect(redirect) => ActionSpec::Redirect(redirect_on(port, redirect)),
@@ -126,6 +129,7 @@ fn one(
                 keys.dedup();
                 keys
             },
+            mirrors: mirrors.iter().map(|mirror| mirror_spec(scope, port, mirror)).collect(),
         }),
     };
     RouteSpec {
@@ -138,6 +142,7 @@ fn one(
         action,
         headers: headers.clone(),
         fault: fault.clone(),
+        cors: cors.clone(),
         operation: operation(host, port),
         stat_prefix,
         config: Some(value.metadata.object.name.clone()),
@@ -184,6 +189,12 @@ fn weighted(scope: &Scope<'_>, listener_port: u16, weighted: &WeightedDestinatio
         weight: *weight,
         headers: headers.clone(),
     }
+}
+
+fn mirror_spec(scope: &Scope<'_>, listener_port: u16, mirror: &Mirror) -> MirrorSpec {
+    let Mirror { destination, percent } = mirror;
+    let port = destination_port(scope, destination, listener_port);
+    MirrorSpec { cluster: cluster_name(port, &destination.subset, &destination.host), percent: *percent }
 }
 
 /// The port of a destination: its own, the only one of the service, or the one that the client called.

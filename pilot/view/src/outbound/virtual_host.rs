@@ -84,6 +84,7 @@ pub fn placeholder(route_configuration: &Str) -> VirtualHostSpec {
             action: ActionSpec::DirectResponse(response),
             headers: RouteHeaders::default(),
             fault: None,
+            cors: None,
             operation: "".into(),
             stat_prefix: "".into(),
             config: None,

@@ -2,8 +2,8 @@
 
 use super::Origins;
 use mesh_model::{
-    DirectResponse, Duration, Fault, HashKey, HeaderMatch, NamespacedName, PathMatch, Redirect, Retries,
-    Rewrite, RouteHeaders, Str, StringMatch,
+    Cors, DirectResponse, Duration, Fault, HashKey, HeaderMatch, NamespacedName, PathMatch, Percent,
+    Redirect, Retries, Rewrite, RouteHeaders, Str, StringMatch,
 };
 use std::sync::Arc;
 
@@ -71,6 +71,8 @@ pub struct RouteSpec {
     pub headers: RouteHeaders,
     /// Fault injection.
     pub fault: Option<Fault>,
+    /// Which other origins a browser lets use it.
+    pub cors: Option<Cors>,
     /// Name of its operation in traces: `host:port/*`. Empty: none.
     pub operation: Str,
     /// Prefix of its own statistics; empty: none.
@@ -114,6 +116,17 @@ pub struct ForwardSpec {
     pub rewrite: Option<Rewrite>,
     /// What consistent hashing hashes; empty: nothing.
     pub hash: Vec<HashKey>,
+    /// Who gets copies of requests.
+    pub mirrors: Vec<MirrorSpec>,
+}
+
+/// Mirrors `RequestMirrorPolicy`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MirrorSpec {
+    /// The cluster that gets copies.
+    pub cluster: Str,
+    /// Of how many requests.
+    pub percent: Percent,
 }
 
 /// A cluster and its share.

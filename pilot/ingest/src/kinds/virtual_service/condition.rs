@@ -99,7 +99,8 @@ fn parse_path(path: ApiStringMatch, at: &At<'_>) -> Option<PathMatch> {
     }
 }
 
-fn parse_string_match(value: ApiStringMatch, at: &At<'_>) -> Option<StringMatch> {
+/// How a string is compared; nothing said asks only that it is there.
+pub fn parse_string_match(value: ApiStringMatch, at: &At<'_>) -> Option<StringMatch> {
     let ApiStringMatch { exact, prefix, regex } = value;
     match (exact, prefix, regex) {
         (None, None, None) => Some(StringMatch::Present),

@@ -2,7 +2,7 @@
 
 use crate::{
     at::At,
-    values::{parse_positive_duration, parse_status},
+    values::{parse_percent, parse_positive_duration, parse_status},
 };
 use mesh_api::networking::virtual_service::fault as api;
 use mesh_model::{Abort, AbortCode, Delay, Fault, Percent, Problem, Reason};
@@ -75,13 +75,7 @@ fn parse_percentage(percentage: Option<api::Percent>, at: &At<'_>) -> Option<Per
         );
         return None;
     };
-    let value = value.unwrap_or(0.0);
-    let percent = Percent::from_f64(value);
-    if percent.is_none() {
-        at.field("value")
-            .error(Reason::InvalidValue, format!("{value} is not a percentage; allowed are 0 to 100"));
-    }
-    percent
+    parse_percent(value.unwrap_or(0.0), &at.field("value"))
 }
 
 /// gRPC's status codes, in order of their numbers.

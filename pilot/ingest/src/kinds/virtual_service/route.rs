@@ -3,19 +3,29 @@
 use super::{
     action::{parse_direct_response, parse_redirect, parse_rewrite},
     condition::parse_match,
+    cors::parse_cors,
+    destination::{parse_destination, parse_destinations},
     fault::parse_fault,
     headers::parse_headers,
+    mirror::{parse_mirror_percent, parse_mirrors},
+    parts::RouteParts,
     retries::parse_retries,
 };
-use crate::{
-    at::At,
-    values::{parse_duration, parse_host, parse_port},
-};
-use mesh_api::networking::{destination as destination_api, virtual_service::http_route as api};
-use mesh_model::{Destination, HttpAction, HttpMatch, HttpRoute, Reason, WeightedDestination};
+use crate::{at::At, values::parse_duration};
+use mesh_api::networking::virtual_service::{HttpMatchRequest, http_route as api};
+use mesh_model::{HttpMatch, NamespacedName, Reason};
+
+/// What may stand in a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The object has hosts: its routes do something, or hand over.
+    Root,
+    /// The object has none: what its routes leave out may come from the route that hands over to it.
+    Delegate,
+}
 
 /// Reads a route; `None` when it cannot be used.
-pub fn parse_route(route: api::HttpRoute, at: &At<'_>) -> Option<HttpRoute> {
+pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>) -> Option<RouteParts> {
     let api::HttpRoute {
         name,
         matches,
@@ -35,78 +45,113 @@ pub fn parse_route(route: api::HttpRoute, at: &At<'_>) -> Option<HttpRoute> {
         cors_policy,
         headers,
     } = route;
-    at.not_supported("mirror", mirror.is_some());
-    at.not_supported("mirrors", !mirrors.is_empty());
-    at.not_supported("mirrorPercent", mirror_percent.is_some());
-    at.not_supported("mirror_percent", mirror_percent_snake_case.is_some());
-    at.not_supported("mirrorPercentage", mirror_percentage.is_some());
-    at.not_supported("corsPolicy", cors_policy.is_some());
-    if delegate.is_some() {
-        at.field("delegate").error(
-            Reason::NotSupported,
-            "Meltemi does not read routes from other VirtualServices yet, so this route is left out",
-        );
-        return None;
-    }
     let matches = parse_matches(matches, &at.field("match"))?;
-    let fault = fault.and_then(|fault| parse_fault(fault, &at.field("fault")));
-    let action = match (route.is_empty(), redirect, direct_response) {
-        (false, None, None) => {
-            let destinations = parse_destinations(route, &at.field("route"))?;
-            let rewrite = match rewrite {
-                Some(rewrite) => Some(parse_rewrite(rewrite, &matches, &at.field("rewrite"))?),
-                None => None,
-            };
-            HttpAction::Route { destinations, rewrite }
-        }
-        (true, Some(redirect), None) => {
-            if rewrite.is_some() {
-                at.field("rewrite").error(Reason::Conflict, "a redirect has no request to rewrite");
-            }
-            if fault.is_some() {
-                at.field("fault")
-                    .warning(Reason::Conflict, "a fault on a redirect delays or replaces the redirect");
-            }
-            HttpAction::Redirect(parse_redirect(redirect, &at.field("redirect"))?)
-        }
-        (true, None, Some(response)) => {
-            if rewrite.is_some() {
-                at.field("rewrite").error(Reason::Conflict, "a direct response has no request to rewrite");
-            }
-            HttpAction::DirectResponse(parse_direct_response(response, &at.field("directResponse"))?)
-        }
-        (true, None, None) => {
-            at.error_hint(
-                Reason::Required,
-                "the route does nothing",
-                "set one of route, redirect, directResponse",
+    let forwards = !route.is_empty();
+    let actions = [forwards, redirect.is_some(), direct_response.is_some()];
+    match (actions.iter().filter(|set| **set).count(), &delegate, role) {
+        (_, Some(_), Role::Delegate) => {
+            at.field("delegate").error_hint(
+                Reason::InvalidValue,
+                "a VirtualService without hosts cannot hand over to another one, so this route is left out",
+                "name the other one in the VirtualService that hands over to this one",
             );
             return None;
         }
-        (_, _, _) => {
+        (0, Some(_), Role::Root) | (0, None, Role::Delegate) | (1, None, _) => {}
+        (1, Some(_), Role::Root) if direct_response.is_some() => {}
+        (0, None, Role::Root) => {
+            at.error_hint(
+                Reason::Required,
+                "the route does nothing",
+                "set one of route, redirect, directResponse, delegate",
+            );
+            return None;
+        }
+        (_, Some(_), Role::Root) => {
+            at.field("delegate").error(
+                Reason::Conflict,
+                "a route that hands over to another VirtualService cannot have `route` or `redirect`",
+            );
+            return None;
+        }
+        (_, None, _) => {
             at.error(Reason::Conflict, "only one of `route`, `redirect` and `directResponse` can be set");
             return None;
         }
+    }
+    let delegate = read(delegate, |value| parse_delegate(value, &at.field("delegate")))?;
+    let fault = fault.and_then(|fault| parse_fault(fault, &at.field("fault")));
+    if redirect.is_some() && fault.is_some() {
+        at.field("fault").warning(Reason::Conflict, "a fault on a redirect delays or replaces the redirect");
+    }
+    if redirect.is_some() || direct_response.is_some() {
+        let what = if redirect.is_some() { "a redirect" } else { "a direct response" };
+        if rewrite.is_some() {
+            at.field("rewrite").error(Reason::Conflict, format!("{what} has no request to rewrite"));
+        }
+        let message = format!("{what} sends no request that could be copied");
+        if mirror.is_some() {
+            at.field("mirror").warning(Reason::Conflict, message.clone());
+        }
+        if !mirrors.is_empty() {
+            at.field("mirrors").warning(Reason::Conflict, message);
+        }
+    } else if mirror.is_some() && !mirrors.is_empty() {
+        at.field("mirrors").warning_hint(
+            Reason::Conflict,
+            "both `mirror` and `mirrors` are set, and all of them get copies; Istio refuses this",
+            "write all of them in `mirrors`",
+        );
+    }
+    let mirror_percent =
+        parse_mirror_percent(mirror_percentage, mirror_percent, mirror_percent_snake_case, at);
+    let destinations = match forwards {
+        true => parse_destinations(route, &at.field("route"))?,
+        false => Vec::new(),
     };
-    Some(HttpRoute {
+    Some(RouteParts {
+        index,
         name: name.unwrap_or_default().into(),
+        destinations,
+        redirect: read(redirect, |value| parse_redirect(value, &at.field("redirect")))?,
+        direct_response: read(direct_response, |value| {
+            parse_direct_response(value, &at.field("directResponse"))
+        })?,
+        delegate,
+        rewrite: read(rewrite, |value| parse_rewrite(value, &matches, &at.field("rewrite")))?,
         matches,
-        action,
-        timeout: timeout
-            .and_then(|value| parse_duration(value, &at.field("timeout")))
-            .filter(|value| !value.is_zero()),
+        timeout: timeout.and_then(|value| parse_duration(value, &at.field("timeout"))),
         retries: retries.map(|value| parse_retries(value, &at.field("retries"))),
         fault,
-        headers: headers.map(|value| parse_headers(value, &at.field("headers"))).unwrap_or_default(),
+        mirror: mirror.and_then(|value| parse_destination(value, &at.field("mirror"))),
+        mirror_percent,
+        mirrors: parse_mirrors(mirrors, &at.field("mirrors")),
+        cors: cors_policy.map(|value| parse_cors(value, &at.field("corsPolicy"))),
+        headers: headers.map(|value| parse_headers(value, &at.field("headers"))),
     })
+}
+
+/// `Some(None)` for nothing, `None` for something without which the route cannot be used.
+fn read<T, U>(value: Option<T>, parse: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
+    match value {
+        None => Some(None),
+        Some(value) => parse(value).map(Some),
+    }
+}
+
+fn parse_delegate(delegate: api::Delegate, at: &At<'_>) -> Option<NamespacedName> {
+    let api::Delegate { name, namespace } = delegate;
+    let name = name.filter(|name| !name.is_empty());
+    if name.is_none() {
+        at.field("name").error(Reason::Required, "the VirtualService to hand over to has no name");
+    }
+    let namespace = namespace.filter(|namespace| !namespace.is_empty());
+    Some(NamespacedName::new(namespace.as_deref().unwrap_or(at.namespace()), name?))
 }
 
 /// The conditions of a route. One that cannot be used is left out; when none is left, neither is the route: it must not
 /// become one that takes everything.
-fn parse_matches(
-    matches: Vec<mesh_api::networking::virtual_service::HttpMatchRequest>,
-    at: &At<'_>,
-) -> Option<Vec<HttpMatch>> {
+fn parse_matches(matches: Vec<HttpMatchRequest>, at: &At<'_>) -> Option<Vec<HttpMatch>> {
     let any = !matches.is_empty();
     let parsed: Vec<_> = matches
         .into_iter()
@@ -114,117 +159,4 @@ fn parse_matches(
         .filter_map(|(index, condition)| parse_match(condition, &at.index(index)))
         .collect();
     if any && parsed.is_empty() { None } else { Some(parsed) }
-}
-
-/// Whether no request gets past `route`.
-pub fn takes_everything(route: &HttpRoute) -> bool {
-    route.matches.is_empty()
-        || route.matches.iter().any(|condition| {
-            let HttpMatch {
-                name: _,
-                uri,
-                ignore_uri_case: _,
-                scheme,
-                method,
-                authority,
-                headers,
-                query,
-                port,
-                source_labels,
-                source_namespace,
-                gateways,
-                stat_prefix: _,
-            } = condition;
-            let any_path = match uri {
-                None => true,
-                Some(mesh_model::PathMatch::Prefix(prefix)) => &**prefix == "/",
-                Some(_) => false,
-            };
-            any_path
-                && scheme.is_none()
-                && method.is_none()
-                && authority.is_none()
-                && headers.is_empty()
-                && query.is_empty()
-                && port.is_none()
-                && source_labels.is_empty()
-                && source_namespace.is_none()
-                && gateways.is_empty()
-        })
-}
-
-fn parse_destinations(
-    destinations: Vec<api::HttpRouteDestination>,
-    at: &At<'_>,
-) -> Option<Vec<WeightedDestination>> {
-    // The weight of an only destination does not matter.
-    let only = destinations.len() == 1;
-    let errors = at.errors();
-    let mut all_zero = true;
-    let mut parsed = Vec::with_capacity(destinations.len());
-    for (index, entry) in destinations.into_iter().enumerate() {
-        let at = at.index(index);
-        let api::HttpRouteDestination { destination, weight, headers } = entry;
-        let weight = match u32::try_from(weight.unwrap_or(0)) {
-            Ok(_) if only => 1,
-            Ok(weight) => weight,
-            Err(_) => {
-                at.field("weight").error(
-                    Reason::InvalidValue,
-                    format!("{} is negative; weights are shares such as 90 and 10", weight.unwrap_or(0)),
-                );
-                continue;
-            }
-        };
-        let destination = parse_destination(destination, &at.field("destination"));
-        let headers = headers.map(|value| parse_headers(value, &at.field("headers"))).unwrap_or_default();
-        all_zero &= weight == 0;
-        if let Some(destination) = destination
-            && weight > 0
-        {
-            parsed.push(WeightedDestination { destination, weight, headers });
-        }
-    }
-    let sum: u64 = parsed.iter().map(|entry| u64::from(entry.weight)).sum();
-    if sum > u64::from(u32::MAX) {
-        at.error(
-            Reason::InvalidValue,
-            format!("the weights add up to {sum}; at most {} is allowed", u32::MAX),
-        );
-        return None;
-    }
-    if parsed.is_empty() {
-        if all_zero && at.errors() == errors {
-            at.error_hint(
-                Reason::InvalidValue,
-                "no destination has a weight, so none gets requests",
-                "give each of several destinations a `weight`, such as 90 and 10",
-            );
-        }
-        return None;
-    }
-    Some(parsed)
-}
-
-/// Reads where a request goes.
-pub fn parse_destination(destination: destination_api::Destination, at: &At<'_>) -> Option<Destination> {
-    let destination_api::Destination { host, subset, port } = destination;
-    let at_host = at.field("host");
-    if host.is_empty() {
-        at_host.error(Reason::Required, "the destination has no host");
-        return None;
-    }
-    if host.starts_with('*') {
-        at_host.error(Reason::InvalidValue, format!("`{host}` is a wildcard; requests go to one host"));
-        return None;
-    }
-    let at_port = at.field("port");
-    let port = match port.and_then(|port| port.number) {
-        Some(number) => Some(parse_port(number, &at_port.field("number"))?),
-        None => None,
-    };
-    let destination =
-        Destination { host: parse_host(&host, &at_host)?, subset: subset.unwrap_or_default().into(), port };
-    at.refer(&destination);
-    Some(destination)
 }
