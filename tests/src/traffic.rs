@@ -6,6 +6,7 @@
 
 pub mod case;
 mod load;
+pub mod namespace;
 mod outside;
 mod request;
 

@@ -11,7 +11,10 @@ const REQUIRE_ALL: &str = "MELTEMI_REQUIRE_ALL";
 
 /// Turns "not on this machine" into `None` after saying so once in this process, or into a panic when nothing may be
 /// skipped.
-pub(crate) fn or_skip<T>(what: &'static str, found: Result<T, String>) -> Option<T> {
+///
+/// # Panics
+/// When it is not there but `MELTEMI_REQUIRE_ALL` is set.
+pub fn or_skip<T>(what: &'static str, found: Result<T, String>) -> Option<T> {
     let required = std::env::var(REQUIRE_ALL).is_ok_and(|value| !value.is_empty() && value != "0");
     match found {
         Ok(found) => Some(found),

@@ -7,7 +7,7 @@ mod admin;
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -22,9 +22,39 @@ use crate::{available, child::Child, eventually, sweep::SweptDir};
 /// Envoy itself needs well under a second; the rest is for a machine that compiles meanwhile.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Merged over the bootstrap: port 0, and Envoy writes what it got into a file. Nothing can take it in between.
-const ADMIN: &str =
-    r#"{"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}}"#;
+/// How Envoy is started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The command that runs it, such as `nsenter` with its options; empty: none.
+    pub by: Vec<String>,
+    /// The address of its admin port, which this process must be able to reach.
+    pub admin: IpAddr,
+}
+
+impl Default for Launch {
+    fn default() -> Self {
+        Self { by: Vec::new(), admin: Ipv4Addr::LOCALHOST.into() }
+    }
+}
+
+impl Launch {
+    /// Merged over the bootstrap: port 0, and Envoy writes what it got into a file. Nothing can take it in between.
+    fn admin_yaml(&self) -> String {
+        format!("admin: {{address: {{socket_address: {{address: '{}', port_value: 0}}}}}}", self.admin)
+    }
+
+    fn command(&self, envoy: PathBuf) -> Command {
+        let mut words = self.by.iter();
+        match words.next() {
+            None => Command::new(envoy),
+            Some(program) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(envoy);
+                command
+            }
+        }
+    }
+}
 
 /// A running Envoy. When a test panics while it has one, the end of Envoy's log is printed.
 pub struct Envoy {
@@ -68,22 +98,30 @@ impl Envoy {
     /// # Panics
     /// As [`Envoy::start`].
     pub async fn launch(bootstrap: &str) -> Option<Self> {
+        Self::launch_with(&Launch::default(), bootstrap).await
+    }
+
+    /// The same, in another way.
+    ///
+    /// # Panics
+    /// As [`Envoy::start`].
+    pub async fn launch_with(launch: &Launch, bootstrap: &str) -> Option<Self> {
         let binary = available::or_skip("a real Envoy", binary())?;
-        let started = Self::launch_binary(binary, bootstrap).await;
+        let started = Self::launch_binary(binary, launch, bootstrap).await;
         Some(started.unwrap_or_else(|error| panic!("Envoy did not start: {error:#}")))
     }
 
-    async fn launch_binary(binary: PathBuf, bootstrap: &str) -> Result<Self> {
+    async fn launch_binary(binary: PathBuf, launch: &Launch, bootstrap: &str) -> Result<Self> {
         let directory = SweptDir::new("meltemi-envoy-")?;
         // Envoy goes by the suffix, and JSON is YAML.
         let config = directory.path().join("bootstrap.yaml");
         fs::write(&config, bootstrap)?;
         let address = directory.path().join("admin-address");
-        let mut command = Command::new(binary);
+        let mut command = launch.command(binary);
         command
             .arg("--config-path")
             .arg(&config)
-            .args(["--config-yaml", ADMIN])
+            .args(["--config-yaml", &launch.admin_yaml()])
             .arg("--admin-address-path")
             .arg(&address)
             // No shared memory, so that any number of them can run.

@@ -15,6 +15,7 @@ pub mod ports;
 mod sweep;
 
 pub use apiserver::ApiServer;
-pub use envoy::Envoy;
+pub use available::or_skip;
+pub use envoy::{Envoy, Launch};
 pub use eventually::eventually;
 pub use sweep::SweptDir;

@@ -27,6 +27,7 @@ pub struct Request {
     headers: HeaderMap,
     body: Bytes,
     http2: bool,
+    direct: bool,
 }
 
 /// What it gets.
@@ -54,7 +55,7 @@ impl Request {
     pub fn get(url: &str) -> Result<Self> {
         let uri = url.parse().with_context(|| format!("`{url}`"))?;
         let (headers, body) = (HeaderMap::new(), Bytes::new());
-        Ok(Self { method: Method::GET, uri, headers, body, http2: false })
+        Ok(Self { method: Method::GET, uri, headers, body, http2: false, direct: false })
     }
 
     /// With another method.
@@ -88,6 +89,12 @@ impl Request {
         self
     }
 
+    /// To a server, as far as the sender knows, and not by a proxy.
+    pub fn direct(mut self) -> Self {
+        self.direct = true;
+        self
+    }
+
     /// A gRPC call with one message.
     ///
     /// # Errors
@@ -100,7 +107,7 @@ impl Request {
         call.header("content-type", "application/grpc")?.header("te", "trailers")
     }
 
-    /// Sends it by the HTTP proxy port at `proxy`.
+    /// Sends it to `proxy`, the HTTP proxy port of a sidecar, or to a server.
     ///
     /// # Errors
     /// When there is no whole answer.
@@ -136,12 +143,15 @@ impl Request {
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, trailers, echo, body, took })
     }
 
-    /// The whole URL in the request line: that is what makes it a request to a proxy.
+    /// The whole URL in the request line is what makes it a request to a proxy.
     fn request(&self) -> Result<http::Request<Full<Bytes>>> {
-        let Self { method, uri, headers, body, http2 } = self;
+        let Self { method, uri, headers, body, http2, direct } = self;
         let mut request = http::Request::new(Full::new(body.clone()));
         *request.method_mut() = method.clone();
-        *request.uri_mut() = uri.clone();
+        *request.uri_mut() = match (direct, uri.path_and_query()) {
+            (true, Some(path)) => path.as_str().parse()?,
+            _ => uri.clone(),
+        };
         *request.headers_mut() = headers.clone();
         if let (false, Some(authority)) = (*http2, uri.authority()) {
             request.headers_mut().insert(header::HOST, HeaderValue::from_str(authority.as_str())?);

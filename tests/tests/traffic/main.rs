@@ -4,6 +4,7 @@ mod cases;
 mod discovery;
 mod on_demand;
 mod protocols;
+mod redirect;
 mod reload;
 mod scoping;
 

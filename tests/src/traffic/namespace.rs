@@ -1,0 +1,178 @@
+//! Network namespaces, so that traffic can be redirected as in a pod without touching this machine.
+//!
+//! In: nothing but root. Out: namespaces joined by a bridge, ways to do something in one. They have no names: the kernel forgets
+//! them with the process, however that ends.
+
+use anyhow::{Context, Result, bail};
+use nix::sched::{CloneFlags, setns, unshare};
+use std::{
+    fs::File,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::AsRawFd,
+    process::Command,
+    thread,
+};
+
+/// The group that Envoy runs as: its own connections are not redirected.
+const ENVOY_GROUP: &str = "1337";
+
+/// A network namespace.
+pub struct Namespace {
+    file: File,
+    address: Ipv4Addr,
+}
+
+/// A namespace with a bridge, and others on it.
+pub struct Network {
+    /// Where the bridge is; it has the first address.
+    pub hub: Namespace,
+    /// The others, in order of their addresses.
+    pub members: Vec<Namespace>,
+}
+
+/// What is missing on this machine, if anything.
+///
+/// # Errors
+/// With the reason, and what to do about it.
+pub fn available() -> Result<(), String> {
+    let check = || -> Result<()> {
+        let probe =
+            Namespace::new(Ipv4Addr::LOCALHOST).context("it takes root to make a network namespace")?;
+        probe.run(|| -> Result<()> {
+            run("ip", "link set lo up").context("apt-get install iproute2")?;
+            run("iptables", "-t nat -A OUTPUT -p tcp -m owner --gid-owner 1 -j REDIRECT --to-ports 1")
+                .context("apt-get install iptables")
+        })?;
+        run("nsenter", "--version")
+            .and_then(|()| run("setpriv", "--version"))
+            .context("apt-get install util-linux")
+    };
+    check().map_err(|error| format!("{error:#}"))
+}
+
+impl Network {
+    /// A hub and `count` others, with addresses 10.77.0.1 and following. What is connected to from a member, or from elsewhere
+    /// to it, is redirected to Envoy's ports 15001 and 15006, as Istio's init container does it.
+    ///
+    /// # Errors
+    /// When `ip` or `iptables` fails.
+    pub fn new(count: u8) -> Result<Self> {
+        let hub = Namespace::new(Ipv4Addr::new(10, 77, 0, 1))?;
+        let members: Vec<_> = (0..count)
+            .map(|index| Namespace::new(Ipv4Addr::new(10, 77, 0, 2 + index)))
+            .collect::<Result<_>>()?;
+        hub.run(|| -> Result<()> {
+            run("ip", "link set lo up")?;
+            run("ip", "link add br0 type bridge")?;
+            run("ip", &format!("addr add {}/24 dev br0", hub.address))?;
+            run("ip", "link set br0 up")?;
+            for (index, member) in members.iter().enumerate() {
+                let at = member.path();
+                run("ip", &format!("link add m{index} type veth peer name eth0 netns {at}"))?;
+                run("ip", &format!("link set m{index} master br0 up"))?;
+            }
+            Ok(())
+        })?;
+        for member in &members {
+            member.run(|| member.redirect(&hub))?;
+        }
+        Ok(Self { hub, members })
+    }
+}
+
+impl Namespace {
+    fn new(address: Ipv4Addr) -> Result<Self> {
+        let made = thread::spawn(|| -> Result<File> {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            Ok(File::open("/proc/thread-self/ns/net")?)
+        });
+        let file =
+            made.join().map_err(|_| anyhow::anyhow!("the thread that makes a namespace panicked"))??;
+        Ok(Self { file, address })
+    }
+
+    /// The same namespace.
+    ///
+    /// # Errors
+    /// When this process has no file descriptor left.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, address: self.address })
+    }
+
+    /// Its address.
+    pub fn address(&self) -> IpAddr {
+        self.address.into()
+    }
+
+    /// Does something in it: sockets made by `action`, and processes started by it, belong to the namespace.
+    ///
+    /// # Panics
+    /// When `action` does.
+    pub fn run<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                // Nothing would be tested in the wrong place.
+                if let Err(error) = setns(&self.file, CloneFlags::CLONE_NEWNET) {
+                    panic!("a namespace can't be entered: {error}");
+                }
+                action()
+            });
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Runs a future in it, on a runtime of its own.
+    ///
+    /// # Errors
+    /// Those of the future, or when there is no runtime.
+    ///
+    /// # Panics
+    /// When the future does.
+    pub fn run_async<T: Send, F: Future<Output = Result<T>>>(
+        &self,
+        action: impl FnOnce() -> F + Send,
+    ) -> Result<T> {
+        self.run(|| tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(action()))
+    }
+
+    /// The command that runs Envoy in it.
+    pub fn envoy_command(&self) -> Vec<String> {
+        let net = format!("--net={}", self.path());
+        let group = format!("--regid={ENVOY_GROUP}");
+        // Changing the group clears the signal that ends a child with its parent.
+        ["nsenter", &net, "setpriv", &group, "--clear-groups", "--pdeathsig", "KILL"]
+            .map(str::to_owned)
+            .into()
+    }
+
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
+    }
+
+    fn redirect(&self, hub: &Namespace) -> Result<()> {
+        run("ip", "link set lo up")?;
+        run("ip", &format!("addr add {}/24 dev eth0", self.address))?;
+        run("ip", "link set eth0 up")?;
+        run("ip", &format!("route add default via {}", hub.address))?;
+        for rule in [
+            // The test itself asks Envoy's admin port.
+            &format!("PREROUTING -s {} -j RETURN", hub.address),
+            "PREROUTING -p tcp -j REDIRECT --to-ports 15006",
+            &format!("OUTPUT -p tcp -m owner --gid-owner {ENVOY_GROUP} -j RETURN"),
+            "OUTPUT -p tcp -d 127.0.0.1/32 -j RETURN",
+            "OUTPUT -p tcp -j REDIRECT --to-ports 15001",
+        ] {
+            run("iptables", &format!("-t nat -A {rule}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn run(program: &str, args: &str) -> Result<()> {
+    let output = Command::new(program).args(args.split(' ')).output();
+    let output = output.with_context(|| format!("`{program}` can't be run"))?;
+    if !output.status.success() {
+        bail!("`{program} {args}`: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! Traffic that is redirected, as in a pod: two network namespaces, each with an Envoy, and programs that know of no proxy.
+//!
+//! It takes root, `ip` and `iptables`; everything happens in namespaces of the test.
+
+use anyhow::{Context, Result, ensure};
+use meltemi_local::{
+    Identity,
+    echo::{self, EchoHandle, EchoSpec, WHOAMI},
+    envoy::{EnvoySettings, SidecarSpec, build_bootstrap},
+};
+use mesh_model::{LocalPort, Locality, Protocol};
+use mesh_runtime::{drain, ready::Readiness};
+use mesh_testkit::{Envoy, Launch, SweptDir, or_skip};
+use mesh_tests::traffic::{
+    Answer, Request,
+    namespace::{self, Namespace, Network},
+};
+use pilot::{Config, SourceConfig};
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
+
+/// Longer than any answer takes.
+const WITHIN: Duration = Duration::from_secs(10);
+const CONFIGURATION: &str = include_str!("redirect.yaml");
+
+#[test]
+fn redirected_traffic_goes_through_both_sidecars() {
+    let Some(binary) = Envoy::binary() else { return };
+    if or_skip("redirected traffic in network namespaces", namespace::available()).is_none() {
+        return;
+    }
+    redirected(binary).unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+fn redirected(binary: PathBuf) -> Result<()> {
+    let network = Network::new(2)?;
+    let [client, app] = network.members.as_slice() else { anyhow::bail!("two members") };
+    // The control plane is on the bridge, and asks both Envoys how they are.
+    network.hub.run_async(|| async {
+        let directory = SweptDir::new("meltemi-redirect-")?;
+        fs::write(directory.path().join("mesh.yaml"), CONFIGURATION)?;
+        let config = Config {
+            grpc_address: SocketAddr::new(network.hub.address(), 0),
+            ..Config::new(SourceConfig::Files(directory.path().to_owned()))
+        };
+        let (_trigger, drain) = drain::channel();
+        let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
+        let xds = pilot.grpc_address();
+        let _outside = echo_at(network.hub.address(), "outside").await?;
+        let (near, far) = (sidecar("client", client, &binary, xds), sidecar("app", app, &binary, xds));
+        let (Some(near), Some(far)) = tokio::join!(near, far) else { return Ok(()) };
+        near.ready().await?;
+        far.ready().await?;
+
+        // What runs in the pods: on threads of their own, while this one serves.
+        let (application, outside) = (app.address(), network.hub.address());
+        let work = tokio::task::spawn_blocking({
+            let (client, app) = (client.try_clone()?, app.try_clone()?);
+            move || serve_and_ask(&client, &app, application, outside)
+        });
+        work.await??;
+
+        // The other side's sidecar took what was meant for its ports.
+        let requests = far.stat("http.inbound_0.0.0.0_8080;.downstream_rq_total").await?;
+        ensure!(requests > 0, "no request came in by the chain of port 8080");
+        Ok(())
+    })
+}
+
+async fn echo_at(address: IpAddr, name: &str) -> Result<EchoHandle> {
+    let ports =
+        [(8080, Protocol::Http), (9090, Protocol::Tcp), (9091, Protocol::Auto), (7777, Protocol::Http)];
+    let ports = ports.into_iter().map(|(number, protocol)| LocalPort { number, protocol }).collect();
+    let spec = EchoSpec { identity: identity(name), pod_address: address, application: address, ports };
+    Ok(echo::start(spec).await?)
+}
+
+fn identity(name: &str) -> Identity {
+    Identity {
+        pod: name.into(),
+        namespace: "pods".into(),
+        workload: name.into(),
+        app: name.into(),
+        version: "v1".into(),
+    }
+}
+
+/// An Envoy with the bootstrap of a local mesh, but in a pod.
+async fn sidecar(name: &str, at: &Namespace, binary: &std::path::Path, xds: SocketAddr) -> Option<Envoy> {
+    let spec = SidecarSpec {
+        identity: identity(name),
+        pod_address: at.address(),
+        application: at.address(),
+        labels: Arc::default(),
+        service_account: "default".into(),
+        locality: Locality::default(),
+    };
+    let settings = EnvoySettings {
+        binary: binary.to_owned(),
+        xds,
+        run_directory: PathBuf::new(),
+        cluster_id: "Kubernetes".to_owned(),
+        domain: "cluster.local".to_owned(),
+    };
+    let mut bootstrap = build_bootstrap(&spec, &settings);
+    bootstrap["node"]["metadata"]["INTERCEPTION_MODE"] = "REDIRECT".into();
+    let launch = Launch { by: at.envoy_command(), admin: at.address() };
+    Envoy::launch_with(&launch, &bootstrap.to_string()).await
+}
+
+fn serve_and_ask(client: &Namespace, app: &Namespace, application: IpAddr, outside: IpAddr) -> Result<()> {
+    app.run_async(|| async move {
+        let _application = echo_at(application, "app").await?;
+        // The programs of the other pod, meanwhile.
+        let client = client.try_clone()?;
+        tokio::task::spawn_blocking(move || {
+            client.run_async(|| async move { ask(application, outside).await })
+        })
+        .await?
+    })
+}
+
+/// A request as a program sends it that has looked up the name itself.
+async fn get(host: &str, to: (IpAddr, u16)) -> Result<Answer> {
+    Request::get(&format!("http://{host}/"))?
+        .direct()
+        .send(to.into())
+        .await
+        .with_context(|| format!("{host} at {to:?}"))
+}
+
+/// The pod that answers on a TCP port.
+async fn whoami(to: (IpAddr, u16)) -> Result<String> {
+    let mut stream = TcpStream::connect(to).await.with_context(|| format!("connect to {to:?}"))?;
+    // Kept open: Envoy drops a connection whose end it sees while it looks at the first bytes.
+    stream.write_all(format!("{WHOAMI}\n").as_bytes()).await?;
+    let mut line = String::new();
+    let mut reader = BufReader::new(stream);
+    tokio::time::timeout(WITHIN, reader.read_line(&mut line))
+        .await?
+        .with_context(|| format!("whoami at {to:?}"))?;
+    let answer: echo::EchoAnswer =
+        serde_json::from_str(&line).with_context(|| format!("`{line}` from {to:?}"))?;
+    Ok(answer.identity.pod.to_string())
+}
+
+async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {
+    let vip: IpAddr = "10.96.0.10".parse()?;
+    let seen = |answer: &Answer| {
+        let request = answer.echo.as_ref().and_then(|echo| echo.request.as_ref());
+        request.and_then(|request| request.headers.get("x-by").cloned()).unwrap_or_default()
+    };
+    // HTTP to the service's address: routed by name.
+    let answer = get("app", (vip, 80)).await?;
+    ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());
+    ensure!(seen(&answer) == "route", "the VirtualService has no effect: {}", answer.summary());
+    let answer = get("app.pods.svc.cluster.local:80", (vip, 80)).await?;
+    ensure!(answer.status == 200 && seen(&answer) == "route", "{}", answer.summary());
+    // Bytes to the service's address, on a port that says so and on one that says nothing; and HTTP on the latter.
+    ensure!(whoami((vip, 9000)).await? == "app", "TCP");
+    ensure!(whoami((vip, 9001)).await? == "app", "bytes on a port of unknown protocol");
+    let answer = get("app:9001", (vip, 9001)).await?;
+    ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());
+    // A headless service is called at its pods' own addresses.
+    let answer = get("app-headless:8080", (application, 8080)).await?;
+    ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());
+    ensure!(whoami((application, 9090)).await? == "app", "headless TCP");
+    // No service knows this port: straight through both sidecars.
+    let answer = get("whatever", (application, 7777)).await?;
+    ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());
+    // No service knows this address at all: straight through one.
+    let answer = get("whatever", (outside, 7777)).await?;
+    ensure!(answer.status == 200 && answer.pod() == "outside", "{}", answer.summary());
+    ensure!(whoami((outside, 9090)).await? == "outside", "bytes to an unknown address");
+    // HTTP on a port that is shared, to a name that no service has: where the program wanted to go.
+    let answer = get("unknown.example.com", (outside, 8080)).await?;
+    ensure!(answer.status == 200 && answer.pod() == "outside", "{}", answer.summary());
+    Ok(())
+}
