@@ -6,8 +6,8 @@ use crate::{
     spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ServiceRef, UpstreamProtocol},
 };
 use mesh_model::{
-    ClusterPolicy, Endpoint, Health, LoadBalancer, LoadBalancing, Protocol, Registry, Resolution,
-    ServicePort, SimpleLb, Str, Subset, UpgradePolicy,
+    ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality, Protocol,
+    Registry, Resolution, Service, ServicePort, SimpleLb, Str, Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
@@ -54,24 +54,27 @@ fn one(
         policy;
     let LoadBalancer { algorithm: load_balancing, warmup } = load_balancer.unwrap_or_default();
     let connection_pool = connection_pool.unwrap_or_default();
-    let passthrough = load_balancing == LoadBalancing::Simple(SimpleLb::Passthrough);
     let refresh = scope.mesh.config().dns_refresh_rate;
+    // Without redirection nobody asked for an address: what would go there is balanced over the endpoints, or goes to the name.
     let redirected = scope.key.capture == Capture::Redirect;
+    let passthrough = load_balancing == LoadBalancing::Simple(SimpleLb::Passthrough);
+    let load_balancing = if passthrough && !redirected { LoadBalancing::default() } else { load_balancing };
+    let mut eds = |endpoints| {
+        view.endpoints.push(EndpointsSpec { cluster: name.clone(), endpoints });
+        ClusterDiscovery::Eds
+    };
     let discovery = match service.resolution {
-        // Where nothing is redirected, no address was asked for: the endpoints are balanced over.
-        Resolution::Passthrough if service.registry == Registry::Kubernetes && !redirected => {
-            view.endpoints.push(EndpointsSpec { cluster: name.clone(), endpoints });
-            ClusterDiscovery::Eds
-        }
-        Resolution::Passthrough => ClusterDiscovery::OriginalDst {
+        Resolution::Passthrough if redirected => ClusterDiscovery::OriginalDst {
             port: port.target.filter(|target| *target != port.number),
             source: None,
         },
-        Resolution::Static if passthrough => ClusterDiscovery::OriginalDst { port: None, source: None },
-        Resolution::Static => {
-            view.endpoints.push(EndpointsSpec { cluster: name.clone(), endpoints });
-            ClusterDiscovery::Eds
+        _ if passthrough && redirected => ClusterDiscovery::OriginalDst { port: None, source: None },
+        Resolution::Passthrough if service.registry == Registry::Kubernetes => eds(endpoints),
+        Resolution::Passthrough if service.host.is_wildcard() => ClusterDiscovery::Nowhere,
+        Resolution::Passthrough => {
+            ClusterDiscovery::StrictDns { endpoints: Arc::new([named(service, port)]), refresh }
         }
+        Resolution::Static => eds(endpoints),
         Resolution::Dns if endpoints.is_empty() => ClusterDiscovery::Nowhere,
         Resolution::Dns => ClusterDiscovery::StrictDns { endpoints, refresh },
         Resolution::DnsRoundRobin => match endpoints.first() {
@@ -113,4 +116,22 @@ fn one(
         config: rule.map(|rule| rule.name.clone()),
         origins: context.origins(),
     });
+}
+
+/// The endpoint that is called as the service is.
+fn named(service: &Service, port: &ServicePort) -> Endpoint {
+    Endpoint {
+        address: EndpointAddress::Name(service.host.to_shared()),
+        port: port.target.unwrap_or(port.number),
+        weight: 1,
+        health: Health::Healthy,
+        locality: Locality::default(),
+        labels: Arc::default(),
+        service_account: Str::default(),
+        workload: Str::default(),
+        namespace: service.namespace().clone(),
+        network: Str::default(),
+        node: Str::default(),
+        mtls: false,
+    }
 }
