@@ -140,15 +140,15 @@ async fn reach(server: &ApiServer) -> Result<()> {
     let own = findings.iter().filter(|finding| finding.contains(&format!("{namespace}.")));
     ensure!(own.clone().count() == 1 && own.clone().all(|finding| finding.contains("|v2|")), "{findings:#?}");
 
-    // A field without effect is told on the object.
+    // What leads nowhere is told on the object that says so.
     server
         .kubectl_apply(&format!(
             "apiVersion: networking.istio.io/v1\nkind: VirtualService\n\
-             metadata: {{name: mirrored, namespace: {namespace}}}\n\
-             spec: {{hosts: [web], http: [{{route: [{{destination: {{host: web}}}}], mirror: {{host: web}}}}]}}\n"
+             metadata: {{name: astray, namespace: {namespace}}}\n\
+             spec: {{hosts: [other], http: [{{route: [{{destination: {{host: web, subset: v9}}}}]}}]}}\n"
         ))
         .await?;
-    let problems = control_plane.problems(namespace, "mirrored").await?;
-    ensure!(problems.iter().any(|problem| problem.contains("spec.http[0].mirror")), "{problems:#?}");
+    let problems = control_plane.problems(namespace, "astray").await?;
+    ensure!(problems.iter().any(|problem| problem.contains("destination.subset")), "{problems:#?}");
     Ok(())
 }
