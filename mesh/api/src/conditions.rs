@@ -18,6 +18,7 @@ use serde_with::skip_serializing_none;
 pub struct IstioStatus {
     /// State of the object, one entry for each aspect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<IstioCondition>,
     /// Problems found in the object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -31,8 +32,9 @@ pub struct IstioStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IstioCondition {
-    /// Name of the aspect.
+    /// Name of the aspect. Each has one writer: the key by which the API server tells entries apart.
     #[serde(rename = "type")]
+    #[schemars(required)]
     pub r#type: Option<String>,
     /// `True`, `False` or `Unknown`.
     pub status: Option<String>,

@@ -155,6 +155,7 @@ pub enum Resolution {
 pub struct ServiceEntryStatus {
     /// State of the object, one entry for each aspect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<IstioCondition>,
     /// Problems found in the object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
