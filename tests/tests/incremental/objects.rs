@@ -161,6 +161,12 @@ fn virtual_services() -> BoxedStrategy<FileEdit> {
         "other.example.com",
         "b, port: {number: 90}",
     ]);
+    let mirror = one_of(&[
+        "",
+        "",
+        ", mirrors: [{destination: {host: b}}]",
+        ", mirrors: [{destination: {host: other.example.com}}]",
+    ]);
     let condition = one_of(&[
         "",
         "match: [{uri: {prefix: /a}}], ",
@@ -169,9 +175,9 @@ fn virtual_services() -> BoxedStrategy<FileEdit> {
         "match: [{port: 80}], ",
         "match: [{sourceNamespace: y}], ",
     ]);
-    let text = (hosts, to, condition, any::<bool>(), one_of(EXPORT)).prop_map(|(hosts, to, condition, rest, export)| {
+    let text = (hosts, to, condition, mirror, any::<bool>(), one_of(EXPORT)).prop_map(|(hosts, to, condition, mirror, rest, export)| {
         let rest = if rest { "\n    - {directResponse: {status: 418}}" } else { "" };
-        format!("spec:\n  hosts: [{hosts}]\n{export}  http:\n    - {{{condition}route: [{{destination: {{host: {to}}}}}]}}{rest}\n")
+        format!("spec:\n  hosts: [{hosts}]\n{export}  http:\n    - {{{condition}route: [{{destination: {{host: {to}}}}}]{mirror}}}{rest}\n")
     });
     let names = &[("vs-1", "x/vs1"), ("vs-2", "x/vs2"), ("vs-3", "y/vs3"), ("vs-4", "istio-system/vs4")];
     file(names, text, "apiVersion: networking.istio.io/v1\nkind: VirtualService")
