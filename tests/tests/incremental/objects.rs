@@ -157,6 +157,7 @@ fn virtual_services() -> BoxedStrategy<FileEdit> {
         "b.x.svc.cluster.local",
         "ext.example.com",
         "c.istio-system.svc.cluster.local",
+        "a.y.svc.cluster.local",
         "a, subset: v1",
         "other.example.com",
         "b, port: {number: 90}",
@@ -219,7 +220,11 @@ fn sidecars() -> BoxedStrategy<FileEdit> {
         "  workloadSelector: {labels: {app: chosen}}\n",
         "  workloadSelector: {labels: {app: a}}\n",
     ]);
+    // Most often one that leaves out what routes may need.
     let hosts = one_of(&[
+        "./*",
+        "./*",
+        "./*",
         "./*",
         "*/*",
         "y/*",
