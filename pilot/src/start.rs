@@ -4,7 +4,10 @@ use crate::{Config, PilotMetrics, Publisher, SourceConfig, debug};
 use mesh_model::{ChangeSet, Mesh};
 use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Report, Settings, Update};
-use pilot_xds::server::{Handles, ServerConfig};
+use pilot_xds::{
+    server::{Handles, ServerConfig},
+    sync::ProxyStatus,
+};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +73,28 @@ impl Pilot {
     /// Count of the source's updates that are published: lets a caller wait until an edit has got there.
     pub fn published(&self) -> watch::Receiver<u64> {
         self.published.clone()
+    }
+
+    /// Resolves when every proxy that is connected now has acknowledged what is published now, or has gone. A proxy that hangs
+    /// never does, so whoever waits sets a limit.
+    pub async fn acknowledged(&self) {
+        let wanted: Vec<(Arc<str>, u64)> = self
+            .xds
+            .sync
+            .list()
+            .into_iter()
+            .filter_map(|status| {
+                let sequence = self.publisher.snapshot(&status.proxy)?.sequence;
+                Some((status.proxy, sequence))
+            })
+            .collect();
+        let met = |proxies: &[ProxyStatus]| {
+            wanted.iter().all(|(name, sequence)| {
+                let mut connected = proxies.iter().filter(|status| status.proxy == *name).peekable();
+                connected.peek().is_none() || connected.any(|status| status.acked_sequence >= *sequence)
+            })
+        };
+        self.xds.sync.wait_until_all(met).await;
     }
 
     /// Metrics, to be registered.

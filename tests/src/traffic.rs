@@ -171,7 +171,7 @@ impl Traffic {
     /// # Errors
     /// When one does not; with what it rejected.
     pub async fn acknowledged(&self) -> Result<()> {
-        let all = tokio::time::timeout(EDIT_WITHIN, all_acknowledged(&self.pilot)).await;
+        let all = tokio::time::timeout(EDIT_WITHIN, self.pilot.acknowledged()).await;
         all.map_err(|_| {
             let status = self.pilot.xds().sync.list();
             anyhow!("not acknowledged by all: {status:#?}\nrejected: {:#?}", self.pilot.xds().rejections)
@@ -261,30 +261,10 @@ async fn follow(mut local: LocalMesh, pilot: Pilot) {
     loop {
         let newest = mesh.borrow_and_update().clone();
         // A proxy that never acknowledges must not keep replicas running for ever.
-        let _ = tokio::time::timeout(EDIT_WITHIN, all_acknowledged(&pilot)).await;
+        let _ = tokio::time::timeout(EDIT_WITHIN, pilot.acknowledged()).await;
         local.apply(newest.workloads()).await;
         if mesh.changed().await.is_err() {
             return local.stop().await;
         }
     }
-}
-
-/// Resolves when every connected proxy has acknowledged its configuration as it is now.
-async fn all_acknowledged(pilot: &Pilot) {
-    let names: Vec<Arc<str>> = pilot.xds().sync.list().into_iter().map(|status| status.proxy).collect();
-    let wanted: Vec<(Arc<str>, u64)> = names
-        .into_iter()
-        .filter_map(|name| {
-            let sequence = pilot.publisher().snapshot(&name)?.sequence;
-            Some((name, sequence))
-        })
-        .collect();
-    // One that has gone is waited for no more.
-    let met = |proxies: &[pilot_xds::sync::ProxyStatus]| {
-        wanted.iter().all(|(name, sequence)| {
-            let mut connected = proxies.iter().filter(|status| status.proxy == *name).peekable();
-            connected.peek().is_none() || connected.any(|status| status.acked_sequence >= *sequence)
-        })
-    };
-    pilot.xds().sync.wait_until_all(met).await;
 }

@@ -13,7 +13,7 @@ use meltemi_local::{directory::Directory, envoy::EnvoySettings, mesh::LocalMesh}
 use mesh_model::Mesh;
 use mesh_runtime::{drain::Hold, logging};
 use numbers::Numbers;
-use pilot::{Config, SourceConfig};
+use pilot::{Config, Pilot, SourceConfig};
 use run_directory::RunDirectory;
 use tokio::{sync::watch, time::MissedTickBehavior};
 
@@ -26,6 +26,8 @@ use crate::{
 
 /// How often acknowledgements and numbers are looked at. Everything else is shown when it happens.
 const TICK: Duration = Duration::from_millis(250);
+/// Until all proxies have heard of a change; it takes them milliseconds.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// Envoys end at once; this is for one that is stuck.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
@@ -69,7 +71,7 @@ pub async fn run(args: UpArgs, logging: LoggingArgs) -> Result<ExitCode> {
             domain,
         };
         let local = LocalMesh::new(settings, directory.clone())?;
-        tokio::spawn(follow(local, serving.pilot.mesh(), serving.drain.hold("workloads")));
+        tokio::spawn(follow(local, serving.pilot.clone(), serving.drain.hold("workloads")));
     }
     let shown = Shown { path: &path, directory, has_workloads: !no_workloads, once_ready };
     shown.show(live, serving, run_directory.path()).await?;
@@ -92,11 +94,15 @@ fn start_log(args: &LoggingArgs, directory: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Makes what runs equal to what the newest mesh wants, until the end.
-async fn follow(mut local: LocalMesh, mut mesh: watch::Receiver<Arc<Mesh>>, hold: Hold) {
+/// Makes what runs equal to what the newest mesh wants, until the end. Proxies hear of it first: they have to stop sending
+/// requests to a replica before it goes.
+async fn follow(mut local: LocalMesh, pilot: Pilot, hold: Hold) {
+    let mut mesh = pilot.mesh();
     let mut end = std::pin::pin!(hold.signaled());
     loop {
         let newest = mesh.borrow_and_update().clone();
+        // A proxy that hangs must not keep replicas running, nor new ones from starting.
+        let _ = tokio::time::timeout(HEARD_WITHIN, pilot.acknowledged()).await;
         local.apply(newest.workloads()).await;
         tokio::select! {
             () = &mut end => break,

@@ -18,6 +18,8 @@ pub struct Traffic {
 /// Only the two counters that are shown: an Envoy has thousands.
 const FILTER: &str = "^http\\.(inbound|outbound|http_proxy).*\\.downstream_rq_completed$";
 
+const ACTIVE: &str = "^http\\.inbound.*\\.downstream_rq_active$";
+
 #[derive(Deserialize)]
 struct Stats {
     stats: Vec<Stat>,
@@ -42,16 +44,8 @@ pub async fn is_ready(admin: SocketAddr) -> bool {
 /// # Errors
 /// When it can't be asked.
 pub async fn traffic(admin: SocketAddr) -> Result<Traffic, HttpGetError> {
-    let path = format!("/stats?format=json&filter={}", encoded(FILTER));
-    let body = get(admin, &path).await?;
-    let Stats { stats } = serde_json::from_slice(&body).map_err(|error| HttpGetError::Body {
-        address: admin,
-        path,
-        reason: error.to_string(),
-    })?;
     let mut traffic = Traffic::default();
-    for Stat { name, value } in stats {
-        let count = value.as_u64().unwrap_or(0);
+    for (name, count) in counters(admin, FILTER).await? {
         if name.starts_with("http.inbound") {
             traffic.inbound += count;
         } else {
@@ -59,6 +53,26 @@ pub async fn traffic(admin: SocketAddr) -> Result<Traffic, HttpGetError> {
         }
     }
     Ok(traffic)
+}
+
+/// The numbers whose names match a regular expression.
+async fn counters(admin: SocketAddr, filter: &str) -> Result<Vec<(String, u64)>, HttpGetError> {
+    let path = format!("/stats?format=json&filter={}", encoded(filter));
+    let body = get(admin, &path).await?;
+    let Stats { stats } = serde_json::from_slice(&body).map_err(|error| HttpGetError::Body {
+        address: admin,
+        path,
+        reason: error.to_string(),
+    })?;
+    Ok(stats.into_iter().map(|Stat { name, value }| (name, value.as_u64().unwrap_or(0))).collect())
+}
+
+/// Requests to its workload that an Envoy is busy with.
+///
+/// # Errors
+/// When it can't be asked.
+pub async fn active_requests(admin: SocketAddr) -> Result<u64, HttpGetError> {
+    Ok(counters(admin, ACTIVE).await?.into_iter().map(|(_, count)| count).sum())
 }
 
 /// Percent-encodes what a query can't hold.

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -31,6 +32,10 @@ const RECOVERED_AFTER: Duration = Duration::from_secs(10);
 const READY_INTERVAL: Duration = Duration::from_millis(50);
 /// Envoy ends at once when it is told to; one that does not is stuck.
 const TERMINATE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long requests that are under way may take to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it is asked whether they have.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
 /// How much of the end of the log is searched for the reason of an exit.
 const LOG_TAIL: u64 = 8 << 10;
 
@@ -54,7 +59,10 @@ impl Supervisor {
                 Ok(mut child) => {
                     tokio::select! {
                         reason = self.attend(&mut child) => reason,
-                        _ = &mut stopped => return terminate(child).await,
+                        _ = &mut stopped => {
+                            let _ = timeout(DRAIN_TIMEOUT, drained(self.spec.admin())).await;
+                            return terminate(child).await;
+                        }
                     }
                 }
             };
@@ -129,6 +137,20 @@ impl Supervisor {
             Some(complaint) => format!("{ended}: {complaint}"),
             None => ended,
         }
+    }
+}
+
+/// Resolves when no request is under way. Twice, because one that was sent before its sender heard of the end may be yet to
+/// arrive. An Envoy that does not answer has none to end well.
+async fn drained(admin: SocketAddr) {
+    let mut idle = 0;
+    while idle < 2 {
+        match admin::active_requests(admin).await {
+            Ok(0) => idle += 1,
+            Ok(_) => idle = 0,
+            Err(_) => return,
+        }
+        sleep(DRAIN_INTERVAL).await;
     }
 }
 
