@@ -1,7 +1,8 @@
 //! Files that are read again when they change.
 //!
-//! In: the system's word that something happened below a directory. Out: edits for the files that differ. Nothing is polled. Editors
-//! and `kubectl` mounts write in several steps, so a burst is waited out; a file that is caught half-written keeps what it said before.
+//! In: the system's word that something happened below a directory. Out: edits for the files that differ. Nothing is polled. Whoever
+//! writes several files means them together, so a burst is waited out: shortly when every file that was touched is closed or renamed
+//! into place, longer while one is still open. A file that is caught half-written keeps what it said before.
 
 use crate::{
     at::Context,
@@ -19,8 +20,10 @@ use std::{
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
-/// How long it has to be quiet before files are read.
+/// How long it has to be quiet before files are read, while some file is being written.
 const QUIET: Duration = Duration::from_millis(20);
+/// The same when all that was touched is whole: enough for the next file of a checkout or an unpacked archive.
+const QUIET_WHOLE: Duration = Duration::from_millis(2);
 /// How long a burst may last before files are read in its midst.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -107,23 +110,29 @@ pub async fn start(
     Ok(())
 }
 
-/// What happened, or `None` when it is not known what.
-type Event = Option<Vec<PathBuf>>;
+/// What happened.
+#[derive(Debug)]
+struct Event {
+    /// To which files; empty when it is not known.
+    paths: Vec<PathBuf>,
+    /// Whether they are as they are meant to be: closed after writing, renamed, or gone.
+    whole: bool,
+}
 
 fn observe(root: &Path, sender: mpsc::UnboundedSender<Event>) -> notify::Result<notify::RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let paths = match event {
+        let event = match event {
             // Opening and reading is what we do ourselves.
             Ok(event) if event.kind.is_access() && !closed_after_writing(&event.kind) => return,
-            Ok(event) if event.need_rescan() => None,
-            Ok(event) => Some(event.paths),
+            Ok(event) if event.need_rescan() => Event { paths: Vec::new(), whole: false },
+            Ok(event) => Event { whole: leaves_whole(&event.kind), paths: event.paths },
             Err(error) => {
                 tracing::warn!(%error, "watching files");
-                None
+                Event { paths: Vec::new(), whole: false }
             }
         };
         // Nobody listens any more: the process is ending.
-        let _ = sender.send(paths);
+        let _ = sender.send(event);
     })?;
     if root.is_dir() {
         watcher.watch(root, RecursiveMode::Recursive)?;
@@ -140,6 +149,39 @@ fn closed_after_writing(kind: &notify::EventKind) -> bool {
     matches!(kind, notify::EventKind::Access(AccessKind::Close(AccessMode::Write)))
 }
 
+fn leaves_whole(kind: &notify::EventKind) -> bool {
+    use notify::event::{EventKind, ModifyKind};
+    closed_after_writing(kind)
+        || matches!(kind, EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_))
+}
+
+/// The files of a burst.
+#[derive(Debug, Default)]
+struct Burst {
+    touched: BTreeSet<PathBuf>,
+    /// Those that somebody may still be writing.
+    open: BTreeSet<PathBuf>,
+    /// Something happened to files that are not known.
+    unknown: bool,
+}
+
+impl Burst {
+    fn add(&mut self, Event { paths, whole }: Event) {
+        self.unknown |= paths.is_empty();
+        for path in paths {
+            match whole {
+                true => self.open.remove(&path),
+                false => self.open.insert(path.clone()),
+            };
+            self.touched.insert(path);
+        }
+    }
+
+    fn quiet(&self) -> Duration {
+        if self.open.is_empty() && !self.unknown { QUIET_WHOLE } else { QUIET }
+    }
+}
+
 async fn follow(
     mut files: Files,
     watcher: Option<notify::RecommendedWatcher>,
@@ -147,17 +189,18 @@ async fn follow(
     inputs: mpsc::Sender<Input>,
 ) {
     while let Some(first) = events.recv().await {
-        let mut touched: BTreeSet<PathBuf> = first.into_iter().flatten().collect();
+        let mut burst = Burst::default();
+        burst.add(first);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let quiet = deadline.min(tokio::time::Instant::now() + QUIET);
+            let quiet = deadline.min(tokio::time::Instant::now() + burst.quiet());
             match tokio::time::timeout_at(quiet, events.recv()).await {
-                Ok(Some(more)) => touched.extend(more.into_iter().flatten()),
+                Ok(Some(more)) => burst.add(more),
                 Ok(None) | Err(_) => break,
             }
         }
         let scanned = tokio::task::spawn_blocking(move || {
-            let edits = files.scan(&touched);
+            let edits = files.scan(&burst.touched);
             (files, edits)
         });
         let edits;
