@@ -49,8 +49,9 @@ pub use traffic_policy::{
     TrafficPolicy, UpgradePolicy, Warmup,
 };
 pub use virtual_service::{
-    Abort, AbortCode, Cors, Delay, Destination, DirectResponse, Fault, HeaderMatch, HeaderOperations,
-    HttpAction, HttpMatch, HttpRoute, Mirror, PathMatch, Redirect, RedirectPath, RedirectPort, Retries,
-    RetryOn, Rewrite, RewritePath, RouteHeaders, VirtualService, WeightedDestination,
+    Abort, AbortCode, ConnectionMatch, ConnectionRoute, Cors, Delay, Destination, DirectResponse, Fault,
+    HeaderMatch, HeaderOperations, HttpAction, HttpMatch, HttpRoute, Mirror, PathMatch, Redirect,
+    RedirectPath, RedirectPort, Retries, RetryOn, Rewrite, RewritePath, RouteHeaders, Traffic,
+    VirtualService, WeightedDestination,
 };
 pub use workload::{LocalPort, LocalWorkload, Workload};

@@ -216,7 +216,9 @@ fn destinations(value: &VirtualService) -> impl Iterator<Item = &Host> {
         crate::HttpAction::Redirect(_) | crate::HttpAction::DirectResponse(_) => &[],
     });
     let mirrored = value.http.iter().flat_map(|route| &route.mirrors).map(|mirror| &mirror.destination);
+    let connections = value.tls.iter().chain(&value.tcp).flat_map(|route| &route.destinations);
     let mut hosts: Vec<&Host> = forwarded
+        .chain(connections)
         .map(|weighted| &weighted.destination)
         .chain(mirrored)
         .map(|destination| &destination.host)
@@ -227,7 +229,10 @@ fn destinations(value: &VirtualService) -> impl Iterator<Item = &Host> {
 }
 
 fn source_labels(value: &VirtualService) -> impl Iterator<Item = &Str> {
-    value.http.iter().flat_map(|route| &route.matches).flat_map(|condition| condition.source_labels.keys())
+    let requests = value.http.iter().flat_map(|route| &route.matches);
+    let connections = value.tls.iter().chain(&value.tcp).flat_map(|route| &route.matches);
+    let of_connections = connections.flat_map(|condition| condition.source_labels.keys());
+    requests.flat_map(|condition| condition.source_labels.keys()).chain(of_connections)
 }
 
 /// Questions.

@@ -1,13 +1,15 @@
 //! VirtualService: how requests for a host are routed.
 
+mod connection;
 mod cors;
 
+pub use connection::{ConnectionMatch, ConnectionRoute};
 pub use cors::Cors;
 
 use crate::{Duration, ExportTo, Host, Labels, Metadata, Percent, Str, StringMatch};
 use serde::Serialize;
 
-/// Istio's VirtualService, HTTP part.
+/// Istio's VirtualService.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct VirtualService {
     /// The object.
@@ -20,9 +22,31 @@ pub struct VirtualService {
     pub export_to: ExportTo,
     /// HTTP routes, first match wins.
     pub http: Vec<HttpRoute>,
+    /// Routes for TLS that is passed through, first match wins.
+    pub tls: Vec<ConnectionRoute>,
+    /// Routes for other opaque connections, first match wins.
+    pub tcp: Vec<ConnectionRoute>,
+}
+
+/// A kind of traffic. Each of a host's is routed by the oldest VirtualService that has routes for that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Traffic {
+    Http,
+    Tls,
+    Tcp,
 }
 
 impl VirtualService {
+    /// Whether it has routes for `traffic`.
+    pub fn routes(&self, traffic: Traffic) -> bool {
+        match traffic {
+            Traffic::Http => !self.http.is_empty(),
+            Traffic::Tls => !self.tls.is_empty(),
+            Traffic::Tcp => !self.tcp.is_empty(),
+        }
+    }
+
     /// Whether sidecars use it.
     pub fn for_mesh(&self) -> bool {
         self.gateways.iter().any(|gateway| &**gateway == "mesh")

@@ -7,6 +7,7 @@ mod header;
 mod host;
 mod labels;
 mod number;
+mod range;
 mod regex;
 mod time;
 
@@ -14,5 +15,6 @@ pub use header::{parse_header_name, parse_header_value};
 pub use host::{parse_dns_name, parse_export_to, parse_host};
 pub use labels::{parse_labels, shared_labels};
 pub use number::{parse_percent, parse_port, parse_status};
+pub use range::parse_range;
 pub use regex::parse_regex;
 pub use time::{parse_duration, parse_positive_duration, parse_timestamp};

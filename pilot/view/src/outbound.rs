@@ -1,6 +1,7 @@
 //! Outbound: what one host contributes to a scope, and the listeners that hosts on a port share.
 
 mod cluster;
+mod connection;
 mod listener;
 mod route;
 mod virtual_host;

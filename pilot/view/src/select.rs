@@ -2,7 +2,7 @@
 
 use crate::Scope;
 use mesh_model::{
-    Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, TrafficPolicy, VirtualService,
+    Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, Traffic, TrafficPolicy, VirtualService,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -83,19 +83,24 @@ impl<'a> Scope<'a> {
 
     /// Whether requests for exactly `host` have a virtual host of that name.
     pub fn claims(&self, host: &Host) -> bool {
-        self.service(host).is_some() || self.virtual_service_exactly(host, host).is_some()
+        self.service(host).is_some() || self.virtual_service_exactly(host, host, Traffic::Http).is_some()
     }
 
-    /// The VirtualService that routes requests for `host`: the most specific of its hosts wins, then the oldest.
-    pub fn virtual_service(&self, host: &Host) -> Option<&'a Arc<VirtualService>> {
-        covering(host).find_map(|candidate| self.virtual_service_exactly(&candidate, host))
+    /// The VirtualService that routes `traffic` for `host`: the most specific of its hosts wins, then the oldest.
+    pub fn virtual_service(&self, host: &Host, traffic: Traffic) -> Option<&'a Arc<VirtualService>> {
+        covering(host).find_map(|candidate| self.virtual_service_exactly(&candidate, host, traffic))
     }
 
-    /// The oldest VirtualService that names exactly `candidate` and is seen by clients that call `host`.
-    pub fn virtual_service_exactly(&self, candidate: &Host, host: &Host) -> Option<&'a Arc<VirtualService>> {
-        let mut visible = self.mesh.virtual_services_of_host(candidate).into_iter();
-        visible
-            .find(|value| value.for_mesh() && self.sees(value.metadata.namespace(), host, &value.export_to))
+    /// The oldest VirtualService that routes `traffic` for exactly `candidate` and is seen by clients that call `host`.
+    pub fn virtual_service_exactly(
+        &self,
+        candidate: &Host,
+        host: &Host,
+        traffic: Traffic,
+    ) -> Option<&'a Arc<VirtualService>> {
+        let sees = |value: &VirtualService| self.sees(value.metadata.namespace(), host, &value.export_to);
+        let mut all = self.mesh.virtual_services_of_host(candidate).into_iter();
+        all.find(|value| value.for_mesh() && value.routes(traffic) && sees(value))
     }
 
     /// What DestinationRules say about `service`: those of the client's namespace, otherwise of the service's, otherwise

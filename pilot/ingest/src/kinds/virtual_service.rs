@@ -2,6 +2,7 @@
 
 mod action;
 mod condition;
+mod connection;
 mod cors;
 mod destination;
 mod fault;
@@ -21,7 +22,7 @@ use crate::{
     values::{parse_export_to, parse_host},
 };
 use mesh_api::networking::virtual_service as api;
-use mesh_model::{Host, Problem, Reason, Str, VirtualService};
+use mesh_model::{Host, HttpRoute, Problem, Reason, Str, VirtualService};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -29,17 +30,31 @@ use std::sync::Arc;
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let api::VirtualServiceSpec { hosts, gateways, http, tls, tcp, export_to } = decode_spec(value, at)?;
     let at = at.field("spec");
-    at.not_supported("tls", !tls.is_empty());
-    at.not_supported("tcp", !tcp.is_empty());
     let gateways = parse_gateways(&gateways, &at.field("gateways"));
     let hosts = parse_hosts(&hosts, &gateways, &at.field("hosts"));
-    let at_http = at.field("http");
-    if http.is_empty() {
-        if tls.is_empty() && tcp.is_empty() {
-            at_http.error(Reason::Required, "there are no routes");
-        }
+    if http.is_empty() && tls.is_empty() && tcp.is_empty() {
+        at.field("http").error(Reason::Required, "there are no routes");
         return None;
     }
+    let tls = connection::parse_tls(tls, &hosts, &at.field("tls"));
+    let tcp = connection::parse_tcp(tcp, &at.field("tcp"));
+    let routes = parse_http(http, &at.field("http"));
+    if hosts.is_empty() || (routes.is_empty() && tls.is_empty() && tcp.is_empty()) {
+        return None;
+    }
+    let export_to = parse_export_to(&export_to, &at.field("exportTo"));
+    Some(Model::VirtualService(Arc::new(VirtualService {
+        metadata: meta.metadata,
+        hosts,
+        gateways,
+        export_to,
+        http: routes,
+        tls,
+        tcp,
+    })))
+}
+
+fn parse_http(http: Vec<api::HttpRoute>, at_http: &At<'_>) -> Vec<HttpRoute> {
     let mut routes = Vec::with_capacity(http.len());
     let mut catch_all: Option<usize> = None;
     for (index, route) in http.into_iter().enumerate() {
@@ -64,17 +79,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         }
         routes.push(route);
     }
-    if hosts.is_empty() || routes.is_empty() {
-        return None;
-    }
-    let export_to = parse_export_to(&export_to, &at.field("exportTo"));
-    Some(Model::VirtualService(Arc::new(VirtualService {
-        metadata: meta.metadata,
-        hosts,
-        gateways,
-        export_to,
-        http: routes,
-    })))
+    routes
 }
 
 fn parse_gateways(gateways: &[String], at: &At<'_>) -> Vec<Str> {

@@ -1,30 +1,38 @@
 //! Objects that claim the same thing, of which one counts.
 
 use super::{Found, Index};
-use mesh_model::{Mesh, Problem, Reason, Severity, Sidecar, VirtualService};
+use mesh_model::{Mesh, Problem, Reason, Severity, Sidecar, Traffic, VirtualService};
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Index<'_> {
-    /// Of several VirtualServices that sidecars use for one host, the oldest counts.
+    /// Of several VirtualServices that sidecars use for one kind of traffic to one host, the oldest counts.
     pub(super) fn check_contested_hosts(&self, found: &mut Found) {
         for host in self.mesh.virtual_service_hosts() {
             let mut claims = self.mesh.virtual_services_of_host(host);
             claims.retain(|value| value.for_mesh());
-            let Some((winner, others)) = claims.split_first() else { continue };
-            for other in others {
+            if claims.len() < 2 {
+                continue;
+            }
+            for (traffic, routes) in [
+                (Traffic::Http, "requests"),
+                (Traffic::Tls, "TLS connections"),
+                (Traffic::Tcp, "connections"),
+            ] {
+                let mut claims = claims.iter().filter(|value| value.routes(traffic));
+                let Some(winner) = claims.next() else { continue };
                 // Each may be for namespaces that the other is not for.
-                if !overlap(winner, other) {
-                    continue;
+                for other in claims.filter(|other| overlap(winner, other)) {
+                    let message = format!(
+                        "{} routes {routes} to {host} already; this VirtualService has no effect on them where both apply",
+                        winner.metadata.object
+                    );
+                    let problem = Problem::warning(Reason::Conflict, "spec.hosts", message);
+                    found.add(&other.metadata.object, problem.hint("merge them into one VirtualService"));
+                    let message =
+                        format!("{} routes {routes} to {host}, too; this one counts", other.metadata.object);
+                    let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
+                    found.add(&winner.metadata.object, problem);
                 }
-                let message = format!(
-                    "{} routes {host} already; this VirtualService has no effect on it where both apply",
-                    winner.metadata.object
-                );
-                let problem = Problem::warning(Reason::Conflict, "spec.hosts", message);
-                found.add(&other.metadata.object, problem.hint("merge them into one VirtualService"));
-                let message = format!("{} routes {host}, too; this one counts", other.metadata.object);
-                let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
-                found.add(&winner.metadata.object, problem);
             }
         }
     }

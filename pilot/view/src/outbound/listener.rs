@@ -4,7 +4,11 @@
 //! where requests are told apart by `Host`. Where both kinds meet on one address, the listener sniffs. TLS services without an
 //! address of their own are told apart by SNI.
 
-use super::{HostView, ServiceContext, cluster_name, route_name};
+use super::{
+    HostView, ServiceContext,
+    connection::{self, Opaque},
+    route_name,
+};
 use crate::{
     Capture, Scope,
     spec::{
@@ -13,7 +17,8 @@ use crate::{
     },
 };
 use mesh_model::{
-    Cidr, EndpointAddress, Host, Metadata, OutboundPolicy, Protocol, RouteHeaders, ServicePort, Str, Vip,
+    Cidr, EndpointAddress, Host, Metadata, ObjectRef, OutboundPolicy, Protocol, RouteHeaders, ServicePort,
+    Str, Vip,
 };
 use std::{
     collections::BTreeMap,
@@ -49,6 +54,8 @@ pub struct PortUse {
     pub routes: Option<Str>,
     /// Where opaque connections go; `None` for declared HTTP.
     pub tcp: Option<TcpSpec>,
+    /// The VirtualService that says so.
+    pub config: Option<ObjectRef>,
 }
 
 const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -57,33 +64,48 @@ const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostView) {
     let ServiceContext { scope, service, rule: _ } = context;
     let capture = &scope.key.capture;
-    let tcp = (!port.protocol.is_http()).then(|| tcp_proxy(context, port));
-    let entry = |routes: Option<Str>, ranges: Vec<Cidr>| PortUse {
-        metadata: service.metadata.clone(),
-        ranges,
-        server_name: None,
-        routes,
-        tcp: tcp.clone(),
-    };
-    // Envoy takes every SNI when none is asked for, and knows no `*`.
-    let server_name =
-        (port.protocol.is_tls() && service.host.as_str() != "*").then(|| service.host.to_shared());
-    let shared = |routes, ranges| PortUse { server_name: server_name.clone(), ..entry(routes, ranges) };
-    let key = |address| PortKey { address, port: port.number };
-    if let Capture::None { bind, application: _, http_proxy_port: _ } = capture {
-        // Requests come in through the HTTP proxy; opaque connections need a port of their own to tell them apart, and one at
-        // which the workload itself is not reached.
-        if tcp.is_some() && !scope.key.own_ports.contains(&port.number) {
-            view.ports.push((key(*bind), shared(None, vec![])));
+    let mut add = |address, entry| view.ports.push((PortKey { address, port: port.number }, entry));
+    if port.protocol.is_http() {
+        if let Capture::Redirect = capture {
+            let routes = Some(route_name(capture, port.number));
+            let metadata = service.metadata.clone();
+            let entry =
+                PortUse { metadata, ranges: vec![], server_name: None, routes, tcp: None, config: None };
+            add(ANY, entry);
         }
         return;
     }
-    if port.protocol.is_http() {
-        view.ports.push((key(ANY), entry(Some(route_name(capture, port.number)), vec![])));
+    let opaque = connection::of_port(context, port);
+    // Envoy takes every SNI when none is asked for, and knows no `*`.
+    let own_name = (port.protocol.is_tls() && service.host.as_str() != "*").then(|| service.host.to_shared());
+    let entries = |routes: Option<Str>, ranges: &[Cidr], server_name: Option<&Str>| -> Vec<PortUse> {
+        let of = |target: &Opaque| {
+            let Opaque { subnets, server_name: wanted, tcp, config } = target.clone();
+            PortUse {
+                metadata: service.metadata.clone(),
+                ranges: if subnets.is_empty() { ranges.to_vec() } else { subnets },
+                // Only what no VirtualService routes is known by the service's own name.
+                server_name: if config.is_none() { server_name.cloned() } else { wanted },
+                routes: routes.clone(),
+                tcp: Some(tcp),
+                config,
+            }
+        };
+        opaque.iter().map(of).collect()
+    };
+    let own = |routes| entries(routes, &[], None);
+    let shared = |routes, ranges: &[Cidr]| entries(routes, ranges, own_name.as_ref());
+    if let Capture::None { bind, application: _, http_proxy_port: _ } = capture {
+        // Requests come in through the HTTP proxy; opaque connections need a port of their own to tell them apart, and one at
+        // which the workload itself is not reached.
+        if !scope.key.own_ports.contains(&port.number) {
+            shared(None, &[]).into_iter().for_each(|entry| add(*bind, entry));
+        }
         return;
     }
     let sniffed = port.protocol == Protocol::Auto;
     let own_routes = || sniffed.then(|| Str::from(format!("{}:{}", service.host, port.number)));
+    let shared_routes = || sniffed.then(|| route_name(capture, port.number));
     let ranges: Vec<Cidr> = service
         .vips
         .iter()
@@ -91,35 +113,21 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
         .collect();
     for vip in &service.vips {
         if let Vip::Ip(address) = vip {
-            view.ports.push((key(*address), entry(own_routes(), vec![])));
+            own(own_routes()).into_iter().for_each(|entry| add(*address, entry));
         }
     }
     if !ranges.is_empty() {
-        view.ports.push((key(ANY), shared(sniffed.then(|| route_name(capture, port.number)), ranges)));
+        shared(shared_routes(), &ranges).into_iter().for_each(|entry| add(ANY, entry));
     } else if service.headless {
         // Clients call the pods' own addresses.
         for endpoint in scope.mesh.endpoints(service).map(|all| all.on_port(port.number)).unwrap_or_default()
         {
             if let EndpointAddress::Ip(address) = endpoint.address {
-                view.ports.push((key(address), entry(own_routes(), vec![])));
+                own(own_routes()).into_iter().for_each(|entry| add(address, entry));
             }
         }
     } else if service.vips.is_empty() {
-        view.ports.push((key(ANY), shared(sniffed.then(|| route_name(capture, port.number)), vec![])));
-    }
-}
-
-fn tcp_proxy(context: &ServiceContext<'_>, port: &ServicePort) -> TcpSpec {
-    let ServiceContext { scope, service, rule } = context;
-    let cluster = cluster_name(port.number, "", &service.host);
-    let pool =
-        rule.and_then(|rule| rule.policy.for_port(None, port.number).connection_pool).unwrap_or_default();
-    TcpSpec {
-        stat_prefix: cluster.clone(),
-        clusters: vec![WeightedCluster { cluster, weight: 1, headers: RouteHeaders::default() }],
-        idle_timeout: pool.tcp.idle_timeout,
-        max_connection_duration: pool.tcp.max_connection_duration,
-        access_log: scope.mesh.config().access_log_file.clone(),
+        shared(shared_routes(), &[]).into_iter().for_each(|entry| add(ANY, entry));
     }
 }
 
@@ -134,7 +142,9 @@ pub fn port_listener<'u>(
     let access_log = scope.mesh.config().access_log_file.clone();
     let (mut opaque, lost) = share(&sorted);
     // Whoever connects to a listener of the proxy's own means the one service behind it, whatever it is called.
-    if let (Capture::None { .. }, [only]) = (&scope.key.capture, sorted.as_slice()) {
+    if let (Capture::None { .. }, [only]) = (&scope.key.capture, sorted.as_slice())
+        && only.config.is_none()
+    {
         opaque = opaque.into_values().map(|_| (Destination::default(), *only)).collect();
     }
     let shared_routes =
@@ -199,7 +209,8 @@ pub fn port_listener<'u>(
     let mut origins: Vec<_> = sorted
         .iter()
         .filter(|entry| entry.tcp.is_some())
-        .map(|entry| entry.metadata.object.clone())
+        .flat_map(|entry| std::iter::once(&entry.metadata.object).chain(&entry.config))
+        .cloned()
         .collect();
     origins.sort();
     origins.dedup();

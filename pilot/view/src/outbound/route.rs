@@ -9,8 +9,8 @@ use crate::{
     },
 };
 use mesh_model::{
-    Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing, Mirror,
-    OutboundPolicy, Redirect, RedirectPort, Retries, RouteHeaders, ServicePort, Str, StringMatch,
+    ClusterPolicy, Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing,
+    Mirror, OutboundPolicy, Redirect, RedirectPort, Retries, RouteHeaders, ServicePort, Str, StringMatch,
     VirtualService, WeightedDestination,
 };
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub fn of_service(
 ) -> Vec<RouteSpec> {
     let ServiceContext { scope, service, rule: _ } = context;
     match value {
-        Some(value) if !value.http.is_empty() => of_virtual_service(scope, &service.host, port.number, value),
-        _ => vec![default_route(scope, &service.host, port.number)],
+        Some(value) => of_virtual_service(scope, &service.host, port.number, value),
+        None => vec![default_route(scope, &service.host, port.number)],
     }
 }
 
@@ -181,7 +181,12 @@ fn match_spec(condition: &HttpMatch) -> (RouteMatchSpec, Str, Str) {
     (spec, name.clone(), stat_prefix.clone())
 }
 
-fn weighted(scope: &Scope<'_>, listener_port: u16, weighted: &WeightedDestination) -> WeightedCluster {
+/// A destination as a cluster with its share.
+pub(super) fn weighted(
+    scope: &Scope<'_>,
+    listener_port: u16,
+    weighted: &WeightedDestination,
+) -> WeightedCluster {
     let WeightedDestination { destination, weight, headers } = weighted;
     let port = destination_port(scope, destination, listener_port);
     WeightedCluster {
@@ -206,13 +211,21 @@ fn destination_port(scope: &Scope<'_>, destination: &Destination, listener_port:
     destination.port.or_else(only).unwrap_or(listener_port)
 }
 
+/// What the DestinationRule that applies says about `destination`.
+pub(super) fn policy(
+    scope: &Scope<'_>,
+    destination: &Destination,
+    listener_port: u16,
+) -> Option<ClusterPolicy> {
+    let port = destination_port(scope, destination, listener_port);
+    let service = scope.destination(&destination.host)?;
+    let rule = scope.destination_rule(service)?;
+    Some(rule.policy.for_port(rule.subset(&destination.subset).map(|subset| &subset.policy), port))
+}
+
 /// What requests to `destination` are hashed by, when its DestinationRule asks for consistent hashing.
 fn hash_keys(scope: &Scope<'_>, destination: &Destination, listener_port: u16) -> Vec<HashKey> {
-    let port = destination_port(scope, destination, listener_port);
-    let policy = scope.destination(&destination.host).and_then(|service| {
-        let rule = scope.destination_rule(service)?;
-        Some(rule.policy.for_port(rule.subset(&destination.subset).map(|subset| &subset.policy), port))
-    });
+    let policy = policy(scope, destination, listener_port);
     match policy.and_then(|policy| policy.load_balancer).map(|balancer| balancer.algorithm) {
         Some(LoadBalancing::ConsistentHash(hash)) => vec![hash.key],
         Some(LoadBalancing::Simple(_)) | None => vec![],

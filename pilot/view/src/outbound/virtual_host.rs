@@ -5,7 +5,7 @@ use crate::{
     Capture, Scope, domains,
     spec::{ActionSpec, RouteMatchSpec, RouteSpec, VirtualHostSpec},
 };
-use mesh_model::{Host, ObjectRef, Protocol, RouteHeaders, ServicePort, Str, VirtualService};
+use mesh_model::{Host, ObjectRef, Protocol, RouteHeaders, ServicePort, Str, Traffic, VirtualService};
 use std::sync::Arc;
 
 /// Adds the virtual hosts of `port` to `view`.
@@ -14,7 +14,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
         return;
     }
     let ServiceContext { scope, service, rule: _ } = context;
-    let value = scope.virtual_service(&service.host);
+    let value = scope.virtual_service(&service.host, Traffic::Http);
     let routes = route::of_service(context, port, value.map(|value| &**value));
     if routes.is_empty() {
         return;
@@ -48,7 +48,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
 /// assumes 80. A wildcard that services have is about these services and nothing else.
 pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
     const PORT: u16 = 80;
-    let Some(value) = scope.virtual_service_exactly(host, host) else { return };
+    let Some(value) = scope.virtual_service_exactly(host, host, Traffic::Http) else { return };
     if scope.serves_below(host, PORT) {
         return;
     }

@@ -61,16 +61,18 @@ pub fn parse_match(condition: api::HttpMatchRequest, at: &At<'_>) -> Option<Http
         port: port?,
         source_labels: parse_labels(&source_labels),
         source_namespace: source_namespace.filter(|text| !text.is_empty()).map(Str::from),
-        gateways: gateways
-            .into_iter()
-            .map(|name| match name.as_str() {
-                "mesh" => "mesh".into(),
-                name if name.contains('/') => name.into(),
-                name => format!("{}/{name}", at.namespace()).into(),
-            })
-            .collect(),
+        gateways: gateways.iter().map(|name| parse_gateway(name, at)).collect(),
         stat_prefix: stat_prefix.unwrap_or_default().into(),
     })
+}
+
+/// `mesh`, or a gateway's name with its namespace.
+pub fn parse_gateway(name: &str, at: &At<'_>) -> Str {
+    match name {
+        "mesh" => "mesh".into(),
+        name if name.contains('/') => name.into(),
+        name => format!("{}/{name}", at.namespace()).into(),
+    }
 }
 
 /// `Some(None)` for nothing, `None` for something that cannot be read.

@@ -1,0 +1,31 @@
+//! `tls` and `tcp`: where connections go that are not looked into.
+
+use super::WeightedDestination;
+use crate::{Cidr, Host, Labels, Str};
+use serde::Serialize;
+
+/// One entry of `tls` or `tcp`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ConnectionRoute {
+    /// Any of these. Empty, which only an entry of `tcp` can be: every connection.
+    pub matches: Vec<ConnectionMatch>,
+    /// To one of these, by weight. Never empty; nothing is done to headers.
+    pub destinations: Vec<WeightedDestination>,
+}
+
+/// One entry of `match`: all of it has to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ConnectionMatch {
+    /// `sniHosts`: any of these names; never empty in `tls`, always in `tcp`.
+    pub sni_hosts: Vec<Host>,
+    /// `destinationSubnets`: any of these ranges; empty: wherever the service is.
+    pub subnets: Vec<Cidr>,
+    /// `port` that the client called.
+    pub port: Option<u16>,
+    /// `sourceLabels` of the client.
+    pub source_labels: Labels,
+    /// `sourceNamespace` of the client.
+    pub source_namespace: Option<Str>,
+    /// `gateways`; empty: those of the VirtualService.
+    pub gateways: Vec<Str>,
+}

@@ -1,0 +1,128 @@
+//! Where opaque connections to a service's port go: where a VirtualService's `tls` or `tcp` says, otherwise to the service.
+
+use super::{ServiceContext, cluster_name, route};
+use crate::{
+    Scope,
+    spec::{TcpSpec, WeightedCluster},
+};
+use mesh_model::{
+    Cidr, ConnectionMatch, ConnectionPool, ConnectionRoute, ObjectRef, RouteHeaders, ServicePort, Str,
+    Traffic, VirtualService,
+};
+
+/// A part of the connections to a port, and where it goes.
+#[derive(Debug, Clone)]
+pub struct Opaque {
+    /// Only those to these addresses; empty: wherever the service is.
+    pub subnets: Vec<Cidr>,
+    /// Only those with this SNI.
+    pub server_name: Option<Str>,
+    /// Where they go.
+    pub tcp: TcpSpec,
+    /// The VirtualService that says so; `None`: they go to the service itself.
+    pub config: Option<ObjectRef>,
+}
+
+/// The connections to `port`, in parts; of two that are about the same connections the first counts. Never empty.
+pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> {
+    let ServiceContext { scope, service, rule: _ } = context;
+    let traffic = if port.protocol.is_tls() { Traffic::Tls } else { Traffic::Tcp };
+    let mut parts = Vec::new();
+    let Some(value) = scope.virtual_service(&service.host, traffic) else {
+        parts.push(to_service(context, port));
+        return parts;
+    };
+    let routes = match traffic {
+        Traffic::Tls => &value.tls,
+        Traffic::Tcp | Traffic::Http => &value.tcp,
+    };
+    let mut all_taken = false;
+    for route in routes {
+        let ConnectionRoute { matches, destinations: _ } = route;
+        let everything = [ConnectionMatch::default()];
+        let matches = if matches.is_empty() { &everything[..] } else { matches };
+        for condition in matches.iter().filter(|condition| applies(scope, port.number, condition)) {
+            all_taken |= condition.subnets.is_empty();
+            parts.extend(routed(scope, port.number, value, route, condition));
+        }
+    }
+    // Connections with other server names are nobody's, as with Istio: only a VirtualService without any rule for this port
+    // leaves them to the service.
+    let left_over = match traffic {
+        Traffic::Tls => parts.is_empty(),
+        Traffic::Tcp | Traffic::Http => !all_taken,
+    };
+    if left_over {
+        parts.push(to_service(context, port));
+    }
+    parts
+}
+
+/// The part of a match that the control plane decides.
+fn applies(scope: &Scope<'_>, port: u16, condition: &ConnectionMatch) -> bool {
+    let ConnectionMatch { sni_hosts: _, subnets: _, port: wanted, source_labels, source_namespace, gateways } =
+        condition;
+    let labels = &scope.key.labels;
+    wanted.is_none_or(|wanted| wanted == port)
+        && source_namespace.as_ref().is_none_or(|wanted| *wanted == scope.key.namespace)
+        && source_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        && (gateways.is_empty() || gateways.iter().any(|gateway| &**gateway == "mesh"))
+}
+
+/// What `route` does with the connections of one match: a part for each server name.
+fn routed(
+    scope: &Scope<'_>,
+    port: u16,
+    value: &VirtualService,
+    route: &ConnectionRoute,
+    condition: &ConnectionMatch,
+) -> Vec<Opaque> {
+    let clusters: Vec<_> =
+        route.destinations.iter().map(|destination| route::weighted(scope, port, destination)).collect();
+    let name = &value.metadata.object.name;
+    let stat_prefix = match clusters.as_slice() {
+        [only] => only.cluster.clone(),
+        _ => format!("{}.{}", name.name, name.namespace).into(),
+    };
+    // One proxy for all of them has one pair of limits; as Istio, those of the first.
+    let policy = route.destinations.first().and_then(|first| route::policy(scope, &first.destination, port));
+    let pool = policy.and_then(|policy| policy.connection_pool).unwrap_or_default();
+    let tcp = tcp_proxy(scope, stat_prefix, clusters, &pool);
+    let part = |server_name| Opaque {
+        subnets: condition.subnets.clone(),
+        server_name,
+        tcp: tcp.clone(),
+        config: Some(value.metadata.object.clone()),
+    };
+    match condition.sni_hosts.as_slice() {
+        [] => vec![part(None)],
+        // Envoy takes every SNI when none is asked for, and knows no `*`.
+        names => names.iter().map(|name| part((name.as_str() != "*").then(|| name.to_shared()))).collect(),
+    }
+}
+
+fn to_service(context: &ServiceContext<'_>, port: &ServicePort) -> Opaque {
+    let ServiceContext { scope, service, rule } = context;
+    let cluster = cluster_name(port.number, "", &service.host);
+    let pool =
+        rule.and_then(|rule| rule.policy.for_port(None, port.number).connection_pool).unwrap_or_default();
+    let clusters =
+        vec![WeightedCluster { cluster: cluster.clone(), weight: 1, headers: RouteHeaders::default() }];
+    let tcp = tcp_proxy(scope, cluster, clusters, &pool);
+    Opaque { subnets: Vec::new(), server_name: None, tcp, config: None }
+}
+
+fn tcp_proxy(
+    scope: &Scope<'_>,
+    stat_prefix: Str,
+    clusters: Vec<WeightedCluster>,
+    pool: &ConnectionPool,
+) -> TcpSpec {
+    TcpSpec {
+        stat_prefix,
+        clusters,
+        idle_timeout: pool.tcp.idle_timeout,
+        max_connection_duration: pool.tcp.max_connection_duration,
+        access_log: scope.mesh.config().access_log_file.clone(),
+    }
+}
