@@ -29,7 +29,11 @@ pub struct Config {
     pub grpc_address: SocketAddr,
     /// After which time a proxy is asked to reconnect; `None`: never.
     pub max_connection_age: Option<Duration>,
+    /// How statuses are written to the cluster's objects; `None`: not at all. Files have none in any case.
+    pub status: Option<StatusConfig>,
 }
+
+pub use pilot_status::StatusConfig;
 
 impl Config {
     /// Defaults for configuration from `source`: plain-text xDS on loopback.
@@ -41,6 +45,7 @@ impl Config {
             mesh_config: None,
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 15010)),
             max_connection_age: None,
+            status: None,
         }
     }
 }

@@ -9,8 +9,9 @@ mod metrics;
 mod proxy;
 mod publish;
 mod start;
+mod status;
 
-pub use config::{Config, SourceConfig};
+pub use config::{Config, SourceConfig, StatusConfig};
 pub use metrics::PilotMetrics;
-pub use publish::{Counts, Publisher};
+pub use publish::{Audience, Counts, Publisher};
 pub use start::{Pilot, StartError, start};

@@ -10,7 +10,7 @@ mod scope;
 
 use crate::proxy::Connected;
 use classes::Classes;
-use mesh_model::{ChangeSet, Mesh, ObjectRef, Problem, Reason};
+use mesh_model::{ChangeSet, Mesh, NamespacedName, ObjectRef, Problem, Reason, Str};
 use pilot_envoy::Memo;
 use pilot_view::{ScopeKey, affects};
 use pilot_xds::{
@@ -117,12 +117,48 @@ impl Publisher {
         problems
     }
 
+    /// Sequence number of the last publication, how many proxies have ever come, and how many are there.
+    pub fn epoch(&self) -> [u64; 3] {
+        let state = self.lock();
+        [state.sequence, state.next_id, state.proxies.len() as u64]
+    }
+
+    /// The mesh that is published, and all proxies, those together that have the same configuration.
+    pub fn audience(&self) -> (Arc<Mesh>, Vec<Audience>) {
+        let state = self.lock();
+        let mut audiences: HashMap<(u64, u64), Audience> = HashMap::new();
+        for Subscriber { connected: _, proxy, protocol: _, scope, class: _, snapshots } in
+            state.proxies.values()
+        {
+            let snapshot = snapshots.borrow().clone();
+            let [shared, own] = &snapshot.layers;
+            let audience = audiences.entry((shared.id(), own.id())).or_insert_with(|| Audience {
+                snapshot: snapshot.clone(),
+                sidecar: scope.sidecar.clone(),
+                proxies: Vec::new(),
+            });
+            audience.proxies.push((proxy.name.clone(), snapshot.sequence));
+        }
+        (state.mesh.clone(), audiences.into_values().collect())
+    }
+
     /// The snapshot that the proxy named `name` is meant to have.
     pub fn snapshot(&self, name: &str) -> Option<Arc<Snapshot>> {
         let state = self.lock();
         let found = state.proxies.values().find(|subscriber| *subscriber.proxy.name == *name)?;
         Some(found.snapshots.borrow().clone())
     }
+}
+
+/// Proxies that are meant to have the same.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// What they are meant to have.
+    pub snapshot: Arc<Snapshot>,
+    /// The Sidecar that applies to them.
+    pub sidecar: Option<NamespacedName>,
+    /// Their names, each with the publication that brought it what it is meant to have.
+    pub proxies: Vec<(Str, u64)>,
 }
 
 /// How much the publisher keeps.

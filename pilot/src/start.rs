@@ -1,9 +1,10 @@
 //! Starts the control plane and keeps it going: source -> ingest -> publisher -> streams.
 
-use crate::{Config, PilotMetrics, Publisher, SourceConfig, debug};
+use crate::{Config, PilotMetrics, Publisher, SourceConfig, debug, status::Proxies};
 use mesh_model::{ChangeSet, Mesh};
 use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Report, Settings, Update};
+use pilot_status::Sources;
 use pilot_xds::{
     server::{Handles, ServerConfig},
     sync::ProxyStatus,
@@ -110,7 +111,8 @@ impl Pilot {
 
 /// Starts everything. Streams are answered once the first lists are in; the drain ends them.
 pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Result<Pilot, StartError> {
-    let Config { source, domain, root_namespace, mesh_config, grpc_address, max_connection_age } = config;
+    let Config { source, domain, root_namespace, mesh_config, grpc_address, max_connection_age, status } =
+        config;
     let listen = |source| StartError::Listen { address: grpc_address, source };
     let listener = TcpListener::bind(grpc_address).await.map_err(listen)?;
     let grpc_address = listener.local_addr().map_err(listen)?;
@@ -121,6 +123,11 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
     let (published, published_receiver) = watch::channel(0);
     let xds = Handles::new(ready_receiver);
 
+    let status = match &source {
+        SourceConfig::Cluster { kubeconfig } => status.map(|status| (status, kubeconfig.clone())),
+        SourceConfig::Files(_) => None,
+    };
+    let namespace = root_namespace.clone();
     let settings = Settings { domain, root_namespace, mesh_config, ..Settings::default() };
     let source = match source {
         SourceConfig::Files(path) => pilot_ingest::Source::Files(path),
@@ -168,5 +175,27 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         }
         drop(hold);
     });
+    if let Some((status, kubeconfig)) = status {
+        let sources = Sources {
+            reports: report.clone(),
+            published: published_receiver.clone(),
+            progress: Arc::new(Proxies::new(publisher.clone(), xds.clone())),
+        };
+        let client = pilot_ingest::connect(kubeconfig.as_deref()).await?;
+        let hold = drain.hold("the leader's lease");
+        let end = CancellationToken::new();
+        let cancel = end.clone();
+        let signaled = hold.signaled();
+        tokio::spawn(async move {
+            signaled.await;
+            cancel.cancel();
+        });
+        let writer = pilot_status::start(client, &namespace, status, sources, end);
+        tokio::spawn(async move {
+            // Whatever the outcome, there is nothing left to wait for.
+            let _ = writer.await;
+            drop(hold);
+        });
+    }
     Ok(Pilot { publisher, xds, grpc_address, mesh: mesh_receiver, report, published: published_receiver })
 }

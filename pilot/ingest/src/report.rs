@@ -4,20 +4,26 @@
 //! so it happens beside the road that changes travel, and from a snapshot.
 
 use crate::{
-    kinds::Object,
+    kinds::{Object, row},
     references::{Reference, references},
     store::DocumentProblem,
 };
 use imbl::OrdMap;
 use mesh_model::{Kind, Mesh, ObjectRef, Problem, Reason, ServiceKey, Severity, Source, Str};
 use serde::Serialize;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What is wrong with what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Each object or document that has problems, by where it was read.
     pub entries: Vec<ObjectReport>,
+    /// `metadata.generation` of each object that can carry a status, problems or not.
+    #[serde(skip)]
+    pub generations: BTreeMap<ObjectRef, i64>,
+    /// The update ([`crate::Update::sequence`]) from which on the mesh is as these objects say.
+    #[serde(skip)]
+    pub sequence: u64,
 }
 
 /// The problems of one object, or of a document that is none.
@@ -46,6 +52,8 @@ pub struct Snapshot {
     pub(crate) documents: OrdMap<Str, Arc<[ObjectReport]>>,
     /// Services that several objects define; the one that does first.
     pub(crate) contested: OrdMap<ServiceKey, Arc<[ObjectRef]>>,
+    /// Number of the update that this moment belongs to.
+    pub(crate) sequence: u64,
 }
 
 impl Snapshot {
@@ -80,6 +88,11 @@ impl Snapshot {
     }
 }
 
+/// Whether objects of this kind carry a status that the control plane writes: Istio's do.
+pub fn has_status(kind: Kind) -> bool {
+    row(kind).is_some_and(|row| row.group == mesh_api::networking::GROUP)
+}
+
 /// What the objects of one name say, and that they have one name.
 fn told(held: &[Object]) -> Arc<[ObjectReport]> {
     let mut entries: Vec<_> = held
@@ -106,7 +119,7 @@ fn told(held: &[Object]) -> Arc<[ObjectReport]> {
 impl Report {
     /// All problems of a moment.
     pub fn new(snapshot: &Snapshot) -> Self {
-        let Snapshot { mesh, objects, references: destinations, documents, contested } = snapshot;
+        let Snapshot { mesh, objects, references: destinations, documents, contested, sequence } = snapshot;
         let destinations = destinations.iter().map(|(object, references)| (object, &**references));
         let mut of_mesh = references(mesh, destinations);
         for (key, claims) in contested {
@@ -122,7 +135,11 @@ impl Report {
             }
         }
         let mut entries = Vec::new();
+        let mut generations = BTreeMap::new();
         for (name, told) in objects {
+            if let Some(first) = told.first().filter(|_| has_status(name.kind)) {
+                generations.insert(name.clone(), first.generation);
+            }
             let mut of_mesh = of_mesh.remove(name);
             for entry in told.iter() {
                 // The first is in effect, so what the mesh says is about it.
@@ -136,7 +153,13 @@ impl Report {
         }
         entries.extend(documents.values().flat_map(|entries| entries.iter().cloned()));
         entries.sort();
-        Self { entries }
+        Self { entries, generations, sequence: *sequence }
+    }
+
+    /// Whether both say the same of the same objects, whenever that was.
+    pub(crate) fn says_what(&self, other: &Self) -> bool {
+        let Self { entries, generations, sequence: _ } = self;
+        *entries == other.entries && *generations == other.generations
     }
 
     /// How many problems there are of `severity`.

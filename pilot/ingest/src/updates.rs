@@ -66,7 +66,7 @@ impl Updates {
                 let made = tokio::task::spawn_blocking(move || Report::new(&snapshot)).await;
                 if let Ok(made) = made {
                     report.send_if_modified(|last| {
-                        let differs = **last != made;
+                        let differs = !last.says_what(&made);
                         if differs {
                             *last = Arc::new(made);
                         }
@@ -110,11 +110,12 @@ impl Updates {
                 input = self.inputs.try_recv().ok();
             }
             self.waiting.merge(self.ingest.apply(edits));
-            self.snapshots.send_replace(self.ingest.snapshot());
             let first_sync = synced && !self.synced;
             self.synced = synced;
-            if first_sync || (synced && !self.waiting.is_empty()) {
-                self.sequence += 1;
+            let differs = first_sync || (synced && !self.waiting.is_empty());
+            self.sequence += u64::from(differs);
+            self.snapshots.send_replace(Snapshot { sequence: self.sequence, ..self.ingest.snapshot() });
+            if differs {
                 return Some(Update {
                     mesh: self.ingest.mesh().clone(),
                     changes: std::mem::take(&mut self.waiting),

@@ -1,0 +1,135 @@
+//! The leader at work: waits for news, decides, writes; stops as soon as another leads.
+
+use crate::{
+    decide::{Decider, Plan},
+    lease::Candidate,
+    objects::Objects,
+    progress::Progress,
+    writer::write,
+};
+use futures::StreamExt;
+use kube::Client;
+use pilot_ingest::Report;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Under which name the API server knows what we write.
+pub const FIELD_MANAGER: &str = "meltemi";
+
+/// Writes at a time, and between two looks at what is due: with [`PAUSE`], the most that an API server is asked to take.
+const AT_ONCE: usize = 4;
+const BATCH: usize = 50;
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often proxies are looked after that may have come or gone.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Settings.
+#[derive(Debug, Clone)]
+pub struct StatusConfig {
+    /// Who we are among the replicas.
+    pub identity: String,
+    /// How long a leader may be silent before another takes over.
+    pub lease_duration: Duration,
+}
+
+/// What the status is made of.
+pub struct Sources {
+    /// What ingest says.
+    pub reports: watch::Receiver<Arc<Report>>,
+    /// Count of ingest's updates that are published.
+    pub published: watch::Receiver<u64>,
+    /// What proxies have.
+    pub progress: Arc<dyn Progress>,
+}
+
+/// Stands for election in `namespace` and, while elected, keeps statuses true. Ends after `end`, when the lease is given back.
+pub fn start(
+    client: Client,
+    namespace: &str,
+    config: StatusConfig,
+    sources: Sources,
+    end: CancellationToken,
+) -> JoinHandle<()> {
+    let StatusConfig { identity, lease_duration } = config;
+    let (sender, mut leading) = watch::channel(false);
+    let candidate = Candidate::new(client.clone(), namespace, identity, lease_duration);
+    tokio::spawn(async move {
+        let work = async {
+            while leading.wait_for(|leads| *leads).await.is_ok() {
+                let mut until = leading.clone();
+                tokio::select! {
+                    () = lead(&client, &sources) => return,
+                    _ = until.wait_for(|leads| !*leads) => {}
+                }
+            }
+        };
+        tokio::join!(candidate.run(sender, end), work);
+    })
+}
+
+/// Keeps statuses true until dropped, or until ingest ends.
+async fn lead(client: &Client, sources: &Sources) {
+    let Sources { reports, published, progress } = sources;
+    let (mut reports, mut published) = (reports.clone(), published.clone());
+    let mut tasks = JoinSet::new();
+    let objects = Objects::watch(client, &mut tasks);
+    let mut decider = Decider::new(Instant::now());
+    loop {
+        let report = reports.borrow_and_update().clone();
+        // What a report speaks of is in effect when its update is published.
+        if published.wait_for(|done| *done >= report.sequence).await.is_err() {
+            return;
+        }
+        let epoch = progress.epoch();
+        let begun = Instant::now();
+        let held = objects.lock().held.clone();
+        let progress_of = progress.clone();
+        let planned = tokio::task::spawn_blocking(move || {
+            let plan = decider.plan(&report, &held, &*progress_of, begun);
+            (decider, plan)
+        });
+        let Ok((returned, Plan { mut writes, again, follows_proxies })) = planned.await else { return };
+        decider = returned;
+        let cost = begun.elapsed();
+        let more = writes.len() > BATCH;
+        writes.truncate(BATCH);
+        let wrote = !writes.is_empty();
+        let made = futures::stream::iter(writes.into_iter().map(|due| async {
+            let object = due.object.clone();
+            (object, write(client, &objects, due).await)
+        }));
+        let ended: Vec<_> = made.buffer_unordered(AT_ONCE).collect().await;
+        for (object, worked) in ended {
+            decider.wrote(&object, worked, Instant::now());
+        }
+        // Looks cost what is published; under a flood of edits they take a tenth of a processor at most.
+        let pause = if more { PAUSE } else { (cost * 10).min(PAUSE * 5) };
+        tokio::time::sleep(pause).await;
+        if more {
+            continue;
+        }
+        let news = async {
+            loop {
+                tokio::time::sleep(TICK).await;
+                if follows_proxies && progress.epoch() != epoch {
+                    return;
+                }
+            }
+        };
+        // A write shows in the watch, too; what it came to is looked at once.
+        let again = if wrote { Some(again.unwrap_or(PAUSE)) } else { again };
+        tokio::select! {
+            changed = reports.changed() => if changed.is_err() { return },
+            () = objects.changed() => {}
+            () = news => {}
+            () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What became of each object, written into its status.
+//!
+//! In: the report of ingest, how far proxies have got ([`Progress`]), and the objects as the API server holds them. Out: the
+//! conditions `Accepted`, `ResolvedRefs` and `Programmed` on each object, by one replica at a time. `collect` decides what they
+//! say and is pure; `decide` decides what is worth a write; `lease`, `objects` and `writer` talk to the API server. Nothing here
+//! knows Envoy, streams or what an object means.
+
+mod collect;
+mod condition;
+mod decide;
+mod leader;
+mod lease;
+mod objects;
+mod progress;
+mod wait;
+mod writer;
+
+pub use collect::{Programmed, collect};
+pub use condition::{Condition, ConditionType};
+pub use leader::{FIELD_MANAGER, Sources, StatusConfig, start};
+pub use lease::LEASE_NAME;
+pub use progress::{Progress, Reached};
+pub use wait::{WaitError, wait_for};

@@ -1,0 +1,87 @@
+//! Writes conditions: server-side apply on the status subresource, of our condition types and nothing else.
+//!
+//! In: what an object carries and what it is to say. Out: what it carries afterwards. Never by force: where somebody else has taken one of
+//! our conditions over, theirs stays.
+
+use crate::{
+    condition::Condition,
+    leader::FIELD_MANAGER,
+    objects::{Held, Objects},
+};
+use k8s_openapi::jiff::{Timestamp, Unit};
+use kube::{
+    Api, Client,
+    api::{DynamicObject, Patch, PatchParams},
+};
+use mesh_model::ObjectRef;
+use serde_json::{Value, json};
+
+/// A write that is due.
+#[derive(Debug, Clone)]
+pub(crate) struct Write {
+    /// On which object.
+    pub(crate) object: ObjectRef,
+    /// What it carries.
+    pub(crate) held: Held,
+    /// What it is to say.
+    pub(crate) conditions: [Condition; 3],
+}
+
+/// Makes the write. Says whether it worked.
+pub(crate) async fn write(client: &Client, objects: &Objects, write: Write) -> bool {
+    let Write { object, held, conditions } = write;
+    let Some(resource) = objects.lock().resources.get(&object.kind).cloned() else { return false };
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &object.name.namespace, &resource);
+    let body = body(&resource.api_version, &resource.kind, &object, &held, conditions, &now());
+    let written =
+        api.patch_status(&object.name.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&body)).await;
+    match written {
+        Ok(written) => {
+            objects.wrote(&object, Held::of(&written));
+            true
+        }
+        // It is gone, or another of its name is there: the watch will tell.
+        Err(kube::Error::Api(status)) if status.code == 404 => true,
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            tracing::info!(%object, message = status.message, "another writer owns its conditions: left alone");
+            false
+        }
+        Err(error) => {
+            tracing::warn!(%object, %error, "writing its status");
+            false
+        }
+    }
+}
+
+fn now() -> String {
+    let now = Timestamp::now();
+    now.round(Unit::Second).unwrap_or(now).to_string()
+}
+
+fn body(
+    api_version: &str,
+    kind: &str,
+    object: &ObjectRef,
+    held: &Held,
+    conditions: [Condition; 3],
+    now: &str,
+) -> Value {
+    let conditions = conditions.map(|mut condition| {
+        let before = held.conditions.iter().find(|before| before.r#type == condition.r#type);
+        let same = before.filter(|before| before.status == condition.status);
+        let since = same.and_then(|before| before.last_transition_time.clone());
+        condition.last_transition_time = Some(since.unwrap_or_else(|| now.to_owned()));
+        condition
+    });
+    let mut metadata = json!({ "name": object.name.name, "namespace": object.name.namespace });
+    if let Some(uid) = &held.uid {
+        // An object of the same name that was made meanwhile is not meant.
+        metadata["uid"] = uid.as_str().into();
+    }
+    json!({
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": metadata,
+        "status": { "conditions": conditions },
+    })
+}
