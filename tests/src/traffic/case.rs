@@ -74,6 +74,8 @@ struct Expect {
     headers: BTreeMap<String, Option<String>>,
     /// The body of each answer.
     body: Option<String>,
+    /// What each workload is spoken to in: `HTTP/1.1` or `HTTP/2`.
+    protocol: Option<String>,
     /// Headers that the workload sees; null: it must not be there.
     seen_headers: BTreeMap<String, Option<String>>,
     /// Path and query that the workload sees.
@@ -197,6 +199,7 @@ impl Expect {
             pods,
             headers,
             body,
+            protocol,
             seen_headers,
             seen_path,
             seen_host,
@@ -212,6 +215,8 @@ impl Expect {
             }
             let text = String::from_utf8_lossy(&answer.body);
             wrong.unless_equal("body", body.as_deref(), &text);
+            let spoken = answer.echo.as_ref().map_or("", |echo| &echo.protocol);
+            wrong.unless_equal("protocol", protocol.as_deref(), spoken);
             let seen = answer.echo.as_ref().and_then(|echo| echo.request.as_ref());
             for (name, value) in seen_headers {
                 let found = seen.and_then(|seen| seen.headers.get(name)).map(String::as_str);

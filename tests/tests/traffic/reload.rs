@@ -31,6 +31,38 @@ fn weights_and_subsets_change_without_a_failed_request() {
     });
 }
 
+#[test]
+fn endpoints_come_and_go_without_a_failed_request() {
+    run(async |traffic| {
+        let outside = Outside::start("scaled", &BTreeMap::from([("v1".to_owned(), 4)])).await?;
+        let service = outside.service_entry("scaled", "scaled.test");
+        let routes = "---\n\
+            apiVersion: networking.istio.io/v1\n\
+            kind: VirtualService\n\
+            metadata: {name: scaled, namespace: traffic}\n\
+            spec:\n\
+            \x20 hosts: [scaled.test]\n\
+            \x20 http: [{retries: {attempts: 0}, route: [{destination: {host: scaled.test}}]}]\n";
+        let addresses: Vec<String> = outside.addresses().iter().map(ToString::to_string).collect();
+        // Without the endpoint whose turn it is.
+        let without = |turn: usize| -> String {
+            let left_out = &addresses[turn % addresses.len()];
+            let lines = service.lines().filter(|line| !line.contains(&format!("{left_out},")));
+            lines.flat_map(|line| [line, "\n"]).chain([routes]).collect()
+        };
+        traffic.apply("scaled.yaml", &without(0)).await?;
+        let load = Load::start(traffic.proxy(CLIENT)?, "http://scaled.test/", 4)?;
+        let mut edits = 0;
+        while edits < EDITS || load.sent() < REQUESTS {
+            edits += 1;
+            traffic.apply("scaled.yaml", &without(edits)).await?;
+        }
+        let outcome = load.stop().await?;
+        ensure!(outcome.failures.is_empty() && outcome.ok >= REQUESTS, "{outcome:#?}");
+        Ok(())
+    });
+}
+
 /// Without retries, which would hide what this is to find.
 fn generation(service: &str, number: usize) -> String {
     let weight = 10 + number % 80;

@@ -51,3 +51,38 @@ fn export_to_keeps_a_service_in_its_namespace() {
         Ok(())
     });
 }
+
+#[test]
+fn export_to_keeps_routes_in_their_namespace() {
+    run(async |traffic| {
+        let (_outside, _) = outside(traffic, "routed").await?;
+        let routes = |export_to: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\n\
+                 kind: VirtualService\n\
+                 metadata: {{name: routed, namespace: scoped}}\n\
+                 spec:\n\
+                 \x20 hosts: [routed.test]\n\
+                 \x20 exportTo: [{export_to}]\n\
+                 \x20 http: [{{directResponse: {{status: 418}}}}]\n"
+            )
+        };
+        let client = traffic.proxy(CLIENT)?;
+        for (export_to, expected) in [("'*'", 418), ("'.'", 200), ("traffic", 418)] {
+            traffic.apply("routed-routes.yaml", &routes(export_to)).await?;
+            let status = status(client, "http://routed.test/").await?;
+            ensure!(status == expected, "exported to {export_to}: {status}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn nobody_knows_the_way_to_an_unknown_host() {
+    run(async |traffic| {
+        // Without redirection there is no address to go to: at once an error, and not a loop.
+        let status = status(traffic.proxy(CLIENT)?, "http://nobody.example.com/").await?;
+        ensure!(status == 503, "{status}");
+        Ok(())
+    });
+}
