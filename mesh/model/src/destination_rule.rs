@@ -16,6 +16,8 @@ pub struct DestinationRule {
     pub subsets: Vec<Subset>,
     /// Which client namespaces it applies to.
     pub export_to: ExportTo,
+    /// `workloadSelector`: labels of the clients of its own namespace that it is for; `None`: for all clients.
+    pub selector: Option<Labels>,
 }
 
 /// A subset of a host's endpoints.

@@ -9,11 +9,13 @@
 
 mod address;
 mod change;
+mod client_needs;
 mod destination_rule;
 mod duration;
 mod endpoint;
 mod export;
 mod host;
+mod locality_lb;
 mod mesh;
 mod mesh_config;
 mod object;
@@ -34,8 +36,12 @@ pub use duration::Duration;
 pub use endpoint::{Endpoint, Health, ServiceEndpoints};
 pub use export::ExportTo;
 pub use host::{Host, ShortNameOf, resolve_short_name};
+pub use locality_lb::{
+    Distribution, Failover, LOCALITY_LABELS, LocalityLb, LocalityMatch, NETWORK_LABEL, NODE_LABEL, PriorityLabel,
+    REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL, locality_of,
+};
 pub use mesh::{Mesh, ServiceKey};
-pub use mesh_config::{MeshConfig, OutboundPolicy};
+pub use mesh_config::{DefaultTrafficPolicy, MeshConfig, OutboundPolicy};
 pub use object::{Kind, Labels, Locality, Metadata, NamespacedName, ObjectRef, Source, Str};
 pub use percent::Percent;
 pub use problem::{Parsed, Problem, Reason, Severity};

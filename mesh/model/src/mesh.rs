@@ -5,10 +5,10 @@
 
 use crate::{
     ChangeSet, DestinationRule, Host, Kind, Labels, MeshConfig, NamespacedName, ObjectRef, Service,
-    ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
+    ServiceEndpoints, Sidecar, Str, VirtualService, Workload, client_needs::ClientNeeds,
 };
 use imbl::{OrdMap, OrdSet};
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 /// A service's identity: two namespaces may each define the same host (ServiceEntries).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +39,7 @@ pub struct Mesh {
     // Several while an address passes from an old pod to a new one: then the first by name counts, whichever came first.
     workloads_of_address: OrdMap<IpAddr, OrdSet<ObjectRef>>,
     source_label_keys: OrdMap<Str, usize>,
+    client_needs: ClientNeeds,
 }
 
 fn link<K: Ord + Clone, V: Ord + Clone>(index: &mut OrdMap<K, OrdSet<V>>, key: K, value: V) {
@@ -93,6 +94,7 @@ impl Mesh {
         for vip in new.iter().flat_map(|new| single_vips(new)) {
             link(&mut self.services_of_vip, vip, key.clone());
         }
+        changes.everything |= self.client_needs.replace_service(old.as_deref(), new.as_deref());
         // A name that others call by its address too: who owns the address may change.
         let vips = old.iter().chain(&new).flat_map(|service| single_vips(service));
         let sharers =
@@ -167,6 +169,8 @@ impl Mesh {
         changes: &mut ChangeSet,
     ) {
         let Some((old, new)) = replace(&mut self.destination_rules, name.clone(), value) else { return };
+        // A label that begins to matter splits scopes: every proxy is classed again.
+        changes.everything |= self.client_needs.replace_rule(old.as_deref(), new.as_deref());
         if let Some(old) = &old {
             unlink(&mut self.destination_rules_of_host, &old.host, &name);
         }
@@ -389,8 +393,10 @@ impl Mesh {
         objects.filter_map(|object| self.workloads.get(object))
     }
 
-    /// The labels that some VirtualService's `sourceLabels` looks at: proxies that differ only in others are alike.
-    pub fn source_label_keys(&self) -> impl Iterator<Item = &Str> {
-        self.source_label_keys.keys()
+    /// The labels of clients in `namespace` that some rule looks at: proxies that differ only in others are alike.
+    pub fn client_label_keys(&self, namespace: &str) -> BTreeSet<Str> {
+        let mut keys = self.client_needs.labels(namespace, &self.config);
+        keys.extend(self.source_label_keys.keys().cloned());
+        keys
     }
 }

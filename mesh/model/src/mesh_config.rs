@@ -1,6 +1,6 @@
 //! Mesh-wide settings: the part of Istio's MeshConfig that has an effect today.
 
-use crate::{Duration, Retries, Str};
+use crate::{ConnectionPool, Duration, LocalityLb, OutlierDetection, Retries, Str};
 use serde::Serialize;
 
 /// What happens to traffic for destinations that no service names.
@@ -10,6 +10,14 @@ pub enum OutboundPolicy {
     AllowAny,
     /// Only registered services are reachable.
     RegistryOnly,
+}
+
+/// `defaultTrafficPolicy`: what holds where no DestinationRule has the block.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[allow(missing_docs)]
+pub struct DefaultTrafficPolicy {
+    pub connection_pool: Option<ConnectionPool>,
+    pub outlier_detection: Option<OutlierDetection>,
 }
 
 /// Istio's MeshConfig (`mesh` in ConfigMap `istio`).
@@ -33,6 +41,10 @@ pub struct MeshConfig {
     pub inbound_port: u16,
     /// `defaultHttpRetryPolicy`; `None`: Istio's built-in default.
     pub default_retries: Option<Retries>,
+    /// `defaultTrafficPolicy`.
+    pub default_policy: DefaultTrafficPolicy,
+    /// `localityLbSetting`, or `zoneAwareLbSetting`, which wins: for clusters whose own policy says nothing.
+    pub locality: LocalityLb,
     /// `accessLogFile`; empty: none.
     pub access_log_file: Str,
 }
@@ -50,6 +62,8 @@ impl Default for MeshConfig {
             outbound_port: 15001,
             inbound_port: 15006,
             default_retries: None,
+            default_policy: DefaultTrafficPolicy::default(),
+            locality: LocalityLb::default(),
             access_log_file: "".into(),
         }
     }

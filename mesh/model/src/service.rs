@@ -1,6 +1,6 @@
 //! Services: what clients call, whether Kubernetes or a ServiceEntry defines it.
 
-use crate::{ExportTo, Host, Labels, Metadata, Protocol, Str, Vip};
+use crate::{ExportTo, Host, Labels, LocalityLb, Metadata, Protocol, Str, Vip};
 use serde::Serialize;
 
 /// Who defines a service.
@@ -48,6 +48,8 @@ pub struct Service {
     pub export_to: ExportTo,
     /// Which workloads are its endpoints; `None` when endpoints are listed by other means.
     pub selector: Option<Labels>,
+    /// `trafficDistribution`: which endpoints its clients prefer, unless their DestinationRule says so.
+    pub distribution: Option<LocalityLb>,
 }
 
 impl Service {

@@ -1,6 +1,6 @@
 //! TrafficPolicy and its blocks. An absent block inherits; a present one is used as it is.
 
-use crate::{Duration, Percent, Str};
+use crate::{Duration, LocalityLb, Percent, Str};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -107,6 +107,8 @@ pub struct LoadBalancer {
     pub algorithm: LoadBalancing,
     /// `warmup`; `None`: a new endpoint has its full share at once.
     pub warmup: Option<Warmup>,
+    /// `localityLbSetting` or `zoneAwareLbSetting`; `None`: the service's or the mesh's.
+    pub locality: Option<LocalityLb>,
 }
 
 /// `loadBalancer.warmup`: the share of a new endpoint grows slowly.

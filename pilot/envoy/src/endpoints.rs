@@ -6,16 +6,16 @@ use crate::address::endpoint_address;
 use crate::envoy::{core, endpoint};
 use crate::value::uint32;
 use mesh_model::{Endpoint, EndpointAddress, Health, Locality};
-use pilot_view::spec::EndpointsSpec;
+use pilot_view::spec::{EndpointsSpec, Preference};
 use std::collections::BTreeMap;
 
 /// The load assignment that the spec describes.
 pub fn build_endpoints(spec: &EndpointsSpec) -> endpoint::ClusterLoadAssignment {
-    let EndpointsSpec { cluster, endpoints } = spec;
+    let EndpointsSpec { cluster, endpoints, preference } = spec;
     endpoint::ClusterLoadAssignment {
         cluster_name: cluster.to_string(),
         // Envoy resolves no names in what it is sent over EDS: it would refuse the good endpoints with the bad one.
-        endpoints: build_localities(endpoints.iter().filter(|endpoint| !is_name(endpoint))),
+        endpoints: build_localities(endpoints, preference, |endpoint| !is_name(endpoint)),
         ..Default::default()
     }
 }
@@ -24,19 +24,38 @@ fn is_name(endpoint: &Endpoint) -> bool {
     matches!(endpoint.address, EndpointAddress::Name(_))
 }
 
-/// The endpoints by locality, in order; the weight of a locality is that of all its endpoints.
-pub(crate) fn build_localities<'a>(
-    endpoints: impl IntoIterator<Item = &'a Endpoint>,
+/// The endpoints that are `usable`, by locality and priority, in order. The weight of a locality is that of all its endpoints,
+/// unless it has a share; where there are shares, localities without one are left out.
+pub(crate) fn build_localities(
+    endpoints: &[Endpoint],
+    preference: &Preference,
+    usable: impl Fn(&Endpoint) -> bool,
 ) -> Vec<endpoint::LocalityLbEndpoints> {
-    let mut localities: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
-    for endpoint in endpoints {
-        localities.entry(&endpoint.locality).or_default().push(endpoint);
+    let mut localities: BTreeMap<(&Locality, u32), Vec<&Endpoint>> = BTreeMap::new();
+    for (index, endpoint) in endpoints.iter().enumerate().filter(|(_, endpoint)| usable(endpoint)) {
+        let priority = match preference {
+            Preference::Priorities(priorities) => priorities.get(index).copied().unwrap_or_default(),
+            Preference::None | Preference::Shares(_) => 0,
+        };
+        localities.entry((&endpoint.locality, priority)).or_default().push(endpoint);
     }
-    localities.into_iter().map(|(locality, endpoints)| build_locality(locality, &endpoints)).collect()
+    let build = |((locality, priority), endpoints): ((&Locality, u32), Vec<&Endpoint>)| {
+        let sum = || endpoints.iter().fold(0_u32, |sum, endpoint| sum.saturating_add(weight(endpoint)));
+        let weight = match preference {
+            Preference::None | Preference::Priorities(_) => sum(),
+            Preference::Shares(shares) => shares.iter().find(|(place, _)| place == locality)?.1.max(1),
+        };
+        Some(build_locality(locality, priority, weight, &endpoints))
+    };
+    localities.into_iter().filter_map(build).collect()
 }
 
-fn build_locality(locality: &Locality, endpoints: &[&Endpoint]) -> endpoint::LocalityLbEndpoints {
-    let weight = endpoints.iter().fold(0_u32, |sum, endpoint| sum.saturating_add(weight(endpoint)));
+fn build_locality(
+    locality: &Locality,
+    priority: u32,
+    weight: u32,
+    endpoints: &[&Endpoint],
+) -> endpoint::LocalityLbEndpoints {
     let Locality { region, zone, sub_zone } = locality;
     endpoint::LocalityLbEndpoints {
         locality: Some(core::Locality {
@@ -46,6 +65,7 @@ fn build_locality(locality: &Locality, endpoints: &[&Endpoint]) -> endpoint::Loc
         }),
         lb_endpoints: endpoints.iter().map(|endpoint| build_endpoint(endpoint)).collect(),
         load_balancing_weight: uint32(weight),
+        priority,
         ..Default::default()
     }
 }

@@ -5,6 +5,7 @@
 
 mod deployment;
 mod destination_rule;
+mod distribution;
 mod endpoint_slice;
 mod mesh_config;
 mod namespace;

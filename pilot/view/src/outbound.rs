@@ -3,6 +3,7 @@
 mod cluster;
 mod connection;
 mod listener;
+mod locality;
 mod route;
 mod virtual_host;
 

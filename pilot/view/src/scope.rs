@@ -1,7 +1,10 @@
 //! Scopes: what outbound configuration depends on besides the mesh.
 
 use crate::{Capture, Proxy, inbound::own_ports};
-use mesh_model::{ExportTo, Host, Labels, Mesh, NamespacedName, OutboundPolicy, Sidecar, Str};
+use mesh_model::{
+    ExportTo, Host, Labels, Mesh, NETWORK_LABEL, NODE_LABEL, NamespacedName, OutboundPolicy, REGION_LABEL,
+    SUB_ZONE_LABEL, Sidecar, Str, ZONE_LABEL,
+};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Proxies with equal keys have the same outbound configuration.
@@ -9,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc};
 pub struct ScopeKey {
     /// The clients' namespace.
     pub namespace: Str,
-    /// Those of the clients' labels that some VirtualService's `sourceLabels` looks at.
+    /// Those of the clients' labels that some rule for their namespace looks at, places among them.
     pub labels: Labels,
     /// The Sidecar that applies.
     pub sidecar: Option<NamespacedName>,
@@ -22,8 +25,11 @@ pub struct ScopeKey {
 impl ScopeKey {
     /// The scope that `proxy` is in.
     pub fn of(mesh: &Mesh, proxy: &Proxy) -> Self {
-        let labels =
-            mesh.source_label_keys().filter_map(|key| Some((key.clone(), proxy.labels.get(key)?.clone())));
+        let keys = mesh.client_label_keys(&proxy.namespace).into_iter();
+        let labels = keys.filter_map(|key| {
+            let value = client_label(mesh, proxy, &key)?;
+            Some((key, value))
+        });
         Self {
             namespace: proxy.namespace.clone(),
             labels: labels.collect(),
@@ -34,6 +40,20 @@ impl ScopeKey {
             own_ports: own_ports(mesh, proxy),
         }
     }
+}
+
+/// A label of a client. Where it runs is told by labels too, and better known than what labels say.
+fn client_label(mesh: &Mesh, proxy: &Proxy, key: &str) -> Option<Str> {
+    let workload = || proxy.workload.as_ref().and_then(|object| mesh.workload(object));
+    let known = match key {
+        REGION_LABEL => Some(proxy.locality.region.clone()),
+        ZONE_LABEL => Some(proxy.locality.zone.clone()),
+        SUB_ZONE_LABEL => Some(proxy.locality.sub_zone.clone()),
+        NETWORK_LABEL => workload().map(|workload| workload.network.clone()),
+        NODE_LABEL => workload().map(|workload| workload.node.clone()),
+        _ => None,
+    };
+    known.filter(|value| !value.is_empty()).or_else(|| proxy.labels.get(key).cloned())
 }
 
 /// A scope over a mesh: the questions that derivation asks.

@@ -2,7 +2,8 @@
 
 use crate::Scope;
 use mesh_model::{
-    Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, Traffic, TrafficPolicy, VirtualService,
+    DestinationRule, Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, Traffic,
+    TrafficPolicy, VirtualService,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -105,33 +106,29 @@ impl<'a> Scope<'a> {
 
     /// What DestinationRules say about `service`: those of the client's namespace, otherwise of the service's, otherwise
     /// of the root namespace; of these the most specific host. Several for that host are merged.
+    ///
+    /// Rules that select the client count before those for all clients. Where there are rules, but for other clients only, the
+    /// search ends all the same, as in Istio.
     pub fn destination_rule(&self, service: &Service) -> Option<MergedRule> {
         let root = &self.mesh.config().root_namespace;
         let client = &self.key.namespace;
-        [client, service.namespace(), root].into_iter().find_map(|namespace| {
+        let visible = [client, service.namespace(), root].into_iter().find_map(|namespace| {
             covering(&service.host).find_map(|candidate| {
                 let rules = self.mesh.destination_rules_of_host(&candidate).into_iter();
-                let mut visible = rules
+                let visible: Vec<&Arc<DestinationRule>> = rules
                     .filter(|rule| rule.metadata.namespace() == namespace && rule.export_to.includes(client))
-                    .peekable();
-                visible.peek()?;
-                let mut merged: Option<MergedRule> = None;
-                for rule in visible {
-                    match &mut merged {
-                        None => {
-                            merged = Some(MergedRule {
-                                name: rule.metadata.object.name.clone(),
-                                origins: vec![rule.metadata.object.clone()],
-                                policy: rule.policy.clone(),
-                                subsets: rule.subsets.clone(),
-                            });
-                        }
-                        Some(merged) => merged.add(rule),
-                    }
-                }
-                merged
+                    .collect();
+                (!visible.is_empty()).then_some(visible)
             })
-        })
+        })?;
+        let group = visible
+            .iter()
+            .filter_map(|rule| rule.selector.as_ref())
+            .find(|labels| labels.iter().all(|(key, value)| self.key.labels.get(key) == Some(value)));
+        let mut rules = visible.iter().filter(|rule| rule.selector.as_ref() == group);
+        let mut merged = MergedRule::of(rules.next()?);
+        rules.for_each(|rule| merged.add(rule));
+        Some(merged)
     }
 }
 
@@ -149,7 +146,17 @@ pub struct MergedRule {
 }
 
 impl MergedRule {
-    fn add(&mut self, rule: &mesh_model::DestinationRule) {
+    fn of(rule: &DestinationRule) -> Self {
+        let DestinationRule { metadata, host: _, policy, subsets, export_to: _, selector: _ } = rule;
+        Self {
+            name: metadata.object.name.clone(),
+            origins: vec![metadata.object.clone()],
+            policy: policy.clone(),
+            subsets: subsets.clone(),
+        }
+    }
+
+    fn add(&mut self, rule: &DestinationRule) {
         self.origins.push(rule.metadata.object.clone());
         if self.policy == TrafficPolicy::default() {
             self.policy = rule.policy.clone();

@@ -10,7 +10,7 @@ mod listener;
 mod route;
 
 pub use cluster::{ClusterDiscovery, ClusterSpec, ServiceRef, UpstreamProtocol};
-pub use endpoints::EndpointsSpec;
+pub use endpoints::{EndpointsSpec, Preference};
 pub use listener::{
     ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource,
     TcpSpec, Transport,

@@ -32,6 +32,7 @@ pub fn plain_cluster(
         connection_pool: ConnectionPool::default(),
         outlier_detection: None,
         warmup: None,
+        weighs_localities: false,
         retry_budget: None,
         proxy_protocol: None,
         connect_timeout: mesh.config().connect_timeout,

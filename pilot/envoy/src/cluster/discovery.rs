@@ -10,7 +10,7 @@ use crate::envoy::cluster::cluster::{
 use crate::envoy::{core, endpoint};
 use crate::value::{duration, uint32};
 use mesh_model::{Duration, Endpoint};
-use pilot_view::spec::ClusterDiscovery;
+use pilot_view::spec::{ClusterDiscovery, Preference};
 use std::net::IpAddr;
 
 /// Spreads refreshes of the proxies that resolve the same name.
@@ -27,11 +27,11 @@ pub(super) fn apply_discovery(discovery: &ClusterDiscovery, cluster: &mut Cluste
             cluster.eds_cluster_config =
                 Some(EdsClusterConfig { eds_config: Some(ads()), service_name: cluster.name.clone() });
         }
-        ClusterDiscovery::StrictDns { endpoints, refresh } => {
-            apply_dns(DiscoveryType::StrictDns, endpoints, *refresh, cluster);
+        ClusterDiscovery::StrictDns { endpoints, preference, refresh } => {
+            apply_dns(DiscoveryType::StrictDns, endpoints, preference, *refresh, cluster);
         }
         ClusterDiscovery::LogicalDns { endpoints, refresh } => {
-            apply_dns(DiscoveryType::LogicalDns, endpoints, *refresh, cluster);
+            apply_dns(DiscoveryType::LogicalDns, endpoints, &Preference::None, *refresh, cluster);
         }
         ClusterDiscovery::OriginalDst { port, source } => apply_original_dst(*port, *source, cluster),
         ClusterDiscovery::Static { address, port } => {
@@ -49,7 +49,13 @@ fn set_type(kind: DiscoveryType, cluster: &mut Cluster) {
 
 /// Envoy would have these settings in a cluster extension now. Tools and EnvoyFilters look for them where Istio has them.
 #[allow(deprecated)]
-fn apply_dns(kind: DiscoveryType, endpoints: &[Endpoint], refresh: Duration, cluster: &mut Cluster) {
+fn apply_dns(
+    kind: DiscoveryType,
+    endpoints: &[Endpoint],
+    preference: &Preference,
+    refresh: Duration,
+    cluster: &mut Cluster,
+) {
     set_type(kind, cluster);
     // Istio asks for the families that the proxy has. The spec knows no families, so that all proxies share it: IPv4
     // first and IPv6 when there is none gives the same answers wherever a name has an address that can be reached.
@@ -60,7 +66,7 @@ fn apply_dns(kind: DiscoveryType, endpoints: &[Endpoint], refresh: Duration, clu
     cluster.respect_dns_ttl = true;
     cluster.load_assignment = Some(endpoint::ClusterLoadAssignment {
         cluster_name: cluster.name.clone(),
-        endpoints: build_localities(endpoints),
+        endpoints: build_localities(endpoints, preference, |_| true),
         ..Default::default()
     });
 }

@@ -1,7 +1,8 @@
-//! `outlierDetection`: when an endpoint is ejected, and the panic threshold.
+//! `outlierDetection`: when an endpoint is ejected; the panic threshold, and whether localities have weights.
 
 use crate::envoy::cluster::Cluster;
 use crate::envoy::cluster::cluster::CommonLbConfig;
+use crate::envoy::cluster::cluster::common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig};
 use crate::envoy::{cluster, wkt};
 use crate::value::{duration, percent, uint32, whole_percent};
 use mesh_model::{Duration, OutlierDetection, Percent};
@@ -10,10 +11,16 @@ use mesh_model::{Duration, OutlierDetection, Percent};
 ///
 /// The panic threshold is set even without them: Envoy's default of 50% would send requests to pods that are not ready
 /// as soon as half of a small service is.
-pub(super) fn apply_outlier_detection(detection: Option<&OutlierDetection>, cluster: &mut Cluster) {
+pub(super) fn apply_outlier_detection(
+    detection: Option<&OutlierDetection>,
+    weighs_localities: bool,
+    cluster: &mut Cluster,
+) {
     let min_health = detection.and_then(|detection| detection.min_health);
     cluster.common_lb_config = Some(CommonLbConfig {
         healthy_panic_threshold: Some(min_health.map(percent).unwrap_or_default()),
+        locality_config_specifier: weighs_localities
+            .then(|| LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig::default())),
         ..Default::default()
     });
     cluster.outlier_detection = detection.map(build_outlier_detection);

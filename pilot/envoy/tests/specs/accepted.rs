@@ -13,8 +13,8 @@ use mesh_model::{
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
     ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec, HttpSpec,
-    Inspectors, ListenerSpec, MirrorSpec, NetworkSpec, RouteMatchSpec, RouteSource, RouteSpec, Transport,
-    UpstreamProtocol,
+    Inspectors, ListenerSpec, MirrorSpec, NetworkSpec, Preference, RouteMatchSpec, RouteSource, RouteSpec,
+    Transport, UpstreamProtocol,
 };
 use serde_json::{Value, json};
 use std::{io::Write, net::Ipv4Addr, path::Path, process::Command, sync::Arc};
@@ -70,7 +70,11 @@ fn clusters() -> Vec<ClusterSpec> {
         },
         ClusterSpec {
             name: "strict".into(),
-            discovery: ClusterDiscovery::StrictDns { endpoints: named.into(), refresh },
+            discovery: ClusterDiscovery::StrictDns {
+                endpoints: named.into(),
+                preference: Preference::Priorities([1, 0].into()),
+                refresh,
+            },
             ..cluster()
         },
         ClusterSpec {

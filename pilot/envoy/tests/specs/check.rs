@@ -7,12 +7,16 @@ use mesh_model::{DirectResponse, RouteHeaders};
 use pilot_envoy::Encode;
 use pilot_envoy::check::check;
 use pilot_view::spec::{
-    ActionSpec, ChainMatch, EndpointsSpec, RouteConfigurationSpec, RouteSource, Spec, VirtualHostSpec,
-    WeightedCluster,
+    ActionSpec, ChainMatch, EndpointsSpec, Preference, RouteConfigurationSpec, RouteSource, Spec,
+    VirtualHostSpec, WeightedCluster,
 };
 
 fn endpoints() -> EndpointsSpec {
-    EndpointsSpec { cluster: cluster().name, endpoints: [endpoint(ip(1))].into() }
+    EndpointsSpec {
+        cluster: cluster().name,
+        endpoints: [endpoint(ip(1))].into(),
+        preference: Preference::None,
+    }
 }
 
 fn over_vhds() -> RouteConfigurationSpec {

@@ -8,7 +8,7 @@ use mesh_model::{
     UpgradePolicy, Warmup,
 };
 use pilot_envoy::build_cluster;
-use pilot_view::spec::{ClusterDiscovery, ClusterSpec, UpstreamProtocol};
+use pilot_view::spec::{ClusterDiscovery, ClusterSpec, Preference, UpstreamProtocol};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
@@ -71,8 +71,11 @@ fn well_known_clusters() {
 #[test]
 fn names_are_resolved_by_the_proxy() {
     let host = endpoint(EndpointAddress::Name("api.example.com".into()));
-    let discovery =
-        ClusterDiscovery::StrictDns { endpoints: [host].into(), refresh: Duration::from_secs(60) };
+    let discovery = ClusterDiscovery::StrictDns {
+        endpoints: [host].into(),
+        preference: Preference::None,
+        refresh: Duration::from_secs(60),
+    };
     let built = built(&ClusterSpec { discovery, ..cluster() });
     assert_eq!(at(&built, "/type"), "STRICT_DNS");
     assert_eq!(at(&built, "/dns_refresh_rate"), "60s");
@@ -217,6 +220,16 @@ fn other_statuses_count_as_errors() {
     };
     assert_eq!(matcher(&[429]), status("429"));
     assert_eq!(matcher(&[429, 503]), json!({"or_match": {"rules": [status("429"), status("503")]}}));
+}
+
+#[test]
+fn localities_have_weights_only_where_they_count() {
+    let config = |weighs_localities| {
+        let built = built(&ClusterSpec { weighs_localities, ..cluster() });
+        at(&built, "/common_lb_config/locality_weighted_lb_config").clone()
+    };
+    assert_eq!(config(true), json!({}));
+    assert_eq!(config(false), Value::Null);
 }
 
 #[test]

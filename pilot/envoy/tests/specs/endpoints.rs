@@ -4,12 +4,16 @@ use super::given::{endpoint, ip};
 use super::json::json;
 use mesh_model::{Endpoint, EndpointAddress, Health, Labels, Locality, Str};
 use pilot_envoy::build_endpoints;
-use pilot_view::spec::EndpointsSpec;
+use pilot_view::spec::{EndpointsSpec, Preference};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 fn built(endpoints: Vec<Endpoint>) -> Value {
-    json(&build_endpoints(&EndpointsSpec { cluster: "c".into(), endpoints: endpoints.into() }))
+    json(&build_endpoints(&EndpointsSpec {
+        cluster: "c".into(),
+        endpoints: endpoints.into(),
+        preference: Preference::None,
+    }))
 }
 
 #[test]

@@ -9,7 +9,7 @@ use mesh_model::{
 use pilot_envoy::{build_cluster, build_endpoints, build_listener, build_virtual_host};
 use pilot_view::spec::{
     ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, EndpointsSpec, ForwardSpec, NetworkSpec,
-    RouteSpec, TcpSpec,
+    Preference, RouteSpec, TcpSpec,
 };
 use serde_json::Value;
 
@@ -21,7 +21,11 @@ fn clusters() {
     for length in LENGTHS {
         let mut spec = cluster();
         spec.connect_timeout = length;
-        spec.discovery = ClusterDiscovery::StrictDns { endpoints: [].into(), refresh: length };
+        spec.discovery = ClusterDiscovery::StrictDns {
+            endpoints: [].into(),
+            preference: Preference::None,
+            refresh: length,
+        };
         spec.connection_pool.tcp.keepalive =
             Some(TcpKeepalive { probes: Some(0), time: Some(length), interval: Some(length) });
         spec.connection_pool.http.idle_timeout = Some(length);
@@ -95,6 +99,6 @@ fn listeners() {
 #[test]
 fn names_are_no_endpoints_of_eds() {
     let name = endpoint(EndpointAddress::Name("api.example.com".into()));
-    let spec = EndpointsSpec { cluster: "c".into(), endpoints: [name].into() };
+    let spec = EndpointsSpec { cluster: "c".into(), endpoints: [name].into(), preference: Preference::None };
     assert_eq!(at(&json(&build_endpoints(&spec)), "/endpoints"), &Value::Null);
 }

@@ -22,6 +22,7 @@ pub fn cluster() -> ClusterSpec {
         connection_pool: ConnectionPool::default(),
         outlier_detection: None,
         warmup: None,
+        weighs_localities: false,
         retry_budget: None,
         proxy_protocol: None,
         connect_timeout: Duration::from_secs(10),

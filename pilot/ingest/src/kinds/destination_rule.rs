@@ -8,7 +8,7 @@ use crate::{
     values::{parse_export_to, parse_host, parse_labels},
 };
 use mesh_api::networking::destination_rule as api;
-use mesh_model::{DestinationRule, Reason, Subset};
+use mesh_model::{DestinationRule, ExportTo, Failover, LocalityLb, Reason, Subset, TrafficPolicy};
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,13 +17,6 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let api::DestinationRuleSpec { host, traffic_policy, subsets, export_to, workload_selector } =
         decode_spec(value, at)?;
     let at = at.field("spec");
-    if workload_selector.is_some_and(|selector| !selector.match_labels.is_empty()) {
-        at.field("workloadSelector").error(
-            Reason::NotSupported,
-            "Meltemi cannot limit a rule to some clients yet, so this rule is not applied to any",
-        );
-        return None;
-    }
     if host.is_empty() {
         at.field("host").error(Reason::Required, "the host is empty");
         return None;
@@ -34,19 +27,46 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         .unwrap_or_default();
     let at_subsets = at.field("subsets");
     let mut names = BTreeSet::new();
-    let subsets = subsets
+    let subsets: Vec<Subset> = subsets
         .into_iter()
         .enumerate()
         .filter_map(|(index, subset)| parse_subset(subset, &mut names, &at_subsets.index(index)))
         .collect();
-    let export_to = parse_export_to(&export_to, &at.field("exportTo"));
+    report_idle_failover(&policy, &subsets, &at);
+    let export_to = match &workload_selector {
+        None => parse_export_to(&export_to, &at.field("exportTo")),
+        // It selects among the clients of its own namespace, whatever it says.
+        Some(_) => ExportTo::Namespaces([meta.metadata.namespace().clone()].into()),
+    };
     Some(Model::DestinationRule(Arc::new(DestinationRule {
         metadata: meta.metadata,
         host,
         policy,
         subsets,
         export_to,
+        selector: workload_selector.map(|selector| parse_labels(&selector.match_labels)),
     })))
+}
+
+/// Says where an order of endpoints is asked for that nothing will ever make use of.
+fn report_idle_failover(policy: &TrafficPolicy, subsets: &[Subset], at: &At<'_>) {
+    let detects = |policy: &TrafficPolicy| {
+        policy.outlier_detection.is_some()
+            || policy.ports.values().any(|port| port.outlier_detection.is_some())
+    };
+    let orders = |policy: &TrafficPolicy| {
+        let locality = policy.load_balancer.as_ref().and_then(|balancer| balancer.locality.as_ref());
+        matches!(locality, Some(LocalityLb::Failover(failover)) if *failover != Failover::default())
+    };
+    let mut all = std::iter::once(policy).chain(subsets.iter().map(|subset| &subset.policy));
+    if all.clone().any(detects) || !all.any(orders) {
+        return;
+    }
+    at.warning_hint(
+        Reason::Unreachable,
+        "failover has no effect: without outlier detection no proxy notices that near endpoints fail",
+        "add `outlierDetection` to the trafficPolicy",
+    );
 }
 
 fn parse_subset(subset: api::Subset, names: &mut BTreeSet<String>, at: &At<'_>) -> Option<Subset> {

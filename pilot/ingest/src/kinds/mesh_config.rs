@@ -1,6 +1,10 @@
 //! Mesh settings: the key `mesh` of the ConfigMap `istio` in the root namespace.
 
-use super::{Model, virtual_service::parse_retries};
+use super::{
+    Model,
+    traffic_policy::{parse_connection_pool, parse_locality_lb, parse_outlier_detection},
+    virtual_service::parse_retries,
+};
 use crate::{
     at::At,
     decode::decode,
@@ -9,8 +13,14 @@ use crate::{
     nearest::nearest,
     values::{parse_duration, parse_port, parse_positive_duration},
 };
-use mesh_api::{Duration as ApiDuration, networking::virtual_service::HttpRetry};
-use mesh_model::{MeshConfig, OutboundPolicy, Problem, Reason};
+use mesh_api::{
+    Duration as ApiDuration,
+    networking::{
+        traffic_policy::{ConnectionPoolSettings, LocalityLbSetting, OutlierDetection, ZoneAwareLbSetting},
+        virtual_service::HttpRetry,
+    },
+};
+use mesh_model::{DefaultTrafficPolicy, MeshConfig, OutboundPolicy, Problem, Reason};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -27,6 +37,19 @@ struct Settings {
     proxy_inbound_listen_port: Option<i64>,
     default_http_retry_policy: Option<HttpRetry>,
     access_log_file: Option<String>,
+    default_traffic_policy: Option<TrafficPolicy>,
+    locality_lb_setting: Option<LocalityLbSetting>,
+    zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// As in a DestinationRule; of its blocks only these two hold for a whole mesh.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TrafficPolicy {
+    connection_pool: Option<ConnectionPoolSettings>,
+    outlier_detection: Option<OutlierDetection>,
     #[serde(flatten)]
     others: Map<String, Value>,
 }
@@ -58,7 +81,6 @@ const NOT_BUILT: &[&str] = &[
     "defaultDestinationRuleExportTo",
     "defaultProviders",
     "defaultServiceExportTo",
-    "defaultTrafficPolicy",
     "defaultVirtualServiceExportTo",
     "disableEnvoyListenerLog",
     "discoverySelectors",
@@ -75,7 +97,6 @@ const NOT_BUILT: &[&str] = &[
     "ingressControllerMode",
     "ingressSelector",
     "ingressService",
-    "localityLbSetting",
     "meshMTLS",
     "outboundClusterStatName",
     "pathNormalization",
@@ -88,7 +109,6 @@ const NOT_BUILT: &[&str] = &[
     "trustDomain",
     "trustDomainAliases",
     "verifyCertificateAtClient",
-    "zoneAwareLbSetting",
 ];
 
 /// The fields of [`Settings`], to suggest the one that was meant.
@@ -96,12 +116,15 @@ const BUILT: &[&str] = &[
     "accessLogFile",
     "connectTimeout",
     "defaultHttpRetryPolicy",
+    "defaultTrafficPolicy",
     "dnsRefreshRate",
+    "localityLbSetting",
     "outboundTrafficPolicy",
     "protocolDetectionTimeout",
     "proxyInboundListenPort",
     "proxyListenPort",
     "rootNamespace",
+    "zoneAwareLbSetting",
 ];
 
 /// Reads one object; every other ConfigMap means nothing.
@@ -144,6 +167,9 @@ pub fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> 
         proxy_inbound_listen_port,
         default_http_retry_policy,
         access_log_file,
+        default_traffic_policy,
+        locality_lb_setting,
+        zone_aware_lb_setting,
         others,
     } = decode(settings, at)?;
     for name in others.keys() {
@@ -195,6 +221,19 @@ pub fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> 
     }
     if let Some(file) = access_log_file {
         config.access_log_file = file.into();
+    }
+    if let Some(TrafficPolicy { connection_pool, outlier_detection, others }) = default_traffic_policy {
+        let at = at.field("defaultTrafficPolicy");
+        others.keys().for_each(|name| at.not_supported(name, true));
+        config.default_policy = DefaultTrafficPolicy {
+            connection_pool: connection_pool
+                .map(|block| parse_connection_pool(block, &at.field("connectionPool"))),
+            outlier_detection: outlier_detection
+                .map(|block| parse_outlier_detection(block, &at.field("outlierDetection"))),
+        };
+    }
+    if let Some(locality) = parse_locality_lb(locality_lb_setting, zone_aware_lb_setting, at) {
+        config.locality = locality;
     }
     Some(config)
 }

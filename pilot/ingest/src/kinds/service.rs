@@ -1,6 +1,9 @@
 //! Kubernetes Service.
 
-use super::Model;
+use super::{
+    Model,
+    distribution::{TRAFFIC_DISTRIBUTION, parse_distribution},
+};
 use crate::{
     at::At,
     decode::decode_spec,
@@ -39,7 +42,6 @@ impl KubernetesService {
 }
 
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
-const TRAFFIC_DISTRIBUTION: &str = "networking.istio.io/traffic-distribution";
 
 /// Reads one object.
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
@@ -69,7 +71,9 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let from_file = meta.is_from_file();
     let at_annotations = at.field("metadata");
     let at_annotations = at_annotations.field("annotations");
-    at_annotations.not_supported(TRAFFIC_DISTRIBUTION, meta.annotation(TRAFFIC_DISTRIBUTION).is_some());
+    let by_annotation = meta
+        .annotation(TRAFFIC_DISTRIBUTION)
+        .and_then(|text| parse_distribution(text, &at_annotations.field(TRAFFIC_DISTRIBUTION)));
     let export_to = match meta.annotation(EXPORT_TO) {
         Some(text) => {
             let entries: Vec<String> = text.split(',').map(|entry| entry.trim().to_owned()).collect();
@@ -82,7 +86,9 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         "internalTrafficPolicy",
         internal_traffic_policy.is_some_and(|policy| policy == "Local"),
     );
-    at.not_supported("trafficDistribution", traffic_distribution.is_some());
+    let distribution = traffic_distribution
+        .and_then(|text| parse_distribution(&text, &at.field("trafficDistribution")))
+        .or(by_annotation);
     at.not_supported("sessionAffinity", session_affinity.is_some_and(|affinity| affinity != "None"));
     if external_ips.is_some_and(|ips| !ips.is_empty()) {
         let message = "proxies do not listen on external IPs; requests to them pass through unrouted";
@@ -126,6 +132,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         external: is_name,
         export_to,
         selector: selector.map(|selector| crate::values::parse_labels(&selector)),
+        distribution,
         metadata: meta.metadata,
     });
     let publish_not_ready = publish_not_ready_addresses.unwrap_or(false);

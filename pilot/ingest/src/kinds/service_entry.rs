@@ -4,7 +4,10 @@ mod endpoint;
 
 pub use endpoint::{InlineEndpoint, parse_endpoint};
 
-use super::Model;
+use super::{
+    Model,
+    distribution::{TRAFFIC_DISTRIBUTION, parse_distribution},
+};
 use crate::{
     at::At,
     decode::decode_spec,
@@ -13,7 +16,8 @@ use crate::{
 };
 use mesh_api::networking::service_entry as api;
 use mesh_model::{
-    Cidr, ExportTo, Host, Labels, Protocol, Reason, Registry, Resolution, Service, ServicePort, Str, Vip,
+    Cidr, ExportTo, Host, Labels, LocalityLb, Protocol, Reason, Registry, Resolution, Service, ServicePort,
+    Str, Vip,
 };
 use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
@@ -40,6 +44,11 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         export_to,
         subject_alt_names,
     } = decode_spec(value, at)?;
+    let at_annotations = at.field("metadata");
+    let at_annotations = at_annotations.field("annotations");
+    let distribution = meta
+        .annotation(TRAFFIC_DISTRIBUTION)
+        .and_then(|text| parse_distribution(text, &at_annotations.field(TRAFFIC_DISTRIBUTION)));
     let at = at.field("spec");
     at.not_supported("subjectAltNames", !subject_alt_names.is_empty());
     let resolution = parse_resolution(resolution, &at.field("resolution"))?;
@@ -84,7 +93,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         Some(api::Location::MeshInternal) => false,
     };
     let export_to = parse_export_to(&export_to, &at.field("exportTo"));
-    let common = Common { meta, vips, ports, resolution, external, export_to, selector };
+    let common = Common { meta, vips, ports, resolution, external, export_to, selector, distribution };
     let services = hosts.into_iter().map(|host| Arc::new(common.service(host))).collect();
     Some(Model::ServiceEntry(Arc::new(ServiceEntry { services, endpoints })))
 }
@@ -98,11 +107,12 @@ struct Common {
     external: bool,
     export_to: ExportTo,
     selector: Option<Labels>,
+    distribution: Option<LocalityLb>,
 }
 
 impl Common {
     fn service(&self, host: Host) -> Service {
-        let Self { meta, vips, ports, resolution, external, export_to, selector } = self;
+        let Self { meta, vips, ports, resolution, external, export_to, selector, distribution } = self;
         Service {
             metadata: meta.metadata.clone(),
             host,
@@ -114,6 +124,7 @@ impl Common {
             external: *external,
             export_to: export_to.clone(),
             selector: selector.clone(),
+            distribution: distribution.clone(),
         }
     }
 }

@@ -2,7 +2,12 @@
 
 mod connection_pool;
 mod load_balancer;
+mod locality;
 mod outlier_detection;
+
+pub use connection_pool::parse_connection_pool;
+pub use locality::parse_locality_lb;
+pub use outlier_detection::parse_outlier_detection;
 
 use crate::{
     at::At,

@@ -1,9 +1,12 @@
 //! Clusters of a service's port, one for all endpoints and one for each subset, and their endpoints.
 
-use super::{HostView, ServiceContext, cluster_name};
+use super::{
+    HostView, ServiceContext, cluster_name,
+    locality::{is_weighted, prefer},
+};
 use crate::{
     Capture,
-    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ServiceRef, UpstreamProtocol},
+    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, Preference, ServiceRef, UpstreamProtocol},
 };
 use mesh_model::{
     ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality, Protocol,
@@ -52,15 +55,23 @@ fn one(
         .unwrap_or_default();
     let ClusterPolicy { load_balancer, connection_pool, outlier_detection, proxy_protocol, retry_budget } =
         policy;
-    let LoadBalancer { algorithm: load_balancing, warmup } = load_balancer.unwrap_or_default();
-    let connection_pool = connection_pool.unwrap_or_default();
-    let refresh = scope.mesh.config().dns_refresh_rate;
+    let config = scope.mesh.config();
+    let defaults = &config.default_policy;
+    let LoadBalancer { algorithm: load_balancing, warmup, locality } = load_balancer.unwrap_or_default();
+    let connection_pool = connection_pool.or_else(|| defaults.connection_pool.clone()).unwrap_or_default();
+    // As in Istio: outlier detection by the mesh's default alone does not make near endpoints come first.
+    let detects_outliers = outlier_detection.is_some();
+    let outlier_detection = outlier_detection.or_else(|| defaults.outlier_detection.clone());
+    let locality = locality.as_ref().or(service.distribution.as_ref()).unwrap_or(&config.locality);
+    let preference = prefer(locality, &scope.key.labels, &endpoints, detects_outliers);
+    let weighs_localities = is_weighted(locality, detects_outliers);
+    let refresh = config.dns_refresh_rate;
     // Without redirection nobody asked for an address: what would go there is balanced over the endpoints, or goes to the name.
     let redirected = scope.key.capture == Capture::Redirect;
     let passthrough = load_balancing == LoadBalancing::Simple(SimpleLb::Passthrough);
     let load_balancing = if passthrough && !redirected { LoadBalancing::default() } else { load_balancing };
-    let mut eds = |endpoints| {
-        view.endpoints.push(EndpointsSpec { cluster: name.clone(), endpoints });
+    let mut eds = |endpoints, preference| {
+        view.endpoints.push(EndpointsSpec { cluster: name.clone(), endpoints, preference });
         ClusterDiscovery::Eds
     };
     let discovery = match service.resolution {
@@ -69,14 +80,15 @@ fn one(
             source: None,
         },
         _ if passthrough && redirected => ClusterDiscovery::OriginalDst { port: None, source: None },
-        Resolution::Passthrough if service.registry == Registry::Kubernetes => eds(endpoints),
+        Resolution::Passthrough if service.registry == Registry::Kubernetes => eds(endpoints, preference),
         Resolution::Passthrough if service.host.is_wildcard() => ClusterDiscovery::Nowhere,
         Resolution::Passthrough => {
-            ClusterDiscovery::StrictDns { endpoints: Arc::new([named(service, port)]), refresh }
+            let endpoints = Arc::new([named(service, port)]);
+            ClusterDiscovery::StrictDns { endpoints, preference: Preference::None, refresh }
         }
-        Resolution::Static => eds(endpoints),
+        Resolution::Static => eds(endpoints, preference),
         Resolution::Dns if endpoints.is_empty() => ClusterDiscovery::Nowhere,
-        Resolution::Dns => ClusterDiscovery::StrictDns { endpoints, refresh },
+        Resolution::Dns => ClusterDiscovery::StrictDns { endpoints, preference, refresh },
         Resolution::DnsRoundRobin => match endpoints.first() {
             // Envoy takes exactly one name here.
             Some(first) => ClusterDiscovery::LogicalDns { endpoints: Arc::new([first.clone()]), refresh },
@@ -101,11 +113,12 @@ fn one(
         protocol,
         load_balancing,
         warmup,
+        weighs_localities,
         connection_pool,
         outlier_detection,
         retry_budget,
         proxy_protocol,
-        connect_timeout: scope.mesh.config().connect_timeout,
+        connect_timeout: config.connect_timeout,
         service: Some(ServiceRef {
             host: service.host.clone(),
             name: service.metadata.object.name.name.clone(),

@@ -1,6 +1,6 @@
 //! What a cluster depends on. Mirrors `envoy.config.cluster.v3.Cluster`.
 
-use super::Origins;
+use super::{Origins, Preference};
 use mesh_model::{
     ConnectionPool, Duration, Endpoint, Host, LoadBalancing, NamespacedName, OutlierDetection, ProxyProtocol,
     RetryBudget, Str, Warmup,
@@ -20,6 +20,8 @@ pub struct ClusterSpec {
     pub load_balancing: LoadBalancing,
     /// `loadBalancer.warmup`, after overlay.
     pub warmup: Option<Warmup>,
+    /// Whether localities are weighed against each other, instead of all endpoints at once.
+    pub weighs_localities: bool,
     /// `connectionPool`, after overlay.
     pub connection_pool: ConnectionPool,
     /// `outlierDetection`, after overlay.
@@ -47,6 +49,8 @@ pub enum ClusterDiscovery {
     StrictDns {
         /// Names or addresses with their ports.
         endpoints: Arc<[Endpoint]>,
+        /// Which of them come first.
+        preference: Preference,
         /// How often.
         refresh: Duration,
     },

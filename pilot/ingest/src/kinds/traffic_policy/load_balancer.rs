@@ -1,5 +1,6 @@
 //! `loadBalancer`.
 
+use super::parse_locality_lb;
 use crate::{
     at::At,
     values::{parse_duration, parse_header_name, parse_percent, parse_positive_duration},
@@ -30,8 +31,7 @@ pub fn parse_load_balancer(block: api::LoadBalancerSettings, at: &At<'_>) -> Opt
         warmup_duration_secs,
         warmup,
     } = block;
-    at.not_supported("localityLbSetting", locality_lb_setting.is_some());
-    at.not_supported("zoneAwareLbSetting", zone_aware_lb_setting.is_some());
+    let locality = parse_locality_lb(locality_lb_setting, zone_aware_lb_setting, at);
     let algorithm = match (simple, consistent_hash) {
         (Some(_), Some(_)) => {
             at.error(Reason::Conflict, "`simple` and `consistentHash` exclude each other");
@@ -51,7 +51,7 @@ pub fn parse_load_balancer(block: api::LoadBalancerSettings, at: &At<'_>) -> Opt
         }
     };
     let warmup = parse_warmup(warmup, warmup_duration_secs, &algorithm, at);
-    Some(LoadBalancer { algorithm, warmup })
+    Some(LoadBalancer { algorithm, warmup, locality })
 }
 
 /// `warmup`, or its older form, which has only the duration.

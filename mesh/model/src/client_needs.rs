@@ -1,0 +1,119 @@
+//! What configuration looks at in the clients that it is for: the labels by which scopes are told apart.
+//!
+//! In: the rules, one by one, as they come and go. Out: the labels that count in a namespace. Proxies that differ in other
+//! labels only are alike, so what nobody asks for must not be named here.
+
+use crate::{DestinationRule, ExportTo, LocalityLb, MeshConfig, Service, Str, TrafficPolicy};
+use imbl::OrdMap;
+use std::collections::BTreeSet;
+
+/// What one rule looks at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// A label.
+    Label(Str),
+    /// Whatever the mesh's own setting of localities looks at.
+    MeshLocality,
+}
+
+/// What all rules look at, and in which namespaces.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClientNeeds(OrdMap<(Need, ExportTo), usize>);
+
+impl ClientNeeds {
+    /// Counts a rule in or out; true when that makes a difference to somebody.
+    fn count(&mut self, needs: BTreeSet<(Need, ExportTo)>, more: bool) -> bool {
+        let mut different = false;
+        for need in needs {
+            let count = self.0.entry(need.clone()).or_insert(0);
+            *count = if more { *count + 1 } else { count.saturating_sub(1) };
+            match (*count, more) {
+                (1, true) => different = true,
+                (0, _) => {
+                    self.0.remove(&need);
+                    different = true;
+                }
+                _ => {}
+            }
+        }
+        different
+    }
+
+    /// Replaces what a DestinationRule looks at; true when that makes a difference to somebody.
+    pub fn replace_rule(&mut self, old: Option<&DestinationRule>, new: Option<&DestinationRule>) -> bool {
+        self.replace(old.map(of_rule), new.map(of_rule))
+    }
+
+    /// Replaces what a service looks at; true when that makes a difference to somebody.
+    pub fn replace_service(&mut self, old: Option<&Service>, new: Option<&Service>) -> bool {
+        self.replace(old.map(of_service), new.map(of_service))
+    }
+
+    fn replace(
+        &mut self,
+        old: Option<BTreeSet<(Need, ExportTo)>>,
+        new: Option<BTreeSet<(Need, ExportTo)>>,
+    ) -> bool {
+        if old == new {
+            return false;
+        }
+        // In first: what both look at is not noticed.
+        let came = self.count(new.unwrap_or_default(), true);
+        let went = self.count(old.unwrap_or_default(), false);
+        came || went
+    }
+
+    /// The labels that count for clients in `namespace`.
+    pub fn labels(&self, namespace: &str, config: &MeshConfig) -> BTreeSet<Str> {
+        let mut labels = BTreeSet::new();
+        if config.locality.is_unconditional() {
+            labels.extend(config.locality.client_labels());
+        }
+        for (need, reach) in self.0.keys() {
+            if !reach.includes(namespace) {
+                continue;
+            }
+            match need {
+                Need::Label(label) => {
+                    labels.insert(label.clone());
+                }
+                Need::MeshLocality => labels.extend(config.locality.client_labels()),
+            }
+        }
+        labels
+    }
+}
+
+fn of_rule(rule: &DestinationRule) -> BTreeSet<(Need, ExportTo)> {
+    let DestinationRule { metadata: _, host: _, policy, subsets, export_to, selector } = rule;
+    let mut needs = BTreeSet::new();
+    let selected = selector.iter().flat_map(|selector| selector.keys());
+    needs.extend(selected.map(|label| (Need::Label(label.clone()), export_to.clone())));
+    for policy in std::iter::once(policy).chain(subsets.iter().map(|subset| &subset.policy)) {
+        needs.extend(of_policy(policy).into_iter().map(|need| (need, export_to.clone())));
+    }
+    needs
+}
+
+/// More than there is to see when a block is overridden; never less.
+fn of_policy(policy: &TrafficPolicy) -> BTreeSet<Need> {
+    let balancers =
+        policy.ports.values().map(|port| &port.load_balancer).chain([&policy.load_balancer]).flatten();
+    let localities = balancers.filter_map(|balancer| balancer.locality.as_ref());
+    let mut needs: BTreeSet<Need> = localities.flat_map(LocalityLb::client_labels).map(Need::Label).collect();
+    if policy.outlier_detection.is_some()
+        || policy.ports.values().any(|port| port.outlier_detection.is_some())
+    {
+        needs.insert(Need::MeshLocality);
+    }
+    needs
+}
+
+fn of_service(service: &Service) -> BTreeSet<(Need, ExportTo)> {
+    let Some(locality) = &service.distribution else { return BTreeSet::new() };
+    locality
+        .client_labels()
+        .into_iter()
+        .map(|label| (Need::Label(label), service.export_to.clone()))
+        .collect()
+}
