@@ -20,7 +20,7 @@ use crate::proxy::{Board, Catalog, Delivery, Kind, Proxy, Start, Surroundings, W
 use crate::shape::{Pod, Shape, node};
 
 /// Connections that are opened at a time.
-const OPENING: usize = 512;
+const OPENING: usize = 100;
 
 /// All proxies of a mesh, connected or not.
 pub struct Fleet {

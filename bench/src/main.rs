@@ -20,6 +20,7 @@ mod server;
 mod shape;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
@@ -46,7 +47,17 @@ struct Args {
     json: Option<PathBuf>,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let Args { program, quick, only, json } = Args::parse();
     if let Some(unknown) = only.iter().find(|name| !SCENARIOS.iter().any(|(known, _)| known == name)) {
         let known: Vec<_> = SCENARIOS.iter().map(|(name, _)| *name).collect();

@@ -14,7 +14,7 @@ mod streams;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::files::MeshFiles;
 use crate::fleet::Fleet;
@@ -78,13 +78,16 @@ impl Bed {
         let directory = tempfile::tempdir()?;
         let files = MeshFiles::write(&directory.path().join("mesh"), shape)?;
         let log = directory.path().join("server.log");
-        let server = Server::start(&options.program, files.root(), &log)?;
+        let mut server = Server::start(&options.program, files.root(), &log)?;
         let mut fleet = Fleet::new(server.xds, shape);
-        let pushed = fleet.first_push().await;
+        let pushed = tokio::select! {
+            pushed = fleet.first_push() => pushed,
+            () = server.ended() => Err(anyhow!("the control plane ended")),
+        };
         if pushed.is_err() {
             eprintln!("{}", std::fs::read_to_string(&log).unwrap_or_default());
         }
-        pushed.context("the control plane configures nobody; its log is above")?;
+        pushed.context("no proxy was configured; the log is above")?;
         fleet.disconnect().await;
         Ok(Self { server, files, fleet, _directory: directory })
     }

@@ -76,6 +76,13 @@ impl Server {
         Ok(Self { child, xds, monitoring, started })
     }
 
+    /// Returns when it has ended.
+    pub async fn ended(&mut self) {
+        while matches!(self.child.try_wait(), Ok(None)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Processor time of all its threads so far.
     pub fn cpu(&self) -> Result<Duration> {
         let clock = clock_getcpuclockid(self.pid()?)?;

@@ -55,7 +55,8 @@ pub async fn run(proxy: Rc<RefCell<Proxy>>, start: Start, surroundings: Surround
 async fn converse(proxy: &Rc<RefCell<Proxy>>, start: Start, surroundings: &Surroundings) -> Result<()> {
     loop {
         let opening = surroundings.opening.acquire().await?;
-        let Some((mut requests, responses, connection)) = open(surroundings.server).await? else {
+        // A server that is not up, or whose queue is full: Envoy tries again, too.
+        let Ok((mut requests, responses, connection)) = open(surroundings.server).await else {
             drop(opening);
             tokio::time::sleep(RETRY).await;
             continue;
@@ -85,9 +86,9 @@ impl Drop for AbortOnDrop {
 
 type Opened = (SendStream<Bytes>, client::ResponseFuture, JoinHandle<()>);
 
-/// Opens a stream; `None` if nobody listens.
-async fn open(server: SocketAddr) -> Result<Option<Opened>> {
-    let Ok(socket) = TcpStream::connect(server).await else { return Ok(None) };
+/// Opens a stream.
+async fn open(server: SocketAddr) -> Result<Opened> {
+    let socket = TcpStream::connect(server).await?;
     socket.set_nodelay(true)?;
     let (handle, connection) = client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
@@ -106,13 +107,13 @@ async fn open(server: SocketAddr) -> Result<Option<Opened>> {
         .header("te", "trailers")
         .body(())?;
     let (response, requests) = handle.ready().await?.send_request(request, false)?;
-    Ok(Some((requests, response, connection)))
+    Ok((requests, response, connection))
 }
 
-/// The body of the answer; `None` if the server is not ready.
+/// The body of the answer; `None` if there is none, or if the server is not ready.
 async fn accepted(response: client::ResponseFuture) -> Result<Option<RecvStream>> {
     const UNAVAILABLE: &str = "14";
-    let response = response.await.context("no answer to a stream")?;
+    let Ok(response) = response.await else { return Ok(None) };
     match response.headers().get("grpc-status").map(|status| status.to_str().unwrap_or_default()) {
         None => Ok(Some(response.into_body())),
         Some(UNAVAILABLE) => Ok(None),
