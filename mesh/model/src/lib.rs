@@ -52,7 +52,7 @@ pub use string_match::StringMatch;
 pub use traffic_policy::{
     ClusterPolicy, ConnectionPool, ConsistentHash, HashKey, HashRing, Http2Keepalive, HttpPool, LoadBalancer,
     LoadBalancing, OutlierDetection, PortPolicy, ProxyProtocol, RetryBudget, SimpleLb, TcpKeepalive, TcpPool,
-    TrafficPolicy, UpgradePolicy, Warmup,
+    TrafficPolicy, Tunnel, UpgradePolicy, Warmup,
 };
 pub use virtual_service::{
     Abort, AbortCode, ConnectionMatch, ConnectionRoute, Cors, Delay, Destination, DirectResponse, Fault,

@@ -17,6 +17,8 @@ pub struct TrafficPolicy {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// `retryBudget`.
     pub retry_budget: Option<RetryBudget>,
+    /// `tunnel`.
+    pub tunnel: Option<Tunnel>,
     /// `portLevelSettings`, by service port number.
     pub ports: BTreeMap<u16, PortPolicy>,
 }
@@ -73,6 +75,7 @@ impl TrafficPolicy {
             outlier_detection,
             proxy_protocol,
             retry_budget,
+            tunnel: _, // Of listeners: no cluster knows of it.
             ports,
         } = self.clone();
         match ports.get(&port).cloned() {
@@ -295,6 +298,15 @@ pub enum ProxyProtocol {
     V1,
     /// Binary.
     V2,
+}
+
+/// `tunnel`: opaque connections go out as the body of an HTTP request, which asks for the target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Tunnel {
+    /// `targetHost` and `targetPort`, as in a URL.
+    pub target: Str,
+    /// With POST instead of CONNECT.
+    pub post: bool,
 }
 
 /// `retryBudget`: retries under way, relative to requests under way.

@@ -3,7 +3,7 @@
 use crate::Scope;
 use mesh_model::{
     DestinationRule, Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, Traffic,
-    TrafficPolicy, VirtualService,
+    TrafficPolicy, Tunnel, VirtualService,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -165,6 +165,15 @@ impl MergedRule {
             if self.subsets.iter().all(|known| known.name != subset.name) {
                 self.subsets.push(subset.clone());
             }
+        }
+    }
+
+    /// The tunnel for connections to the subset `name`, or to all of the host when that is empty. As in Istio a subset does not
+    /// inherit the host's.
+    pub fn tunnel(&self, name: &str) -> Option<&Tunnel> {
+        match name {
+            "" => self.policy.tunnel.as_ref(),
+            name => self.subset(name)?.policy.tunnel.as_ref(),
         }
     }
 

@@ -49,6 +49,8 @@ pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
         clusters: vec![WeightedCluster { cluster: name.into(), weight: 1, headers: RouteHeaders::default() }],
         idle_timeout: None,
         max_connection_duration: None,
+        hash_source_ip: false,
+        tunnel: None,
         access_log: mesh.config().access_log_file.clone(),
     }
 }

@@ -4,7 +4,7 @@ use super::given::{chain, cluster, endpoint, forward, listener, route, to, virtu
 use super::json::{at, json};
 use mesh_model::{
     Abort, AbortCode, ConsistentHash, Delay, Duration, EndpointAddress, Fault, HashKey, HashRing,
-    LoadBalancing, OutlierDetection, Percent, Retries, RetryOn, Rewrite, RewritePath, TcpKeepalive,
+    LoadBalancing, OutlierDetection, Percent, Retries, RetryOn, Rewrite, RewritePath, TcpKeepalive, Tunnel,
 };
 use pilot_envoy::{build_cluster, build_endpoints, build_listener, build_virtual_host};
 use pilot_view::spec::{
@@ -90,6 +90,8 @@ fn listeners() {
             clusters: vec![to("a", 0), to("b", 1)],
             idle_timeout: Some(length),
             max_connection_duration: Some(length),
+            hash_source_ip: true,
+            tunnel: Some(Tunnel { target: "a:1".into(), post: false }),
             access_log: "".into(),
         });
         json(&build_listener(&listener("l", 1, vec![chain("", ChainMatch::default(), tcp)])));

@@ -138,6 +138,8 @@ pub fn tcp(clusters: Vec<WeightedCluster>) -> NetworkSpec {
         clusters,
         idle_timeout: None,
         max_connection_duration: None,
+        hash_source_ip: false,
+        tunnel: None,
         access_log: "".into(),
     })
 }

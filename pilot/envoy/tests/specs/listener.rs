@@ -2,7 +2,7 @@
 
 use super::given::{chain, http, listener, reviews, routes, tcp, to};
 use super::json::{at, json};
-use mesh_model::{Cidr, Duration};
+use mesh_model::{Cidr, Duration, Tunnel};
 use pilot_envoy::build_listener;
 use pilot_view::spec::{
     ChainMatch, Direction, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource, TcpSpec, Transport,
@@ -144,6 +144,8 @@ fn bytes_are_forwarded() {
         clusters: vec![to("v1", 3), to("v2", 1)],
         idle_timeout: Some(Duration::ZERO),
         max_connection_duration: Some(Duration::from_secs(60)),
+        hash_source_ip: true,
+        tunnel: Some(Tunnel { target: "db.example.com:3306".into(), post: true }),
         access_log: "".into(),
     };
     let spec = ListenerSpec {
@@ -160,6 +162,8 @@ fn bytes_are_forwarded() {
             "weighted_clusters": {"clusters": [{"name": "v1", "weight": 3}, {"name": "v2", "weight": 1}]},
             "idle_timeout": "0s",
             "max_downstream_connection_duration": "60s",
+            "hash_policy": [{"source_ip": {}}],
+            "tunneling_config": {"hostname": "db.example.com:3306", "use_post": true},
         })
     );
     assert_eq!(at(&built, "/access_log/0/filter/response_flag_filter/flags"), &json!(["NR"]));

@@ -11,11 +11,11 @@ pub use outlier_detection::parse_outlier_detection;
 
 use crate::{
     at::At,
-    values::{parse_duration, parse_percent, parse_port},
+    values::{parse_dns_name, parse_duration, parse_percent, parse_port},
 };
 use mesh_api::networking::traffic_policy as api;
-use mesh_model::{Percent, PortPolicy, Problem, ProxyProtocol, Reason, RetryBudget, TrafficPolicy};
-use std::collections::BTreeMap;
+use mesh_model::{Percent, PortPolicy, Problem, ProxyProtocol, Reason, RetryBudget, TrafficPolicy, Tunnel};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// `retryBudget.percent` when nothing is said: 20.
 const DEFAULT_RETRY_PERCENT: Percent = Percent::whole(20);
@@ -35,7 +35,6 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficP
         retry_budget,
     } = policy;
     report_tls(tls.as_ref(), at);
-    at.not_supported("tunnel", tunnel.is_some());
     let at_ports = at.field("portLevelSettings");
     let mut ports = BTreeMap::new();
     for (index, settings) in port_level_settings.into_iter().enumerate() {
@@ -54,8 +53,32 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficP
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
         proxy_protocol: proxy_protocol.map(parse_proxy_protocol),
         retry_budget: retry_budget.map(|block| parse_retry_budget(block, &at.field("retryBudget"))),
+        tunnel: tunnel.and_then(|block| parse_tunnel(block, &at.field("tunnel"))),
         ports,
     }
+}
+
+fn parse_tunnel(block: api::TunnelSettings, at: &At<'_>) -> Option<Tunnel> {
+    let api::TunnelSettings { protocol, target_host, target_port } = block;
+    let post = match protocol.as_deref() {
+        None | Some("" | "CONNECT") => false,
+        Some("POST") => true,
+        Some(other) => {
+            at.field("protocol").error_hint(
+                Reason::InvalidValue,
+                format!("`{other}` is no way to tunnel"),
+                "write CONNECT or POST",
+            );
+            return None;
+        }
+    };
+    let host = match target_host.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => parse_dns_name(&target_host, &at.field("targetHost"))?.to_string(),
+    };
+    let port = parse_port(target_port, &at.field("targetPort"))?;
+    Some(Tunnel { target: format!("{host}:{port}").into(), post })
 }
 
 fn parse_port_policy(policy: api::PortTrafficPolicy, at: &At<'_>) -> Option<(u16, PortPolicy)> {

@@ -6,8 +6,8 @@ use crate::{
     spec::{TcpSpec, WeightedCluster},
 };
 use mesh_model::{
-    Cidr, ConnectionMatch, ConnectionPool, ConnectionRoute, ObjectRef, RouteHeaders, ServicePort, Str,
-    Traffic, VirtualService,
+    Cidr, ClusterPolicy, ConnectionMatch, ConnectionRoute, ConsistentHash, HashKey, LoadBalancing, ObjectRef,
+    RouteHeaders, ServicePort, Str, Traffic, Tunnel, VirtualService,
 };
 
 /// A part of the connections to a port, and where it goes.
@@ -84,10 +84,14 @@ fn routed(
         [only] => only.cluster.clone(),
         _ => format!("{}.{}", name.name, name.namespace).into(),
     };
-    // One proxy for all of them has one pair of limits; as Istio, those of the first.
-    let policy = route.destinations.first().and_then(|first| route::policy(scope, &first.destination, port));
-    let pool = policy.and_then(|policy| policy.connection_pool).unwrap_or_default();
-    let tcp = tcp_proxy(scope, stat_prefix, clusters, &pool);
+    // One proxy for all of them has one set of settings; as Istio, those of the first.
+    let first = route.destinations.first().map(|first| &first.destination);
+    let policy = first.and_then(|first| route::policy(scope, first, port)).unwrap_or_default();
+    let rule = first.and_then(|first| scope.destination_rule(scope.destination(&first.host)?));
+    // A subset's own tunnel is for connections that all go there.
+    let subset = first.filter(|_| clusters.len() == 1).map_or("", |first| &*first.subset);
+    let tunnel = rule.and_then(|rule| rule.tunnel(subset).cloned());
+    let tcp = tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel);
     let part = |server_name| Opaque {
         subnets: condition.subnets.clone(),
         server_name,
@@ -104,11 +108,11 @@ fn routed(
 fn to_service(context: &ServiceContext<'_>, port: &ServicePort) -> Opaque {
     let ServiceContext { scope, service, rule } = context;
     let cluster = cluster_name(port.number, "", &service.host);
-    let pool =
-        rule.and_then(|rule| rule.policy.for_port(None, port.number).connection_pool).unwrap_or_default();
+    let policy = rule.map(|rule| rule.policy.for_port(None, port.number)).unwrap_or_default();
+    let tunnel = rule.and_then(|rule| rule.tunnel("").cloned());
     let clusters =
         vec![WeightedCluster { cluster: cluster.clone(), weight: 1, headers: RouteHeaders::default() }];
-    let tcp = tcp_proxy(scope, cluster, clusters, &pool);
+    let tcp = tcp_proxy(scope, cluster, clusters, &policy, tunnel);
     Opaque { subnets: Vec::new(), server_name: None, tcp, config: None }
 }
 
@@ -116,13 +120,22 @@ fn tcp_proxy(
     scope: &Scope<'_>,
     stat_prefix: Str,
     clusters: Vec<WeightedCluster>,
-    pool: &ConnectionPool,
+    policy: &ClusterPolicy,
+    tunnel: Option<Tunnel>,
 ) -> TcpSpec {
+    let pool = policy.connection_pool.clone().unwrap_or_default();
+    let algorithm = policy.load_balancer.as_ref().map(|balancer| &balancer.algorithm);
     TcpSpec {
         stat_prefix,
         clusters,
         idle_timeout: pool.tcp.idle_timeout,
         max_connection_duration: pool.tcp.max_connection_duration,
+        // Of a connection nothing else is known to hash.
+        hash_source_ip: matches!(
+            algorithm,
+            Some(LoadBalancing::ConsistentHash(ConsistentHash { key: HashKey::SourceIp, ring: _ }))
+        ),
+        tunnel,
         access_log: scope.mesh.config().access_log_file.clone(),
     }
 }

@@ -306,6 +306,8 @@ pub fn unknown(scope: &Scope<'_>) -> TcpSpec {
         clusters: vec![WeightedCluster { cluster, weight: 1, headers: RouteHeaders::default() }],
         idle_timeout: None,
         max_connection_duration: None,
+        hash_source_ip: false,
+        tunnel: None,
         access_log: scope.mesh.config().access_log_file.clone(),
     }
 }

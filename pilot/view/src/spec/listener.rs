@@ -1,7 +1,7 @@
 //! What a listener depends on. Mirrors `envoy.config.listener.v3.Listener`.
 
 use super::{Origins, RouteConfigurationSpec, WeightedCluster};
-use mesh_model::{Cidr, Duration, Str};
+use mesh_model::{Cidr, Duration, Str, Tunnel};
 use std::{net::IpAddr, sync::Arc};
 
 /// A listener.
@@ -130,6 +130,10 @@ pub struct TcpSpec {
     pub idle_timeout: Option<Duration>,
     /// `None`: no limit.
     pub max_connection_duration: Option<Duration>,
+    /// Whether clients stay with an endpoint by their address.
+    pub hash_source_ip: bool,
+    /// Wrapped in HTTP, towards a proxy.
+    pub tunnel: Option<Tunnel>,
     /// Where accesses are logged; empty: nowhere.
     pub access_log: Str,
 }
