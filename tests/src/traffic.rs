@@ -31,7 +31,7 @@ use pilot::{Config, Pilot, SourceConfig};
 use std::{
     fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -238,19 +238,24 @@ impl Traffic {
         Ok(call::run(&call, || {}).await)
     }
 
-    /// Where the control plane reads files.
-    pub fn files(&self) -> &Path {
-        &self.files
-    }
-
-    /// The problems of objects whose name is `name`, once the report is about the mesh as it is now.
-    pub fn problems(&self, name: &str) -> Vec<String> {
-        let report = self.pilot.report();
-        let of_name = report
-            .entries
-            .iter()
-            .filter(|entry| entry.object.as_ref().is_some_and(|object| *object.name.name == *name));
-        of_name.flat_map(|entry| &entry.problems).map(ToString::to_string).collect()
+    /// Waits until an object called `name` has a problem that says `text`.
+    ///
+    /// # Errors
+    /// When there is none in the end; with those that it has.
+    pub async fn until_problem(&self, name: &str, text: &str) -> Result<()> {
+        let problems = |report: &pilot_ingest::Report| -> Vec<String> {
+            let of_name = report
+                .entries
+                .iter()
+                .filter(|entry| entry.object.as_ref().is_some_and(|object| *object.name.name == *name));
+            of_name.flat_map(|entry| &entry.problems).map(ToString::to_string).collect()
+        };
+        let mut reports = self.pilot.reports();
+        let found = reports.wait_for(|report| problems(report).iter().any(|problem| problem.contains(text)));
+        let found = tokio::time::timeout(EDIT_WITHIN, found).await.map(|_| ());
+        found.map_err(|_| {
+            anyhow!("`{name}` has no problem with `{text}`: {:#?}", problems(&self.pilot.report()))
+        })
     }
 }
 

@@ -28,6 +28,9 @@ struct Script {
     /// Workloads that answer everything with 503.
     #[serde(default)]
     failing: Vec<String>,
+    /// What is said about the case's objects, in part.
+    #[serde(default)]
+    problems: Vec<String>,
     /// In order.
     requests: Vec<Exchange>,
 }
@@ -156,6 +159,9 @@ impl Case {
             yaml = format!("{yaml}---\n{}", outside.subsets(name, &host));
         }
         traffic.apply(&format!("{name}.yaml"), &format!("{yaml}---\n{objects}")).await?;
+        for text in &script.problems {
+            traffic.until_problem(name, text).await?;
+        }
         Ok(Self { script, host, outside })
     }
 
