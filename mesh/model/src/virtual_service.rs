@@ -56,6 +56,9 @@ impl VirtualService {
 /// One entry of `http`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct HttpRoute {
+    /// Its place in `http` as written: entries that cannot be used are left out.
+    #[serde(skip)]
+    pub index: usize,
     /// `name`; empty when it has none.
     pub name: Str,
     /// Any of these. Empty: every request.
@@ -88,6 +91,9 @@ pub struct Mirror {
 /// One entry of `match`: all of it has to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct HttpMatch {
+    /// Its place in `match` as written.
+    #[serde(skip)]
+    pub index: usize,
     /// `name`; empty when it has none.
     pub name: Str,
     /// `uri`, the path without query.

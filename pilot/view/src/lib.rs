@@ -8,6 +8,7 @@
 
 pub mod affects;
 mod domains;
+pub mod explain;
 mod inbound;
 mod outbound;
 mod proxy;

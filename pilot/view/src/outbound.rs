@@ -9,6 +9,7 @@ mod virtual_host;
 
 pub use listener::{PortKey, PortUse, port_listener};
 pub(crate) use listener::{opaque_chains, plain_text_http, unknown};
+pub(crate) use route::applies;
 pub use route::route_configuration;
 pub use virtual_host::placeholder;
 

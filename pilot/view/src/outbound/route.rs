@@ -96,7 +96,7 @@ fn redirect_on(port: u16, redirect: &Redirect) -> Redirect {
 }
 
 /// The part of a match that the control plane decides.
-fn applies(scope: &Scope<'_>, port: u16, condition: &HttpMatch) -> bool {
+pub(crate) fn applies(scope: &Scope<'_>, port: u16, condition: &HttpMatch) -> bool {
     let labels = &scope.key.labels;
     condition.port.is_none_or(|wanted| wanted == port)
         && condition.source_namespace.as_ref().is_none_or(|wanted| *wanted == scope.key.namespace)
@@ -111,8 +111,18 @@ fn one(
     condition: Option<&HttpMatch>,
 ) -> RouteSpec {
     let Caller { scope, host, port } = *caller;
-    let HttpRoute { name, matches: _, action, timeout, retries: own_retries, fault, mirrors, cors, headers } =
-        route;
+    let HttpRoute {
+        index: _,
+        name,
+        matches: _,
+        action,
+        timeout,
+        retries: own_retries,
+        fault,
+        mirrors,
+        cors,
+        headers,
+    } = route;
     let (matches, match_name, stat_prefix) = condition.map(match_spec).unwrap_or_default();
     let action = match action {
         HttpAction::Redirect(redirect) => ActionSpec::Redirect(redirect_on(port, redirect)),
@@ -151,6 +161,7 @@ fn one(
 
 fn match_spec(condition: &HttpMatch) -> (RouteMatchSpec, Str, Str) {
     let HttpMatch {
+        index: _,
         name,
         uri,
         ignore_uri_case,

@@ -11,7 +11,7 @@ use mesh_model::{HeaderMatch, HttpMatch, PathMatch, Reason, Str, StringMatch};
 use std::collections::BTreeMap;
 
 /// Reads a match; `None` when a condition cannot be used.
-pub fn parse_match(condition: api::HttpMatchRequest, at: &At<'_>) -> Option<HttpMatch> {
+pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) -> Option<HttpMatch> {
     let api::HttpMatchRequest {
         name,
         uri,
@@ -50,6 +50,7 @@ pub fn parse_match(condition: api::HttpMatchRequest, at: &At<'_>) -> Option<Http
     headers.extend(without?);
     headers.sort();
     Some(HttpMatch {
+        index,
         name: name.unwrap_or_default().into(),
         uri,
         ignore_uri_case,

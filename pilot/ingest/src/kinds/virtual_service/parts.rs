@@ -33,7 +33,7 @@ impl RouteParts {
     /// The route that the parts make; `None` unless they do exactly one thing with a request.
     pub fn finish(self) -> Option<HttpRoute> {
         let Self {
-            index: _,
+            index,
             name,
             matches,
             destinations,
@@ -59,6 +59,7 @@ impl RouteParts {
         let percent = mirror_percent.unwrap_or(Percent::ALL);
         let single = mirror.map(|destination| Mirror { destination, percent });
         Some(HttpRoute {
+            index,
             name,
             matches,
             action,
@@ -77,6 +78,7 @@ pub fn takes_everything(route: &HttpRoute) -> bool {
     route.matches.is_empty()
         || route.matches.iter().any(|condition| {
             let HttpMatch {
+                index: _,
                 name: _,
                 uri,
                 ignore_uri_case: _,

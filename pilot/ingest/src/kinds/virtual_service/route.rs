@@ -156,7 +156,7 @@ fn parse_matches(matches: Vec<HttpMatchRequest>, at: &At<'_>) -> Option<Vec<Http
     let parsed: Vec<_> = matches
         .into_iter()
         .enumerate()
-        .filter_map(|(index, condition)| parse_match(condition, &at.index(index)))
+        .filter_map(|(index, condition)| parse_match(condition, index, &at.index(index)))
         .collect();
     if any && parsed.is_empty() { None } else { Some(parsed) }
 }

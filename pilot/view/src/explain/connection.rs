@@ -1,0 +1,233 @@
+//! Which listener gets a connection, and which of its filter chains, by Envoy's rules.
+
+use super::{ListenerTaken, Request, Scene};
+use crate::{
+    Capture,
+    spec::{ChainMatch, FilterChainSpec, ListenerSpec, NetworkSpec, RouteSource, TcpSpec, Transport},
+};
+use mesh_model::{Cidr, EndpointAddress, Host, Str, Vip};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Where a connection leads.
+pub enum Way<'s> {
+    /// No listener takes it.
+    Nowhere { why: String },
+    /// Its bytes are forwarded.
+    Opaque { listener: ListenerTaken, tcp: &'s TcpSpec },
+    /// Its requests are routed, by this route configuration.
+    Requests { listener: ListenerTaken, routes: Str },
+}
+
+/// What a client's connection shows.
+struct Connection<'r> {
+    request: &'r Request,
+    destination: Option<IpAddr>,
+    port: u16,
+    tls: bool,
+}
+
+/// The way of the connection that `request` comes on.
+pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
+    let destination = request.destination.or_else(|| resolve(scene, request.host()));
+    let connection =
+        Connection { request, destination, port: request.port(), tls: request.scheme == "https" };
+    let found = match scene.capture() {
+        Capture::Redirect => redirected(scene, &connection),
+        Capture::None { bind, application: _, http_proxy_port } => {
+            explicit(scene, &connection, *bind, *http_proxy_port)
+        }
+    };
+    match found {
+        Ok((listener, why)) => enter(listener, &connection, why),
+        Err(why) => Way::Nowhere { why },
+    }
+}
+
+type Found<'s> = Result<(&'s ListenerSpec, String), String>;
+
+fn redirected<'s>(scene: &'s Scene<'_>, connection: &Connection<'_>) -> Found<'s> {
+    let Connection { request, destination, port, tls: _ } = *connection;
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    if let Some(address) = destination
+        && let Some(listener) = scene.listeners.get(&*format!("{address}_{port}"))
+    {
+        return Ok((
+            listener,
+            format!("the connection goes to {address}:{port}, which has a listener of its own"),
+        ));
+    }
+    let shown = match destination {
+        Some(address) => format!("{address}:{port}"),
+        None => format!("port {port} of wherever DNS says {} is", request.host()),
+    };
+    if let Some(listener) = scene.listeners.get(&*format!("{any}_{port}")) {
+        return Ok((
+            listener,
+            format!("the connection goes to {shown}: services on port {port} share this one"),
+        ));
+    }
+    let listener = scene.listeners.get("virtualOutbound").ok_or("there is no virtualOutbound listener")?;
+    Ok((listener, format!("the connection goes to {shown}, where no service that is seen from here listens")))
+}
+
+fn explicit<'s>(
+    scene: &'s Scene<'_>,
+    connection: &Connection<'_>,
+    bind: IpAddr,
+    http_proxy_port: Option<u16>,
+) -> Found<'s> {
+    if connection.request.scheme == "http" {
+        let port =
+            http_proxy_port.ok_or("traffic is not redirected, and the proxy has no HTTP proxy port")?;
+        let listener = scene.listeners.get(&*format!("{bind}_{port}"));
+        let why = format!("the client asks the HTTP proxy at {bind}:{port}");
+        return listener
+            .map(|listener| (listener, why))
+            .ok_or_else(|| format!("nothing listens at {bind}:{port}"));
+    }
+    let port = connection.port;
+    let listener = scene.listeners.get(&*format!("{bind}_{port}"));
+    let why = format!("traffic is not redirected: the client connects to the proxy at {bind}:{port}");
+    listener
+        .map(|listener| (listener, why))
+        .ok_or_else(|| format!("traffic is not redirected, and the proxy has no listener for port {port}"))
+}
+
+fn enter<'s>(listener: &'s ListenerSpec, connection: &Connection<'_>, why: String) -> Way<'s> {
+    let Some(chain) = choose_chain(listener, connection) else {
+        return Way::Nowhere {
+            why: format!("listener {} has no filter chain for the connection", listener.name),
+        };
+    };
+    let taken = ListenerTaken { name: listener.name.clone(), chain: chain.name.clone(), why };
+    match &chain.network {
+        NetworkSpec::Tcp(tcp) => Way::Opaque { listener: taken, tcp },
+        NetworkSpec::Http(_) if connection.request.scheme != "http" => Way::Nowhere {
+            why: format!(
+                "listener {} expects plain HTTP, and {} is not that",
+                listener.name, connection.request.scheme
+            ),
+        },
+        NetworkSpec::Http(http) => {
+            let routes = match &http.routes {
+                RouteSource::Rds(name) => name.clone(),
+                RouteSource::Inline(configuration) => configuration.name.clone(),
+            };
+            Way::Requests { listener: taken, routes }
+        }
+    }
+}
+
+/// How specifically a chain matches a connection; `None`: not at all.
+type Step = fn(&ChainMatch, &ListenerSpec, &Connection<'_>) -> Option<usize>;
+
+/// Envoy goes by destination port, address, SNI, transport and application protocol, takes the most specific at each step, and
+/// does not come back.
+fn choose_chain<'s>(listener: &'s ListenerSpec, connection: &Connection<'_>) -> Option<&'s FilterChainSpec> {
+    let steps: [Step; 5] = [by_port, by_address, by_name, by_transport, by_protocol];
+    let mut left: Vec<&FilterChainSpec> = listener.chains.iter().collect();
+    for step in steps {
+        let ranked: Vec<_> = left
+            .into_iter()
+            .filter_map(|chain| Some((step(&chain.matches, listener, connection)?, chain)))
+            .collect();
+        let best = ranked.iter().map(|(rank, _)| *rank).max();
+        left = ranked.into_iter().filter(|(rank, _)| Some(*rank) == best).map(|(_, chain)| chain).collect();
+    }
+    left.first().copied().or(listener.default_chain.as_ref())
+}
+
+fn by_port(matches: &ChainMatch, _: &ListenerSpec, connection: &Connection<'_>) -> Option<usize> {
+    match matches.destination_port {
+        None => Some(0),
+        Some(port) => (port == connection.port).then_some(1),
+    }
+}
+
+fn by_address(matches: &ChainMatch, _: &ListenerSpec, connection: &Connection<'_>) -> Option<usize> {
+    if matches.prefix_ranges.is_empty() {
+        return Some(0);
+    }
+    let address = connection.destination?;
+    let within = matches.prefix_ranges.iter().filter(|range| contains(range, address));
+    within.map(|range| 1 + usize::from(range.length)).max()
+}
+
+fn by_name(matches: &ChainMatch, listener: &ListenerSpec, connection: &Connection<'_>) -> Option<usize> {
+    if matches.server_names.is_empty() {
+        return Some(0);
+    }
+    if !connection.tls || !listener.inspectors.tls {
+        return None;
+    }
+    let asked = connection.request.host().to_ascii_lowercase();
+    let ranks = matches.server_names.iter().filter_map(|name| match name.strip_prefix('*') {
+        None => (**name == *asked).then_some(usize::MAX),
+        Some(suffix) => (asked.len() > suffix.len() && asked.ends_with(suffix)).then_some(suffix.len()),
+    });
+    ranks.max()
+}
+
+fn by_transport(matches: &ChainMatch, listener: &ListenerSpec, connection: &Connection<'_>) -> Option<usize> {
+    let found = match connection.tls && listener.inspectors.tls {
+        true => Transport::Tls,
+        false => Transport::RawBuffer,
+    };
+    match matches.transport {
+        None => Some(0),
+        Some(wanted) => (wanted == found).then_some(1),
+    }
+}
+
+fn by_protocol(matches: &ChainMatch, listener: &ListenerSpec, connection: &Connection<'_>) -> Option<usize> {
+    if matches.application_protocols.is_empty() {
+        return Some(0);
+    }
+    let plain = connection.request.scheme == "http" && listener.inspectors.http;
+    let found = plain && matches.application_protocols.iter().any(|protocol| &**protocol == "http/1.1");
+    found.then_some(1)
+}
+
+fn contains(range: &Cidr, address: IpAddr) -> bool {
+    let (range_bits, bits, size) = match (range.address, address) {
+        (IpAddr::V4(range), IpAddr::V4(address)) => {
+            (u128::from(range.to_bits()), u128::from(address.to_bits()), 32)
+        }
+        (IpAddr::V6(range), IpAddr::V6(address)) => (range.to_bits(), address.to_bits(), 128),
+        _ => return false,
+    };
+    let shift = size - u32::from(range.length).min(size);
+    range_bits.checked_shr(shift).unwrap_or(0) == bits.checked_shr(shift).unwrap_or(0)
+}
+
+/// What a client's DNS says about `host`: the address of a service under one of the names that its search list makes of it.
+fn resolve(scene: &Scene<'_>, host: &str) -> Option<IpAddr> {
+    if let Ok(address) = host.parse() {
+        return Some(address);
+    }
+    let mesh = scene.mesh();
+    let namespace = &scene.scope().key.namespace.clone();
+    let domain = &mesh.config().domain;
+    let searched = [
+        format!("{host}.{namespace}.svc.{domain}"),
+        format!("{host}.svc.{domain}"),
+        format!("{host}.{domain}"),
+    ];
+    std::iter::once(host.to_owned()).chain(searched).find_map(|name| {
+        let service = mesh.services_of_host(&Host::new(&name)).into_iter().next()?;
+        let of_service = service.vips.iter().find_map(|vip| match vip {
+            Vip::Ip(address) => Some(*address),
+            Vip::Range(_) => None,
+        });
+        let of_endpoint = || {
+            let endpoints = mesh.endpoints(service).filter(|_| service.headless)?;
+            endpoints.ports.values().flat_map(|endpoints| endpoints.iter()).find_map(|endpoint| {
+                match &endpoint.address {
+                    EndpointAddress::Ip(address) => Some(*address),
+                    EndpointAddress::Name(_) | EndpointAddress::Unix(_) => None,
+                }
+            })
+        };
+        of_service.or_else(of_endpoint)
+    })
+}

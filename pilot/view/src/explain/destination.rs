@@ -1,0 +1,107 @@
+//! Where a cluster leads: its policy and its endpoints.
+
+use super::{
+    Scene,
+    answer::{Endpoints, Target},
+};
+use crate::spec::{ClusterDiscovery, ClusterSpec, WeightedCluster};
+use mesh_model::{Endpoint, EndpointAddress, Health, Host, Kind, LoadBalancing};
+
+/// Where `cluster` leads.
+pub fn target(scene: &Scene<'_>, cluster: &WeightedCluster) -> Target {
+    let mut target = Target {
+        cluster: cluster.cluster.clone(),
+        weight: cluster.weight,
+        subset: "".into(),
+        policy: Vec::new(),
+        config: None,
+        settings: Vec::new(),
+        endpoints: Endpoints::Missing(String::new()),
+    };
+    match scene.clusters.get(&cluster.cluster) {
+        Some(spec) => describe(scene, spec, &mut target),
+        None => target.endpoints = Endpoints::Missing(why_missing(scene, &cluster.cluster)),
+    }
+    target
+}
+
+/// Where requests for unknown hosts go.
+pub fn passthrough(scene: &Scene<'_>) -> Target {
+    target(
+        scene,
+        &WeightedCluster { cluster: "PassthroughCluster".into(), weight: 1, headers: Default::default() },
+    )
+}
+
+fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
+    if let Some(service) = &spec.service {
+        target.subset = service.subset.clone();
+    }
+    let rules = spec.origins.iter().filter(|object| object.kind == Kind::DestinationRule);
+    target.policy = rules.map(|object| scene.located(object)).collect();
+    target.config = spec.config.clone();
+    target.settings = settings(spec);
+    target.endpoints = match &spec.discovery {
+        ClusterDiscovery::Eds => {
+            let endpoints = scene.endpoints.get(&spec.name);
+            Endpoints::Known(endpoints.into_iter().flat_map(|all| all.iter()).map(shown).collect())
+        }
+        ClusterDiscovery::StrictDns { endpoints, refresh: _ }
+        | ClusterDiscovery::LogicalDns { endpoints, refresh: _ } => {
+            Endpoints::Resolved(endpoints.iter().map(shown).collect())
+        }
+        ClusterDiscovery::OriginalDst { port: _, source: _ } => Endpoints::Original,
+        ClusterDiscovery::Static { address, port } => Endpoints::Known(vec![format!("{address}:{port}")]),
+        ClusterDiscovery::Nowhere => Endpoints::Known(Vec::new()),
+    };
+}
+
+/// What of the policy decides how requests are spread and given up.
+fn settings(spec: &ClusterSpec) -> Vec<String> {
+    let balancing = match &spec.load_balancing {
+        LoadBalancing::Simple(algorithm) => format!("{algorithm:?}"),
+        LoadBalancing::ConsistentHash(hash) => format!("by hash of {:?}", hash.key),
+    };
+    let mut settings = vec![format!("load balancing: {balancing}")];
+    if spec.outlier_detection.is_some() {
+        settings.push("outlier detection: endpoints that fail are ejected".to_owned());
+    }
+    settings
+}
+
+fn shown(endpoint: &Endpoint) -> String {
+    let address = match &endpoint.address {
+        EndpointAddress::Ip(address @ std::net::IpAddr::V6(_)) => format!("[{address}]:{}", endpoint.port),
+        EndpointAddress::Ip(address) => format!("{address}:{}", endpoint.port),
+        EndpointAddress::Name(name) => format!("{name}:{}", endpoint.port),
+        EndpointAddress::Unix(path) => path.to_string(),
+    };
+    let workload = match endpoint.workload.is_empty() {
+        true => String::new(),
+        false => format!(" {}.{}", endpoint.workload, endpoint.namespace),
+    };
+    let health = if endpoint.health == Health::Healthy { "" } else { " (not ready)" };
+    format!("{address}{workload}{health}")
+}
+
+/// Why there is no cluster of this name: `outbound|PORT|SUBSET|HOST`.
+fn why_missing(scene: &Scene<'_>, name: &str) -> String {
+    let mut parts = name.splitn(4, '|').skip(1);
+    let (port, subset, host) =
+        (parts.next().unwrap_or_default(), parts.next(), parts.next().unwrap_or_default());
+    let scope = scene.scope();
+    let host = Host::new(host);
+    let Some(service) = scope.destination(&host) else {
+        return match scene.mesh().services_of_host(&host).is_empty() {
+            true => format!("there is no service {host}"),
+            false => {
+                format!("the service {host} is not seen from here: look at its exportTo, and at the Sidecar")
+            }
+        };
+    };
+    let ports: Vec<String> = service.ports.iter().map(|port| port.number.to_string()).collect();
+    if !ports.iter().any(|known| *known == port) {
+        return format!("{host} has no port {port}, only {}", ports.join(", "));
+    }
+    format!("no DestinationRule that applies here has a subset `{}` of {host}", subset.unwrap_or_default())
+}

@@ -1,0 +1,179 @@
+//! The rules of a virtual host, one by one: why each does not take the request, until one does.
+
+use super::{
+    Aborted, Explanation, Outcome, Request, RuleAt, RulePassed, Scene, condition, destination, redirect,
+};
+use crate::{
+    Scope,
+    outbound::applies,
+    spec::{ActionSpec, ForwardSpec, RouteSpec, VirtualHostSpec},
+};
+use mesh_model::{Abort, AbortCode, Fault, HttpMatch, Kind, ObjectRef, RewritePath, VirtualService};
+
+/// A rule as its author wrote it, and the route it became, unless it is not for this client.
+struct Rule<'a> {
+    path: String,
+    name: String,
+    outcome: Result<&'a RouteSpec, Vec<String>>,
+}
+
+/// Goes through the rules of `host` and writes into `explanation` what it finds.
+pub fn follow(
+    scene: &Scene<'_>,
+    scope: &Scope<'_>,
+    host: &VirtualHostSpec,
+    request: &Request,
+    explanation: &mut Explanation,
+) {
+    let config = host.routes.iter().find_map(|route| route.config.as_ref());
+    let object = config.map(|name| ObjectRef { kind: Kind::VirtualService, name: name.clone() });
+    let value = object.as_ref().and_then(|object| {
+        let values = scope.mesh.virtual_services();
+        values.into_iter().find(|value| value.metadata.object == *object)
+    });
+    let rules = match value {
+        Some(value) => written(scope, value, host),
+        None => host
+            .routes
+            .iter()
+            .map(|route| Rule { path: String::new(), name: route.name.to_string(), outcome: Ok(route) })
+            .collect(),
+    };
+    for Rule { path, name, outcome } in rules {
+        let rule = RuleAt {
+            object: object.as_ref().map(|object| scene.located(object)),
+            path,
+            name: outcome.as_ref().map_or_else(|_| name.into(), |route| route.name.clone()),
+        };
+        match outcome.and_then(|route| {
+            let unmet = condition::unmet(&route.matches, request);
+            if unmet.is_empty() { Ok(route) } else { Err(unmet) }
+        }) {
+            Err(because) => explanation.passed.push(RulePassed { rule, because }),
+            Ok(route) => {
+                explanation.rule = Some(rule);
+                act(scene, route, request, explanation);
+                return;
+            }
+        }
+    }
+    explanation.outcome = Outcome::Answered { status: 404, why: "no rule takes the request".to_owned() };
+}
+
+/// The rules of `value` beside the routes of `host`, which were made from those that are for this client, in the same order.
+fn written<'h>(scope: &Scope<'_>, value: &VirtualService, host: &'h VirtualHostSpec) -> Vec<Rule<'h>> {
+    let port = host.name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
+    let mut routes = host.routes.iter();
+    let mut rules = Vec::new();
+    for http in &value.http {
+        let path = format!("spec.http[{}]", http.index);
+        let name = http.name.to_string();
+        if http.matches.is_empty() {
+            // The routes end after one that takes everything.
+            let Some(route) = routes.next() else { break };
+            rules.push(Rule { path, name, outcome: Ok(route) });
+            continue;
+        }
+        for condition in &http.matches {
+            let path = format!("{path}.match[{}]", condition.index);
+            let name = name.clone();
+            if !applies(scope, port, condition) {
+                rules.push(Rule { path, name, outcome: Err(not_for(scope, port, condition)) });
+            } else if let Some(route) = routes.next() {
+                rules.push(Rule { path, name, outcome: Ok(route) });
+            }
+        }
+    }
+    rules
+}
+
+/// What of `condition` the client as such does not meet, whatever it asks.
+fn not_for(scope: &Scope<'_>, port: u16, condition: &HttpMatch) -> Vec<String> {
+    let mut because = Vec::new();
+    if let Some(wanted) = condition.port.filter(|wanted| *wanted != port) {
+        because.push(format!("the port is {port}, not {wanted}"));
+    }
+    if let Some(wanted) = condition.source_namespace.as_ref().filter(|wanted| **wanted != scope.key.namespace)
+    {
+        because.push(format!("the client is in namespace {}, not {wanted}", scope.key.namespace));
+    }
+    for (key, wanted) in &condition.source_labels {
+        match scope.key.labels.get(key) {
+            Some(found) if found == wanted => {}
+            Some(found) => because.push(format!("the client has the label {key}={found}, not {wanted}")),
+            None => because.push(format!("the client has no label {key}={wanted}")),
+        }
+    }
+    if !(condition.gateways.is_empty() || condition.gateways.iter().any(|gateway| &**gateway == "mesh")) {
+        because.push("it is only for gateways".to_owned());
+    }
+    because
+}
+
+fn act(scene: &Scene<'_>, route: &RouteSpec, request: &Request, explanation: &mut Explanation) {
+    if let Some(fault) = &route.fault {
+        disturb(fault, explanation);
+    }
+    explanation.outcome = match &route.action {
+        ActionSpec::Redirect(redirect) => Outcome::Redirected {
+            status: redirect.code,
+            location: redirect::location(redirect, &route.matches, request),
+        },
+        ActionSpec::DirectResponse(response) => {
+            Outcome::Answered { status: response.status, why: "the rule has a directResponse".to_owned() }
+        }
+        ActionSpec::Forward(forward) => {
+            describe(forward, &mut explanation.effects);
+            Outcome::Forwarded(
+                forward.clusters.iter().map(|cluster| destination::target(scene, cluster)).collect(),
+            )
+        }
+    };
+    if route.cors.is_some() {
+        explanation.effects.push("CORS: preflight requests of browsers are answered by the proxy".to_owned());
+    }
+}
+
+fn disturb(fault: &Fault, explanation: &mut Explanation) {
+    let Fault { delay, abort } = fault;
+    if let Some(delay) = delay {
+        explanation
+            .effects
+            .push(format!("fault: {} of the requests wait for {}", delay.percent, delay.fixed));
+    }
+    if let Some(Abort { code, percent }) = abort {
+        let status = match code {
+            AbortCode::Http(status) => status.to_string(),
+            AbortCode::Grpc(status) => format!("gRPC status {status}"),
+        };
+        explanation.aborted = Some(Aborted { status, percent: *percent });
+    }
+}
+
+fn describe(forward: &ForwardSpec, effects: &mut Vec<String>) {
+    if let Some(rewrite) = &forward.rewrite {
+        match &rewrite.path {
+            None => {}
+            Some(RewritePath::Matched(path)) => {
+                effects.push(format!("rewrite: what the path matched becomes {path}"))
+            }
+            Some(RewritePath::Regex { pattern, substitution }) => {
+                effects.push(format!("rewrite: in the path {pattern} becomes {substitution}"))
+            }
+        }
+        if !rewrite.authority.is_empty() {
+            effects.push(format!("rewrite: the host becomes {}", rewrite.authority));
+        }
+    }
+    match forward.timeout {
+        Some(timeout) => effects.push(format!("timeout: {timeout}")),
+        None => effects.push("timeout: none".to_owned()),
+    }
+    match &forward.retries {
+        Some(retries) => effects.push(format!("retries: {} on {}", retries.attempts, retries.on.conditions)),
+        None => effects.push("retries: none".to_owned()),
+    }
+    for mirror in &forward.mirrors {
+        effects.push(format!("mirror: {} of the requests also go to {}", mirror.percent, mirror.cluster));
+    }
+}

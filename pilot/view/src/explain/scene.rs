@@ -1,0 +1,143 @@
+//! Everything one proxy is given, as specs, so that many requests can be asked about.
+
+use super::{
+    Explanation, HostTaken, ObjectAt, Outcome, Request, answer::Target, authority, connection, destination,
+    rule,
+};
+use crate::{
+    Capture, PortKey, PortUse, Proxy, Scope, ScopeKey, derive_host, hosts, port_listener,
+    route_configuration, scope_clusters, scope_listeners,
+    spec::{CatchAll, ClusterSpec, ListenerSpec, TcpSpec, VirtualHostSpec},
+};
+use mesh_model::{Endpoint, Host, Mesh, ObjectRef, Source, Str};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a proxy is configured with.
+pub struct Scene<'a> {
+    mesh: &'a Mesh,
+    proxy: &'a Proxy,
+    key: ScopeKey,
+    located: &'a dyn Fn(&ObjectRef) -> Option<Source>,
+    /// By name.
+    pub(super) clusters: BTreeMap<Str, ClusterSpec>,
+    /// Of clusters that get them from the control plane.
+    pub(super) endpoints: BTreeMap<Str, Arc<[Endpoint]>>,
+    /// By route configuration.
+    virtual_hosts: BTreeMap<Str, Vec<Arc<VirtualHostSpec>>>,
+    /// By name.
+    pub(super) listeners: BTreeMap<Str, ListenerSpec>,
+}
+
+impl<'a> Scene<'a> {
+    /// What `proxy` is configured with; `located` says where objects are written, as far as that is known.
+    pub fn new(mesh: &'a Mesh, proxy: &'a Proxy, located: &'a dyn Fn(&ObjectRef) -> Option<Source>) -> Self {
+        let key = ScopeKey::of(mesh, proxy);
+        let mut scene = Self {
+            mesh,
+            proxy,
+            located,
+            clusters: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            virtual_hosts: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            key: key.clone(),
+        };
+        let scope = Scope::new(mesh, &key);
+        let mut ports: BTreeMap<PortKey, BTreeMap<Host, Vec<PortUse>>> = BTreeMap::new();
+        for host in hosts(mesh) {
+            let view = derive_host(&scope, &host);
+            scene.clusters.extend(view.clusters.into_iter().map(|spec| (spec.name.clone(), spec)));
+            scene.endpoints.extend(view.endpoints.into_iter().map(|spec| (spec.cluster, spec.endpoints)));
+            for spec in view.virtual_hosts {
+                scene.virtual_hosts.entry(spec.route_configuration.clone()).or_default().push(spec);
+            }
+            for (key, port_use) in view.ports {
+                ports.entry(key).or_default().entry(host.clone()).or_default().push(port_use);
+            }
+        }
+        scene.clusters.extend(scope_clusters(&scope).into_iter().map(|spec| (spec.name.clone(), spec)));
+        let shared = ports.iter().filter_map(|(key, uses)| port_listener(&scope, *key, uses).0);
+        let listeners = scope_listeners(&scope).into_iter().chain(shared);
+        scene.listeners = listeners.map(|spec| (spec.name.clone(), spec)).collect();
+        scene
+    }
+
+    pub(super) fn mesh(&self) -> &'a Mesh {
+        self.mesh
+    }
+
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope::new(self.mesh, &self.key)
+    }
+
+    pub(super) fn capture(&self) -> &Capture {
+        &self.key.capture
+    }
+
+    pub(super) fn located(&self, object: &ObjectRef) -> ObjectAt {
+        ObjectAt { object: object.clone(), source: (self.located)(object) }
+    }
+
+    /// What becomes of `request`, and why.
+    pub fn explain(&self, request: &Request) -> Explanation {
+        let path = if request.scheme == "tcp" { "" } else { &request.path };
+        let method = if request.scheme == "http" { format!("{} ", request.method) } else { String::new() };
+        let mut explanation = Explanation {
+            from: self.proxy.name.clone(),
+            request: format!("{method}{}://{}{path}", request.scheme, request.authority),
+            listener: None,
+            virtual_host: None,
+            passed: Vec::new(),
+            rule: None,
+            aborted: None,
+            effects: Vec::new(),
+            outcome: Outcome::Closed { why: "the proxy does not listen there".to_owned() },
+        };
+        match connection::choose(self, request) {
+            connection::Way::Nowhere { why } => explanation.outcome = Outcome::Closed { why },
+            connection::Way::Opaque { listener, tcp } => {
+                explanation.listener = Some(listener);
+                explanation.outcome = Outcome::Forwarded(self.opaque(tcp));
+            }
+            connection::Way::Requests { listener, routes } => {
+                explanation.listener = Some(listener);
+                self.route(&routes, request, &mut explanation);
+            }
+        }
+        explanation
+    }
+
+    fn opaque(&self, tcp: &TcpSpec) -> Vec<Target> {
+        tcp.clusters.iter().map(|cluster| destination::target(self, cluster)).collect()
+    }
+
+    fn route(&self, name: &Str, request: &Request, explanation: &mut Explanation) {
+        let scope = self.scope();
+        let hosts = self.virtual_hosts.get(name).map(Vec::as_slice).unwrap_or_default();
+        let inline = hosts.iter().filter(|host| host.domains.iter().any(|domain| &**domain == "*"));
+        let configuration = route_configuration(&scope, name, inline.cloned().collect());
+        if let Some((host, domain)) =
+            authority::choose(hosts.iter(), &request.authority, configuration.ignore_port)
+        {
+            explanation.virtual_host = Some(HostTaken {
+                route_configuration: name.clone(),
+                name: host.name.clone(),
+                domain: domain.clone(),
+                objects: host.origins.iter().map(|object| self.located(object)).collect(),
+            });
+            rule::follow(self, &scope, host, request, explanation);
+            return;
+        }
+        explanation.outcome = match configuration.catch_all {
+            CatchAll::AllowAny => Outcome::Forwarded(vec![destination::passthrough(self)]),
+            CatchAll::BlockAll => Outcome::Answered {
+                status: 502,
+                why: "no service or VirtualService has this host, and outboundTrafficPolicy is REGISTRY_ONLY"
+                    .to_owned(),
+            },
+            CatchAll::None => {
+                Outcome::Answered { status: 404, why: "no virtual host has this authority".to_owned() }
+            }
+        };
+    }
+}

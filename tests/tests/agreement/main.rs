@@ -1,0 +1,137 @@
+//! `explain route` and a real Envoy agree: random meshes, random requests, and for each request the same rule, cluster,
+//! endpoint, redirect or status.
+//!
+//! Every answer says which rule and which cluster it came by: the generated VirtualServices set response headers to that, and
+//! endpoints say who they are. A disagreement shows mesh, request, explanation and answer, and the seed that makes them again
+//! (`MELTEMI_SEED`).
+
+mod client;
+mod expect;
+mod generate;
+mod random;
+mod stub;
+
+use anyhow::{Context, Result, bail};
+use client::{Client, bootstrap};
+use futures::future::try_join_all;
+use generate::{Generator, NAMESPACE};
+use mesh_model::Labels;
+use mesh_testkit::{Envoy, ports::Loopback};
+use mesh_tests::flow::{TestMesh, within};
+use pilot_view::{
+    Capture, Proxy,
+    explain::{Request, Scene},
+};
+use random::Random;
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+use stub::Stubs;
+
+const ROUNDS: usize = 30;
+const REQUESTS: usize = 240;
+/// Connections to Envoy at a time.
+const CLIENTS: usize = 4;
+const POD: &str = "client";
+
+#[test]
+fn envoy_and_explain_agree() {
+    let seed = std::env::var("MELTEMI_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(random::fresh_seed);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let outcome = runtime.block_on(agree(seed));
+    outcome.unwrap_or_else(|error| panic!("MELTEMI_SEED={seed}: {error:#}"));
+}
+
+async fn agree(seed: u64) -> Result<()> {
+    let started = Instant::now();
+    let stubs = Stubs::start().await?;
+    let mut generator = Generator::new(Random::new(seed), stubs.addresses());
+    let mesh = TestMesh::start(&[("mesh.yaml", &generator.mesh())]).await?;
+    let loopback = Loopback::claim()?;
+    let listener = loopback.port()?.release();
+    let Some(_envoy) =
+        Envoy::start(&bootstrap(mesh.pilot.grpc_address(), listener, POD, NAMESPACE).to_string()).await
+    else {
+        return Ok(());
+    };
+    let proxy = proxy(listener);
+    let mut counts = expect::Counts::default();
+    for round in 0..ROUNDS {
+        if round > 0 {
+            mesh.edit("mesh.yaml", &generator.mesh()).await?;
+        }
+        settle(&mesh, &proxy).await?;
+        let snapshot = mesh.pilot.mesh().borrow().clone();
+        let scene = Scene::new(&snapshot, &proxy, &|_| None);
+        let requests: Vec<Request> = (0..REQUESTS).map(|_| worth_asking(&mut generator, &scene)).collect();
+        let share = |chunk: &[Request]| {
+            let chunk = chunk.to_vec();
+            async move {
+                let mut client = Client::connect(listener).await?;
+                let mut answers = Vec::new();
+                for request in &chunk {
+                    answers.push(client.send(request).await.with_context(|| format!("{request:?}"))?);
+                }
+                anyhow::Ok(answers)
+            }
+        };
+        let answers = within(try_join_all(requests.chunks(REQUESTS.div_ceil(CLIENTS)).map(share))).await??;
+        for (request, answer) in requests.iter().zip(answers.into_iter().flatten()) {
+            let explanation = scene.explain(request);
+            if let Err(difference) = expect::compare(&explanation, &answer, &mut counts) {
+                bail!(
+                    "round {round}: {difference}\n{request:#?}\n{explanation}\n{answer:#?}\n{}",
+                    generator.current()
+                );
+            }
+        }
+    }
+    report(&format!("{counts:?} in {:?}, seed {seed}", started.elapsed()));
+    counts.check()
+}
+
+#[expect(clippy::print_stderr, reason = "the figures belong to the output of the test")]
+fn report(figures: &str) {
+    eprintln!("{figures}");
+}
+
+/// A request to a host that is known, if one is found soon: unknown ones are all alike.
+fn worth_asking(generator: &mut Generator, scene: &Scene<'_>) -> Request {
+    let known = |request: &Request| scene.explain(request).virtual_host.is_some();
+    let mut request = generator.request();
+    for _ in 0..2 {
+        if known(&request) {
+            break;
+        }
+        request = generator.request();
+    }
+    request
+}
+
+fn proxy(listener: SocketAddr) -> Proxy {
+    Proxy {
+        name: format!("{POD}.{NAMESPACE}").into(),
+        workload: None,
+        namespace: NAMESPACE.into(),
+        labels: Arc::new(Labels::from([("app".into(), POD.into())])),
+        addresses: vec![listener.ip()],
+        locality: Default::default(),
+        capture: Capture::None {
+            bind: listener.ip(),
+            application: [127, 0, 0, 1].into(),
+            http_proxy_port: Some(listener.port()),
+        },
+    }
+}
+
+/// Waits until Envoy has acknowledged the mesh as it is now.
+async fn settle(mesh: &TestMesh, proxy: &Proxy) -> Result<()> {
+    let sync = &mesh.pilot.xds().sync;
+    let name = &*proxy.name;
+    within(sync.wait_until(|status| *status.proxy == *name)).await?;
+    let snapshot = mesh.pilot.publisher().snapshot(name).context("it is connected")?;
+    within(sync.wait_for(name, snapshot.sequence))
+        .await
+        .with_context(|| format!("not acknowledged; rejected: {:#?}", mesh.pilot.xds().rejections.report()))
+}
