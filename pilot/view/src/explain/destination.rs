@@ -46,7 +46,7 @@ fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
             let endpoints = scene.endpoints.get(&spec.name);
             Endpoints::Known(endpoints.into_iter().flat_map(|all| all.iter()).map(shown).collect())
         }
-        ClusterDiscovery::StrictDns { endpoints, refresh: _ }
+        ClusterDiscovery::StrictDns { endpoints, preference: _, refresh: _ }
         | ClusterDiscovery::LogicalDns { endpoints, refresh: _ } => {
             Endpoints::Resolved(endpoints.iter().map(shown).collect())
         }
