@@ -2,6 +2,7 @@
 
 mod cases;
 mod discovery;
+mod locality;
 mod on_demand;
 mod protocols;
 mod redirect;
