@@ -199,6 +199,10 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
         "  trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}\n",
         "  trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}\n",
         "  trafficPolicy: {connectionPool: {tcp: {idleTimeout: 5s}}}\n",
+        "  trafficPolicy: {outlierDetection: {}}\n",
+        "  trafficPolicy: {outlierDetection: {}, loadBalancer: {localityLbSetting: {failoverPriority: [app, version]}}}\n",
+        "  trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {eu: 60, us: 40}}]}}}\n",
+        "  trafficPolicy: {tunnel: {targetHost: a.example.com, targetPort: 443}}\n",
         "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: ROUND_ROBIN}}]}\n",
         "",
     ]);
@@ -207,9 +211,12 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
         "  subsets: [{name: v1, labels: {version: v1}}]\n",
         "  subsets: [{name: v1, labels: {}, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}, {name: v2, labels: {version: v2}}]\n",
     ]);
-    let text = (host, policy, subsets, one_of(EXPORT)).prop_map(|(host, policy, subsets, export)| {
-        format!("spec:\n  host: {host}\n{policy}{subsets}{export}")
-    });
+    let selector = one_of(&["", "", "", "  workloadSelector: {matchLabels: {app: client}}\n"]);
+    let text = (host, policy, subsets, selector, one_of(EXPORT)).prop_map(
+        |(host, policy, subsets, selector, export)| {
+            format!("spec:\n  host: {host}\n{policy}{subsets}{selector}{export}")
+        },
+    );
     let names = &[("dr-1", "x/dr1"), ("dr-2", "x/dr2"), ("dr-3", "y/dr3"), ("dr-4", "istio-system/dr4")];
     file(names, text, "apiVersion: networking.istio.io/v1\nkind: DestinationRule")
 }
@@ -243,7 +250,9 @@ fn sidecars() -> BoxedStrategy<FileEdit> {
 }
 
 fn endpoints() -> BoxedStrategy<FileEdit> {
-    let labels = || one_of(&["app: a", "app: a, version: v1", "app: client, version: v2"]);
+    let labels = || {
+        one_of(&["app: a", "app: a, version: v1", "app: client, version: v2", "app: a, istio-locality: eu.a"])
+    };
     let pod = labels().prop_flat_map(|labels| {
         let names = &[("pod-1", "x/a-1", "10.1.0.1"), ("pod-2", "x/a-2", "10.1.0.2"), ("pod-3", "y/a-3", "10.1.0.2")];
         (select(&names[..]), 8080..8083u16, 0..4u8).prop_map(move |((file, object, address), port, gone)| {
