@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod connection_age;
+pub mod object;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -15,6 +16,8 @@ use mesh_runtime::logging;
 use crate::output::{ConfigFormat, Format};
 use address::{EndpointAddress, ListenAddress};
 use connection_age::ConnectionAge;
+use object::{ObjectName, parse_condition};
+use pilot_status::ConditionType;
 
 /// Where a control plane's debug endpoints are unless told otherwise.
 pub const ADMIN_ADDRESS: &str = "127.0.0.1:15014";
@@ -66,6 +69,8 @@ pub enum Command {
     Call(CallArgs),
     /// Say what is wrong with a file or a directory of YAML
     Analyze(AnalyzeArgs),
+    /// Wait until an object has got to the proxies that it concerns
+    Wait(WaitArgs),
     /// Look at connected proxies
     #[command(subcommand)]
     Proxy(ProxyCommand),
@@ -128,6 +133,12 @@ pub struct ControlPlaneArgs {
     /// The namespace of the mesh's own configuration
     #[arg(short, long, env = "POD_NAMESPACE", value_name = "NAMESPACE", default_value = "istio-system")]
     pub namespace: String,
+    /// Write no status to the cluster's objects
+    #[arg(long)]
+    pub no_status: bool,
+    /// The name of this replica among those that may write statuses [default: the host's name]
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub pod_name: Option<String>,
     /// Plaintext xDS; loopback only unless told otherwise
     #[arg(long, alias = "grpcAddr", value_name = "ADDRESS", default_value = XDS_ADDRESS)]
     pub grpc_addr: ListenAddress,
@@ -200,6 +211,29 @@ pub struct AnalyzeArgs {
     /// The mesh's DNS domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
     pub domain: String,
+}
+
+/// `meltemi wait`.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// The object, such as `virtualservice/reviews`, in short `vs/reviews`
+    #[arg(value_name = "KIND/NAME")]
+    pub object: ObjectName,
+    /// What to wait for: `accepted`, `resolved-refs` or `programmed`
+    #[arg(long = "for", value_name = "CONDITION", default_value = "programmed", value_parser = parse_condition)]
+    pub condition: ConditionType,
+    /// Its namespace
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    pub namespace: String,
+    /// How long to wait
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub timeout: Duration,
+    /// Ask the cluster of this kubeconfig [default: --address, else this pod's cluster, KUBECONFIG or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Ask the control plane at this debug address instead of a cluster
+    #[arg(long, env = "MELTEMI_ADDRESS", value_name = "ADDRESS")]
+    pub address: Option<EndpointAddress>,
 }
 
 /// `meltemi proxy`.

@@ -7,6 +7,7 @@ mod control_plane;
 mod proxy;
 mod up;
 mod version;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Analyze(args) => {
             start_logging(&logging, "warn")?;
             analyze::run(&args)
+        }
+        Command::Wait(args) => {
+            start_logging(&logging, "warn")?;
+            in_runtime(wait::run(args))
         }
         Command::Proxy(ProxyCommand::List(args)) => in_runtime(proxy::list(args)),
         Command::Proxy(ProxyCommand::Config(args)) => in_runtime(proxy::config(args)),

@@ -9,6 +9,7 @@ use axum::{
     routing::get,
 };
 use mesh_model::{ObjectRef, Problem};
+use pilot_status::Condition;
 use pilot_xds::resource::{Protocol, ResourceType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -20,6 +21,7 @@ pub fn routes(pilot: Pilot) -> Router {
         .route("/debug/syncz", get(syncz))
         .route("/debug/config_dump", get(config_dump))
         .route("/debug/problems", get(problems))
+        .route("/debug/status", get(status))
         .with_state(pilot)
 }
 
@@ -186,4 +188,21 @@ async fn problems(State(pilot): State<Pilot>) -> Json<Value> {
         "conflicts": conflicts,
         "rejections": rejections(&pilot),
     }))
+}
+
+#[derive(Deserialize)]
+struct WhichObject {
+    kind: String,
+    namespace: String,
+    name: String,
+}
+
+/// What the status of an object would say: also of one from a file, which has no status to write to.
+async fn status(
+    State(pilot): State<Pilot>,
+    Query(WhichObject { kind, namespace, name }): Query<WhichObject>,
+) -> Json<Vec<Condition>> {
+    let row = pilot_ingest::kinds::KINDS.iter().find(|row| row.kind.as_str() == kind);
+    let said = row.and_then(|row| pilot.status(&ObjectRef::new(row.kind, namespace, name)));
+    Json(said.into_iter().flatten().collect())
 }

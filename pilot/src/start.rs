@@ -1,15 +1,15 @@
 //! Starts the control plane and keeps it going: source -> ingest -> publisher -> streams.
 
 use crate::{Config, PilotMetrics, Publisher, SourceConfig, debug, status::Proxies};
-use mesh_model::{ChangeSet, Mesh};
+use mesh_model::{ChangeSet, Mesh, ObjectRef};
 use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Report, Settings, Update};
-use pilot_status::Sources;
+use pilot_status::{Condition, Programmed, Progress, Sources, collect};
 use pilot_xds::{
     server::{Handles, ServerConfig},
     sync::ProxyStatus,
 };
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Instant};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +96,18 @@ impl Pilot {
             })
         };
         self.xds.sync.wait_until_all(met).await;
+    }
+
+    /// What the status of an object says, as of now and of this replica's proxies; `None` when there is no such object.
+    pub fn status(&self, object: &ObjectRef) -> Option<[Condition; 3]> {
+        let report = self.report();
+        let generation = *report.generations.get(object)?;
+        let problems = report.entries.iter().find(|entry| entry.object.as_ref() == Some(object));
+        let proxies = Proxies::new(self.publisher.clone(), self.xds.clone());
+        let mut reached = proxies.reached(&BTreeMap::from([(object.clone(), proxies.sequence())]));
+        let reached = reached.remove(object)?;
+        let programmed = Programmed::Reached(&reached);
+        Some(collect(generation, problems.map_or(&[], |entry| &entry.problems), programmed))
     }
 
     /// Metrics, to be registered.

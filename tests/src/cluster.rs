@@ -13,7 +13,7 @@ use mesh_testkit::ApiServer;
 use pilot::{Config, Pilot, SourceConfig};
 use pilot_xds::{
     resource::{Protocol, ResourceType},
-    testing::{Envoy, TestProxy},
+    testing::{Envoy, TestProxy, proxy::Refuse},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -43,7 +43,7 @@ pub struct ControlPlane {
     pilot: Pilot,
     readiness: Readiness,
     // Dropped, it would end the streams.
-    _trigger: Trigger,
+    trigger: Trigger,
 }
 
 impl ControlPlane {
@@ -52,15 +52,31 @@ impl ControlPlane {
     /// # Errors
     /// When it can't be started; what is not there yet is waited for in the background.
     pub async fn start(server: &ApiServer) -> Result<Self> {
+        Self::start_with(server, |config| config).await
+    }
+
+    /// Starts one for `server` with other settings than usual.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn start_with(server: &ApiServer, adjust: impl FnOnce(Config) -> Config) -> Result<Self> {
         let kubeconfig = Some(server.kubeconfig_path().to_owned());
-        let config = Config {
+        let config = adjust(Config {
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)),
             ..Config::new(SourceConfig::Cluster { kubeconfig })
-        };
+        });
         let (trigger, drain) = drain::channel();
         let readiness = Readiness::new();
         let pilot = pilot::start(config, &readiness, &drain).await?;
-        Ok(Self { pilot, readiness, _trigger: trigger })
+        Ok(Self { pilot, readiness, trigger })
+    }
+
+    /// Ends it in good order.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn stop(self) -> Result<()> {
+        Ok(self.trigger.drain(WITHIN).await?)
     }
 
     /// The control plane.
@@ -87,8 +103,16 @@ impl ControlPlane {
     /// # Errors
     /// When the control plane does not take it.
     pub async fn connect(&self, asker: &Asker) -> Result<Client> {
+        self.connect_refusing(asker, Arc::new(|_, _| None)).await
+    }
+
+    /// Connects a proxy that does not take everything.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::connect`].
+    pub async fn connect_refusing(&self, asker: &Asker, refuse: Refuse) -> Result<Client> {
         let envoy = Envoy::new(asker.node(), Arc::default());
-        let proxy = TestProxy::connect(self.pilot.grpc_address(), envoy).await?;
+        let proxy = TestProxy::connect_refusing(self.pilot.grpc_address(), envoy, refuse).await?;
         Ok(Client { proxy, name: asker.name(), pilot: self.pilot.clone() })
     }
 

@@ -1,10 +1,10 @@
 //! `meltemi control-plane`: the control plane alone, against a Kubernetes API server or a directory of YAML.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use axum::Router;
-use pilot::{Config, SourceConfig};
+use pilot::{Config, SourceConfig, StatusConfig};
 
 use crate::{args::ControlPlaneArgs, output, serving};
 
@@ -16,6 +16,8 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
         domain,
         cluster_id,
         namespace,
+        no_status,
+        pod_name,
         grpc_addr,
         secure_grpc_addr,
         http_addr,
@@ -46,6 +48,7 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
         mesh_config,
         grpc_address,
         max_connection_age: keepalive_max_server_connection_age.0,
+        status: (!no_status).then(|| StatusConfig { identity: identity(pod_name), lease_duration: LEASE }),
         ..Config::new(source)
     };
     let mut serving = serving::start(config, monitoring_addr.socket(), Router::new()).await?;
@@ -56,6 +59,16 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
     serving.asked_to_end().await;
     serving.end(shutdown_duration).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How long the replica that writes statuses may be silent before another takes over.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// Who this replica is: no two may have one name, on one machine neither.
+fn identity(pod_name: Option<String>) -> String {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
+    let name = pod_name.or_else(|| host().ok()).unwrap_or_else(|| "meltemi".to_owned());
+    format!("{name}_{}", std::process::id())
 }
 
 /// The name that clusters have unless told otherwise.

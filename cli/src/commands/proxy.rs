@@ -13,7 +13,7 @@ pub use config::run as config;
 pub use list::run as list;
 
 /// Asks the control plane at `address`.
-async fn ask<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T> {
+pub async fn ask<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T> {
     let body = match http_get::get(address, path).await {
         Err(error @ HttpGetError::Connect { .. }) => {
             return Err(error).context("is the control plane running? --address names its debug address");

@@ -11,7 +11,7 @@ use crate::{
 use k8s_openapi::jiff::{Timestamp, Unit};
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use mesh_model::ObjectRef;
 use serde_json::{Value, json};
@@ -28,11 +28,11 @@ pub(crate) struct Write {
 }
 
 /// Makes the write. Says whether it worked.
-pub(crate) async fn write(client: &Client, objects: &Objects, write: Write) -> bool {
-    let Write { object, held, conditions } = write;
+pub(crate) async fn write(client: &Client, objects: &Objects, due: Write) -> bool {
+    let object = due.object.clone();
     let Some(resource) = objects.lock().resources.get(&object.kind).cloned() else { return false };
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &object.name.namespace, &resource);
-    let body = body(&resource.api_version, &resource.kind, &object, &held, conditions, &now());
+    let body = body(&resource, due, &now());
     let written =
         api.patch_status(&object.name.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&body)).await;
     match written {
@@ -58,14 +58,9 @@ fn now() -> String {
     now.round(Unit::Second).unwrap_or(now).to_string()
 }
 
-fn body(
-    api_version: &str,
-    kind: &str,
-    object: &ObjectRef,
-    held: &Held,
-    conditions: [Condition; 3],
-    now: &str,
-) -> Value {
+/// What is applied. Times of conditions that stay as they were are kept.
+fn body(resource: &ApiResource, due: Write, now: &str) -> Value {
+    let Write { object, held, conditions } = due;
     let conditions = conditions.map(|mut condition| {
         let before = held.conditions.iter().find(|before| before.r#type == condition.r#type);
         let same = before.filter(|before| before.status == condition.status);
@@ -79,8 +74,8 @@ fn body(
         metadata["uid"] = uid.as_str().into();
     }
     json!({
-        "apiVersion": api_version,
-        "kind": kind,
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
         "metadata": metadata,
         "status": { "conditions": conditions },
     })
