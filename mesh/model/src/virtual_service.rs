@@ -6,7 +6,7 @@ mod cors;
 pub use connection::{ConnectionMatch, ConnectionRoute};
 pub use cors::Cors;
 
-use crate::{Duration, ExportTo, Host, Labels, Metadata, Percent, Str, StringMatch};
+use crate::{Duration, ExportTo, Host, Labels, Metadata, ObjectRef, Percent, Str, StringMatch};
 use serde::Serialize;
 
 /// Istio's VirtualService.
@@ -26,6 +26,8 @@ pub struct VirtualService {
     pub tls: Vec<ConnectionRoute>,
     /// Routes for other opaque connections, first match wins.
     pub tcp: Vec<ConnectionRoute>,
+    /// The VirtualServices whose routes are among `http` (`delegate`), sorted: whom to tell of trouble besides this one.
+    pub delegates: Vec<ObjectRef>,
 }
 
 /// A kind of traffic. Each of a host's is routed by the oldest VirtualService that has routes for that kind.

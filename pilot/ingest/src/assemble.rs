@@ -8,6 +8,7 @@ mod workload;
 
 use crate::{
     at::Context,
+    delegation::{self, Joined},
     endpoints::Known,
     joins::{Joins, selects},
     kinds::{KubernetesService, Model},
@@ -34,6 +35,7 @@ pub struct Ingest {
 struct Dirty {
     workloads: BTreeSet<ObjectRef>,
     services: BTreeSet<ServiceKey>,
+    virtual_services: BTreeSet<NamespacedName>,
 }
 
 impl Ingest {
@@ -104,13 +106,6 @@ impl Ingest {
         }
         let name = || object.name.clone();
         match object.kind {
-            Kind::VirtualService => {
-                let value =
-                    new.and_then(
-                        |model| if let Model::VirtualService(value) = model { Some(value) } else { None },
-                    );
-                mesh.set_virtual_service(name(), value, changes);
-            }
             Kind::DestinationRule => {
                 let value =
                     new.and_then(
@@ -135,6 +130,7 @@ impl Ingest {
                 dirty.workloads.insert(object);
             }
             // What they touch was found while linking.
+            Kind::VirtualService => {}
             Kind::Service | Kind::ServiceEntry | Kind::EndpointSlice | Kind::Node | Kind::Deployment => {}
             Kind::Namespace => {}
         }
@@ -149,8 +145,36 @@ impl Ingest {
         }
     }
 
+    /// The VirtualService `name` with the routes that it takes from others. One that only lends its routes means nothing alone.
+    fn joined(&mut self, name: NamespacedName, mesh: &mut Mesh, changes: &mut ChangeSet) {
+        let object = ObjectRef { kind: Kind::VirtualService, name: name.clone() };
+        let find = |name: &NamespacedName| match self
+            .store
+            .model(&ObjectRef { kind: Kind::VirtualService, name: name.clone() })?
+        {
+            Model::VirtualService(definition) => Some(&**definition),
+            _ => None,
+        };
+        let (value, problems) = match find(&name) {
+            None => (None, Vec::new()),
+            Some(definition) if definition.is_delegate() => {
+                let used = self.joins.roots_of_delegate.of(&name).next().is_some();
+                (None, if used { Vec::new() } else { vec![delegation::unused(definition)] })
+            }
+            Some(definition) => {
+                let Joined { value, problems } = delegation::join(definition, find);
+                (Some(value), problems)
+            }
+        };
+        mesh.set_virtual_service(name, value, changes);
+        self.store.told.set_joined(&object, problems);
+    }
+
     /// Derives again what is dirty: workloads first, since endpoints are made of them.
     fn settle(&mut self, mut dirty: Dirty, mesh: &mut Mesh, changes: &mut ChangeSet) {
+        for name in std::mem::take(&mut dirty.virtual_services) {
+            self.joined(name, mesh, changes);
+        }
         for object in std::mem::take(&mut dirty.workloads) {
             let old = mesh.workload(&object).cloned();
             let new = self.workload(&object);

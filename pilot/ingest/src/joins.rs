@@ -88,6 +88,8 @@ pub struct Joins {
     pub replicas: BTreeMap<ObjectRef, BTreeMap<ObjectRef, Replica>>,
     /// Service -> objects that claim to define it; the first does.
     pub claims: BTreeMap<ServiceKey, BTreeSet<Claim>>,
+    /// VirtualService -> those that hand over to it.
+    pub roots_of_delegate: Index<NamespacedName, NamespacedName>,
     workloads_of_label: Index<LabelKey, ObjectRef>,
     selectors_of_label: Index<LabelKey, ObjectRef>,
 }

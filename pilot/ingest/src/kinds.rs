@@ -25,10 +25,11 @@ pub use node::Node;
 pub use pod::{Pod, accepts_mtls, parse_locality_label};
 pub use service::KubernetesService;
 pub use service_entry::{InlineEndpoint, ServiceEntry};
+pub use virtual_service::{RouteParts, VirtualServiceDefinition};
 pub use workload_entry::WorkloadEntry;
 
 use crate::{at::At, meta::Meta, references::Reference};
-use mesh_model::{DestinationRule, Kind, MeshConfig, ObjectRef, Problem, Sidecar, Source, VirtualService};
+use mesh_model::{DestinationRule, Kind, MeshConfig, ObjectRef, Problem, Sidecar, Source};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // The names are the kinds' own.
 pub enum Model {
-    VirtualService(Arc<VirtualService>),
+    VirtualService(Arc<VirtualServiceDefinition>),
     DestinationRule(Arc<DestinationRule>),
     ServiceEntry(Arc<ServiceEntry>),
     WorkloadEntry(Arc<WorkloadEntry>),

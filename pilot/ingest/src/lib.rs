@@ -7,6 +7,7 @@ mod allocate;
 mod assemble;
 mod at;
 mod decode;
+mod delegation;
 mod document;
 mod endpoints;
 mod files;

@@ -54,6 +54,8 @@ pub struct Snapshot {
     pub(crate) contested: OrdMap<ServiceKey, Arc<[ObjectRef]>>,
     /// Number of the update that this moment belongs to.
     pub(crate) sequence: u64,
+    /// What is wrong between VirtualServices that hand over, by the one that does; each problem with the object it is about.
+    pub(crate) joined: OrdMap<ObjectRef, Arc<[(ObjectRef, Problem)]>>,
 }
 
 impl Snapshot {
@@ -69,6 +71,14 @@ impl Snapshot {
         match held.first().map(|object| &object.references).filter(|references| !references.is_empty()) {
             Some(references) => self.references.insert(name.clone(), references.as_slice().into()),
             None => self.references.remove(name),
+        };
+    }
+
+    /// Notes what is wrong between `object` and those that it hands over to.
+    pub(crate) fn set_joined(&mut self, object: &ObjectRef, problems: Vec<(ObjectRef, Problem)>) {
+        match problems.is_empty() {
+            true => self.joined.remove(object),
+            false => self.joined.insert(object.clone(), problems.into()),
         };
     }
 
@@ -119,9 +129,13 @@ fn told(held: &[Object]) -> Arc<[ObjectReport]> {
 impl Report {
     /// All problems of a moment.
     pub fn new(snapshot: &Snapshot) -> Self {
-        let Snapshot { mesh, objects, references: destinations, documents, contested, sequence } = snapshot;
+        let Snapshot { mesh, objects, references: destinations, documents, contested, joined, sequence } =
+            snapshot;
         let destinations = destinations.iter().map(|(object, references)| (object, &**references));
         let mut of_mesh = references(mesh, destinations);
+        for (object, problem) in joined.values().flat_map(|problems| problems.iter()) {
+            of_mesh.entry(object.clone()).or_default().push(problem.clone());
+        }
         for (key, claims) in contested {
             let Some((winner, others)) = claims.split_first() else { continue };
             for other in others {

@@ -91,7 +91,7 @@ async fn follows_a_cluster() {
             .entries
             .iter()
             .flat_map(|entry| &entry.problems)
-            .any(|problem| problem.path == "spec.http[0].mirror")
+            .any(|problem| problem.path == "spec.http[0].mirror.host")
     );
 
     // The server goes away and comes back, with an edit and a deletion that nobody saw.

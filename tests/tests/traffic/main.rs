@@ -1,6 +1,7 @@
 //! What requests do, through real Envoys.
 
 mod cases;
+mod connections;
 mod discovery;
 mod locality;
 mod on_demand;

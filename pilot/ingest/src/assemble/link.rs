@@ -5,7 +5,7 @@
 use super::{Dirty, Ingest};
 use crate::{
     joins::{Claim, pod},
-    kinds::Model,
+    kinds::{Model, VirtualServiceDefinition},
     local::{Local, Replica, replicas},
 };
 use mesh_model::{Kind, Labels, NamespacedName, ObjectRef, Service, ServiceKey, Str};
@@ -45,8 +45,13 @@ impl Ingest {
                 }
             }
             Model::Node(_) => self.node_changed(&object.name.name, dirty),
-            Model::VirtualService(_)
-            | Model::DestinationRule(_)
+            Model::VirtualService(old) => {
+                for delegate in old.delegates() {
+                    self.joins.roots_of_delegate.unlink(delegate, &object.name);
+                }
+                self.rejoin(object, old, dirty);
+            }
+            Model::DestinationRule(_)
             | Model::Sidecar(_)
             | Model::WorkloadEntry(_)
             | Model::Namespace
@@ -87,13 +92,25 @@ impl Ingest {
                 }
             }
             Model::Node(_) => self.node_changed(&object.name.name, dirty),
-            Model::VirtualService(_)
-            | Model::DestinationRule(_)
+            Model::VirtualService(new) => {
+                for delegate in new.delegates() {
+                    self.joins.roots_of_delegate.link(delegate.clone(), object.name.clone());
+                }
+                self.rejoin(object, new, dirty);
+            }
+            Model::DestinationRule(_)
             | Model::Sidecar(_)
             | Model::WorkloadEntry(_)
             | Model::Namespace
             | Model::MeshConfig(_) => {}
         }
+    }
+
+    /// A VirtualService differs: so do those that hand over to it, and what is known of those that it hands over to.
+    fn rejoin(&self, object: &ObjectRef, value: &VirtualServiceDefinition, dirty: &mut Dirty) {
+        dirty.virtual_services.insert(object.name.clone());
+        dirty.virtual_services.extend(value.delegates().cloned());
+        dirty.virtual_services.extend(self.joins.roots_of_delegate.of(&object.name).cloned());
     }
 
     fn claim(&mut self, service: &Service, dirty: &mut Dirty) {

@@ -12,6 +12,7 @@ mod parts;
 mod retries;
 mod route;
 
+pub use parts::RouteParts;
 pub use retries::parse_retries;
 
 use super::Model;
@@ -22,39 +23,89 @@ use crate::{
     values::{parse_export_to, parse_host},
 };
 use mesh_api::networking::virtual_service as api;
-use mesh_model::{Host, HttpRoute, Problem, Reason, Str, VirtualService};
+use mesh_model::{Host, NamespacedName, Problem, Reason, Str, VirtualService};
+use route::Role;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// A VirtualService as written, with what only others can complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualServiceDefinition {
+    /// What it means by itself. Without hosts it means nothing by itself.
+    pub value: Arc<VirtualService>,
+    /// Its HTTP routes in parts, when it hands over or can be handed over to; otherwise empty.
+    pub parts: Vec<RouteParts>,
+}
+
+impl VirtualServiceDefinition {
+    /// Whether it is there for others to hand over to.
+    pub fn is_delegate(&self) -> bool {
+        self.value.hosts.is_empty()
+    }
+
+    /// Those that it hands over to.
+    pub fn delegates(&self) -> impl Iterator<Item = &NamespacedName> {
+        self.parts.iter().filter_map(|part| part.delegate.as_ref())
+    }
+}
 
 /// Reads one object. A route that cannot be used is left out; the others stay.
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let api::VirtualServiceSpec { hosts, gateways, http, tls, tcp, export_to } = decode_spec(value, at)?;
     let at = at.field("spec");
+    let role = if hosts.is_empty() { Role::Delegate } else { Role::Root };
+    if role == Role::Delegate {
+        for (name, set) in
+            [("gateways", !gateways.is_empty()), ("tls", !tls.is_empty()), ("tcp", !tcp.is_empty())]
+        {
+            if set {
+                at.field(name).error_hint(
+                    Reason::Conflict,
+                    "without hosts only `http` has an effect, in the VirtualServices that hand over to this one",
+                    "name the hosts whose requests are routed",
+                );
+            }
+        }
+    }
     let gateways = parse_gateways(&gateways, &at.field("gateways"));
     let hosts = parse_hosts(&hosts, &gateways, &at.field("hosts"));
     if http.is_empty() && tls.is_empty() && tcp.is_empty() {
         at.field("http").error(Reason::Required, "there are no routes");
         return None;
     }
-    let tls = connection::parse_tls(tls, &hosts, &at.field("tls"));
-    let tcp = connection::parse_tcp(tcp, &at.field("tcp"));
-    let routes = parse_http(http, &at.field("http"));
-    if hosts.is_empty() || (routes.is_empty() && tls.is_empty() && tcp.is_empty()) {
+    let (tls, tcp) = match role {
+        Role::Delegate => (Vec::new(), Vec::new()),
+        Role::Root => (
+            connection::parse_tls(tls, &hosts, &at.field("tls")),
+            connection::parse_tcp(tcp, &at.field("tcp")),
+        ),
+    };
+    let mut parts = parse_http(http, role, &at.field("http"));
+    if (hosts.is_empty() && role == Role::Root) || (parts.is_empty() && tls.is_empty() && tcp.is_empty()) {
         return None;
     }
+    let http = match role {
+        Role::Root if parts.iter().all(|part| part.delegate.is_none()) => {
+            std::mem::take(&mut parts).into_iter().filter_map(RouteParts::finish).collect()
+        }
+        // Not before all parts are together.
+        Role::Root | Role::Delegate => Vec::new(),
+    };
     let export_to = parse_export_to(&export_to, &at.field("exportTo"));
-    Some(Model::VirtualService(Arc::new(VirtualService {
+    let value = VirtualService {
         metadata: meta.metadata,
         hosts,
         gateways,
         export_to,
-        http: routes,
+        http,
         tls,
         tcp,
-    })))
+        delegates: Vec::new(),
+    };
+    Some(Model::VirtualService(Arc::new(VirtualServiceDefinition { value: Arc::new(value), parts })))
 }
 
-fn parse_http(http: Vec<api::HttpRoute>, at_http: &At<'_>) -> Vec<HttpRoute> {
+fn parse_http(http: Vec<api::HttpRoute>, role: Role, at_http: &At<'_>) -> Vec<RouteParts> {
     let mut routes = Vec::with_capacity(http.len());
     let mut catch_all: Option<usize> = None;
     for (index, route) in http.into_iter().enumerate() {
@@ -66,15 +117,9 @@ fn parse_http(http: Vec<api::HttpRoute>, at_http: &At<'_>) -> Vec<HttpRoute> {
                 "move the route without `match` to the end",
             );
         }
-        let Some(parts) = route::parse_route(route, index, route::Role::Root, &at) else { continue };
-        if parts.delegate.is_some() {
-            at.field("delegate").error(
-                Reason::NotSupported,
-                "Meltemi does not read routes from other VirtualServices yet, so this route is left out",
-            );
-        }
-        let Some(route) = parts.finish() else { continue };
-        if catch_all.is_none() && parts::takes_everything(&route) {
+        let Some(route) = route::parse_route(route, index, role, &at) else { continue };
+        // Another VirtualService may take less than what it is handed.
+        if catch_all.is_none() && route.delegate.is_none() && parts::take_everything(&route.matches) {
             catch_all = Some(index);
         }
         routes.push(route);
@@ -110,9 +155,6 @@ fn parse_gateways(gateways: &[String], at: &At<'_>) -> Vec<Str> {
 }
 
 fn parse_hosts(hosts: &[String], gateways: &[Str], at: &At<'_>) -> Vec<Host> {
-    if hosts.is_empty() {
-        at.error_hint(Reason::Required, "there are no hosts", "name the hosts whose requests are routed");
-    }
     let for_mesh = gateways.iter().any(|gateway| &**gateway == "mesh");
     let mut parsed: Vec<Host> = Vec::with_capacity(hosts.len());
     for (index, text) in hosts.iter().enumerate() {

@@ -94,8 +94,11 @@ pub fn placeholder(route_configuration: &Str) -> VirtualHostSpec {
 }
 
 fn origins(service: Option<&ObjectRef>, value: Option<&VirtualService>) -> Arc<[ObjectRef]> {
-    let mut origins: Vec<ObjectRef> =
-        service.cloned().into_iter().chain(value.map(|value| value.metadata.object.clone())).collect();
+    let of_value = value.into_iter().flat_map(|value| {
+        let VirtualService { metadata, delegates, .. } = value;
+        std::iter::once(&metadata.object).chain(delegates)
+    });
+    let mut origins: Vec<ObjectRef> = service.into_iter().chain(of_value).cloned().collect();
     origins.sort();
     origins.into()
 }

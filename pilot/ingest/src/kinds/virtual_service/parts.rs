@@ -73,10 +73,10 @@ impl RouteParts {
     }
 }
 
-/// Whether no request gets past `route`.
-pub fn takes_everything(route: &HttpRoute) -> bool {
-    route.matches.is_empty()
-        || route.matches.iter().any(|condition| {
+/// Whether no request gets past a route with these matches.
+pub fn take_everything(matches: &[HttpMatch]) -> bool {
+    matches.is_empty()
+        || matches.iter().any(|condition| {
             let HttpMatch {
                 index: _,
                 name: _,

@@ -1,0 +1,111 @@
+//! VirtualService routes for connections, and copies of requests: what cannot be seen in one answer.
+
+use crate::{CLIENT, run};
+use anyhow::{Context, Result, ensure};
+use meltemi_local::call::Report;
+use mesh_testkit::eventually;
+use mesh_tests::traffic::{Outside, Request};
+use std::{collections::BTreeMap, time::Duration};
+
+/// A service beside `app` with ports of its own, so that its routes are nobody else's business.
+const ROUTED: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: routed, namespace: traffic}
+spec:
+  selector: {app: app}
+  ports:
+    - {name: tcp-split, port: 9100, targetPort: 9090}
+    - {name: tcp-caller, port: 9101, targetPort: 9090}
+    - {name: tcp-other, port: 9102, targetPort: 9090}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: routed, namespace: traffic}
+spec:
+  host: routed
+  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: routed, namespace: traffic}
+spec:
+  hosts: [routed]
+  tcp:
+    - match: [{port: 9100}]
+      route:
+        - {destination: {host: routed, port: {number: 9100}, subset: v1}, weight: 20}
+        - {destination: {host: routed, port: {number: 9100}, subset: v2}, weight: 80}
+    - match: [{port: 9101, sourceLabels: {app: somebody-else}}, {port: 9101, sourceNamespace: elsewhere}]
+      route: [{destination: {host: routed, port: {number: 9101}, subset: v1}}]
+    - match: [{port: 9101, sourceLabels: {app: client}, gateways: [mesh]}]
+      route: [{destination: {host: routed, port: {number: 9101}, subset: v2}}]
+";
+
+/// How many connections each version took.
+fn versions(report: &Report) -> Result<BTreeMap<String, usize>> {
+    ensure!(report.errors.is_empty(), "{report:#?}");
+    Ok(report.answered_by.iter().map(|share| (share.version.clone(), share.count)).collect())
+}
+
+#[test]
+fn tcp_goes_by_port_caller_and_weight() {
+    run(async |traffic| {
+        traffic.apply("routed.yaml", ROUTED).await?;
+        let split = versions(&traffic.call(CLIENT, "tcp://routed:9100", 500, 8).await?)?;
+        // Four in five of 500: 60 off is over six standard deviations.
+        let second = split.get("v2").copied().unwrap_or_default();
+        ensure!((340..=460).contains(&second) && split.len() == 2, "{split:?}");
+        let caller = versions(&traffic.call(CLIENT, "tcp://routed:9101", 40, 4).await?)?;
+        ensure!(caller.keys().eq(["v2"]), "{caller:?}");
+        // No route is about this port: it goes to the service.
+        let other = versions(&traffic.call(CLIENT, "tcp://routed:9102", 60, 4).await?)?;
+        ensure!(other.len() == 2, "{other:?}");
+        traffic.remove("routed.yaml").await
+    });
+}
+
+/// Copies to the other version, all or none.
+const MIRRORED: &str = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: mirrored, namespace: traffic}
+spec:
+  hosts: [mirrored.test]
+  http:
+    - match: [{uri: {prefix: /not}}]
+      route: [{destination: {host: mirrored.test, subset: v1}}]
+      mirror: {host: mirrored.test, subset: v2}
+      mirrorPercentage: {value: 0}
+    - route: [{destination: {host: mirrored.test, subset: v1}}]
+      mirrors: [{destination: {host: mirrored.test, subset: v2}}]
+";
+
+#[test]
+fn mirrors_get_copies_and_nobody_hears_their_answers() {
+    run(async |traffic| {
+        let one_of_each = BTreeMap::from([("v1".to_owned(), 1), ("v2".to_owned(), 1)]);
+        let outside = Outside::start("mirrored", &one_of_each).await?;
+        let (service, subsets) = (
+            outside.service_entry("mirrored", "mirrored.test"),
+            outside.subsets("mirrored", "mirrored.test"),
+        );
+        traffic.apply("mirrored.yaml", &format!("{service}---\n{subsets}---\n{MIRRORED}")).await?;
+        let proxy = traffic.proxy(CLIENT)?;
+        for path in ["not", "copied"] {
+            for _ in 0..20 {
+                let answer = Request::get(&format!("http://mirrored.test/{path}"))?.send(proxy).await?;
+                ensure!(answer.status == 200 && answer.version() == "v1", "{}", answer.summary());
+            }
+        }
+        // A copy is on its way for a while longer than the request.
+        let all_there = || async {
+            match outside.requests() {
+                60 => Ok(()),
+                requests => Err(anyhow::anyhow!("{requests} requests and copies, expected 40 and 20")),
+            }
+        };
+        eventually(Duration::from_secs(20), all_there).await.context("copies")?;
+        traffic.remove("mirrored.yaml").await
+    });
+}
