@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use pilot_xds::wire::{BuildVersion, Extension, Locality, Node, SemanticVersion};
 use prost_types::{Struct, Value, value::Kind as ValueKind};
 use tokio::sync::Semaphore;
@@ -84,7 +84,9 @@ impl Fleet {
         let (target, bytes, responses) =
             (board.configured.get() + proxies.len(), board.bytes(), board.responses.get());
         let began = self.begin(proxies, start);
-        board.until("all proxies have everything", |board| board.configured.get() >= target).await?;
+        let configured =
+            board.until("all proxies have everything", |board| board.configured.get() >= target).await;
+        configured.with_context(|| self.unfinished())?;
         let ended = board.configured_at.get().unwrap_or(began);
         Ok(Configured {
             wall: ended - began,
@@ -109,6 +111,12 @@ impl Fleet {
             }
         }
         began
+    }
+
+    /// What keeps the first proxy that does not have everything.
+    fn unfinished(&self) -> String {
+        let state = self.proxies.iter().filter_map(|proxy| proxy.borrow().lacks()).next();
+        state.unwrap_or_else(|| "every proxy has everything".to_owned())
     }
 
     /// Ends all connections, as a network that goes away does.

@@ -157,4 +157,4 @@ impl Board {
 }
 
 /// Nothing that is measured takes this long, unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(60);

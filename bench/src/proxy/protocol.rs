@@ -109,6 +109,17 @@ impl Proxy {
         Self { node, types: Default::default(), configured: false, ending: None, seen: 0 }
     }
 
+    /// What it waits for, unless it has everything.
+    pub fn lacks(&self) -> Option<String> {
+        let waits = Kind::ALL.map(|kind| {
+            let Subscription { active, answered, awaiting, .. } = &self.types[kind.index()];
+            format!("{kind:?}: active {active}, answered {answered}, {awaiting} names to come")
+        });
+        let Self { node, ending, .. } = self;
+        let begin = if ending.is_some() { " has not finished to reconnect" } else { "" };
+        (!self.configured).then(|| format!("{}{begin}: {}", node.id, waits.join("; ")))
+    }
+
     /// The requests at the start of a stream.
     pub fn open(&mut self, start: Start, catalog: &mut Catalog) -> Result<Vec<Request>> {
         self.configured = false;
