@@ -86,24 +86,19 @@ impl ClientNeeds {
 
 fn of_rule(rule: &DestinationRule) -> BTreeSet<(Need, ExportTo)> {
     let DestinationRule { metadata: _, host: _, policy, subsets, export_to, selector } = rule;
-    let mut needs = BTreeSet::new();
-    let selected = selector.iter().flat_map(|selector| selector.keys());
-    needs.extend(selected.map(|label| (Need::Label(label.clone()), export_to.clone())));
-    for policy in std::iter::once(policy).chain(subsets.iter().map(|subset| &subset.policy)) {
-        needs.extend(of_policy(policy).into_iter().map(|need| (need, export_to.clone())));
-    }
-    needs
+    let selected = selector.iter().flat_map(|selector| selector.keys()).cloned().map(Need::Label);
+    let policies = std::iter::once(policy).chain(subsets.iter().map(|subset| &subset.policy));
+    selected.chain(policies.flat_map(of_policy)).map(|need| (need, export_to.clone())).collect()
 }
 
-/// More than there is to see when a block is overridden; never less.
+/// Each block for itself, though one may be overridden or lead to nothing without another: the other may be in another rule for the
+/// same host, with which this one is merged.
 fn of_policy(policy: &TrafficPolicy) -> BTreeSet<Need> {
-    let balancers =
-        policy.ports.values().map(|port| &port.load_balancer).chain([&policy.load_balancer]).flatten();
-    let localities = balancers.filter_map(|balancer| balancer.locality.as_ref());
+    let balancers = policy.ports.values().map(|port| &port.load_balancer).chain([&policy.load_balancer]);
+    let localities = balancers.flatten().filter_map(|balancer| balancer.locality.as_ref());
     let mut needs: BTreeSet<Need> = localities.flat_map(LocalityLb::client_labels).map(Need::Label).collect();
-    if policy.outlier_detection.is_some()
-        || policy.ports.values().any(|port| port.outlier_detection.is_some())
-    {
+    let of_ports = policy.ports.values().map(|port| &port.outlier_detection);
+    if of_ports.chain([&policy.outlier_detection]).any(Option::is_some) {
         needs.insert(Need::MeshLocality);
     }
     needs

@@ -48,7 +48,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     })))
 }
 
-/// Says where an order of endpoints is asked for that nothing will ever make use of.
+/// Says where an order of endpoints is asked for, and nothing in this rule makes use of it.
 fn report_idle_failover(policy: &TrafficPolicy, subsets: &[Subset], at: &At<'_>) {
     let detects = |policy: &TrafficPolicy| {
         policy.outlier_detection.is_some()
@@ -64,7 +64,7 @@ fn report_idle_failover(policy: &TrafficPolicy, subsets: &[Subset], at: &At<'_>)
     }
     at.warning_hint(
         Reason::Unreachable,
-        "failover has no effect: without outlier detection no proxy notices that near endpoints fail",
+        "without outlier detection, here or in another rule for this host, no proxy notices that near endpoints fail",
         "add `outlierDetection` to the trafficPolicy",
     );
 }
