@@ -38,6 +38,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => services(),
         4 => service_entries(),
         5 => virtual_services(),
+        1 => delegates(),
         4 => destination_rules(),
         3 => sidecars(),
         3 => endpoints(),
@@ -176,12 +177,43 @@ fn virtual_services() -> BoxedStrategy<FileEdit> {
         "match: [{port: 80}], ",
         "match: [{sourceNamespace: y}], ",
     ]);
-    let text = (hosts, to, condition, mirror, any::<bool>(), one_of(EXPORT)).prop_map(|(hosts, to, condition, mirror, rest, export)| {
-        let rest = if rest { "\n    - {directResponse: {status: 418}}" } else { "" };
-        format!("spec:\n  hosts: [{hosts}]\n{export}  http:\n    - {{{condition}route: [{{destination: {{host: {to}}}}}]{mirror}}}{rest}\n")
+    let after = one_of(&[
+        "",
+        "",
+        "    - {directResponse: {status: 418}}\n",
+        "    - {directResponse: {status: 418}}\n",
+        "    - {match: [{uri: {prefix: /child}}], delegate: {name: child, namespace: x}, timeout: 3s}\n",
+    ]);
+    let connections = one_of(&[
+        "",
+        "",
+        "",
+        "  tcp: [{match: [{port: 80}], route: [{destination: {host: b}}]}]\n",
+        "  tcp: [{match: [{destinationSubnets: [10.0.0.0/31]}], route: [{destination: {host: a}}]}]\n",
+        "  tcp: [{match: [{sourceLabels: {app: client}}], route: [{destination: {host: other.example.com}, weight: 1}, {destination: {host: b}, weight: 2}]}]\n",
+        "  tls: [{match: [{sniHosts: [a.example.com, ext.example.com, a, b]}], route: [{destination: {host: b}}]}]\n",
+    ]);
+    let http = (to, condition, mirror, after).prop_map(|(to, condition, mirror, after)| {
+        format!("  http:\n    - {{{condition}route: [{{destination: {{host: {to}}}}}]{mirror}}}\n{after}")
+    });
+    let http = prop_oneof![4 => http, 1 => Just(String::new())];
+    let text = (hosts, http, connections, one_of(EXPORT)).prop_map(|(hosts, http, connections, export)| {
+        format!("spec:\n  hosts: [{hosts}]\n{export}{http}{connections}")
     });
     let names = &[("vs-1", "x/vs1"), ("vs-2", "x/vs2"), ("vs-3", "y/vs3"), ("vs-4", "istio-system/vs4")];
     file(names, text, "apiVersion: networking.istio.io/v1\nkind: VirtualService")
+}
+
+/// Routes for others to take.
+fn delegates() -> BoxedStrategy<FileEdit> {
+    let text = one_of(&[
+        "  http: [{route: [{destination: {host: a}}]}]\n",
+        "  http: [{match: [{uri: {prefix: /child/b}}], route: [{destination: {host: b, subset: v1}}]}]\n",
+        "  http: [{match: [{uri: {prefix: /elsewhere}}], route: [{destination: {host: a}}]}]\n",
+        "  hosts: [virtual.example.com]\n  http: [{route: [{destination: {host: a}}]}]\n",
+    ]);
+    let text = (text, one_of(EXPORT)).prop_map(|(text, export)| format!("spec:\n{text}{export}"));
+    file(&[("vs-child", "x/child")], text, "apiVersion: networking.istio.io/v1\nkind: VirtualService")
 }
 
 fn destination_rules() -> BoxedStrategy<FileEdit> {
