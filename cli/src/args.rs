@@ -6,12 +6,17 @@ pub mod address;
 pub mod connection_age;
 pub mod object;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::{HeaderName, HeaderValue, Method};
 use meltemi_local::{call::Target, duration::parse_duration};
 use mesh_runtime::logging;
+use pilot_view::explain::Request;
 
 use crate::output::{ConfigFormat, Format};
 use address::{EndpointAddress, ListenAddress};
@@ -71,6 +76,9 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     /// Wait until an object has got to the proxies that it concerns
     Wait(WaitArgs),
+    /// Say what becomes of a request, and why
+    #[command(subcommand)]
+    Explain(ExplainCommand),
     /// Look at connected proxies
     #[command(subcommand)]
     Proxy(ProxyCommand),
@@ -234,6 +242,43 @@ pub struct WaitArgs {
     /// Ask the control plane at this debug address instead of a cluster
     #[arg(long, env = "MELTEMI_ADDRESS", value_name = "ADDRESS")]
     pub address: Option<EndpointAddress>,
+}
+
+/// `meltemi explain`.
+#[derive(Debug, Subcommand)]
+pub enum ExplainCommand {
+    /// Which listener, virtual host, rule, policy and endpoints a request takes, and why earlier rules do not match
+    Route(ExplainRouteArgs),
+}
+
+/// `meltemi explain route`.
+#[derive(Debug, Args)]
+pub struct ExplainRouteArgs {
+    /// What is asked, such as http://ratings:9080/books or tcp://mongo:27017
+    pub url: Request,
+    /// Answer from this file or directory of YAML, as for a cluster [default: ask a running control plane]
+    pub path: Option<PathBuf>,
+    /// Who asks: a pod, a Deployment or an application, with `.namespace` if need be
+    #[arg(long, value_name = "WORKLOAD")]
+    pub from: String,
+    /// A header to send; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE", value_parser = parse_header)]
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The HTTP method
+    #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
+    pub method: Method,
+    /// The IP address that the client connects to [default: what its DNS says]
+    #[arg(long, value_name = "IP")]
+    pub destination: Option<IpAddr>,
+    /// How to print the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+    /// The mesh's DNS domain, for files
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+    pub domain: String,
+    /// The control plane
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
 }
 
 /// `meltemi proxy`.

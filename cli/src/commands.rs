@@ -4,6 +4,7 @@ mod analyze;
 mod call;
 mod completion;
 mod control_plane;
+mod explain;
 mod proxy;
 mod up;
 mod version;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use mesh_runtime::logging;
 
-use crate::args::{Cli, Command, LoggingArgs, ProxyCommand};
+use crate::args::{Cli, Command, ExplainCommand, LoggingArgs, ProxyCommand};
 
 /// Runs the command of `cli`.
 pub fn run(cli: Cli) -> Result<ExitCode> {
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             start_logging(&logging, "warn")?;
             in_runtime(wait::run(args))
         }
+        Command::Explain(ExplainCommand::Route(args)) => in_runtime(explain::route(args)),
         Command::Proxy(ProxyCommand::List(args)) => in_runtime(proxy::list(args)),
         Command::Proxy(ProxyCommand::Config(args)) => in_runtime(proxy::config(args)),
         Command::Completion(args) => completion::run(&args),

@@ -20,7 +20,7 @@ pub struct Finding {
 impl Finding {
     /// Everything in `report`.
     pub fn of_report(report: &Report) -> Vec<Self> {
-        let Report { entries, generations: _, sequence: _ } = report;
+        let Report { entries, generations: _, sources: _, sequence: _ } = report;
         let findings = entries.iter().flat_map(|entry| {
             let ObjectReport { source, object, generation: _, problems } = entry;
             let object = object.as_ref().map(ObjectRef::to_string).unwrap_or_default();

@@ -49,9 +49,12 @@ fn wrong_usage_is_two_and_says_what_is_right() {
 fn nobody_to_ask_is_one_and_says_why() {
     // A port that was free a moment ago.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    for arguments in
-        [&["call", "cart", "http://cart/"][..], &["proxy", "list"], &["proxy", "config", "cart-0.shop"]]
-    {
+    for arguments in [
+        &["call", "cart", "http://cart/"][..],
+        &["proxy", "list"],
+        &["proxy", "config", "cart-0.shop"],
+        &["explain", "route", "--from", "cart", "http://cart/"],
+    ] {
         let output = meltemi(&[arguments, &["--address", &address]].concat());
         assert_eq!(output.status.code(), Some(1));
         let text = stderr(&output);
@@ -67,6 +70,46 @@ fn up_needs_a_directory_that_is_there() {
     let output = meltemi(&["up", "/nowhere/shop"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stderr(&output), "error: there is no file or directory /nowhere/shop\n");
+}
+
+#[test]
+fn explain_says_what_becomes_of_a_request() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/shop");
+    let explain =
+        |more: &[&str]| meltemi(&[&["explain", "route", "--from", "frontend"], more, &[shop]].concat());
+    let output = explain(&["http://catalog/books"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for part in [
+        "listener 0.0.0.0_80\n",
+        "not spec.http[0].match[0] `testers` of VirtualService shop/catalog (catalog.yaml:",
+        "  header x-canary is missing, not `yes`\n",
+        "rule spec.http[1] `everybody` of",
+        "=> 90 of 100 requests to cluster outbound|80|v1|catalog.shop.svc.cluster.local\n",
+        "policy: subset v2, DestinationRule shop/catalog (catalog.yaml:",
+        "catalog-v2-0.shop",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let output = explain(&["http://catalog/", "-H", "x-canary: yes", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["rule"]["path"], "spec.http[0].match[0]", "{json:#}");
+    assert_eq!(json["outcome"]["Forwarded"][0]["subset"], "v2", "{json:#}");
+    let output = explain(&["http://cart:8080/"]);
+    assert!(
+        stdout(&output).contains("cart.shop.svc.cluster.local has only the port 80"),
+        "{}",
+        stdout(&output)
+    );
+    let output = explain(&["ftp://catalog/"]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = meltemi(&["explain", "route", "--from", "nobody", "http://catalog/", shop]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("there is no workload `nobody`; there are: cart-0.shop"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

@@ -168,6 +168,20 @@ fn requests_do_what_the_example_says() {
         assert!(std::time::Instant::now() < deadline, "{report:#}");
     }
 
+    let output = up.ask(&["explain", "route", "--from", "hello", "http://hello/?delay=2s"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "the client asks the HTTP proxy",
+        "not spec.http[0].match[0] of VirtualService",
+        "(virtual-service.yaml:",
+        "  path / does not begin with /teapot\n",
+        "rule spec.http[1] of",
+        "timeout: 1s",
+        " hello-1.",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     let proxies = up.ask_json(&["proxy", "list"]);
     assert_eq!(proxies.as_array().unwrap().len(), 2);
     assert_eq!(proxies[0]["synced"], true);

@@ -1,5 +1,7 @@
 //! Debug endpoints, on loopback only: who is connected and how far, what each proxy is meant to have, what is wrong.
 
+mod explain;
+
 use crate::Pilot;
 use axum::{
     Json, Router,
@@ -22,6 +24,7 @@ pub fn routes(pilot: Pilot) -> Router {
         .route("/debug/config_dump", get(config_dump))
         .route("/debug/problems", get(problems))
         .route("/debug/status", get(status))
+        .route("/debug/explain", get(explain::explain))
         .with_state(pilot)
 }
 

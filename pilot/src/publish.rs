@@ -142,6 +142,11 @@ impl Publisher {
         (state.mesh.clone(), audiences.into_values().collect())
     }
 
+    /// Every connected proxy, as the mesh knows it.
+    pub fn proxies(&self) -> Vec<pilot_view::Proxy> {
+        self.lock().proxies.values().map(|subscriber| subscriber.proxy.clone()).collect()
+    }
+
     /// The snapshot that the proxy named `name` is meant to have.
     pub fn snapshot(&self, name: &str) -> Option<Arc<Snapshot>> {
         let state = self.lock();

@@ -37,8 +37,8 @@ pub use endpoint::{Endpoint, Health, ServiceEndpoints};
 pub use export::ExportTo;
 pub use host::{Host, ShortNameOf, resolve_short_name};
 pub use locality_lb::{
-    Distribution, Failover, LOCALITY_LABELS, LocalityLb, LocalityMatch, NETWORK_LABEL, NODE_LABEL, PriorityLabel,
-    REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL, locality_of,
+    Distribution, Failover, LOCALITY_LABELS, LocalityLb, LocalityMatch, NETWORK_LABEL, NODE_LABEL,
+    PriorityLabel, REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL, locality_of,
 };
 pub use mesh::{Mesh, ServiceKey};
 pub use mesh_config::{DefaultTrafficPolicy, MeshConfig, OutboundPolicy};

@@ -21,6 +21,9 @@ pub struct Report {
     /// `metadata.generation` of each object that can carry a status, problems or not.
     #[serde(skip)]
     pub generations: BTreeMap<ObjectRef, i64>,
+    /// Where objects from files are written.
+    #[serde(skip)]
+    pub sources: BTreeMap<ObjectRef, Source>,
     /// The update ([`crate::Update::sequence`]) from which on the mesh is as these objects say.
     #[serde(skip)]
     pub sequence: u64,
@@ -150,9 +153,13 @@ impl Report {
         }
         let mut entries = Vec::new();
         let mut generations = BTreeMap::new();
+        let mut sources = BTreeMap::new();
         for (name, told) in objects {
             if let Some(first) = told.first().filter(|_| has_status(name.kind)) {
                 generations.insert(name.clone(), first.generation);
+            }
+            if let Some(Source::File { path, line }) = told.first().map(|first| &first.source) {
+                sources.insert(name.clone(), Source::File { path: path.clone(), line: *line });
             }
             let mut of_mesh = of_mesh.remove(name);
             for entry in told.iter() {
@@ -167,13 +174,13 @@ impl Report {
         }
         entries.extend(documents.values().flat_map(|entries| entries.iter().cloned()));
         entries.sort();
-        Self { entries, generations, sequence: *sequence }
+        Self { entries, generations, sources, sequence: *sequence }
     }
 
     /// Whether both say the same of the same objects, whenever that was.
     pub(crate) fn says_what(&self, other: &Self) -> bool {
-        let Self { entries, generations, sequence: _ } = self;
-        *entries == other.entries && *generations == other.generations
+        let Self { entries, generations, sources, sequence: _ } = self;
+        *entries == other.entries && *generations == other.generations && *sources == other.sources
     }
 
     /// How many problems there are of `severity`.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod authority;
+mod client;
 mod condition;
 mod connection;
 mod destination;
@@ -18,5 +19,6 @@ mod text;
 pub use answer::{
     Aborted, Endpoints, Explanation, HostTaken, ListenerTaken, ObjectAt, Outcome, RuleAt, RulePassed, Target,
 };
+pub use client::{UnknownClient, choose, proxy_of};
 pub use request::{BadUrl, Request};
 pub use scene::Scene;

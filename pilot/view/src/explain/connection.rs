@@ -5,7 +5,7 @@ use crate::{
     Capture,
     spec::{ChainMatch, FilterChainSpec, ListenerSpec, NetworkSpec, RouteSource, TcpSpec, Transport},
 };
-use mesh_model::{Cidr, EndpointAddress, Host, Str, Vip};
+use mesh_model::{Cidr, EndpointAddress, Host, Service, Str, Vip};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Where a connection leads.
@@ -67,7 +67,13 @@ fn redirected<'s>(scene: &'s Scene<'_>, connection: &Connection<'_>) -> Found<'s
         ));
     }
     let listener = scene.listeners.get("virtualOutbound").ok_or("there is no virtualOutbound listener")?;
-    Ok((listener, format!("the connection goes to {shown}, where no service that is seen from here listens")))
+    let mut why = format!("the connection goes to {shown}, where no service that is seen from here listens");
+    if let Some(service) = called(scene, request.host()).filter(|service| service.port(port).is_none()) {
+        let ports: Vec<_> = service.ports.iter().map(|port| port.number.to_string()).collect();
+        let noun = if ports.len() == 1 { "port" } else { "ports" };
+        why += &format!("; {} has only the {noun} {}", service.host, ports.join(", "));
+    }
+    Ok((listener, why))
 }
 
 fn explicit<'s>(
@@ -200,34 +206,40 @@ fn contains(range: &Cidr, address: IpAddr) -> bool {
     range_bits.checked_shr(shift).unwrap_or(0) == bits.checked_shr(shift).unwrap_or(0)
 }
 
-/// What a client's DNS says about `host`: the address of a service under one of the names that its search list makes of it.
+/// What a client's DNS says about `host`: the address of a service.
 fn resolve(scene: &Scene<'_>, host: &str) -> Option<IpAddr> {
     if let Ok(address) = host.parse() {
         return Some(address);
     }
+    let service = called(scene, host)?;
+    let of_service = service.vips.iter().find_map(|vip| match vip {
+        Vip::Ip(address) => Some(*address),
+        Vip::Range(_) => None,
+    });
+    let of_endpoint = || {
+        let endpoints = scene.mesh().endpoints(service).filter(|_| service.headless)?;
+        endpoints.ports.values().flat_map(|endpoints| endpoints.iter()).find_map(|endpoint| {
+            match &endpoint.address {
+                EndpointAddress::Ip(address) => Some(*address),
+                EndpointAddress::Name(_) | EndpointAddress::Unix(_) => None,
+            }
+        })
+    };
+    of_service.or_else(of_endpoint)
+}
+
+/// The service that clients mean by `host`, under one of the names that their DNS search list makes of it.
+fn called<'s>(scene: &'s Scene<'_>, host: &str) -> Option<&'s Service> {
     let mesh = scene.mesh();
-    let namespace = &scene.scope().key.namespace.clone();
+    let namespace = scene.namespace();
     let domain = &mesh.config().domain;
     let searched = [
         format!("{host}.{namespace}.svc.{domain}"),
         format!("{host}.svc.{domain}"),
         format!("{host}.{domain}"),
     ];
-    std::iter::once(host.to_owned()).chain(searched).find_map(|name| {
-        let service = mesh.services_of_host(&Host::new(&name)).into_iter().next()?;
-        let of_service = service.vips.iter().find_map(|vip| match vip {
-            Vip::Ip(address) => Some(*address),
-            Vip::Range(_) => None,
-        });
-        let of_endpoint = || {
-            let endpoints = mesh.endpoints(service).filter(|_| service.headless)?;
-            endpoints.ports.values().flat_map(|endpoints| endpoints.iter()).find_map(|endpoint| {
-                match &endpoint.address {
-                    EndpointAddress::Ip(address) => Some(*address),
-                    EndpointAddress::Name(_) | EndpointAddress::Unix(_) => None,
-                }
-            })
-        };
-        of_service.or_else(of_endpoint)
+    let mut names = std::iter::once(host.to_owned()).chain(searched);
+    names.find_map(|name| {
+        mesh.services_of_host(&Host::new(&name)).into_iter().next().map(|service| &**service)
     })
 }

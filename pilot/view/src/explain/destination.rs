@@ -62,6 +62,9 @@ fn settings(spec: &ClusterSpec) -> Vec<String> {
         LoadBalancing::Simple(algorithm) => format!("{algorithm:?}"),
         LoadBalancing::ConsistentHash(hash) => format!("by hash of {:?}", hash.key),
     };
+    if spec.service.is_none() {
+        return Vec::new();
+    }
     let mut settings = vec![format!("load balancing: {balancing}")];
     if spec.outlier_detection.is_some() {
         settings.push("outlier detection: endpoints that fail are ejected".to_owned());

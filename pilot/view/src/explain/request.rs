@@ -103,6 +103,14 @@ impl Request {
     }
 }
 
+impl std::str::FromStr for Request {
+    type Err = BadUrl;
+
+    fn from_str(url: &str) -> Result<Self, BadUrl> {
+        Self::get(url)
+    }
+}
+
 /// Host and port; the brackets of IPv6 stay.
 pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {

@@ -70,6 +70,11 @@ impl<'a> Scene<'a> {
         Scope::new(self.mesh, &self.key)
     }
 
+    /// The client's.
+    pub(super) fn namespace(&self) -> &Str {
+        &self.key.namespace
+    }
+
     pub(super) fn capture(&self) -> &Capture {
         &self.key.capture
     }
