@@ -42,7 +42,7 @@ fn nothing_is_wrong() {
         vec![chain("", ChainMatch::default(), http(RouteSource::Rds("9080".into())))],
     );
     let specs = [
-        Spec::Cluster(cluster()),
+        Spec::Cluster(Box::new(cluster())),
         Spec::Endpoints(endpoints()),
         Spec::Listener(listener),
         Spec::RouteConfiguration(over_vhds()),
@@ -63,7 +63,7 @@ fn references_that_lead_nowhere() {
             chain("tcp", other, tcp(vec![gone])),
         ],
     );
-    let specs = [Spec::Cluster(cluster()), Spec::Listener(listener), Spec::VirtualHost(reviews())];
+    let specs = [Spec::Cluster(Box::new(cluster())), Spec::Listener(listener), Spec::VirtualHost(reviews())];
     assert_eq!(
         found(&specs),
         [
@@ -81,10 +81,10 @@ fn what_envoy_would_reject() {
         || route(ActionSpec::DirectResponse(DirectResponse { status: 200, body: Default::default() }));
     let broken = route(ActionSpec::DirectResponse(DirectResponse { status: 42, body: Default::default() }));
     let specs = [
-        Spec::Cluster(pilot_view::spec::ClusterSpec {
+        Spec::Cluster(Box::new(pilot_view::spec::ClusterSpec {
             discovery: pilot_view::spec::ClusterDiscovery::Nowhere,
             ..cluster()
-        }),
+        })),
         Spec::RouteConfiguration(over_vhds()),
         Spec::VirtualHost(virtual_host("a:80", &["a", "b"], vec![answer()])),
         Spec::VirtualHost(virtual_host("b:80", &["B", "c"], vec![answer()])),

@@ -86,15 +86,14 @@ fn label_rank(labels: &[PriorityLabel], client: &Labels, endpoint: &Endpoint) ->
 }
 
 fn endpoint_label<'a>(endpoint: &'a Endpoint, name: &str) -> &'a str {
-    let known = match name {
+    match name {
         REGION_LABEL => &endpoint.locality.region,
         ZONE_LABEL => &endpoint.locality.zone,
         SUB_ZONE_LABEL => &endpoint.locality.sub_zone,
         NETWORK_LABEL => &endpoint.network,
         NODE_LABEL => &endpoint.node,
-        _ => return endpoint.labels.get(name).map_or("", |value| &**value),
-    };
-    known
+        _ => endpoint.labels.get(name).map_or("", |value| &**value),
+    }
 }
 
 /// 0 for the same sub-zone, to 3 for another region, and 4 for one that is not where the client's region fails over to.
