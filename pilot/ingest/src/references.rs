@@ -3,6 +3,7 @@
 //! In: the mesh, and where in their objects the destinations stand. Out: problems by object. Pure; looks at each reference once.
 
 mod claims;
+mod connection;
 mod destination;
 mod selection;
 
@@ -32,6 +33,9 @@ pub fn references<'a>(
         }
     }
     index.check_contested_hosts(&mut found);
+    for value in mesh.virtual_services() {
+        index.check_connection_routes(value, &mut found);
+    }
     for value in mesh.destination_rules() {
         index.check_destination_rule(value, &mut found);
     }
