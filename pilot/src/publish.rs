@@ -6,12 +6,12 @@
 
 mod classes;
 mod domains;
+mod pool;
 mod scope;
 
 use crate::proxy::Connected;
 use classes::Classes;
 use mesh_model::{ChangeSet, Mesh, NamespacedName, ObjectRef, Problem, Reason, Str};
-use pilot_envoy::Memo;
 use pilot_view::{ScopeKey, affects};
 use pilot_xds::{
     layer::Layer,
@@ -20,6 +20,7 @@ use pilot_xds::{
     source::{Attachment, Refusal, Resolve, Source},
     wire::Node,
 };
+use pool::Pool;
 use scope::ScopeState;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -37,7 +38,7 @@ pub struct Publisher {
 
 struct State {
     mesh: Arc<Mesh>,
-    memo: Memo,
+    pool: Pool,
     sequence: u64,
     scopes: HashMap<ScopeKey, ScopeState>,
     classes: Classes,
@@ -59,7 +60,7 @@ impl Default for Publisher {
     fn default() -> Self {
         let state = State {
             mesh: Arc::default(),
-            memo: Memo::default(),
+            pool: Pool::default(),
             sequence: 0,
             scopes: HashMap::new(),
             classes: Classes::default(),
@@ -93,7 +94,7 @@ impl Publisher {
             scopes: state.scopes.len(),
             classes: state.classes.len(),
             proxies: state.proxies.len(),
-            encoded: state.memo.stats().entries,
+            encoded: state.pool.memo().stats().entries,
         }
     }
 
@@ -188,15 +189,15 @@ impl State {
         self.classify(&old, changes);
         if changes.everything {
             for scope in self.scopes.values_mut() {
-                scope.derive_all(&self.mesh, &self.memo);
+                scope.derive_all(&self.mesh, &self.pool);
             }
         } else {
             let affected = affects::affected(&self.mesh, changes);
             for (key, scope) in &mut self.scopes {
                 if changes.namespaces.contains(&key.namespace) {
-                    scope.derive_all(&self.mesh, &self.memo);
+                    scope.derive_all(&self.mesh, &self.pool);
                 } else {
-                    scope.derive(&self.mesh, &self.memo, &affected);
+                    scope.derive(&self.mesh, &self.pool, &affected);
                 }
             }
         }
@@ -250,9 +251,9 @@ impl State {
         let scope = self
             .scopes
             .entry(key.clone())
-            .or_insert_with(|| ScopeState::new(key.clone(), &self.mesh, &self.memo));
-        scope.enter(protocol, &self.mesh, &self.memo);
-        let class = self.classes.enter(pilot_view::inbound(&self.mesh, proxy), &self.memo);
+            .or_insert_with(|| ScopeState::new(key.clone(), &self.mesh, &self.pool));
+        scope.enter(protocol, &self.mesh, &self.pool);
+        let class = self.classes.enter(pilot_view::inbound(&self.mesh, proxy), &self.pool);
         (key, class)
     }
 

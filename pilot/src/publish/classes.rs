@@ -1,6 +1,6 @@
 //! Classes: proxies with equal inbound configuration share its layer.
 
-use pilot_envoy::Memo;
+use super::pool::Pool;
 use pilot_view::Inbound;
 use pilot_xds::layer::Layer;
 use std::{collections::HashMap, sync::Arc};
@@ -25,7 +25,7 @@ struct Class {
 
 impl Classes {
     /// Counts a proxy with this inbound configuration in.
-    pub fn enter(&mut self, inbound: Inbound, memo: &Memo) -> ClassId {
+    pub fn enter(&mut self, inbound: Inbound, pool: &Pool) -> ClassId {
         if let Some(id) = self.by_inbound.get(&inbound)
             && let Some(class) = self.by_id.get_mut(id)
         {
@@ -37,10 +37,10 @@ impl Classes {
         let layer = Layer::empty().edit(|edit| {
             let Inbound { listeners, clusters } = &inbound;
             for spec in clusters {
-                edit.set(memo.get(spec));
+                edit.set(pool.get(spec));
             }
             for spec in listeners {
-                edit.set(memo.get(spec));
+                edit.set(pool.get(spec));
             }
         });
         let inbound = Arc::new(inbound);

@@ -1,8 +1,8 @@
 //! One scope: what each visible host contributes, the listeners that hosts share, and the layer made of both.
 
-use super::domains;
+use super::{domains, pool::Pool};
 use mesh_model::{Host, Mesh, ObjectRef, Str};
-use pilot_envoy::{Memo, inline_routes};
+use pilot_envoy::inline_routes;
 use pilot_view::{
     HostView, PortKey, PortUse, Scope, ScopeKey,
     affects::Affected,
@@ -49,7 +49,7 @@ struct Contribution {
 
 /// An update under way.
 struct Update<'a> {
-    memo: &'a Memo,
+    pool: &'a Pool,
     edit: &'a mut Edit,
     dirty: Dirty,
 }
@@ -63,7 +63,7 @@ struct Dirty {
 
 impl ScopeState {
     /// The scope `key` over `mesh`, all of it derived.
-    pub fn new(key: ScopeKey, mesh: &Mesh, memo: &Memo) -> Self {
+    pub fn new(key: ScopeKey, mesh: &Mesh, pool: &Pool) -> Self {
         let mut state = Self {
             key,
             layer: Layer::empty(),
@@ -76,7 +76,7 @@ impl ScopeState {
             members: 0,
             sotw_members: 0,
         };
-        state.derive_all(mesh, memo);
+        state.derive_all(mesh, pool);
         state
     }
 
@@ -86,13 +86,13 @@ impl ScopeState {
     }
 
     /// Counts a proxy in.
-    pub fn enter(&mut self, protocol: Protocol, mesh: &Mesh, memo: &Memo) {
+    pub fn enter(&mut self, protocol: Protocol, mesh: &Mesh, pool: &Pool) {
         self.members += 1;
         if protocol == Protocol::Sotw {
             self.sotw_members += 1;
             if self.sotw_members == 1 {
                 let routes = self.listeners_of_route.keys().cloned().collect();
-                self.rebuild(mesh, memo, |_, _, update| update.dirty.routes = routes);
+                self.rebuild(mesh, pool, |_, _, update| update.dirty.routes = routes);
             }
         }
     }
@@ -107,10 +107,10 @@ impl ScopeState {
     }
 
     /// Derives everything; what comes out equal changes nothing.
-    pub fn derive_all(&mut self, mesh: &Mesh, memo: &Memo) {
-        self.rebuild(mesh, memo, |state, scope, update| {
+    pub fn derive_all(&mut self, mesh: &Mesh, pool: &Pool) {
+        self.rebuild(mesh, pool, |state, scope, update| {
             for spec in scope_clusters(scope) {
-                update.edit.set(memo.get(&spec));
+                update.edit.set(pool.get(&spec));
             }
             for spec in scope_listeners(scope) {
                 state.set_listener(spec, update);
@@ -129,11 +129,11 @@ impl ScopeState {
     }
 
     /// Derives what a change affects.
-    pub fn derive(&mut self, mesh: &Mesh, memo: &Memo, affected: &Affected) {
-        self.rebuild(mesh, memo, |state, scope, update| {
+    pub fn derive(&mut self, mesh: &Mesh, pool: &Pool, affected: &Affected) {
+        self.rebuild(mesh, pool, |state, scope, update| {
             for host in &affected.endpoints {
                 for spec in derive_endpoints(scope, host) {
-                    update.edit.set(memo.get(&spec));
+                    update.edit.set(pool.get(&spec));
                 }
             }
             for host in &affected.hosts {
@@ -147,35 +147,39 @@ impl ScopeState {
     fn rebuild(
         &mut self,
         mesh: &Mesh,
-        memo: &Memo,
+        pool: &Pool,
         change: impl FnOnce(&mut Self, &Scope<'_>, &mut Update<'_>),
     ) {
         let key = self.key.clone();
         let scope = Scope::new(mesh, &key);
         self.layer = self.layer.clone().edit(|edit| {
-            let mut update = Update { memo, edit, dirty: Dirty::default() };
+            let mut update = Update { pool, edit, dirty: Dirty::default() };
             change(self, &scope, &mut update);
             for port in std::mem::take(&mut update.dirty.ports) {
                 self.set_port(&scope, port, &mut update);
             }
             for route in std::mem::take(&mut update.dirty.routes) {
-                self.set_route(&scope, &route, memo, update.edit);
+                self.set_route(&scope, &route, pool, update.edit);
             }
         });
     }
 
     fn set_host(&mut self, host: &Host, view: HostView, update: &mut Update<'_>) {
-        let Update { memo, edit, dirty } = update;
+        let Update { pool, edit, dirty } = update;
         let HostView { clusters, endpoints, virtual_hosts, ports } = view;
         let old = self.hosts.remove(host).unwrap_or_default();
         let mut new = Contribution::default();
+        let virtual_hosts: Vec<_> = virtual_hosts.into_iter().map(|spec| pool.share(spec)).collect();
+        // The resources' own names: they are shared with all scopes that have the resource.
         for spec in clusters {
-            new.clusters.push(spec.name.clone());
-            edit.set(memo.get(&spec));
+            let resource = pool.get(&spec);
+            new.clusters.push(resource.name().clone());
+            edit.set(resource);
         }
         for spec in endpoints {
-            new.endpoints.push(spec.cluster.clone());
-            edit.set(memo.get(&spec));
+            let resource = pool.get(&spec);
+            new.endpoints.push(resource.name().clone());
+            edit.set(resource);
         }
         for (kind, old, new) in [
             (ResourceType::Cluster, &old.clusters, &new.clusters),
@@ -197,7 +201,7 @@ impl ScopeState {
                 let hosts = self.virtual_hosts.entry(spec.route_configuration.clone()).or_default();
                 hosts.insert(spec.name.clone(), spec.clone());
                 if self.listeners_of_route.contains_key(&spec.route_configuration) && !is_inline(spec) {
-                    edit.set(memo.get(&**spec));
+                    edit.set(pool.get(&**spec));
                 }
                 self.touch_route(spec, dirty);
             }
@@ -267,7 +271,7 @@ impl ScopeState {
         });
         let routes: BTreeSet<Str> = routes.collect();
         self.link_routes(&spec.name, routes, &mut update.dirty);
-        update.edit.set(update.memo.get(&spec));
+        update.edit.set(update.pool.get(&spec));
     }
 
     /// Notes that `listener` names exactly `routes`; those that gained their first or lost their last listener are dirty.
@@ -295,7 +299,7 @@ impl ScopeState {
         }
     }
 
-    fn set_route(&mut self, scope: &Scope<'_>, name: &Str, memo: &Memo, edit: &mut Edit) {
+    fn set_route(&mut self, scope: &Scope<'_>, name: &Str, pool: &Pool, edit: &mut Edit) {
         let empty = BTreeMap::new();
         let hosts = self.virtual_hosts.get(name).unwrap_or(&empty);
         let placeholder = Arc::new(placeholder(name));
@@ -312,18 +316,18 @@ impl ScopeState {
         let spec = route_configuration(scope, name, inline);
         let vhds = spec.vhds;
         let mut virtual_hosts: Vec<Arc<Resource>> =
-            hosts.values().filter(|spec| !is_inline(spec)).map(|spec| memo.get(&**spec)).collect();
+            hosts.values().filter(|spec| !is_inline(spec)).map(|spec| pool.get(&**spec)).collect();
         if self.sotw_members > 0 {
             edit.set(inline_routes(&spec, &virtual_hosts));
         } else {
             edit.remove(ResourceType::InlineRoute, name);
         }
         if vhds && virtual_hosts.is_empty() {
-            virtual_hosts.push(memo.get(&*placeholder));
+            virtual_hosts.push(pool.get(&*placeholder));
         } else {
             edit.remove(ResourceType::VirtualHost, &placeholder.resource_name());
         }
-        edit.set(memo.get(&spec));
+        edit.set(pool.get(&spec));
         for resource in virtual_hosts {
             edit.set(resource);
         }
