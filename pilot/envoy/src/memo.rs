@@ -161,7 +161,11 @@ mod tests {
     use pilot_view::spec::EndpointsSpec;
 
     fn endpoints(cluster: &str) -> EndpointsSpec {
-        EndpointsSpec { cluster: cluster.into(), endpoints: Default::default(), preference: Default::default() }
+        EndpointsSpec {
+            cluster: cluster.into(),
+            endpoints: Default::default(),
+            preference: Default::default(),
+        }
     }
 
     #[test]

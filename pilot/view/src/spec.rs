@@ -25,3 +25,15 @@ use std::sync::Arc;
 
 /// The user's objects that a resource is made from, sorted: whom to tell when an Envoy rejects it.
 pub type Origins = Arc<[ObjectRef]>;
+
+/// Any resource.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Spec {
+    /// Boxed: clusters know much more than others.
+    Cluster(Box<ClusterSpec>),
+    Endpoints(EndpointsSpec),
+    Listener(ListenerSpec),
+    RouteConfiguration(RouteConfigurationSpec),
+    VirtualHost(VirtualHostSpec),
+}
