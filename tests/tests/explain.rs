@@ -1,0 +1,168 @@
+//! `explain route` where traffic is redirected: which listener and chain, which rules are for others, and why a request gets nowhere.
+//! What Envoy does with routes is `agreement`'s.
+
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+
+use pilot_ingest::Settings;
+use pilot_view::explain::{Explanation, Request, Scene, choose, proxy_of};
+
+const MESH: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: { name: client-0, namespace: shop, labels: { app: client } }
+status: { podIP: 10.1.0.1, phase: Running }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { clusterIP: 10.2.0.1, ports: [{ name: http, port: 80 }, { name: tcp-admin, port: 9000 }, { port: 7000, name: any }] }
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: bank, namespace: shop }
+spec:
+  hosts: [bank.example.com]
+  location: MESH_EXTERNAL
+  resolution: DNS
+  ports: [{ number: 443, name: tls, protocol: TLS }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: web, namespace: shop }
+spec:
+  hosts: [web]
+  http:
+  - match:
+    - { sourceLabels: { app: other } }
+    - { sourceNamespace: elsewhere, port: 81 }
+    - { uri: { prefix: /api }, headers: { x-user: { regex: "ad.*" } }, queryParams: { id: { exact: "1" } } }
+    route: [{ destination: { host: web, subset: v1 } }]
+  - name: old
+    match: [{ uri: { exact: /old } }]
+    redirect: { uri: /new, authority: web.example.com }
+  - fault: { abort: { httpStatus: 418, percentage: { value: 50 } } }
+    route: [{ destination: { host: web, port: { number: 81 } } }]
+"#;
+
+fn explain(url: &str, headers: &[(&str, &str)]) -> Explanation {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("mesh.yaml"), MESH).unwrap();
+    let (mesh, report) = pilot_ingest::load(directory.path(), Settings::default()).unwrap();
+    let mut request = Request::get(url).unwrap();
+    request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let proxies: Vec<_> = mesh.workloads().map(|workload| proxy_of(workload)).collect();
+    let proxy = choose(&proxies, "client").unwrap();
+    Scene::new(&mesh, proxy, &|object| report.sources.get(object).cloned()).explain(&request)
+}
+
+/// Each of `parts` is in the text of the explanation, in this order.
+fn assert_says(explanation: &Explanation, parts: &[&str]) {
+    let text = explanation.to_string();
+    let mut rest = text.as_str();
+    for part in parts {
+        let Some(at) = rest.find(part) else { panic!("`{part}` is missing, or not in its place:\n{text}") };
+        rest = &rest[at + part.len()..];
+    }
+}
+
+#[test]
+fn every_rule_says_why_it_does_not_match() {
+    let explanation = explain("http://web/api?id=2", &[("x-user", "bob")]);
+    assert_says(
+        &explanation,
+        &[
+            "listener 0.0.0.0_80\n  the connection goes to 10.2.0.1:80",
+            "virtual host web.shop.svc.cluster.local:80 in route configuration 80, by its domain web\n",
+            "not spec.http[0].match[0] of VirtualService shop/web (mesh.yaml:",
+            "the client has the label app=client, not other\n",
+            "not spec.http[0].match[1]",
+            "the port is 80, not 81\n",
+            "the client is in namespace shop, not elsewhere\n",
+            "not spec.http[0].match[2]",
+            "header x-user is `bob`, not one that matches ad.*\n",
+            "query parameter id is `2`, not `1`\n",
+            "not spec.http[1].match[0] `old`",
+            "path /api is not /old\n",
+            "rule spec.http[2] of VirtualService shop/web",
+            "fault: 50% of the requests are answered 418\n",
+            "=> cluster outbound|81||web.shop.svc.cluster.local\n  503: web.shop.svc.cluster.local has no port 81, only 80, 9000, 7000\n",
+        ],
+    );
+}
+
+#[test]
+fn subsets_that_nobody_defines_and_redirects() {
+    let explanation = explain("http://web.shop/api/x?id=1", &[("x-user", "bob"), ("x-user", "ada")]);
+    assert_says(
+        &explanation,
+        &[
+            "by its domain web.shop\n",
+            "rule spec.http[0].match[2]",
+            "503: no DestinationRule that applies here has a subset `v1`",
+        ],
+    );
+    let explanation = explain("http://web/old?a=b", &[]);
+    assert_says(
+        &explanation,
+        &["rule spec.http[1].match[0] `old`", "=> 301, redirected to http://web.example.com/new?a=b\n"],
+    );
+}
+
+#[test]
+fn connections_that_are_not_requests() {
+    let explanation = explain("tcp://web:9000", &[]);
+    assert_says(
+        &explanation,
+        &[
+            "listener 10.2.0.1_9000",
+            "has a listener of its own",
+            "=> cluster outbound|9000||web.shop",
+            "503: it has no endpoints",
+        ],
+    );
+    // A port that does not say what it speaks: requests are told from other bytes.
+    let explanation = explain("http://web:7000/", &[]);
+    assert_says(
+        &explanation,
+        &["listener 10.2.0.1_7000", "virtual host web.shop.svc.cluster.local:7000", "=> cluster"],
+    );
+    let explanation = explain("tcp://web:7000", &[]);
+    assert_says(
+        &explanation,
+        &["listener 10.2.0.1_7000, chain PassthroughFilterChain", "=> cluster outbound|7000||web.shop"],
+    );
+    assert!(explanation.virtual_host.is_none());
+    let explanation = explain("https://bank.example.com/", &[]);
+    assert_says(
+        &explanation,
+        &[
+            "listener 0.0.0.0_443, chain",
+            "=> cluster outbound|443||bank.example.com",
+            "what DNS says of bank.example.com:443",
+        ],
+    );
+}
+
+#[test]
+fn what_nobody_knows_goes_where_it_meant_to() {
+    let explanation = explain("https://www.example.org/", &[]);
+    assert_says(
+        &explanation,
+        &[
+            "listener 0.0.0.0_443, chain PassthroughFilterChain",
+            "=> cluster PassthroughCluster\n  to the address that the client connects to",
+        ],
+    );
+    let explanation = explain("http://www.example.org:8080/", &[]);
+    assert_says(&explanation, &["listener virtualOutbound", "=> cluster PassthroughCluster"]);
+    let explanation = explain("http://web:8080/", &[]);
+    assert_says(
+        &explanation,
+        &["web.shop.svc.cluster.local has only the ports 80, 9000, 7000\n", "=> cluster PassthroughCluster"],
+    );
+    let explanation = explain("https://web:80/", &[]);
+    assert_says(
+        &explanation,
+        &["=> no connection: listener 0.0.0.0_80 expects plain HTTP, and https is not that"],
+    );
+}
