@@ -5,7 +5,15 @@ use anyhow::{Context, Result, ensure};
 use meltemi_local::call::Report;
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{Outside, Request};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// Longer than anything here takes.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// A service beside `app` with ports of its own, so that its routes are nobody else's business.
 const ROUTED: &str = "
@@ -105,7 +113,70 @@ fn mirrors_get_copies_and_nobody_hears_their_answers() {
                 requests => Err(anyhow::anyhow!("{requests} requests and copies, expected 40 and 20")),
             }
         };
-        eventually(Duration::from_secs(20), all_there).await.context("copies")?;
+        eventually(WITHIN, all_there).await.context("copies")?;
         traffic.remove("mirrored.yaml").await
     });
+}
+
+/// One port, told apart by server name.
+const BY_NAME: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: by-name, namespace: traffic}
+spec:
+  selector: {app: app}
+  ports: [{name: tls, port: 9443, targetPort: 9090}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: by-name, namespace: traffic}
+spec:
+  hosts: [by-name, \"*.by-name.test\"]
+  tls:
+    - match: [{port: 9443, sniHosts: [empty.by-name.test]}]
+      route: [{destination: {host: by-name, port: {number: 9443}, subset: none}}]
+    - match: [{sniHosts: [\"*.by-name.test\"]}]
+      route: [{destination: {host: by-name, port: {number: 9443}}}]
+";
+
+#[test]
+fn tls_goes_by_server_name() {
+    run(async |traffic| {
+        traffic.apply("by-name.yaml", BY_NAME).await?;
+        let port = SocketAddr::new(traffic.proxy(CLIENT)?.ip(), 9443);
+        // Nobody on the way has a certificate: what comes back has been at the workload, which sends back everything.
+        ensure!(comes_back(port, "a.by-name.test").await?, "by wildcard");
+        // A more specific name leads to a subset that nobody has, and a name that is not routed leads nowhere.
+        ensure!(!comes_back(port, "empty.by-name.test").await?, "to no endpoint");
+        ensure!(!comes_back(port, "other.test").await?, "by another name");
+        traffic.remove("by-name.yaml").await
+    });
+}
+
+/// Whether the first message of a TLS client gets to a workload.
+async fn comes_back(port: SocketAddr, name: &str) -> Result<bool> {
+    let hello = client_hello(name)?;
+    let mut stream = TcpStream::connect(port).await?;
+    stream.write_all(&hello).await?;
+    let mut echo = vec![0; hello.len()];
+    match timeout(WITHIN, stream.read_exact(&mut echo)).await? {
+        Ok(_) => Ok(echo == hello),
+        // Closed, politely or not.
+        Err(_) => Ok(false),
+    }
+}
+
+/// TLS 1.2, one cipher suite, and the server name as its only extension.
+fn client_hello(name: &str) -> Result<Vec<u8>> {
+    fn sized(bytes: &[u8], width: usize) -> Result<Vec<u8>> {
+        let length = u32::try_from(bytes.len())?.to_be_bytes();
+        Ok([&length[4 - width..], bytes].concat())
+    }
+    let host_name = [&[0][..], &sized(name.as_bytes(), 2)?].concat();
+    let server_name = [&[0, 0][..], &sized(&sized(&host_name, 2)?, 2)?].concat();
+    let (version, random, session, suites, compression) =
+        ([3, 3], [7; 32], sized(&[], 1)?, sized(&[0xc0, 0x2f], 2)?, sized(&[0], 1)?);
+    let parts = [&version[..], &random, &session, &suites, &compression, &sized(&server_name, 2)?];
+    let message = [&[1][..], &sized(&parts.concat(), 3)?].concat();
+    Ok([&[22, 3, 1][..], &sized(&message, 2)?].concat())
 }
