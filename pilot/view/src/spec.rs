@@ -30,10 +30,10 @@ pub type Origins = Arc<[ObjectRef]>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Spec {
-    /// Boxed: clusters know much more than others.
+    /// Boxed, as are listeners: they know much more than others.
     Cluster(Box<ClusterSpec>),
     Endpoints(EndpointsSpec),
-    Listener(ListenerSpec),
+    Listener(Box<ListenerSpec>),
     RouteConfiguration(RouteConfigurationSpec),
     VirtualHost(VirtualHostSpec),
 }

@@ -44,7 +44,7 @@ fn nothing_is_wrong() {
     let specs = [
         Spec::Cluster(Box::new(cluster())),
         Spec::Endpoints(endpoints()),
-        Spec::Listener(listener),
+        Spec::Listener(Box::new(listener)),
         Spec::RouteConfiguration(over_vhds()),
         Spec::VirtualHost(reviews()),
     ];
@@ -63,7 +63,11 @@ fn references_that_lead_nowhere() {
             chain("tcp", other, tcp(vec![gone])),
         ],
     );
-    let specs = [Spec::Cluster(Box::new(cluster())), Spec::Listener(listener), Spec::VirtualHost(reviews())];
+    let specs = [
+        Spec::Cluster(Box::new(cluster())),
+        Spec::Listener(Box::new(listener)),
+        Spec::VirtualHost(reviews()),
+    ];
     assert_eq!(
         found(&specs),
         [
@@ -90,14 +94,14 @@ fn what_envoy_would_reject() {
         Spec::VirtualHost(virtual_host("b:80", &["B", "c"], vec![answer()])),
         Spec::VirtualHost(VirtualHostSpec { ..virtual_host("c:80", &["d"], vec![broken]) }),
         Spec::VirtualHost(virtual_host("a:80", &["e"], vec![answer()])),
-        Spec::Listener(listener(
+        Spec::Listener(Box::new(listener(
             "l",
             1,
             vec![
                 chain("one", ChainMatch::default(), tcp(vec![to(&cluster().name, 1)])),
                 chain("two", ChainMatch::default(), tcp(vec![to(&cluster().name, 1)])),
             ],
-        )),
+        ))),
     ];
     let found = found(&specs);
     assert!(found[0].starts_with("vhds 9080/c:80: routes[0].direct_response.status: "), "{found:#?}");
@@ -119,6 +123,6 @@ fn routes_inside_listeners_are_checked_too() {
     let inline =
         RouteConfigurationSpec { catch_all: pilot_view::spec::CatchAll::BlockAll, ..routes(hosts.to_vec()) };
     let chain = chain("", ChainMatch::default(), http(RouteSource::Inline(inline.into())));
-    let found = found(&[Spec::Listener(listener("l", 1, vec![chain]))]);
+    let found = found(&[Spec::Listener(Box::new(listener("l", 1, vec![chain])))]);
     assert_eq!(found, ["lds l: domain a is also a:80's"]);
 }
