@@ -118,8 +118,13 @@ fn parse_http(http: Vec<api::HttpRoute>, role: Role, at_http: &At<'_>) -> Vec<Ro
             );
         }
         let Some(route) = route::parse_route(route, index, role, &at) else { continue };
-        // Another VirtualService may take less than what it is handed.
-        if catch_all.is_none() && route.delegate.is_none() && parts::take_everything(&route.matches) {
+        let takes_everything = match role {
+            // Another VirtualService may take less than what it is handed.
+            Role::Root => route.delegate.is_none() && parts::take_everything(&route.matches),
+            // Any match may be wider than those of the root, and then takes nothing.
+            Role::Delegate => route.matches.is_empty(),
+        };
+        if catch_all.is_none() && takes_everything {
             catch_all = Some(index);
         }
         routes.push(route);
