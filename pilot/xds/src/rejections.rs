@@ -99,18 +99,22 @@ impl Rejections {
         self.changed(standing.len());
     }
 
-    /// Notes that `proxy` accepted this version. A rejection of another version of it is over.
-    pub(crate) fn accepted(&self, resource: &Resource) {
+    /// Notes that `proxy` accepted this version: it refuses no other any more. Others still may: a name has other versions in other
+    /// scopes, and what is accepted there says nothing here.
+    pub(crate) fn accepted(&self, resource: &Resource, proxy: &Arc<str>) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
         let mut standing = self.lock();
         let key = (resource.kind(), resource.name().clone());
-        if let Some(rejection) = standing.get(&key)
+        if let Some(rejection) = standing.get_mut(&key)
             && rejection.version != *resource.version()
             && rejection.last_good.as_ref().is_none_or(|good| good.version() != resource.version())
+            && rejection.proxies.remove(proxy)
         {
-            standing.remove(&key);
+            if rejection.proxies.is_empty() {
+                standing.remove(&key);
+            }
             self.changed(standing.len());
         }
     }

@@ -318,7 +318,7 @@ impl Watch {
             {
                 self.rejected.remove(resource.name());
             }
-            context.shared.rejections.accepted(resource);
+            context.shared.rejections.accepted(resource, &context.proxy);
         }
         if self.idle() {
             self.acked = self.base.clone();
