@@ -35,6 +35,10 @@ impl Progress for Proxies {
         self.publisher.epoch()
     }
 
+    fn refusals(&self) -> u64 {
+        *self.xds.rejections.changes().borrow()
+    }
+
     fn rejected(&self) -> BTreeSet<Str> {
         let rejections = self.xds.rejections.report();
         rejections.iter().flat_map(|rejection| rejection.origins.iter().cloned()).collect()
@@ -46,8 +50,9 @@ impl Progress for Proxies {
         }
         let (mesh, audiences) = self.publisher.audience();
         let wanted = Wanted::new(objects, &mesh);
-        let rejections = self.xds.rejections.report();
         let acknowledged = self.acknowledged();
+        // Read after the acknowledgements: a proxy that has got past a refusal has it noted before.
+        let rejections = self.xds.rejections.report();
         let mut found: BTreeMap<ObjectRef, Reached> =
             objects.keys().map(|object| (object.clone(), Reached::default())).collect();
         // Most audiences share their first layer with others: it is read once.

@@ -53,6 +53,9 @@ struct Track {
     since: Instant,
     written: Option<Instant>,
     failed: Option<Instant>,
+    /// What was written last, and how often somebody else has undone just that.
+    said: Option<[Condition; 3]>,
+    undone: u32,
 }
 
 impl Decider {
@@ -117,7 +120,7 @@ impl Decider {
             {
                 continue;
             }
-            let Some(track) = self.tracks.get(object) else { continue };
+            let Some(track) = self.tracks.get_mut(object) else { continue };
             let news = conditions.iter().any(|condition| {
                 held.find(condition.r#type).is_none_or(|is| is.verdict() != condition.verdict())
             });
@@ -126,13 +129,21 @@ impl Decider {
                     .map(|since| wait.saturating_sub(now.duration_since(since)))
                     .filter(|left| !left.is_zero())
             };
+            let same =
+                |said: &[Condition; 3]| said.iter().zip(&conditions).all(|(said, now)| said.says_what(now));
+            let undone = track.said.as_ref().is_some_and(same);
+            // Who undoes the same again and again has reasons; each time it is left standing for longer.
+            let patience = REPEAT * 2_u32.pow(track.undone.min(8));
             let rest = within(track.failed, REPEAT)
+                .or_else(|| within(track.written, patience).filter(|_| undone && track.undone > 0))
                 .or_else(|| within(Some(track.since), GRACE).filter(|_| pending))
                 .or_else(|| within(track.written, REPEAT).filter(|_| !news));
             if let Some(rest) = rest {
                 plan.look_again(rest);
                 continue;
             }
+            track.undone = if undone { track.undone + 1 } else { 0 };
+            track.said = Some(conditions.clone());
             let due = Write { object: object.clone(), held: held.clone(), conditions };
             if news { &mut plan.writes } else { &mut later }.push(due);
         }
@@ -148,6 +159,7 @@ impl Decider {
                 track.failed = None;
             } else {
                 track.failed = Some(now);
+                track.said = None;
             }
         }
     }
@@ -155,7 +167,15 @@ impl Decider {
 
 impl Track {
     fn new(held: &Held, sequence: u64, now: Instant) -> Self {
-        Self { generation: held.generation, sequence, since: now, written: None, failed: None }
+        Self {
+            generation: held.generation,
+            sequence,
+            since: now,
+            written: None,
+            failed: None,
+            said: None,
+            undone: 0,
+        }
     }
 }
 

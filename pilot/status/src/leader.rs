@@ -27,7 +27,7 @@ pub const FIELD_MANAGER: &str = "meltemi";
 const AT_ONCE: usize = 4;
 const BATCH: usize = 50;
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often proxies are looked after that may have come or gone.
+/// How often it is looked whether proxies have come, gone or refused something.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Settings.
@@ -87,7 +87,7 @@ async fn lead(client: &Client, sources: &Sources) {
         if published.wait_for(|done| *done >= report.sequence).await.is_err() {
             return;
         }
-        let epoch = progress.epoch();
+        let (epoch, refusals) = (progress.epoch(), progress.refusals());
         let begun = Instant::now();
         let held = objects.lock().held.clone();
         let progress_of = progress.clone();
@@ -118,7 +118,8 @@ async fn lead(client: &Client, sources: &Sources) {
         let news = async {
             loop {
                 tokio::time::sleep(TICK).await;
-                if follows_proxies && progress.epoch() != epoch {
+                let refused = progress.refusals() != refusals;
+                if refused || (follows_proxies && progress.epoch() != epoch) {
                     return;
                 }
             }

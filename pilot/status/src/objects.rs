@@ -2,7 +2,7 @@
 //!
 //! In: a watch a kind. Out: a table that follows. What ingest keeps is what objects mean; what was said on them it drops.
 
-use crate::condition::Condition;
+use crate::condition::{Condition, ConditionType};
 use futures::StreamExt;
 use kube::{
     Api, Client, ResourceExt,
@@ -35,20 +35,46 @@ pub(crate) struct Held {
     pub(crate) generation: i64,
     /// Those of its conditions that are ours.
     pub(crate) conditions: Vec<Condition>,
+    /// The others, as they are.
+    pub(crate) others: Vec<Value>,
+    /// The version of the object that carries them.
+    pub(crate) version: Option<String>,
+}
+
+/// How the server serves a kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) resource: ApiResource,
+    /// Whether it merges the conditions of several writers. Istio's own CRDs do not say that it should.
+    pub(crate) merges: bool,
 }
 
 impl Held {
     /// What of `object` matters here.
     pub(crate) fn of(object: &DynamicObject) -> Self {
         let all = object.data.pointer("/status/conditions").and_then(Value::as_array);
-        // Conditions of other types do not read as ours.
-        let ours = all.into_iter().flatten().filter_map(|value| serde_json::from_value(value.clone()).ok());
+        let (mut conditions, mut others) = (Vec::new(), Vec::new());
+        for value in all.into_iter().flatten() {
+            // Conditions of other types do not read as ours.
+            match serde_json::from_value(value.clone()) {
+                Ok(condition) => conditions.push(condition),
+                Err(_) if !is_ours(value) => others.push(value.clone()),
+                // One of ours in a form that is not: it is replaced.
+                Err(_) => {}
+            }
+        }
         Self {
             uid: object.metadata.uid.clone(),
             generation: object.metadata.generation.unwrap_or(0),
-            conditions: ours.collect(),
+            conditions,
+            others,
+            version: object.metadata.resource_version.clone(),
         }
     }
+}
+
+fn is_ours(condition: &Value) -> bool {
+    condition.get("type").is_some_and(|name| serde_json::from_value::<ConditionType>(name.clone()).is_ok())
 }
 
 /// All objects. Cheap to clone.
@@ -62,7 +88,7 @@ pub(crate) struct Objects {
 pub(crate) struct Table {
     pub(crate) held: BTreeMap<ObjectRef, Held>,
     /// How the server serves each kind.
-    pub(crate) resources: HashMap<Kind, ApiResource>,
+    pub(crate) served: HashMap<Kind, Served>,
 }
 
 impl Objects {
@@ -94,7 +120,16 @@ impl Objects {
     async fn follow(&self, row: &'static Row, client: Client) {
         loop {
             match served(row, &client).await {
-                Ok(Some(resource)) => self.stream(row.kind, &resource, &client).await,
+                Ok(Some(resource)) => match merges(&resource, &client).await {
+                    Ok(Some(merges)) => {
+                        let served = Served { resource: resource.clone(), merges };
+                        self.lock().served.insert(row.kind, served);
+                        self.stream(row.kind, &resource, &client).await;
+                    }
+                    // A server publishes what a CRD says a moment after it serves it.
+                    Ok(None) => tracing::debug!(kind = %row.kind, "its schema is not published yet"),
+                    Err(error) => tracing::warn!(kind = %row.kind, %error, "asking for its schema"),
+                },
                 Ok(None) => {}
                 Err(error) => tracing::debug!(kind = %row.kind, %error, "asking for the kind"),
             }
@@ -103,7 +138,6 @@ impl Objects {
     }
 
     async fn stream(&self, kind: Kind, resource: &ApiResource, client: &Client) {
-        self.lock().resources.insert(kind, resource.clone());
         let api: Api<DynamicObject> = Api::all_with(client.clone(), resource);
         let mut events = watcher(api, watcher::Config::default()).default_backoff().boxed();
         let mut listed = BTreeSet::new();
@@ -147,6 +181,24 @@ async fn served(row: &Row, client: &Client) -> Result<Option<ApiResource>, kube:
         Err(kube::Error::Discovery(kube::error::DiscoveryError::MissingApiGroup(_))) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the server merges entries of `status.conditions` by their types, by the schema that it publishes; `None` when there is none.
+async fn merges(resource: &ApiResource, client: &Client) -> Result<Option<bool>, kube::Error> {
+    let ApiResource { group, version, kind, .. } = resource;
+    let request = http::Request::get(format!("/openapi/v3/apis/{group}/{version}")).body(Vec::new());
+    let document: Value = client.request(request.map_err(kube::Error::HttpError)?).await?;
+    let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
+    let is_kind = |schema: &&Value| {
+        let names = schema.get("x-kubernetes-group-version-kind").and_then(Value::as_array);
+        names.into_iter().flatten().any(|name| name.get("kind").and_then(Value::as_str) == Some(kind))
+    };
+    let schema = schemas.into_iter().flat_map(|schemas| schemas.values()).find(is_kind);
+    let list = |schema: &Value| {
+        let conditions = schema.pointer("/properties/status/properties/conditions");
+        conditions.and_then(|conditions| conditions.get("x-kubernetes-list-type")) == Some(&"map".into())
+    };
+    Ok(schema.map(list))
 }
 
 fn name(kind: Kind, object: &DynamicObject) -> ObjectRef {

@@ -27,6 +27,9 @@ pub trait Progress: Send + Sync + 'static {
     /// Differs when the proxies that an object concerns may be others than before.
     fn epoch(&self) -> [u64; 3];
 
+    /// Counts up when refusals change.
+    fn refusals(&self) -> u64;
+
     /// Keys (`Kind namespace/name`) of the objects of which some proxy refuses a resource.
     fn rejected(&self) -> BTreeSet<Str>;
 

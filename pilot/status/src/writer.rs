@@ -1,17 +1,17 @@
 //! Writes conditions: server-side apply on the status subresource, of our condition types and nothing else.
 //!
 //! In: what an object carries and what it is to say. Out: what it carries afterwards. Never by force: where somebody else has taken one of
-//! our conditions over, theirs stays.
+//! our conditions over, theirs stays. A CRD that does not merge conditions (Istio's own) has them written as a whole list, others' included.
 
 use crate::{
     condition::Condition,
     leader::FIELD_MANAGER,
-    objects::{Held, Objects},
+    objects::{Held, Objects, Served},
 };
 use k8s_openapi::jiff::{Timestamp, Unit};
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{DynamicObject, Patch, PatchParams},
 };
 use mesh_model::ObjectRef;
 use serde_json::{Value, json};
@@ -30,11 +30,14 @@ pub(crate) struct Write {
 /// Makes the write. Says whether it worked.
 pub(crate) async fn write(client: &Client, objects: &Objects, due: Write) -> bool {
     let object = due.object.clone();
-    let Some(resource) = objects.lock().resources.get(&object.kind).cloned() else { return false };
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &object.name.namespace, &resource);
-    let body = body(&resource, due, &now());
-    let written =
-        api.patch_status(&object.name.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&body)).await;
+    let Some(served) = objects.lock().served.get(&object.kind).cloned() else { return false };
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), &object.name.namespace, &served.resource);
+    let body = body(&served, due, &now());
+    let mut params = PatchParams::apply(FIELD_MANAGER);
+    // A list that is written as a whole has one owner; that nothing of others is lost the resource version sees to.
+    params.force = !served.merges;
+    let written = api.patch_status(&object.name.name, &params, &Patch::Apply(&body)).await;
     match written {
         Ok(written) => {
             objects.wrote(&object, Held::of(&written));
@@ -43,7 +46,7 @@ pub(crate) async fn write(client: &Client, objects: &Objects, due: Write) -> boo
         // It is gone, or another of its name is there: the watch will tell.
         Err(kube::Error::Api(status)) if status.code == 404 => true,
         Err(kube::Error::Api(status)) if status.code == 409 => {
-            tracing::info!(%object, message = status.message, "another writer owns its conditions: left alone");
+            tracing::info!(%object, message = status.message, "another writer was first: left alone for now");
             false
         }
         Err(error) => {
@@ -59,20 +62,28 @@ fn now() -> String {
 }
 
 /// What is applied. Times of conditions that stay as they were are kept.
-fn body(resource: &ApiResource, due: Write, now: &str) -> Value {
+fn body(served: &Served, due: Write, now: &str) -> Value {
+    let Served { resource, merges } = served;
     let Write { object, held, conditions } = due;
-    let conditions = conditions.map(|mut condition| {
+    let ours = conditions.map(|mut condition| {
         let before = held.conditions.iter().find(|before| before.r#type == condition.r#type);
         let same = before.filter(|before| before.status == condition.status);
         let since = same.and_then(|before| before.last_transition_time.clone());
         condition.last_transition_time = Some(since.unwrap_or_else(|| now.to_owned()));
-        condition
+        json!(condition)
     });
     let mut metadata = json!({ "name": object.name.name, "namespace": object.name.namespace });
     if let Some(uid) = &held.uid {
         // An object of the same name that was made meanwhile is not meant.
         metadata["uid"] = uid.as_str().into();
     }
+    let mut conditions = Vec::new();
+    if !merges {
+        // The list is written as a whole: with what others wrote, and only if that is still all of it.
+        conditions.extend(held.others);
+        metadata["resourceVersion"] = held.version.unwrap_or_default().into();
+    }
+    conditions.extend(ours);
     json!({
         "apiVersion": resource.api_version,
         "kind": resource.kind,

@@ -23,6 +23,10 @@ impl Progress for Proxies {
         [self.sequence, 0, 0]
     }
 
+    fn refusals(&self) -> u64 {
+        0
+    }
+
     fn rejected(&self) -> BTreeSet<Str> {
         self.rejected.clone()
     }
@@ -65,7 +69,10 @@ impl World {
         let mut world =
             Self { decider: Decider::new(now), report: Report::default(), held: BTreeMap::new(), now };
         world.edit(1);
-        world.held.insert(object(), Held { uid: None, generation: 1, conditions: Vec::new() });
+        world.held.insert(
+            object(),
+            Held { uid: None, generation: 1, conditions: Vec::new(), others: Vec::new(), version: None },
+        );
         world
     }
 
@@ -210,4 +217,18 @@ fn what_makes_no_sense_is_not_programmed_and_a_failed_write_rests() {
     world.report.entries.clear();
     world.later(20);
     assert_eq!(world.step(&proxies).as_deref(), Some("Programmed: 1 of 1 proxy"));
+}
+
+#[test]
+fn whoever_undoes_it_wins_for_ever_longer() {
+    let mut world = World::new();
+    let proxies = Proxies::have(1, 1);
+    world.step(&proxies);
+    let mut writes = 1;
+    for _ in 0..600 {
+        world.held.get_mut(&object()).unwrap().conditions.clear();
+        world.later(1);
+        writes += usize::from(world.step(&proxies).is_some());
+    }
+    assert!((2..9).contains(&writes), "{writes} writes in ten minutes");
 }
