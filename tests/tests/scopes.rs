@@ -43,7 +43,8 @@ fn scopes(rule: &str) -> usize {
     let attached: Vec<Attached> = CLIENTS
         .iter()
         .map(|(namespace, name, _)| {
-            Attached::new(&publisher, &Asker::new(namespace, name), Protocol::Delta).unwrap()
+            Attached::new(&publisher, &Asker::new(namespace, name), Protocol::Delta)
+                .unwrap_or_else(|error| panic!("{namespace}/{name}: {error:#}"))
         })
         .collect();
     let scopes = publisher.counts().scopes;
