@@ -62,6 +62,18 @@ impl Batch {
         Arc::new(Self { resources: resources.into_boxed_slice(), ..Self::default() })
     }
 
+    /// A batch that may be joined, as those of first pushes are.
+    #[cfg(test)]
+    pub(crate) fn shared_for_test(resources: Vec<Arc<Resource>>) -> Arc<Self> {
+        let budget = Arc::new(Budget { limit: usize::MAX, used: AtomicUsize::new(0) });
+        Arc::new(Self { resources: resources.into_boxed_slice(), budget: Some(budget), ..Self::default() })
+    }
+
+    /// Counts one more stream that sends it.
+    pub(crate) fn used(&self) {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The resources, in order.
     pub fn resources(&self) -> &[Arc<Resource>] {
         &self.resources
@@ -189,7 +201,7 @@ impl Batches {
             Recent { full, touched: false }
         });
         recent.touched = true;
-        recent.full.batch.uses.fetch_add(1, Ordering::Relaxed);
+        recent.full.batch.used();
         recent.full.clone()
     }
 

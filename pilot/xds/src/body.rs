@@ -34,8 +34,16 @@ pub(crate) struct ResponseBody<S> {
 struct Writing {
     head: Option<Bytes>,
     batch: Arc<Batch>,
-    /// The next resource, or the next chunk of a joined batch.
-    at: usize,
+    at: Position,
+}
+
+/// How far a batch is written. A batch may be joined for another stream while it is written here by entries: whichever way a response
+/// begins, it goes on.
+enum Position {
+    /// The next resource.
+    Entry(usize),
+    /// The next chunk of a joined batch.
+    Chunk(usize),
 }
 
 impl<S> ResponseBody<S> {
@@ -45,43 +53,58 @@ impl<S> ResponseBody<S> {
 
     fn begin(&mut self, response: Response) {
         let head = encode_head(&response, self.protocol, &self.identifier);
-        self.writing = Some(Writing { head: Some(head), batch: response.batch, at: 0 });
+        self.writing = Some(Writing::new(head, response.batch, self.protocol));
     }
 }
 
 impl Writing {
+    fn new(head: Bytes, batch: Arc<Batch>, protocol: Protocol) -> Self {
+        let at = match batch.joined(protocol) {
+            Some(_) => Position::Chunk(0),
+            None => Position::Entry(0),
+        };
+        Self { head: Some(head), batch, at }
+    }
+
+    /// The next piece, or `None` when all is written.
     fn next(&mut self, protocol: Protocol) -> Option<Bytes> {
         let Self { head, batch, at } = self;
-        if let Some(chunks) = batch.joined(protocol) {
-            if let Some(head) = head.take() {
-                return Some(head);
+        match at {
+            Position::Chunk(at) => {
+                if let Some(head) = head.take() {
+                    return Some(head);
+                }
+                let chunk = batch.joined(protocol)?.get(*at)?.clone();
+                *at += 1;
+                Some(chunk)
             }
-            let chunk = chunks.get(*at)?.clone();
-            *at += 1;
-            return Some(chunk);
+            Position::Entry(at) => next_entries(head.take(), batch, at, protocol),
         }
-        let rest = batch.resources().get(*at..)?;
-        let head = head.take();
-        if rest.is_empty() {
-            return head;
-        }
-        let mut length = head.as_ref().map_or(0, Bytes::len);
-        let mut count = 0;
-        for resource in rest {
-            length += resource.entry_len(protocol);
-            count += 1;
-            if length >= CHUNK {
-                break;
-            }
-        }
-        let mut piece = BytesMut::with_capacity(length);
-        piece.extend_from_slice(head.as_deref().unwrap_or_default());
-        for resource in &rest[..count] {
-            piece.extend_from_slice(resource.entry(protocol));
-        }
-        *at += count;
-        Some(piece.freeze())
     }
+}
+
+/// `head` and as many entries from `at` on as make a piece.
+fn next_entries(head: Option<Bytes>, batch: &Batch, at: &mut usize, protocol: Protocol) -> Option<Bytes> {
+    let rest = batch.resources().get(*at..)?;
+    if rest.is_empty() {
+        return head;
+    }
+    let mut length = head.as_ref().map_or(0, Bytes::len);
+    let mut count = 0;
+    for resource in rest {
+        length += resource.entry_len(protocol);
+        count += 1;
+        if length >= CHUNK {
+            break;
+        }
+    }
+    let mut piece = BytesMut::with_capacity(length);
+    piece.extend_from_slice(head.as_deref().unwrap_or_default());
+    for resource in &rest[..count] {
+        piece.extend_from_slice(resource.entry(protocol));
+    }
+    *at += count;
+    Some(piece.freeze())
 }
 
 /// The frame header and all fields but the resources.
@@ -152,5 +175,36 @@ impl<S: Stream<Item = Result<Response, Status>> + Unpin> Body for ResponseBody<S
             }
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{Resource, ResourceType};
+
+    #[test]
+    fn a_batch_that_is_joined_meanwhile_is_still_written_whole() {
+        let resources: Vec<_> = (0..100)
+            .map(|number| {
+                let message = [number; 5000];
+                Resource::new(ResourceType::Cluster, format!("c{number}"), &message, &[], Arc::new([]))
+            })
+            .collect();
+        let batch = Batch::shared_for_test(resources);
+        let protocol = Protocol::Delta;
+        let wanted = batch.len(protocol);
+        batch.used();
+        let mut first = Writing::new(Bytes::from_static(b"head"), batch.clone(), protocol);
+        let mut written = first.next(protocol).unwrap().len();
+        batch.used();
+        let mut second = Writing::new(Bytes::from_static(b"head"), batch.clone(), protocol);
+        assert!(matches!(second.at, Position::Chunk(0)), "the second use is the one that joins");
+        while let Some(piece) = first.next(protocol) {
+            written += piece.len();
+        }
+        assert_eq!(written, wanted + 4);
+        let rest = std::iter::from_fn(|| second.next(protocol)).map(|piece| piece.len());
+        assert_eq!(rest.sum::<usize>(), wanted + 4);
     }
 }
