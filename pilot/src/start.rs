@@ -10,7 +10,10 @@ use pilot_xds::{
     sync::ProxyStatus,
 };
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Instant};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Why the control plane could not start.
@@ -121,12 +124,27 @@ impl Pilot {
     }
 }
 
+/// Connections that may wait to be accepted: as many as proxies come back at once when another replica went away. The system
+/// may have a lower limit of its own (`net.core.somaxconn`).
+const BACKLOG: u32 = 16_384;
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restarted process must not wait for the connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Starts everything. Streams are answered once the first lists are in; the drain ends them.
 pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Result<Pilot, StartError> {
     let Config { source, domain, root_namespace, mesh_config, grpc_address, max_connection_age, status } =
         config;
     let listen = |source| StartError::Listen { address: grpc_address, source };
-    let listener = TcpListener::bind(grpc_address).await.map_err(listen)?;
+    let listener = bind(grpc_address).map_err(listen)?;
     let grpc_address = listener.local_addr().map_err(listen)?;
 
     let publisher = Publisher::default();
