@@ -40,8 +40,19 @@ spec:
   - name: old
     match: [{ uri: { exact: /old } }]
     redirect: { uri: /new, authority: web.example.com }
+  - match: [{ uri: { prefix: /team } }]
+    delegate: { name: team }
   - fault: { abort: { httpStatus: 418, percentage: { value: 50 } } }
     route: [{ destination: { host: web, port: { number: 81 } } }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: team, namespace: shop }
+spec:
+  http:
+  - match: [{ method: { exact: PUT } }]
+    route: [{ destination: { host: web } }]
+  - directResponse: { status: 204 }
 "#;
 
 fn explain(url: &str, headers: &[(&str, &str)]) -> Explanation {
@@ -83,7 +94,7 @@ fn every_rule_says_why_it_does_not_match() {
             "query parameter id is `2`, not `1`\n",
             "not spec.http[1].match[0] `old`",
             "path /api is not /old\n",
-            "rule spec.http[2] of VirtualService shop/web",
+            "rule spec.http[3] of VirtualService shop/web",
             "fault: 50% of the requests are answered 418\n",
             "=> cluster outbound|81||web.shop.svc.cluster.local\n  503: web.shop.svc.cluster.local has no port 81, only 80, 9000, 7000\n",
         ],
@@ -105,6 +116,22 @@ fn subsets_that_nobody_defines_and_redirects() {
     assert_says(
         &explanation,
         &["rule spec.http[1].match[0] `old`", "=> 301, redirected to http://web.example.com/new?a=b\n"],
+    );
+}
+
+#[test]
+fn rules_that_another_one_writes() {
+    let explanation = explain("http://web/team", &[]);
+    assert_says(
+        &explanation,
+        &[
+            "not spec.http[2].match[0] of VirtualService shop/web (mesh.yaml:",
+            ", handed over to spec.http[0] of VirtualService shop/team (mesh.yaml:",
+            "header :method is `GET`, not `PUT`\n",
+            "rule spec.http[2].match[0] of VirtualService shop/web",
+            ", handed over to spec.http[1] of VirtualService shop/team",
+            "=> 204: ",
+        ],
     );
 }
 

@@ -6,7 +6,9 @@ mod cors;
 pub use connection::{ConnectionMatch, ConnectionRoute};
 pub use cors::Cors;
 
-use crate::{Duration, ExportTo, Host, Labels, Metadata, ObjectRef, Percent, Str, StringMatch};
+use crate::{
+    Duration, ExportTo, Host, Labels, Metadata, NamespacedName, ObjectRef, Percent, Str, StringMatch,
+};
 use serde::Serialize;
 
 /// Istio's VirtualService.
@@ -61,6 +63,9 @@ pub struct HttpRoute {
     /// Its place in `http` as written: entries that cannot be used are left out.
     #[serde(skip)]
     pub index: usize,
+    /// The VirtualService that it was handed over to, and its place in that one's `http`.
+    #[serde(skip)]
+    pub delegate: Option<(NamespacedName, usize)>,
     /// `name`; empty when it has none.
     pub name: Str,
     /// Any of these. Empty: every request.

@@ -7,7 +7,7 @@ mod matches;
 
 use crate::kinds::{RouteParts, VirtualServiceDefinition};
 use matches::{join_names, refine_all};
-use mesh_model::{Kind, NamespacedName, ObjectRef, Problem, Reason, Severity, VirtualService};
+use mesh_model::{HttpRoute, Kind, NamespacedName, ObjectRef, Problem, Reason, Severity, VirtualService};
 use std::sync::Arc;
 
 /// A root with the routes of its delegates.
@@ -39,7 +39,10 @@ pub fn join<'a>(
                 let object = &delegate.value.metadata.object;
                 for child in &delegate.parts {
                     match merge(part, child).map(RouteParts::finish) {
-                        Some(Some(route)) => joined.http.push(route),
+                        Some(Some(route)) => {
+                            let delegate = Some((object.name.clone(), child.index));
+                            joined.http.push(HttpRoute { delegate, ..route });
+                        }
                         Some(None) => {
                             let what = "does not do exactly one thing with a request";
                             problems.extend(tell_both(value, part, object, child, what));

@@ -66,6 +66,8 @@ pub struct RuleAt {
     pub object: Option<ObjectAt>,
     /// Where in the object: `spec.http[1].match[0]`.
     pub path: String,
+    /// The VirtualService that the rule was handed over to, and where in it.
+    pub delegate: Option<(ObjectAt, String)>,
     /// Its name as proxies report it; may be empty.
     pub name: Str,
 }

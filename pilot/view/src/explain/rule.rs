@@ -8,11 +8,14 @@ use crate::{
     outbound::applies,
     spec::{ActionSpec, ForwardSpec, RouteSpec, VirtualHostSpec},
 };
-use mesh_model::{Abort, AbortCode, Fault, HttpMatch, Kind, ObjectRef, RewritePath, VirtualService};
+use mesh_model::{
+    Abort, AbortCode, Fault, HttpMatch, Kind, NamespacedName, ObjectRef, RewritePath, VirtualService,
+};
 
 /// A rule as its author wrote it, and the route it became, unless it is not for this client.
 struct Rule<'a> {
     path: String,
+    delegate: Option<&'a (NamespacedName, usize)>,
     name: String,
     outcome: Result<&'a RouteSpec, Vec<String>>,
 }
@@ -36,13 +39,22 @@ pub fn follow(
         None => host
             .routes
             .iter()
-            .map(|route| Rule { path: String::new(), name: route.name.to_string(), outcome: Ok(route) })
+            .map(|route| Rule {
+                path: String::new(),
+                delegate: None,
+                name: route.name.to_string(),
+                outcome: Ok(route),
+            })
             .collect(),
     };
-    for Rule { path, name, outcome } in rules {
+    for Rule { path, delegate, name, outcome } in rules {
         let rule = RuleAt {
             object: object.as_ref().map(|object| scene.located(object)),
             path,
+            delegate: delegate.map(|(name, index)| {
+                let object = ObjectRef { kind: Kind::VirtualService, name: name.clone() };
+                (scene.located(&object), format!("spec.http[{index}]"))
+            }),
             name: outcome.as_ref().map_or_else(|_| name.into(), |route| route.name.clone()),
         };
         match outcome.and_then(|route| {
@@ -61,26 +73,26 @@ pub fn follow(
 }
 
 /// The rules of `value` beside the routes of `host`, which were made from those that are for this client, in the same order.
-fn written<'h>(scope: &Scope<'_>, value: &VirtualService, host: &'h VirtualHostSpec) -> Vec<Rule<'h>> {
+fn written<'h>(scope: &Scope<'_>, value: &'h VirtualService, host: &'h VirtualHostSpec) -> Vec<Rule<'h>> {
     let port = host.name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
     let mut routes = host.routes.iter();
     let mut rules = Vec::new();
     for http in &value.http {
         let path = format!("spec.http[{}]", http.index);
-        let name = http.name.to_string();
+        let (name, delegate) = (http.name.to_string(), http.delegate.as_ref());
         if http.matches.is_empty() {
             // The routes end after one that takes everything.
             let Some(route) = routes.next() else { break };
-            rules.push(Rule { path, name, outcome: Ok(route) });
+            rules.push(Rule { path, delegate, name, outcome: Ok(route) });
             continue;
         }
         for condition in &http.matches {
             let path = format!("{path}.match[{}]", condition.index);
             let name = name.clone();
             if !applies(scope, port, condition) {
-                rules.push(Rule { path, name, outcome: Err(not_for(scope, port, condition)) });
+                rules.push(Rule { path, delegate, name, outcome: Err(not_for(scope, port, condition)) });
             } else if let Some(route) = routes.next() {
-                rules.push(Rule { path, name, outcome: Ok(route) });
+                rules.push(Rule { path, delegate, name, outcome: Ok(route) });
             }
         }
     }

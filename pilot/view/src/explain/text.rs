@@ -57,7 +57,7 @@ impl Display for ObjectAt {
 
 impl Display for RuleAt {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { object, path, name } = self;
+        let Self { object, path, delegate, name } = self;
         let Some(object) = object else {
             return write!(f, "{name}: what a service without VirtualService has");
         };
@@ -65,7 +65,11 @@ impl Display for RuleAt {
         if !name.is_empty() {
             write!(f, " `{name}`")?;
         }
-        write!(f, " of {object}")
+        write!(f, " of {object}")?;
+        match delegate {
+            Some((object, path)) => write!(f, ", handed over to {path} of {object}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -113,6 +113,7 @@ fn one(
     let Caller { scope, host, port } = *caller;
     let HttpRoute {
         index: _,
+        delegate: _,
         name,
         matches: _,
         action,

@@ -60,6 +60,7 @@ impl RouteParts {
         let single = mirror.map(|destination| Mirror { destination, percent });
         Some(HttpRoute {
             index,
+            delegate: None,
             name,
             matches,
             action,
