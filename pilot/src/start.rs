@@ -180,8 +180,9 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
                 mesh.send_replace(current);
                 published.send_replace(sequence);
                 if let Some(handle) = first_lists.take() {
-                    handle.ready();
+                    // In this order: who waits for readiness is not turned away.
                     ready.send_replace(true);
+                    handle.ready();
                 }
             }
         }
