@@ -119,8 +119,22 @@ impl KindWatch {
         }
     }
 
-    /// Under which version the server serves the kind; `None` when it does not.
+    /// Under which version the server serves the kind; `None` when it does not. A server that is starting has not read its CRDs yet
+    /// and says so of all of them: it is believed only once it is ready, asked again.
     async fn discover(&self) -> Result<Option<ApiResource>, kube::Error> {
+        if let Some(found) = self.discover_now().await? {
+            return Ok(Some(found));
+        }
+        let ready = http::Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
+        match self.shared.client.request_text(ready).await {
+            // Everybody may ask that, unless somebody took the right away: then there is no telling.
+            Err(kube::Error::Api(status)) if status.code == 403 => {}
+            answer => drop(answer?),
+        }
+        self.discover_now().await
+    }
+
+    async fn discover_now(&self) -> Result<Option<ApiResource>, kube::Error> {
         let Row { kind, group, versions, plural, .. } = *self.row;
         if let ("" | "discovery.k8s.io", Some(version)) = (group, versions.first()) {
             // Part of every API server.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::{Bytes, BytesMut};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
+use crate::layer::Layer;
 use crate::names::NameSet;
 use crate::resource::{Protocol, Resource, ResourceType};
 use crate::snapshot::Snapshot;
@@ -175,7 +176,10 @@ impl Batches {
         protocol: Protocol,
         selection: Option<&NameSet>,
     ) -> Full {
-        let layers = snapshot.layers.each_ref().map(|layer| layer.id());
+        // A layer without any does not tell snapshots apart: endpoints and virtual hosts are the scope's alone, so all classes of a
+        // scope share them.
+        let identity = |layer: &Arc<Layer>| if layer.resources(kind).is_empty() { 0 } else { layer.id() };
+        let layers = snapshot.layers.each_ref().map(identity);
         let key = Key { layers, kind, protocol, selection: selection.map(NameSet::sum) };
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = recent.entry(key).or_insert_with(|| {
