@@ -58,7 +58,7 @@ test: setup ## Set up, then check format and lints and run all tests
 
 .PHONY: bless
 bless: setup ## Accept new golden outputs; then read the diff (CRATE=... for one crate)
-	@UPDATE_GOLDEN=1 INSTA_UPDATE=always $(CARGO) test $(PACKAGES) --no-fail-fast
+	@$(CARGO) xtask bless $(CRATE)
 	@git status --short -- '*.out.yaml' '*.snap'
 
 # There are no coverage-guided targets: these are the property tests with many more inputs (256 is their default). The

@@ -131,26 +131,21 @@ async fn config_dump(
 /// What the proxy is meant to have: `{"cds": [...], ...}`, each in order of name.
 fn dump(pilot: &Pilot, name: &str) -> Option<Result<Value, mesh_proto::reflect::Error>> {
     let snapshot = pilot.publisher().snapshot(name)?;
-    let mut out = Map::new();
-    for kind in ResourceType::ALL {
+    // The inline form of route configurations says nothing that the others do not.
+    let kinds = ResourceType::ALL.into_iter().filter(|kind| *kind != ResourceType::InlineRoute);
+    let dumped = kinds.map(|kind| {
         let mut resources: Vec<_> = snapshot.resources(kind).collect();
         resources.sort_by(|a, b| a.name().cmp(b.name()));
-        let dumped: Result<Vec<Value>, _> = resources
+        let resources: Result<Vec<Value>, _> = resources
             .into_iter()
             .map(|resource| {
                 let config = mesh_proto::json::to_json(kind.type_url(), &resource.message())?;
                 Ok(json!({ "name": &**resource.name(), "version": &**resource.version(), "config": config }))
             })
             .collect();
-        match dumped {
-            Ok(dumped) if kind != ResourceType::InlineRoute => {
-                out.insert(kind.label().into(), Value::Array(dumped));
-            }
-            Ok(_) => {}
-            Err(error) => return Some(Err(error)),
-        }
-    }
-    Some(Ok(Value::Object(out)))
+        Ok((kind.label().to_owned(), Value::Array(resources?)))
+    });
+    Some(dumped.collect::<Result<Map<String, Value>, _>>().map(Value::Object))
 }
 
 /// What proxies reject, on the objects that it was made from.
