@@ -33,6 +33,7 @@ pub struct Mesh {
     // Indexes, derived from the maps above by the setters.
     services_of_namespace: OrdMap<Str, OrdSet<Host>>,
     services_of_vip: OrdMap<IpAddr, OrdSet<ServiceKey>>,
+    aliases_of_host: OrdMap<Host, OrdSet<ServiceKey>>,
     virtual_services_of_host: OrdMap<Host, OrdSet<NamespacedName>>,
     virtual_services_to_host: OrdMap<Host, OrdSet<NamespacedName>>,
     destination_rules_of_host: OrdMap<Host, OrdSet<NamespacedName>>,
@@ -95,6 +96,14 @@ impl Mesh {
             link(&mut self.services_of_vip, vip, key.clone());
         }
         changes.everything |= self.client_needs.replace_service(old.as_deref(), new.as_deref());
+        if let Some(target) = old.as_ref().and_then(|old| old.alias_of()) {
+            unlink(&mut self.aliases_of_host, target, &key);
+            changes.hosts.insert(target.clone());
+        }
+        if let Some(target) = new.as_ref().and_then(|new| new.alias_of()) {
+            link(&mut self.aliases_of_host, target.clone(), key.clone());
+            changes.hosts.insert(target.clone());
+        }
         // A name that others call by its address too: who owns the address may change.
         let vips = old.iter().chain(&new).flat_map(|service| single_vips(service));
         let sharers =
@@ -295,6 +304,12 @@ impl Mesh {
         hosts.filter_map(move |host| {
             self.services.get(&ServiceKey { host: host.clone(), namespace: namespace.clone() })
         })
+    }
+
+    /// The services that are other names of `host`, directly.
+    pub fn aliases_of(&self, host: &Host) -> impl Iterator<Item = &Arc<Service>> {
+        let keys = self.aliases_of_host.get(host).into_iter().flatten();
+        keys.filter_map(|key| self.services.get(key))
     }
 
     /// The endpoints of a service.

@@ -23,6 +23,8 @@ pub enum Resolution {
     Dns,
     /// The proxy resolves one name and uses one answer at a time (LOGICAL_DNS).
     DnsRoundRobin,
+    /// Not at all: it is another name of this host (Kubernetes `ExternalName`). Requests for it are requests for that host.
+    Alias(Host),
 }
 
 /// A service under one host name. A ServiceEntry with several hosts makes several services.
@@ -56,6 +58,16 @@ impl Service {
     /// Its namespace.
     pub fn namespace(&self) -> &Str {
         self.metadata.namespace()
+    }
+
+    /// The host that it is another name of.
+    pub fn alias_of(&self) -> Option<&Host> {
+        match &self.resolution {
+            Resolution::Alias(target) => Some(target),
+            Resolution::Static | Resolution::Passthrough | Resolution::Dns | Resolution::DnsRoundRobin => {
+                None
+            }
+        }
     }
 
     /// The port numbered `number`.

@@ -57,16 +57,8 @@ fn ports(service: &Service) -> impl Iterator<Item = &ServicePort> {
 impl Known<'_> {
     /// The endpoints of a Kubernetes Service.
     pub fn of_service(&self, definition: &KubernetesService) -> ServiceEndpoints {
-        let KubernetesService { service, publish_not_ready, external_name, from_file } = definition;
+        let KubernetesService { service, publish_not_ready, from_file } = definition;
         let mut collected = Collected::default();
-        if let Some(name) = external_name {
-            for port in ports(service) {
-                let number = port.target.unwrap_or(port.number);
-                collected
-                    .add(port, self.bare(EndpointAddress::Name(name.clone()), number, service.namespace()));
-            }
-            return collected.finish();
-        }
         let name = &service.metadata.object.name;
         let mut slices = self.joins.slices_of_service.of(name).peekable();
         // Where no cluster makes slices, the selector is all there is.

@@ -35,6 +35,7 @@ pub fn references<'a>(
     index.check_contested_hosts(&mut found);
     for value in mesh.virtual_services() {
         index.check_connection_routes(value, &mut found);
+        index.check_aliased_hosts(value, &mut found);
     }
     for value in mesh.destination_rules() {
         index.check_destination_rule(value, &mut found);
@@ -78,6 +79,19 @@ impl<'a> Index<'a> {
         services.extend(self.wildcard_services.iter().copied().filter(|service| service.host.covers(host)));
         services.retain(|service| service.export_to.includes(namespace));
         services
+    }
+
+    /// The services that a route to `host` from `namespace` means: of another name, what it leads to.
+    fn meant(&self, host: &Host, namespace: &str) -> Vec<&'a Arc<Service>> {
+        let mut services = self.visible(host, namespace);
+        // A circle of names leads nowhere.
+        for _ in 0..8 {
+            let Some(target) = services.iter().find_map(|service| service.alias_of()) else {
+                return services;
+            };
+            services = self.visible(target, namespace);
+        }
+        Vec::new()
     }
 
     fn rules(&self, host: &Host) -> Vec<&'a Arc<DestinationRule>> {

@@ -1,6 +1,6 @@
 //! What a change affects: which hosts a scope has to derive again.
 
-use crate::select::covering;
+use crate::{alias, select::covering};
 use mesh_model::{ChangeSet, Host, Mesh, Resolution, Service};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -42,6 +42,9 @@ fn only_assignment(service: &Arc<Service>) -> bool {
 fn add_with_dependants(mesh: &Mesh, host: &Host, hosts: &mut BTreeSet<Host>) {
     let mut named = BTreeSet::new();
     covered(mesh, host, &mut named);
+    // What has other names is routed to under these, too.
+    let aliases: BTreeSet<Host> = named.iter().flat_map(|name| alias::names_of(mesh, name)).collect();
+    named.extend(aliases);
     // Routes to a host depend on its ports and on its DestinationRule.
     for name in &named {
         for value in mesh.virtual_services_to_host(name) {
@@ -63,6 +66,9 @@ fn add_with_dependants(mesh: &Mesh, host: &Host, hosts: &mut BTreeSet<Host>) {
         hosts.extend(mesh.services_at(&address).into_iter().map(|service| service.host.clone()));
     }
     hosts.extend(named);
+    // The virtual host of a name is that of the service that has it.
+    let targets: BTreeSet<Host> = hosts.iter().flat_map(|name| alias::targets_of(mesh, name)).collect();
+    hosts.extend(targets);
 }
 
 /// `host` itself, and what it covers when it is a wildcard.

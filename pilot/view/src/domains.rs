@@ -1,30 +1,32 @@
 //! The names under which clients call a host: domains of its virtual hosts.
 
 use crate::Scope;
-use mesh_model::{Host, Registry, Service, ShortNameOf, Str, Vip};
+use mesh_model::{Host, Registry, Service, ShortNameOf, Str, Traffic, Vip};
 use std::net::IpAddr;
 
-/// The domains of a service, the canonical name first. A short form or an address that is another host's own name, or an
+/// The port on which a host that only a VirtualService names has a virtual host.
+pub const UNKNOWN_HOSTS_PORT: u16 = 80;
+
+/// The domains of a service's `port`, the canonical name first, those of its other names included. A short form or an address that is another host's own name, or an
 /// older service's address, belongs to that one: a domain twice in a route configuration would make Envoy reject all of it.
-pub fn of_service(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
+pub fn of_service(scope: &Scope<'_>, service: &Service, port: u16) -> Vec<Str> {
     let host = &service.host;
     let mut domains = of_host(host);
-    if service.registry == Registry::Kubernetes {
-        let short = ShortNameOf { name: &service.metadata.object.name.name, namespace: service.namespace() };
-        let suffix = format!(".{}.svc.{}", service.namespace(), scope.mesh.config().domain);
-        // A ServiceEntry-like host name of a Kubernetes service would not have these forms.
-        if host.as_str().ends_with(&suffix) {
-            let free = |name: &Str| !scope.claims(&Host::new(name));
-            domains.extend(short.names(&scope.key.namespace).into_iter().filter(free));
-        }
-        if service.headless {
-            let wildcards: Vec<Str> = domains
-                .iter()
-                .filter(|domain| !domain.ends_with('.'))
-                .map(|domain| format!("*.{domain}").into())
-                .collect();
-            domains.extend(wildcards.into_iter().filter(|wildcard| !scope.claims(&Host::new(wildcard))));
-        }
+    domains.extend(short_names(scope, service));
+    for alias in scope.aliases(host) {
+        // A VirtualService for just this name has its own virtual host on the port of unknown hosts.
+        let own = port == UNKNOWN_HOSTS_PORT
+            && scope.virtual_service_exactly(&alias.host, &alias.host, Traffic::Http).is_some();
+        domains.extend(of_host(&alias.host).into_iter().filter(|_| !own));
+        domains.extend(short_names(scope, alias));
+    }
+    if service.headless {
+        let wildcards: Vec<Str> = domains
+            .iter()
+            .filter(|domain| !domain.ends_with('.'))
+            .map(|domain| format!("*.{domain}").into())
+            .collect();
+        domains.extend(wildcards.into_iter().filter(|wildcard| !scope.claims(&Host::new(wildcard))));
     }
     let owned = |address: &IpAddr| {
         let owner = scope
@@ -40,6 +42,32 @@ pub fn of_service(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
     }));
     domains.dedup();
     domains
+}
+
+/// The names under which TLS clients ask for a service, the canonical name first.
+pub fn server_names(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
+    let aliases = scope.aliases(&service.host);
+    let of_alias = |alias: &Service| {
+        let mut names = vec![alias.host.to_shared()];
+        names.extend(short_names(scope, alias));
+        names
+    };
+    std::iter::once(service.host.to_shared())
+        .chain(aliases.into_iter().flat_map(|alias| of_alias(alias)))
+        .collect()
+}
+
+/// The forms besides its host under which a Kubernetes service is called, but for those that are other hosts' own names.
+fn short_names(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
+    let suffix = format!(".{}.svc.{}", service.namespace(), scope.mesh.config().domain);
+    // A ServiceEntry-like host name of a Kubernetes service would not have these forms.
+    if service.registry != Registry::Kubernetes || !service.host.as_str().ends_with(&suffix) {
+        return Vec::new();
+    }
+    let short = ShortNameOf { name: &service.metadata.object.name.name, namespace: service.namespace() };
+    let mut names = short.names(&scope.key.namespace);
+    names.retain(|name| !scope.claims(&Host::new(name)));
+    names
 }
 
 /// The domains of a host that only a VirtualService names.

@@ -7,6 +7,7 @@
 //! Inbound configuration depends on the workload ([`inbound`]).
 
 pub mod affects;
+mod alias;
 mod domains;
 pub mod explain;
 mod inbound;

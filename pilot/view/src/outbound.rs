@@ -38,6 +38,10 @@ pub struct HostView {
 pub fn derive_host(scope: &Scope<'_>, host: &Host) -> HostView {
     let mut view = HostView::default();
     match scope.service(host) {
+        // Its names are those of the service that it leads to, but for what a VirtualService says of this one.
+        Some(service) if service.alias_of().is_some() => {
+            virtual_host::derive_without_service(scope, host, &mut view);
+        }
         Some(service) => {
             let rule = scope.destination_rule(service);
             let context = ServiceContext { scope, service, rule: rule.as_ref() };
@@ -65,7 +69,7 @@ pub fn derive_endpoints(scope: &Scope<'_>, host: &Host) -> Vec<EndpointsSpec> {
 }
 
 fn derive_clusters(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
-    let Some(service) = scope.destination(host) else { return };
+    let Some(service) = scope.destination(host).filter(|service| service.host == *host) else { return };
     let rule = scope.destination_rule(service);
     let context = ServiceContext { scope, service, rule: rule.as_ref() };
     for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {

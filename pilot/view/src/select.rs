@@ -1,6 +1,6 @@
 //! Which object decides: the service, VirtualService and DestinationRule that a scope sees for a host.
 
-use crate::Scope;
+use crate::{Scope, alias};
 use mesh_model::{
     DestinationRule, Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, Traffic,
     TrafficPolicy, Tunnel, VirtualService,
@@ -42,16 +42,28 @@ impl<'a> Scope<'a> {
             .min_by_key(|service| self.preference(service))
     }
 
-    /// The service that a route to `host` means: one that is seen, or that an imported VirtualService routes to. As Istio, a
-    /// Sidecar need not import what its VirtualServices need.
+    /// The service that a route to `host` means, under whichever of its names: one that is seen, or that an imported VirtualService
+    /// routes to. As Istio, a Sidecar need not import what its VirtualServices need.
     pub fn destination(&self, host: &Host) -> Option<&'a Arc<Service>> {
+        let mut found = self.routed(host)?;
+        // As many steps as there can be names in a row that are no circle.
+        for _ in 0..alias::LONGEST {
+            let Some(target) = found.alias_of() else { return Some(found) };
+            found = self.routed(target)?;
+        }
+        None
+    }
+
+    fn routed(&self, host: &Host) -> Option<&'a Arc<Service>> {
         self.service(host).or_else(|| {
             let imported = |value: &Arc<VirtualService>| {
                 let metadata = &value.metadata;
                 value.for_mesh()
                     && value.hosts.iter().any(|host| self.sees(metadata.namespace(), host, &value.export_to))
             };
-            if !self.has_sidecar() || !self.mesh.virtual_services_to_host(host).any(imported) {
+            let names = || std::iter::once(host.clone()).chain(alias::names_of(self.mesh, host));
+            let wanted = |name: Host| self.mesh.virtual_services_to_host(&name).any(imported);
+            if !self.has_sidecar() || !names().any(wanted) {
                 return None;
             }
             let services = self.mesh.services_of_host(host).into_iter();

@@ -84,9 +84,19 @@ fn services() -> BoxedStrategy<FileEdit> {
     ]);
     let selector = one_of(&["{app: a}", "{app: client}", "{app: a, version: v1}"]);
     let annotation = one_of(&["", "", "'.'", "y", "'~'"]);
-    let text = (address, ports, selector, annotation).prop_map(|(address, ports, selector, annotation)| {
-        format!("spec: {{clusterIP: {address}, selector: {selector}, ports: [{ports}]}}\n#{annotation}")
+    let serving = (address, ports, selector).prop_map(|(address, ports, selector)| {
+        format!("spec: {{clusterIP: {address}, selector: {selector}, ports: [{ports}]}}")
     });
+    let target = one_of(&[
+        "a.x.svc.cluster.local",
+        "b.x.svc.cluster.local",
+        "a.y.svc.cluster.local",
+        "ext.example.com",
+        "other.example.com",
+    ]);
+    let named = target.prop_map(|target| format!("spec: {{type: ExternalName, externalName: {target}}}"));
+    let text = (prop_oneof![3 => serving, 1 => named], annotation)
+        .prop_map(|(text, annotation)| format!("{text}\n#{annotation}"));
     let names = &[("svc-a", "x/a"), ("svc-b", "x/b"), ("svc-a-y", "y/a"), ("svc-c", "istio-system/c")];
     // The annotation belongs into the metadata, which `file` writes.
     let annotate = |edit: FileEdit| match edit.text.rsplit_once('#') {

@@ -42,3 +42,8 @@ fn resilience() {
 fn balancing() {
     run("balancing");
 }
+
+#[test]
+fn services() {
+    run("services");
+}

@@ -27,8 +27,6 @@ pub struct KubernetesService {
     pub service: Arc<Service>,
     /// Pods that are not ready count as ready.
     pub publish_not_ready: bool,
-    /// `externalName` of a Service of that type.
-    pub external_name: Option<Str>,
     /// Written in a file, where nobody gives it an address or endpoints.
     pub from_file: bool,
 }
@@ -37,7 +35,7 @@ impl KubernetesService {
     /// Whether it should have an address of its own and was given none.
     pub fn wants_address(&self) -> bool {
         let service = &self.service;
-        self.from_file && !service.headless && self.external_name.is_none() && service.vips.is_empty()
+        self.from_file && !service.headless && service.alias_of().is_none() && service.vips.is_empty()
     }
 }
 
@@ -96,7 +94,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         at.report(Problem::new(Severity::Info, Reason::NotSupported, path, message));
     }
     let is_name = type_.as_deref() == Some("ExternalName");
-    let external_name = match (is_name, external_name.unwrap_or_default()) {
+    let alias_of = match (is_name, external_name.unwrap_or_default()) {
         (false, _) => None,
         (true, name) => Some(parse_dns_name(&name, &at.field("externalName"))?),
     };
@@ -110,7 +108,9 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     };
     let at_ports = at.field("ports");
     let mut parsed = Vec::new();
-    for (index, port) in ports.unwrap_or_default().into_iter().enumerate() {
+    // Another name has the ports of what it names; as in Kubernetes and Istio, its own mean nothing.
+    let ports = if is_name { Vec::new() } else { ports.unwrap_or_default() };
+    for (index, port) in ports.into_iter().enumerate() {
         if let Some(port) = parse_service_port(port, &parsed, &at_ports.index(index)) {
             parsed.push(port);
         }
@@ -123,20 +123,20 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         registry: Registry::Kubernetes,
         vips,
         ports: parsed,
-        resolution: match (is_name, headless) {
-            (true, _) => Resolution::Dns,
-            (_, true) => Resolution::Passthrough,
-            (_, false) => Resolution::Static,
+        resolution: match (alias_of, headless) {
+            (Some(target), _) => Resolution::Alias(Host::new(&target)),
+            (None, true) => Resolution::Passthrough,
+            (None, false) => Resolution::Static,
         },
         headless,
-        external: is_name,
+        external: false,
         export_to,
         selector: selector.map(|selector| crate::values::parse_labels(&selector)),
         distribution,
         metadata: meta.metadata,
     });
     let publish_not_ready = publish_not_ready_addresses.unwrap_or(false);
-    Some(Model::Service(Arc::new(KubernetesService { service, publish_not_ready, external_name, from_file })))
+    Some(Model::Service(Arc::new(KubernetesService { service, publish_not_ready, from_file })))
 }
 
 fn parse_cluster_ips(ips: &[String], at: &At<'_>) -> Vec<Vip> {

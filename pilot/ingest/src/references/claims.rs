@@ -5,6 +5,19 @@ use mesh_model::{Mesh, Problem, Reason, Severity, Sidecar, Traffic, VirtualServi
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Index<'_> {
+    /// Requests under another name of a service are routed as those for the service.
+    pub(super) fn check_aliased_hosts(&self, value: &VirtualService, found: &mut Found) {
+        for host in value.hosts.iter().filter(|_| value.for_mesh()) {
+            let services = self.mesh.services_of_host(host);
+            let Some(target) = services.first().and_then(|service| service.alias_of()) else { continue };
+            let message = format!(
+                "{host} is only another name of {target}, so these routes are for requests to {host} on port 80 alone"
+            );
+            let problem = Problem::warning(Reason::Unreachable, "spec.hosts", message);
+            found.add(&value.metadata.object, problem.hint(format!("write {target} instead")));
+        }
+    }
+
     /// Of several VirtualServices that sidecars use for one kind of traffic to one host, the oldest counts.
     pub(super) fn check_contested_hosts(&self, found: &mut Found) {
         for host in self.mesh.virtual_service_hosts() {

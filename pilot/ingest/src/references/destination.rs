@@ -28,6 +28,22 @@ impl Index<'_> {
             };
             return found.add(object, problem);
         }
+        let named = services;
+        let services = self.meant(host, namespace);
+        if services.is_empty() {
+            let message = format!(
+                "{host} is only another name, and what it stands for is no service that is seen; requests to it fail"
+            );
+            let problem = Problem::error(Reason::NotFound, format!("{path}.host"), message);
+            let target = named.iter().find_map(|service| service.alias_of());
+            return found.add(
+                object,
+                match target {
+                    Some(target) => problem.hint(format!("add a ServiceEntry for {target}")),
+                    None => problem,
+                },
+            );
+        }
         if let Some(port) = port
             && services.iter().all(|service| service.port(*port).is_none())
         {
@@ -50,6 +66,12 @@ impl Index<'_> {
 
     fn check_subset(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
         let Reference { path, to: Destination { host, subset, port: _ } } = reference;
+        let services = self.meant(host, &object.name.namespace);
+        let host = services
+            .first()
+            .map(|service| &service.host)
+            .filter(|found| !found.is_wildcard())
+            .unwrap_or(host);
         let rules = self.rules(host);
         let names: Vec<&str> =
             rules.iter().flat_map(|rule| &rule.subsets).map(|subset| &*subset.name).collect();
@@ -85,6 +107,13 @@ impl Index<'_> {
                 },
             );
             return;
+        }
+        let target = self.visible(&value.host, namespace).into_iter().find_map(|service| service.alias_of());
+        if let Some(target) = target.filter(|_| !value.host.is_wildcard()) {
+            let message =
+                format!("{} is only another name of {target}, so this rule has no effect", value.host);
+            let problem = Problem::warning(Reason::Unreachable, "spec.host", message);
+            return found.add(object, problem.hint(format!("write `host: {target}`")));
         }
         self.check_subset_labels(value, found);
     }

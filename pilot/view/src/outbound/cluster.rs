@@ -94,6 +94,7 @@ fn one(
             Some(first) => ClusterDiscovery::LogicalDns { endpoints: Arc::new([first.clone()]), refresh },
             None => ClusterDiscovery::Nowhere,
         },
+        Resolution::Alias(_) => ClusterDiscovery::Nowhere,
     };
     let protocol = match port.protocol {
         Protocol::Auto => UpstreamProtocol::Downstream,

@@ -10,7 +10,7 @@ use super::{
     route_name,
 };
 use crate::{
-    Capture, Scope,
+    Capture, Scope, domains,
     spec::{
         ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource,
         TcpSpec, Transport, WeightedCluster,
@@ -77,24 +77,31 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     }
     let opaque = connection::of_port(context, port);
     // Envoy takes every SNI when none is asked for, and knows no `*`.
-    let own_name = (port.protocol.is_tls() && service.host.as_str() != "*").then(|| service.host.to_shared());
-    let entries = |routes: Option<Str>, ranges: &[Cidr], server_name: Option<&Str>| -> Vec<PortUse> {
-        let of = |target: &Opaque| {
-            let Opaque { subnets, server_name: wanted, tcp, config } = target.clone();
+    let own_names: Vec<Option<Str>> = match port.protocol.is_tls() && service.host.as_str() != "*" {
+        true => domains::server_names(scope, service).into_iter().map(Some).collect(),
+        false => vec![None],
+    };
+    let entries = |routes: Option<Str>, ranges: &[Cidr], server_names: &[Option<Str>]| -> Vec<PortUse> {
+        let of = |target: &Opaque, server_name: Option<Str>| {
+            let Opaque { subnets, server_name: _, tcp, config } = target.clone();
             PortUse {
                 metadata: service.metadata.clone(),
                 ranges: if subnets.is_empty() { ranges.to_vec() } else { subnets },
-                // Only what no VirtualService routes is known by the service's own name.
-                server_name: if config.is_none() { server_name.cloned() } else { wanted },
+                server_name,
                 routes: routes.clone(),
                 tcp: Some(tcp),
                 config,
             }
         };
-        opaque.iter().map(of).collect()
+        // Only what no VirtualService routes is known by the service's own names.
+        let names = |target: &Opaque| match target.config {
+            None => server_names.to_vec(),
+            Some(_) => vec![target.server_name.clone()],
+        };
+        opaque.iter().flat_map(|target| names(target).into_iter().map(|name| of(target, name))).collect()
     };
-    let own = |routes| entries(routes, &[], None);
-    let shared = |routes, ranges: &[Cidr]| entries(routes, ranges, own_name.as_ref());
+    let own = |routes| entries(routes, &[], &[None]);
+    let shared = |routes, ranges: &[Cidr]| entries(routes, ranges, &own_names);
     if let Capture::None { bind, application: _, http_proxy_port: _ } = capture {
         // Requests come in through the HTTP proxy; opaque connections need a port of their own to tell them apart, and one at
         // which the workload itself is not reached.

@@ -200,9 +200,8 @@ pub(super) fn weighted(
     weighted: &WeightedDestination,
 ) -> WeightedCluster {
     let WeightedDestination { destination, weight, headers } = weighted;
-    let port = destination_port(scope, destination, listener_port);
     WeightedCluster {
-        cluster: cluster_name(port, &destination.subset, &destination.host),
+        cluster: cluster_of(scope, destination, listener_port),
         weight: *weight,
         headers: headers.clone(),
     }
@@ -210,8 +209,15 @@ pub(super) fn weighted(
 
 fn mirror_spec(scope: &Scope<'_>, listener_port: u16, mirror: &Mirror) -> MirrorSpec {
     let Mirror { destination, percent } = mirror;
+    MirrorSpec { cluster: cluster_of(scope, destination, listener_port), percent: *percent }
+}
+
+/// The cluster of a destination, by the name of the service that it means.
+fn cluster_of(scope: &Scope<'_>, destination: &Destination, listener_port: u16) -> Str {
     let port = destination_port(scope, destination, listener_port);
-    MirrorSpec { cluster: cluster_name(port, &destination.subset, &destination.host), percent: *percent }
+    let service = scope.destination(&destination.host);
+    let host = service.map_or(&destination.host, |service| &service.host);
+    cluster_name(port, &destination.subset, host)
 }
 
 /// The port of a destination: its own, the only one of the service, or the one that the client called.

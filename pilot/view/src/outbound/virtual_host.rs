@@ -21,7 +21,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     }
     let name: Str = format!("{}:{}", service.host, port.number).into();
     let origins = origins(Some(&service.metadata.object), value.map(|value| &**value));
-    let domains = domains::of_service(scope, service);
+    let domains = domains::of_service(scope, service, port.number);
     let mut add = |route_configuration: Str, domains: Vec<Str>| {
         let spec = VirtualHostSpec {
             route_configuration,
@@ -47,7 +47,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
 /// Adds the virtual host of a host that a VirtualService names and no service has on that port. The port is not said: Istio
 /// assumes 80. A wildcard that services have is about these services and nothing else.
 pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
-    const PORT: u16 = 80;
+    const PORT: u16 = domains::UNKNOWN_HOSTS_PORT;
     let Some(value) = scope.virtual_service_exactly(host, host, Traffic::Http) else { return };
     if scope.serves_below(host, PORT) {
         return;
