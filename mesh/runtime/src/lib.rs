@@ -1,4 +1,5 @@
-//! What every process needs, and nothing about meshes: logging, signals and drain, readiness, metrics, admin server.
+//! What every process needs, and nothing about meshes: logging, signals and drain, readiness, metrics, admin server, and
+//! connections for gRPC.
 //!
 //! A process puts the parts together once, in this order:
 //!
@@ -30,3 +31,4 @@ pub mod metrics;
 mod process;
 pub mod ready;
 pub mod signals;
+pub mod transport;

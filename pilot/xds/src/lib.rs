@@ -4,7 +4,7 @@
 //! of the world, to stock Envoys. It must not know Envoy's types, Kubernetes, or where configuration comes from.
 //!
 //! `resource`, `layer` and `snapshot` are the data; `stream` is the protocol as a pure state machine; `session`, `body`, `requests`,
-//! `server` and `transport` move bytes; `sync`, `rejections` and `metrics` are what others may see.
+//! `server` move bytes (over the connections of `mesh-runtime`); `sync`, `rejections` and `metrics` are what others may see.
 
 mod batch;
 mod body;
@@ -22,8 +22,9 @@ pub mod stream;
 pub mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod transport;
 pub mod wire;
+
+pub use mesh_runtime::transport;
 
 pub use layer::{Edit, Layer};
 pub use metrics::Metrics;

@@ -27,7 +27,7 @@ use crate::session::{Limits, Opening, Request};
 use crate::source::Source;
 use crate::stream::Shared;
 use crate::sync::SyncTable;
-use crate::transport::{ConnectionEnd, TransportConfig, serve_connections};
+use crate::transport::{ConnectionEnd, Security, TransportConfig, serve_connections};
 use crate::wire::{DeltaDiscoveryRequest, DiscoveryRequest};
 
 const SERVICE: &str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
@@ -211,5 +211,5 @@ pub async fn serve<S: Source>(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let service = AdsService::new(&config, source, handles);
-    serve_connections(config.transport, Routes::new(service), listener, shutdown).await
+    serve_connections(config.transport, Security::Plaintext, Routes::new(service), listener, shutdown).await
 }
