@@ -16,11 +16,12 @@ pub struct ObjectName {
 }
 
 /// Short names, as Istio's CRDs define them.
-const SHORT: [(&str, Kind); 4] = [
+const SHORT: [(&str, Kind); 5] = [
     ("vs", Kind::VirtualService),
     ("dr", Kind::DestinationRule),
     ("se", Kind::ServiceEntry),
     ("we", Kind::WorkloadEntry),
+    ("wg", Kind::WorkloadGroup),
 ];
 
 impl FromStr for ObjectName {

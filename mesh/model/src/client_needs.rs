@@ -3,7 +3,7 @@
 //! In: the rules, one by one, as they come and go. Out: the labels that count in a namespace. Proxies that differ in other
 //! labels only are alike, so what nobody asks for must not be named here.
 
-use crate::{DestinationRule, ExportTo, LocalityLb, MeshConfig, Service, Str, TrafficPolicy};
+use crate::{DestinationRule, ExportTo, LocalityLb, MeshConfig, NODE_LABEL, Service, Str, TrafficPolicy};
 use imbl::OrdMap;
 use std::collections::BTreeSet;
 
@@ -105,10 +105,7 @@ fn of_policy(policy: &TrafficPolicy) -> BTreeSet<Need> {
 }
 
 fn of_service(service: &Service) -> BTreeSet<(Need, ExportTo)> {
-    let Some(locality) = &service.distribution else { return BTreeSet::new() };
-    locality
-        .client_labels()
-        .into_iter()
-        .map(|label| (Need::Label(label), service.export_to.clone()))
-        .collect()
+    let by_place = service.distribution.iter().flat_map(LocalityLb::client_labels);
+    let by_node = service.node_local.then(|| Str::from(NODE_LABEL));
+    by_place.chain(by_node).map(|label| (Need::Label(label), service.export_to.clone())).collect()
 }

@@ -132,7 +132,8 @@ impl Ingest {
             // What they touch was found while linking.
             Kind::VirtualService => {}
             Kind::Service | Kind::ServiceEntry | Kind::EndpointSlice | Kind::Node | Kind::Deployment => {}
-            Kind::Namespace => {}
+            // What registers itself by it is for whoever registers.
+            Kind::WorkloadGroup | Kind::Namespace => {}
         }
     }
 

@@ -208,13 +208,13 @@ impl Known<'_> {
     }
 
     fn of_inline(&self, endpoint: &InlineEndpoint, number: u16, object: &ObjectRef) -> Endpoint {
-        let InlineEndpoint { address, ports: _, labels, network, locality, weight, service_account } =
+        let InlineEndpoint { address, ports: _, labels, network, locality, weight, service_account, health } =
             endpoint;
         Endpoint {
             address: address.clone(),
             port: number,
             weight: *weight,
-            health: Health::Healthy,
+            health: *health,
             locality: locality.clone(),
             labels: labels.clone(),
             service_account: service_account.clone(),

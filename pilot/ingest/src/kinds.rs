@@ -17,6 +17,7 @@ mod sidecar;
 mod traffic_policy;
 mod virtual_service;
 mod workload_entry;
+mod workload_group;
 
 pub use deployment::{Deployment, Template};
 pub use endpoint_slice::{EndpointSlice, SliceEndpoint, SlicePort};
@@ -24,9 +25,10 @@ pub use mesh_config::parse_mesh_settings;
 pub use node::Node;
 pub use pod::{Pod, accepts_mtls, parse_locality_label};
 pub use service::KubernetesService;
-pub use service_entry::{InlineEndpoint, ServiceEntry};
+pub use service_entry::{EndpointTemplate, InlineEndpoint, ServiceEntry};
 pub use virtual_service::{RouteParts, VirtualServiceDefinition};
 pub use workload_entry::WorkloadEntry;
+pub use workload_group::WorkloadGroup;
 
 use crate::{at::At, meta::Meta, references::Reference};
 use mesh_model::{DestinationRule, Kind, MeshConfig, ObjectRef, Problem, Sidecar, Source};
@@ -41,6 +43,7 @@ pub enum Model {
     DestinationRule(Arc<DestinationRule>),
     ServiceEntry(Arc<ServiceEntry>),
     WorkloadEntry(Arc<WorkloadEntry>),
+    WorkloadGroup(Arc<WorkloadGroup>),
     Sidecar(Arc<Sidecar>),
     Service(Arc<KubernetesService>),
     EndpointSlice(Arc<EndpointSlice>),
@@ -125,6 +128,16 @@ pub const KINDS: &[Row] = &[
         watched: true,
         when_bad: WhenBad::LastGood,
         parse: workload_entry::parse,
+    },
+    Row {
+        kind: Kind::WorkloadGroup,
+        group: NETWORKING,
+        versions: ISTIO_VERSIONS,
+        plural: "workloadgroups",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: workload_group::parse,
     },
     Row {
         kind: Kind::Sidecar,

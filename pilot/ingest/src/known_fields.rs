@@ -177,6 +177,7 @@ pub fn check(kind: Kind, value: &Value) -> Vec<Problem> {
         | Kind::DestinationRule
         | Kind::ServiceEntry
         | Kind::WorkloadEntry
+        | Kind::WorkloadGroup
         | Kind::Sidecar => return Vec::new(),
     };
     let mut problems = Vec::new();

@@ -13,6 +13,7 @@ fn api_kind(kind: Kind) -> Option<mesh_api::Kind> {
         Kind::DestinationRule => mesh_api::Kind::DestinationRule,
         Kind::ServiceEntry => mesh_api::Kind::ServiceEntry,
         Kind::WorkloadEntry => mesh_api::Kind::WorkloadEntry,
+        Kind::WorkloadGroup => mesh_api::Kind::WorkloadGroup,
         Kind::Sidecar => mesh_api::Kind::Sidecar,
         Kind::Service
         | Kind::EndpointSlice

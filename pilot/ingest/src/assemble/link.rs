@@ -54,6 +54,7 @@ impl Ingest {
             Model::DestinationRule(_)
             | Model::Sidecar(_)
             | Model::WorkloadEntry(_)
+            | Model::WorkloadGroup(_)
             | Model::Namespace
             | Model::MeshConfig(_) => {}
         }
@@ -101,6 +102,7 @@ impl Ingest {
             Model::DestinationRule(_)
             | Model::Sidecar(_)
             | Model::WorkloadEntry(_)
+            | Model::WorkloadGroup(_)
             | Model::Namespace
             | Model::MeshConfig(_) => {}
         }

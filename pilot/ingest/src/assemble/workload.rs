@@ -9,7 +9,7 @@ use crate::{
     kinds::{Model, Node, Pod, accepts_mtls, parse_locality_label},
     local::Replica,
 };
-use mesh_model::{EndpointAddress, Kind, LocalPort, LocalWorkload, ObjectRef, Str, Workload};
+use mesh_model::{EndpointAddress, Health, Kind, LocalPort, LocalWorkload, ObjectRef, Str, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Ingest {
@@ -34,7 +34,7 @@ impl Ingest {
                     .iter()
                     .map(|(name, number)| (name.clone(), *number))
                     .collect(),
-                ready: true,
+                ready: entry.endpoint.health == Health::Healthy,
                 mtls: accepts_mtls(&entry.endpoint.labels),
                 local: None,
             }),

@@ -80,10 +80,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         None => mesh_model::ExportTo::All,
     };
     let at = at.field("spec");
-    at.not_supported(
-        "internalTrafficPolicy",
-        internal_traffic_policy.is_some_and(|policy| policy == "Local"),
-    );
+    let node_local = internal_traffic_policy.is_some_and(|policy| policy == "Local");
     let distribution = traffic_distribution
         .and_then(|text| parse_distribution(&text, &at.field("trafficDistribution")))
         .or(by_annotation);
@@ -132,6 +129,8 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         external: false,
         export_to,
         selector: selector.map(|selector| crate::values::parse_labels(&selector)),
+        subject_alt_names: Vec::new(),
+        node_local,
         distribution,
         metadata: meta.metadata,
     });

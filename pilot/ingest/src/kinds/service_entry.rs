@@ -2,7 +2,7 @@
 
 mod endpoint;
 
-pub use endpoint::{InlineEndpoint, parse_endpoint};
+pub use endpoint::{EndpointTemplate, InlineEndpoint, parse_endpoint, parse_template};
 
 use super::{
     Model,
@@ -51,6 +51,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         .and_then(|text| parse_distribution(text, &at_annotations.field(TRAFFIC_DISTRIBUTION)));
     let at = at.field("spec");
     at.not_supported("subjectAltNames", !subject_alt_names.is_empty());
+    let subject_alt_names = subject_alt_names.iter().map(|name| Str::from(name.as_str())).collect();
     let resolution = parse_resolution(resolution, &at.field("resolution"))?;
     let selector = workload_selector.map(|selector| parse_labels(&selector.labels));
     if selector.is_some() && !endpoints.is_empty() {
@@ -93,7 +94,17 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         Some(api::Location::MeshInternal) => false,
     };
     let export_to = parse_export_to(&export_to, &at.field("exportTo"));
-    let common = Common { meta, vips, ports, resolution, external, export_to, selector, distribution };
+    let common = Common {
+        meta,
+        vips,
+        ports,
+        resolution,
+        external,
+        export_to,
+        selector,
+        subject_alt_names,
+        distribution,
+    };
     let services = hosts.into_iter().map(|host| Arc::new(common.service(host))).collect();
     Some(Model::ServiceEntry(Arc::new(ServiceEntry { services, endpoints })))
 }
@@ -107,12 +118,23 @@ struct Common {
     external: bool,
     export_to: ExportTo,
     selector: Option<Labels>,
+    subject_alt_names: Vec<Str>,
     distribution: Option<LocalityLb>,
 }
 
 impl Common {
     fn service(&self, host: Host) -> Service {
-        let Self { meta, vips, ports, resolution, external, export_to, selector, distribution } = self;
+        let Self {
+            meta,
+            vips,
+            ports,
+            resolution,
+            external,
+            export_to,
+            selector,
+            subject_alt_names,
+            distribution,
+        } = self;
         Service {
             metadata: meta.metadata.clone(),
             host,
@@ -124,6 +146,8 @@ impl Common {
             external: *external,
             export_to: export_to.clone(),
             selector: selector.clone(),
+            subject_alt_names: subject_alt_names.clone(),
+            node_local: false,
             distribution: distribution.clone(),
         }
     }

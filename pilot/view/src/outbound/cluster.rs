@@ -9,21 +9,21 @@ use crate::{
     spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, Preference, ServiceRef, UpstreamProtocol},
 };
 use mesh_model::{
-    ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality, Protocol,
-    Registry, Resolution, Service, ServicePort, SimpleLb, Str, Subset, UpgradePolicy,
+    ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality, NODE_LABEL,
+    Protocol, Registry, Resolution, Service, ServicePort, SimpleLb, Str, Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
 /// Adds the clusters of `port` to `view`.
 pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostView) {
     let all = context.scope.mesh.endpoints(context.service);
+    let node = context.scope.key.labels.get(NODE_LABEL).map_or("", |node| &**node);
+    let usable = |endpoint: &Endpoint| {
+        endpoint.health != Health::Draining && (!context.service.node_local || *endpoint.node == *node)
+    };
     let all: Arc<[Endpoint]> = match all.and_then(|endpoints| endpoints.ports.get(&port.number)) {
-        Some(endpoints) if endpoints.iter().all(|endpoint| endpoint.health != Health::Draining) => {
-            endpoints.clone()
-        }
-        Some(endpoints) => {
-            endpoints.iter().filter(|endpoint| endpoint.health != Health::Draining).cloned().collect()
-        }
+        Some(endpoints) if endpoints.iter().all(usable) => endpoints.clone(),
+        Some(endpoints) => endpoints.iter().filter(|endpoint| usable(endpoint)).cloned().collect(),
         None => Arc::new([]),
     };
     one(context, port, None, all.clone(), view);

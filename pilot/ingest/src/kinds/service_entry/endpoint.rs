@@ -5,7 +5,7 @@ use crate::{
     values::{parse_dns_name, parse_port, shared_labels},
 };
 use mesh_api::networking::workload_entry::WorkloadEntrySpec;
-use mesh_model::{EndpointAddress, Labels, Locality, Reason, Resolution, Str};
+use mesh_model::{EndpointAddress, Health, Labels, Locality, Reason, Resolution, Str};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// One of `endpoints`; also what a WorkloadEntry says.
@@ -25,6 +25,20 @@ pub struct InlineEndpoint {
     pub weight: u32,
     /// `serviceAccount`.
     pub service_account: Str,
+    /// Whether it may be sent requests: what a WorkloadEntry's status says.
+    pub health: Health,
+}
+
+/// What an endpoint is besides where it is; also the template of a WorkloadGroup.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // The fields are those of `InlineEndpoint`.
+pub struct EndpointTemplate {
+    pub ports: BTreeMap<Str, u16>,
+    pub labels: Arc<Labels>,
+    pub network: Str,
+    pub locality: Locality,
+    pub weight: u32,
+    pub service_account: Str,
 }
 
 /// Reads an endpoint. Without `resolution` (a WorkloadEntry of its own) any kind of address is allowed.
@@ -33,12 +47,31 @@ pub fn parse_endpoint(
     resolution: Option<&Resolution>,
     at: &At<'_>,
 ) -> Option<InlineEndpoint> {
-    let WorkloadEntrySpec { address, ports, labels, network, locality, weight, service_account } = endpoint;
-    let at_ports = at.field("ports");
-    let address = parse_endpoint_address(&address.unwrap_or_default(), resolution, &at.field("address"))?;
-    if matches!(address, EndpointAddress::Unix(_)) && !ports.is_empty() {
-        at_ports.error(Reason::Conflict, "a Unix domain socket has no ports");
+    let at_address = at.field("address");
+    let address =
+        parse_endpoint_address(endpoint.address.as_deref().unwrap_or_default(), resolution, &at_address)?;
+    if matches!(address, EndpointAddress::Unix(_)) && !endpoint.ports.is_empty() {
+        at.field("ports").error(Reason::Conflict, "a Unix domain socket has no ports");
     }
+    let EndpointTemplate { ports, labels, network, locality, weight, service_account } =
+        parse_template(endpoint, at)?;
+    Some(InlineEndpoint {
+        address,
+        ports,
+        labels,
+        network,
+        locality,
+        weight,
+        service_account,
+        health: Health::Healthy,
+    })
+}
+
+/// Reads all of an endpoint but its address.
+pub fn parse_template(endpoint: WorkloadEntrySpec, at: &At<'_>) -> Option<EndpointTemplate> {
+    let WorkloadEntrySpec { address: _, ports, labels, network, locality, weight, service_account } =
+        endpoint;
+    let at_ports = at.field("ports");
     // A port that cannot be read must not fall back to another one.
     let ports: Option<BTreeMap<Str, u16>> = ports
         .iter()
@@ -50,8 +83,7 @@ pub fn parse_endpoint(
         None | Some(0) => 1,
         Some(weight) => weight,
     };
-    Some(InlineEndpoint {
-        address,
+    Some(EndpointTemplate {
         ports,
         labels: shared_labels(&labels),
         network: network.unwrap_or_default().into(),

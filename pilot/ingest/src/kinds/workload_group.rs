@@ -1,0 +1,45 @@
+//! WorkloadGroup: what workloads outside Kubernetes that register themselves are like.
+
+use super::{
+    Model,
+    service_entry::{EndpointTemplate, parse_template},
+};
+use crate::{at::At, decode::decode_spec, meta::Meta};
+use mesh_api::WorkloadGroupSpec;
+use mesh_model::{Metadata, Reason};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A template for WorkloadEntries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkloadGroup {
+    /// The object.
+    pub metadata: Metadata,
+    /// What a workload that registers is, but for its address. Labels of `metadata` and of the template are one, the template's first.
+    pub template: EndpointTemplate,
+}
+
+/// Reads one object.
+pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
+    let WorkloadGroupSpec { metadata, template, probe: _ } = decode_spec(value, at)?;
+    let at = at.field("spec");
+    at.warning_hint(
+        Reason::NotSupported,
+        "workloads do not register themselves with Meltemi yet, so neither the template nor the probe has an effect",
+        "write a WorkloadEntry for each workload",
+    );
+    let at_template = at.field("template");
+    if template.address.as_ref().is_some_and(|address| !address.is_empty()) {
+        at_template.field("address").warning(
+            Reason::Unreachable,
+            "each workload has the address with which it registers; this one is not used",
+        );
+    }
+    let mut template = parse_template(template, &at_template)?;
+    let labels = metadata.unwrap_or_default().labels;
+    let own = (*template.labels).clone();
+    let mut all = crate::values::parse_labels(&labels);
+    all.extend(own);
+    template.labels = Arc::new(all);
+    Some(Model::WorkloadGroup(Arc::new(WorkloadGroup { metadata: meta.metadata, template })))
+}
