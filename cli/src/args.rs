@@ -29,7 +29,7 @@ pub const ADMIN_ADDRESS: &str = "127.0.0.1:15014";
 const XDS_ADDRESS: &str = "127.0.0.1:15010";
 const READY_ADDRESS: &str = "127.0.0.1:8080";
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed (analyze: the configuration has errors; call: requests got no answer); \
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed (analyze: the configuration has errors, or what --failure-threshold says; call: requests got no answer); \
                           2 the arguments make no sense";
 
 /// A service mesh that speaks Istio's API.
@@ -216,9 +216,23 @@ pub struct AnalyzeArgs {
     /// How to print the problems
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,
+    /// From which severity on problems make the exit code 1
+    #[arg(long, value_name = "SEVERITY", default_value = "error", ignore_case = true)]
+    pub failure_threshold: Threshold,
     /// The mesh's DNS domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
     pub domain: String,
+}
+
+/// The least severity that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Threshold {
+    /// Whatever there is to say
+    Info,
+    /// What probably has not the effect that was meant, and errors
+    Warning,
+    /// What cannot be used
+    Error,
 }
 
 /// `meltemi wait`.

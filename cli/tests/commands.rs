@@ -131,3 +131,25 @@ fn analyze_fails_on_errors_and_only_on_errors() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["entries"][0]["problems"][0]["severity"], "Error", "{report:#}");
 }
+
+#[test]
+fn analyze_fails_on_slips_of_the_pen_and_on_warnings_when_asked() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/shop/catalog.yaml");
+    let good = std::fs::read_to_string(shop).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("catalog.yaml");
+    let path = file.to_str().unwrap();
+
+    std::fs::write(&file, good.replace("weight: 90", "weigth: 90")).unwrap();
+    let output = meltemi(&["analyze", path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("weigth: unknown field; it has no effect (did you mean weight?)"));
+
+    // Without its weight: probably not meant so, but it can be used.
+    std::fs::write(&file, good.replace("          weight: 90\n", "")).unwrap();
+    let output = meltemi(&["analyze", path]);
+    assert!(stdout(&output).contains("one without gets no requests"), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(0));
+    let output = meltemi(&["analyze", "--failure-threshold", "Warning", path]);
+    assert_eq!(output.status.code(), Some(1));
+}

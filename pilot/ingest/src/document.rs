@@ -119,7 +119,14 @@ pub fn parse_text(text: &str) -> Result<Value, Problem> {
             let near = text.lines().skip(line.saturating_sub(2) as usize).take(2);
             near.into_iter().any(|line| line.trim_start_matches(' ').starts_with('\t'))
         });
-        if tab { problem.hint("indent with spaces; YAML does not allow tabs") } else { problem }
+        match () {
+            () if tab => problem.hint("indent with spaces; YAML does not allow tabs"),
+            () if message.contains("alias") => problem.hint("write out what the aliases stand for"),
+            () if message.contains("depth") || message.contains("recursion") => {
+                problem.hint("no object of the mesh is nested more than 64 levels deep")
+            }
+            () => problem,
+        }
     })
 }
 
@@ -151,10 +158,10 @@ pub fn check_size(value: &Value) -> Result<(), Problem> {
     }
 }
 
-/// The reader's words without the position, which is said in front.
+/// The reader's words without the positions: the one that counts is said in front.
 fn tidy(message: &str) -> &str {
     let message = message.lines().next().unwrap_or_default();
-    message.rfind(" at line ").map_or(message, |cut| &message[..cut])
+    message.find(" at line ").map_or(message, |cut| &message[..cut])
 }
 
 /// Makes a line within a document one of the file.

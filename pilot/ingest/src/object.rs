@@ -39,9 +39,14 @@ pub fn parse_object(
         add_new(&mut problems, type_errors(row.kind, &value, undecodable.is_some()));
     }
     if let Some(problem) = undecodable
-        && !problems.iter().any(|problem| problem.severity == Severity::Error)
+        && !problems.iter().any(explains_undecodable)
     {
         problems.push(problem);
     }
     Ok(Object { object, source, generation, model, problems, references })
+}
+
+/// An unknown field alone keeps nothing from being read.
+fn explains_undecodable(problem: &Problem) -> bool {
+    problem.severity == Severity::Error && problem.reason != Reason::UnknownField
 }

@@ -66,14 +66,18 @@ fn find_nulls(value: &Value, path: &mut String, problems: &mut Vec<Problem>) {
 }
 
 /// Fields that the kind does not have. An API server drops those of its own kinds before anyone sees them, so for these only
-/// files are looked at.
+/// files are looked at. It refuses them in what is applied: in a file they are errors. What a cluster holds all the same, because
+/// its CRDs keep what they do not know, it has accepted: a warning.
 pub fn unknown_fields(kind: Kind, value: &Value, from_file: bool) -> Vec<Problem> {
     let Some(api) = api_kind(kind) else {
-        return if from_file { known_fields::check(kind, value) } else { Vec::new() };
+        return if from_file {
+            known_fields::check(kind, value).into_iter().map(refused).collect()
+        } else {
+            Vec::new()
+        };
     };
-    mesh_api::unknown_fields(api, value)
-        .into_iter()
-        .map(|mesh_api::UnknownField { path, suggestions, elsewhere }| {
+    let unknown = mesh_api::unknown_fields(api, value).into_iter().map(
+        |mesh_api::UnknownField { path, suggestions, elsewhere }| {
             let problem = unknown(path);
             if !suggestions.is_empty() {
                 problem.hint(format!("did you mean {}?", suggestions.join(" or ")))
@@ -82,8 +86,14 @@ pub fn unknown_fields(kind: Kind, value: &Value, from_file: bool) -> Vec<Problem
             } else {
                 problem
             }
-        })
-        .collect()
+        },
+    );
+    if from_file { unknown.map(refused).collect() } else { unknown.collect() }
+}
+
+/// An API server would not take it.
+fn refused(problem: Problem) -> Problem {
+    Problem { severity: Severity::Error, ..problem }
 }
 
 /// The field at `path` is one that its kind does not have.

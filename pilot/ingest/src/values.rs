@@ -11,7 +11,7 @@ mod range;
 mod regex;
 mod time;
 
-pub use header::{parse_header_name, parse_header_value};
+pub use header::{parse_header_format, parse_header_name, parse_header_value};
 pub use host::{parse_dns_name, parse_export_to, parse_host};
 pub use labels::{parse_labels, shared_labels};
 pub use number::{parse_percent, parse_port, parse_status};

@@ -15,12 +15,20 @@ pub fn parse_destinations(
 ) -> Option<Vec<WeightedDestination>> {
     // The weight of an only destination does not matter.
     let only = destinations.len() == 1;
+    let weighted = destinations.iter().any(|entry| entry.weight.is_some_and(|weight| weight > 0));
     let errors = at.errors();
     let mut all_zero = true;
     let mut parsed = Vec::with_capacity(destinations.len());
     for (index, entry) in destinations.into_iter().enumerate() {
         let at = at.index(index);
         let api::HttpRouteDestination { destination, weight, headers } = entry;
+        if weight.is_none() && weighted && !only {
+            at.field("weight").warning_hint(
+                Reason::Required,
+                "beside destinations with a weight, one without gets no requests",
+                "write its share, such as weight: 10, or weight: 0 to keep it in reserve",
+            );
+        }
         let weight = match u32::try_from(weight.unwrap_or(0)) {
             Ok(_) if only => 1,
             Ok(weight) => weight,

@@ -2,7 +2,7 @@
 
 use crate::{
     at::At,
-    values::{parse_header_name, parse_header_value},
+    values::{parse_header_format, parse_header_name},
 };
 use mesh_api::networking::virtual_service::headers as api;
 use mesh_model::{HeaderOperations, Reason, RouteHeaders, Str};
@@ -48,7 +48,7 @@ fn parse_pairs(pairs: BTreeMap<String, String>, at: &At<'_>) -> Vec<(Str, Str)> 
         .iter()
         .filter_map(|(name, value)| {
             let at = at.field(name);
-            Some((parse_header_name(name, &at)?, parse_header_value(value, &at)?))
+            Some((parse_header_name(name, &at)?, parse_header_format(value, &at)?))
         })
         .collect();
     parsed.sort();

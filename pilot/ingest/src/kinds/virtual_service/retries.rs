@@ -37,15 +37,28 @@ pub fn parse_retries(retries: api::HttpRetry, at: &At<'_>) -> Retries {
         retry_ignore_previous_hosts,
         backoff,
     } = retries;
-    if attempts.is_none() {
-        at.field("attempts").warning_hint(
-            Reason::Required,
-            "without `attempts` nothing is tried again",
-            "write attempts: 2",
-        );
-    }
+    let at_attempts = at.field("attempts");
+    let attempts = match attempts.map(u32::try_from) {
+        Some(Ok(attempts)) => attempts,
+        Some(Err(_)) => {
+            at_attempts.error_hint(
+                Reason::InvalidValue,
+                "the number of attempts is negative, so nothing is tried again",
+                "write attempts: 2, or attempts: 0 to not try again",
+            );
+            0
+        }
+        None => {
+            at_attempts.warning_hint(
+                Reason::Required,
+                "without `attempts` nothing is tried again",
+                "write attempts: 2",
+            );
+            0
+        }
+    };
     Retries {
-        attempts: attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(0),
+        attempts,
         per_try_timeout: per_try_timeout
             .and_then(|value| parse_duration(value, &at.field("perTryTimeout")))
             .filter(|value| !value.is_zero()),
