@@ -16,7 +16,7 @@ use pilot_view::{ScopeKey, affects};
 use pilot_xds::{
     layer::Layer,
     resource::{Protocol, Resource, ResourceType},
-    snapshot::Snapshot,
+    snapshot::{LAYERS, Snapshot},
     source::{Attachment, Refusal, Resolve, Source},
     wire::Node,
 };
@@ -42,6 +42,8 @@ struct State {
     sequence: u64,
     scopes: HashMap<ScopeKey, ScopeState>,
     classes: Classes,
+    /// Nothing depends on places apart from scopes.
+    nowhere: Arc<Layer>,
     proxies: HashMap<u64, Subscriber>,
     next_id: u64,
 }
@@ -64,6 +66,7 @@ impl Default for Publisher {
             sequence: 0,
             scopes: HashMap::new(),
             classes: Classes::default(),
+            nowhere: Layer::empty(),
             proxies: HashMap::new(),
             next_id: 0,
         };
@@ -127,17 +130,18 @@ impl Publisher {
     /// The mesh that is published, and all proxies, those together that have the same configuration.
     pub fn audience(&self) -> (Arc<Mesh>, Vec<Audience>) {
         let state = self.lock();
-        let mut audiences: HashMap<(u64, u64), Audience> = HashMap::new();
+        let mut audiences: HashMap<[u64; LAYERS], Audience> = HashMap::new();
         for Subscriber { connected: _, proxy, protocol: _, scope, class: _, snapshots } in
             state.proxies.values()
         {
             let snapshot = snapshots.borrow().clone();
-            let [shared, own] = &snapshot.layers;
-            let audience = audiences.entry((shared.id(), own.id())).or_insert_with(|| Audience {
-                snapshot: snapshot.clone(),
-                sidecar: scope.sidecar.clone(),
-                proxies: Vec::new(),
-            });
+            let audience = audiences
+                .entry(snapshot.layers.each_ref().map(|layer| layer.id()))
+                .or_insert_with(|| Audience {
+                    snapshot: snapshot.clone(),
+                    sidecar: scope.sidecar.clone(),
+                    proxies: Vec::new(),
+                });
             audience.proxies.push((proxy.name.clone(), snapshot.sequence));
         }
         (state.mesh.clone(), audiences.into_values().collect())
@@ -266,13 +270,13 @@ impl State {
         self.classes.leave(class);
     }
 
-    fn layers(&self, scope: &ScopeKey, class: classes::ClassId) -> Option<[&Arc<Layer>; 2]> {
-        Some([self.scopes.get(scope)?.layer(), self.classes.layer(class)?])
+    fn layers(&self, scope: &ScopeKey, class: classes::ClassId) -> Option<[&Arc<Layer>; LAYERS]> {
+        Some([self.scopes.get(scope)?.layer(), &self.nowhere, self.classes.layer(class)?])
     }
 
     /// Hands every proxy whose layers changed its new snapshot. Proxies with the same layers share one.
     fn send(&self, since: Instant) {
-        let mut made: HashMap<(u64, u64), Arc<Snapshot>> = HashMap::new();
+        let mut made: HashMap<[u64; LAYERS], Arc<Snapshot>> = HashMap::new();
         for subscriber in self.proxies.values() {
             let Some(layers) = self.layers(&subscriber.scope, subscriber.class) else { continue };
             let current = subscriber
@@ -283,10 +287,9 @@ impl State {
                 .zip(layers)
                 .all(|(old, new)| old.id() == new.id());
             if !current {
-                let [scope, own] = layers;
                 let snapshot = made
-                    .entry((scope.id(), own.id()))
-                    .or_insert_with(|| Snapshot::new(scope.clone(), own.clone(), self.sequence, since));
+                    .entry(layers.map(|layer| layer.id()))
+                    .or_insert_with(|| Snapshot::new(layers.map(Arc::clone), self.sequence, since));
                 subscriber.snapshots.send_replace(snapshot.clone());
             }
         }
@@ -302,9 +305,8 @@ impl Source for Publisher {
         let id = state.next_id;
         state.next_id += 1;
         let layers = state.layers(&scope, class).map(|layers| layers.map(Arc::clone));
-        let [outbound, own] =
-            layers.ok_or_else(|| Refusal::Unavailable("its configuration is gone".into()))?;
-        let snapshot = Snapshot::new(outbound, own, state.sequence, Instant::now());
+        let layers = layers.ok_or_else(|| Refusal::Unavailable("its configuration is gone".into()))?;
+        let snapshot = Snapshot::new(layers, state.sequence, Instant::now());
         let (snapshots, class_receiver) = watch::channel(snapshot);
         let proxy_name = proxy.name.clone();
         state.proxies.insert(id, Subscriber { connected, proxy, protocol, scope, class, snapshots });

@@ -109,7 +109,7 @@ impl World {
             edit.set(listener());
             edit.set(route());
         });
-        let snapshot = Snapshot::new(layer, Layer::empty(), 1, Instant::now());
+        let snapshot = Snapshot::new([layer, Layer::empty(), Layer::empty()], 1, Instant::now());
         let source = Arc::new(Everybody(watch::channel(snapshot).0));
         let (ready, is_ready) = watch::channel(true);
         let service = AdsService::new(&ServerConfig::default(), source.clone(), Handles::new(is_ready));
@@ -119,9 +119,9 @@ impl World {
     /// Another version of one resource.
     fn change(&self, kind: ResourceType, round: usize) {
         self.source.0.send_modify(|snapshot| {
-            let [scope, own] = &snapshot.layers;
-            let scope = scope.edit(|edit| edit.set(made_up(kind, round, round + 1)));
-            *snapshot = Snapshot::new(scope, own.clone(), snapshot.sequence + 1, Instant::now());
+            let mut layers = snapshot.layers.clone();
+            layers[0] = layers[0].edit(|edit| edit.set(made_up(kind, round, round + 1)));
+            *snapshot = Snapshot::new(layers, snapshot.sequence + 1, Instant::now());
         });
     }
 

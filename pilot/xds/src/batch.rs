@@ -1,171 +1,121 @@
 //! Resources that go out together, and the sharing of big batches between streams that need the same ones.
 //!
-//! In: a snapshot and a selection. Out: `Arc<Batch>`, whose bytes can be had joined while a storm of equal first pushes lasts.
-//! Joined bytes are bounded: over budget a stream joins piece by piece as it sends. No clock: the server calls `sweep` now and then.
+//! In: a snapshot and a selection. Out: a [`Batch`]: each layer's part by itself, in groups that others have in common with it
+//! (`group`). No clock: the server calls `sweep` now and then.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Bytes, BytesMut};
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
-
+use crate::group::{Group, Groups};
 use crate::layer::Layer;
 use crate::names::NameSet;
 use crate::resource::{Protocol, Resource, ResourceType};
 use crate::snapshot::Snapshot;
 
-/// Size of the pieces that go out: each is one write of the HTTP/2 layer.
-pub(crate) const CHUNK: usize = 32 * 1024;
-
-/// A batch is joined when this many streams have asked for it: the second of a storm pays, a lone one does not.
-const JOIN_AT: u32 = 2;
+/// A layer with fewer resources of a type is not worth remembering its part.
+const FEW: usize = 32;
 
 /// Resources of one type that go out in one response, in order.
 #[derive(Debug, Default)]
 pub struct Batch {
-    resources: Box<[Arc<Resource>]>,
-    uses: AtomicU32,
-    joined: OnceLock<Option<Joined>>,
-    budget: Option<Arc<Budget>>,
-}
-
-#[derive(Debug)]
-struct Joined {
-    chunks: Box<[Bytes]>,
-    budget: Arc<Budget>,
-    bytes: usize,
-}
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-#[derive(Debug)]
-struct Budget {
-    limit: usize,
-    used: AtomicUsize,
-}
-
-impl Budget {
-    fn take(&self, bytes: usize) -> bool {
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
-    }
+    groups: Box<[Arc<Group>]>,
 }
 
 impl Batch {
     /// A batch of its own for one stream.
-    pub(crate) fn of(resources: Vec<Arc<Resource>>) -> Arc<Self> {
-        Arc::new(Self { resources: resources.into_boxed_slice(), ..Self::default() })
+    pub(crate) fn of(protocol: Protocol, resources: Vec<Arc<Resource>>) -> Arc<Self> {
+        Arc::new(Self { groups: Box::new([Group::new(protocol, resources.into_boxed_slice(), None)]) })
     }
 
-    /// A batch that may be joined, as those of first pushes are.
     #[cfg(test)]
-    pub(crate) fn shared_for_test(resources: Vec<Arc<Resource>>) -> Arc<Self> {
-        let budget = Arc::new(Budget { limit: usize::MAX, used: AtomicUsize::new(0) });
-        Arc::new(Self { resources: resources.into_boxed_slice(), budget: Some(budget), ..Self::default() })
+    pub(crate) fn of_groups(groups: Vec<Arc<Group>>) -> Arc<Self> {
+        Arc::new(Self { groups: groups.into_boxed_slice() })
     }
 
-    /// Counts one more stream that sends it.
-    pub(crate) fn used(&self) {
-        self.uses.fetch_add(1, Ordering::Relaxed);
+    /// The resources, in order within each layer.
+    pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> + Clone {
+        self.groups.iter().flat_map(|group| group.resources())
     }
 
-    /// The resources, in order.
-    pub fn resources(&self) -> &[Arc<Resource>] {
-        &self.resources
+    /// How many resources there are.
+    pub fn count(&self) -> usize {
+        self.groups.iter().map(|group| group.resources().len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// The parts that it is written in.
+    pub(crate) fn groups(&self) -> &[Arc<Group>] {
+        &self.groups
     }
 
     /// Sum of the entries' lengths.
-    pub(crate) fn len(&self, protocol: Protocol) -> usize {
-        self.resources.iter().map(|resource| resource.entry_len(protocol)).sum()
-    }
-
-    /// The entries joined into chunks, when the batch is in demand and the budget allows it. A shared batch belongs to one protocol.
-    pub(crate) fn joined(&self, protocol: Protocol) -> Option<&[Bytes]> {
-        let budget = self.budget.as_ref()?;
-        if self.uses.load(Ordering::Relaxed) < JOIN_AT {
-            return None;
-        }
-        let joined = self.joined.get_or_init(|| {
-            let bytes = self.len(protocol);
-            budget.take(bytes).then(|| {
-                let chunks = self.join(protocol, bytes);
-                Joined { chunks, budget: budget.clone(), bytes }
-            })
-        });
-        joined.as_ref().map(|joined| &*joined.chunks)
-    }
-
-    fn join(&self, protocol: Protocol, bytes: usize) -> Box<[Bytes]> {
-        let mut all = BytesMut::with_capacity(bytes);
-        for resource in &self.resources {
-            all.extend_from_slice(resource.entry(protocol));
-        }
-        let mut all = all.freeze();
-        let mut chunks = Vec::with_capacity(bytes / CHUNK + 1);
-        while !all.is_empty() {
-            chunks.push(all.split_to(CHUNK.min(all.len())));
-        }
-        chunks.into_boxed_slice()
+    pub(crate) fn len(&self) -> usize {
+        self.groups.iter().map(|group| group.len()).sum()
     }
 }
 
 /// A whole type as a first push sends it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Full {
     pub(crate) batch: Arc<Batch>,
     /// Subscribed names that do not exist.
-    pub(crate) missing: Arc<[Arc<str>]>,
-    /// Sum of the fingerprints of all resources: tells a client that has exactly these without a look at each.
-    pub(crate) sum: u128,
+    pub(crate) missing: Vec<Arc<str>>,
 }
 
-#[derive(PartialEq, Eq, Hash)]
+/// What is asked for of one layer.
+#[derive(PartialEq, Eq, Hash, Debug)]
 struct Key {
-    layers: [u64; 2],
+    layer: u64,
     kind: ResourceType,
     protocol: Protocol,
     /// `None` for everything, else the identity of the set of names.
     selection: Option<u128>,
 }
 
-/// The full batches that were asked for lately.
+/// What a layer contributes.
+#[derive(Clone, Debug)]
+struct Part {
+    groups: Arc<[Arc<Group>]>,
+    count: usize,
+    /// Sum of the fingerprints: tells a client that has exactly these without a look at each.
+    sum: u128,
+}
+
+impl Part {
+    fn of(groups: Vec<Arc<Group>>) -> Self {
+        let resources = || groups.iter().flat_map(|group| group.resources());
+        let sum = resources().fold(0u128, |sum, resource| sum.wrapping_add(resource.fingerprint()));
+        let count = resources().count();
+        Self { groups: groups.into(), count, sum }
+    }
+}
+
+/// The parts of layers that were asked for lately.
 #[derive(Debug)]
 pub struct Batches {
-    /// Keys the fingerprints, so that a client cannot make up versions that pass for others.
-    seed: u64,
-    budget: Arc<Budget>,
-    recent: Mutex<HashMap<Key, Recent>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    groups: Groups,
+    recent: HashMap<Key, Recent>,
 }
 
 #[derive(Debug)]
 struct Recent {
-    full: Full,
+    part: Part,
     touched: bool,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} of {:?}", self.kind, self.layers)
-    }
 }
 
 impl Batches {
     /// Keeps at most this many bytes joined.
     pub fn new(limit: usize) -> Self {
-        let seed = RandomState::new().hash_one(0u8);
-        Self { seed, budget: Arc::new(Budget { limit, used: AtomicUsize::new(0) }), recent: Mutex::default() }
-    }
-
-    /// A number for this version of this name. Those of a list may be summed up in any order.
-    pub(crate) fn fingerprint(&self, name: &str, version: &str) -> u128 {
-        let seed = self.seed.wrapping_add(xxh3_64_with_seed(version.as_bytes(), self.seed));
-        xxh3_128_with_seed(name.as_bytes(), seed)
+        Self { state: Mutex::new(State { groups: Groups::new(limit), recent: HashMap::new() }) }
     }
 
     /// All resources of a type, or those of them that are named.
@@ -176,42 +126,82 @@ impl Batches {
         protocol: Protocol,
         selection: Option<&NameSet>,
     ) -> Full {
-        // A layer without any does not tell snapshots apart: endpoints and virtual hosts are the scope's alone, so all classes of a
-        // scope share them.
-        let identity = |layer: &Arc<Layer>| if layer.resources(kind).is_empty() { 0 } else { layer.id() };
-        let layers = snapshot.layers.each_ref().map(identity);
-        let key = Key { layers, kind, protocol, selection: selection.map(NameSet::sum) };
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = recent.entry(key).or_insert_with(|| {
-            let mut missing = Vec::new();
-            let resources: Box<[Arc<Resource>]> = match selection {
-                None => snapshot.resources(kind).cloned().collect(),
-                Some(names) => names
-                    .iter()
-                    .filter_map(|name| {
-                        let found = snapshot.get(kind, name).cloned();
-                        if found.is_none() {
-                            missing.push(name.clone());
-                        }
-                        found
-                    })
-                    .collect(),
-            };
-            let fingerprint =
-                |resource: &Arc<Resource>| self.fingerprint(resource.name(), resource.version());
-            let sum = resources.iter().map(fingerprint).fold(0u128, u128::wrapping_add);
-            let batch = Batch { resources, budget: Some(self.budget.clone()), ..Batch::default() };
-            let full = Full { batch: Arc::new(batch), missing: missing.into(), sum };
-            Recent { full, touched: false }
-        });
-        recent.touched = true;
-        recent.full.batch.used();
-        recent.full.clone()
+        let parts = self.parts(snapshot, kind, protocol, selection);
+        let count: usize = parts.iter().map(|part| part.count).sum();
+        let groups: Box<[Arc<Group>]> = parts.iter().flat_map(|part| part.groups.iter()).cloned().collect();
+        groups.iter().for_each(|group| group.used());
+        let missing = match selection {
+            Some(names) if count < names.len() => {
+                names.iter().filter(|name| snapshot.get(kind, name).is_none()).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        Full { batch: Arc::new(Batch { groups }), missing }
     }
 
-    /// Forgets the batches that nobody asked for since the last call. Streams that still send one keep it alive themselves.
-    pub fn sweep(&self) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.retain(|_, recent| std::mem::take(&mut recent.touched));
+    /// How many resources [`Self::full`] would name, and the sum of their fingerprints.
+    pub(crate) fn sum(
+        &self,
+        snapshot: &Snapshot,
+        kind: ResourceType,
+        protocol: Protocol,
+        selection: Option<&NameSet>,
+    ) -> (usize, u128) {
+        if selection.is_none() {
+            return (snapshot.count(kind), snapshot.sum(kind));
+        }
+        let parts = self.parts(snapshot, kind, protocol, selection);
+        parts.iter().fold((0, 0), |(count, sum), part| (count + part.count, part.sum.wrapping_add(sum)))
     }
+
+    fn parts(
+        &self,
+        snapshot: &Snapshot,
+        kind: ResourceType,
+        protocol: Protocol,
+        selection: Option<&NameSet>,
+    ) -> Vec<Part> {
+        let layers = snapshot.layers.iter().filter(|layer| !layer.resources(kind).is_empty());
+        let part = |layer: &Arc<Layer>| {
+            if layer.resources(kind).len() < FEW {
+                let resources = select(layer, kind, selection).into_iter().cloned().collect();
+                return Part::of(vec![Group::new(protocol, resources, None)]);
+            }
+            let selection_sum = selection.map(NameSet::sum);
+            let key = Key { layer: layer.id(), kind, protocol, selection: selection_sum };
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let State { groups, recent } = &mut *state;
+            let recent = recent.entry(key).or_insert_with(|| {
+                let resources = select(layer, kind, selection);
+                Recent { part: Part::of(groups.divide(protocol, resources.into_iter())), touched: false }
+            });
+            recent.touched = true;
+            recent.part.clone()
+        };
+        layers.map(part).collect()
+    }
+
+    /// Forgets the parts that nobody asked for since the last call. Streams that still send one keep it alive themselves.
+    pub fn sweep(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { groups, recent } = &mut *state;
+        recent.retain(|_, recent| std::mem::take(&mut recent.touched));
+        groups.sweep();
+    }
+}
+
+/// The resources of a layer that are asked for, in order.
+fn select<'a>(layer: &'a Layer, kind: ResourceType, selection: Option<&NameSet>) -> Vec<&'a Arc<Resource>> {
+    let resources = layer.resources(kind);
+    let Some(names) = selection else { return resources.values().collect() };
+    if names.len() < resources.len() / 8 {
+        return names.iter().filter_map(|name| resources.get(&**name)).collect();
+    }
+    // Both are sorted.
+    let mut names = names.iter().peekable();
+    let named = |(name, resource): (&Arc<str>, &'a Arc<Resource>)| {
+        while names.next_if(|wanted| *wanted < name).is_some() {}
+        names.next_if(|wanted| *wanted == name).map(|_| resource)
+    };
+    resources.iter().filter_map(named).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! In: responses. Out: an HTTP body whose pieces are a small head of this stream (frame header, version, nonce, removals) and the entries
 //! of the batch, which are valid because protobuf fields may be concatenated. Small entries are joined as they go out, since each piece
-//! becomes an HTTP/2 frame; a batch in great demand comes joined already. At most one piece is held.
+//! becomes an HTTP/2 frame; groups in great demand come joined already. At most one piece is held.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,10 +16,13 @@ use http_body::{Body, Frame};
 use prost::encoding::{WireType, encode_key, encode_varint};
 use tonic::Status;
 
-use crate::batch::{Batch, CHUNK};
+use crate::batch::Batch;
 use crate::requests::HEADER;
 use crate::resource::{Protocol, encode_str};
 use crate::stream::Response;
+
+/// Size of the pieces that entries are joined into as they go out: each is one write of the HTTP/2 layer.
+const CHUNK: usize = 32 * 1024;
 
 /// A gRPC response body made of responses.
 pub(crate) struct ResponseBody<S> {
@@ -34,16 +37,9 @@ pub(crate) struct ResponseBody<S> {
 struct Writing {
     head: Option<Bytes>,
     batch: Arc<Batch>,
-    at: Position,
-}
-
-/// How far a batch is written. A batch may be joined for another stream while it is written here by entries: whichever way a response
-/// begins, it goes on.
-enum Position {
-    /// The next resource.
-    Entry(usize),
-    /// The next chunk of a joined batch.
-    Chunk(usize),
+    /// The group that is written, and how many of its resources are.
+    group: usize,
+    entry: usize,
 }
 
 impl<S> ResponseBody<S> {
@@ -53,58 +49,51 @@ impl<S> ResponseBody<S> {
 
     fn begin(&mut self, response: Response) {
         let head = encode_head(&response, self.protocol, &self.identifier);
-        self.writing = Some(Writing::new(head, response.batch, self.protocol));
+        self.writing = Some(Writing::new(head, response.batch));
     }
 }
 
 impl Writing {
-    fn new(head: Bytes, batch: Arc<Batch>, protocol: Protocol) -> Self {
-        let at = match batch.joined(protocol) {
-            Some(_) => Position::Chunk(0),
-            None => Position::Entry(0),
-        };
-        Self { head: Some(head), batch, at }
+    fn new(head: Bytes, batch: Arc<Batch>) -> Self {
+        Self { head: Some(head), batch, group: 0, entry: 0 }
     }
 
     /// The next piece, or `None` when all is written.
     fn next(&mut self, protocol: Protocol) -> Option<Bytes> {
-        let Self { head, batch, at } = self;
-        match at {
-            Position::Chunk(at) => {
-                if let Some(head) = head.take() {
-                    return Some(head);
-                }
-                let chunk = batch.joined(protocol)?.get(*at)?.clone();
-                *at += 1;
-                Some(chunk)
+        let Self { head, batch, group, entry } = self;
+        let Some(current) = batch.groups().get(*group) else { return head.take() };
+        // A group may be joined for another stream while it is written here by entries: it goes on as it began.
+        if *entry == 0
+            && let Some(joined) = current.joined()
+        {
+            if let Some(head) = head.take() {
+                return Some(head);
             }
-            Position::Entry(at) => next_entries(head.take(), batch, at, protocol),
+            *group += 1;
+            return Some(joined.clone());
         }
-    }
-}
-
-/// `head` and as many entries from `at` on as make a piece.
-fn next_entries(head: Option<Bytes>, batch: &Batch, at: &mut usize, protocol: Protocol) -> Option<Bytes> {
-    let rest = batch.resources().get(*at..)?;
-    if rest.is_empty() {
-        return head;
-    }
-    let mut length = head.as_ref().map_or(0, Bytes::len);
-    let mut count = 0;
-    for resource in rest {
-        length += resource.entry_len(protocol);
-        count += 1;
-        if length >= CHUNK {
-            break;
+        let rest = current.resources().get(*entry..).unwrap_or_default();
+        let mut length = head.as_ref().map_or(0, Bytes::len);
+        let mut count = 0;
+        for resource in rest {
+            length += resource.entry_len(protocol);
+            count += 1;
+            if length >= CHUNK {
+                break;
+            }
         }
+        let mut piece = BytesMut::with_capacity(length);
+        piece.extend_from_slice(head.take().as_deref().unwrap_or_default());
+        for resource in &rest[..count] {
+            piece.extend_from_slice(resource.entry(protocol));
+        }
+        *entry += count;
+        if count == rest.len() {
+            *group += 1;
+            *entry = 0;
+        }
+        Some(piece.freeze())
     }
-    let mut piece = BytesMut::with_capacity(length);
-    piece.extend_from_slice(head.as_deref().unwrap_or_default());
-    for resource in &rest[..count] {
-        piece.extend_from_slice(resource.entry(protocol));
-    }
-    *at += count;
-    Some(piece.freeze())
 }
 
 /// The frame header and all fields but the resources.
@@ -132,7 +121,7 @@ fn encode_head(response: &Response, protocol: Protocol, identifier: &str) -> Byt
             encode_str(6, name, &mut head);
         }
     }
-    let length = head.len() - HEADER + batch.len(protocol);
+    let length = head.len() - HEADER + batch.len();
     // A gRPC message has 32 bits for its length; 4 GiB of configuration for one proxy is out of the question.
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     head[1..HEADER].copy_from_slice(&length.to_be_bytes());
@@ -181,30 +170,40 @@ impl<S: Stream<Item = Result<Response, Status>> + Unpin> Body for ResponseBody<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::{Budget, Group};
     use crate::resource::{Resource, ResourceType};
 
     #[test]
-    fn a_batch_that_is_joined_meanwhile_is_still_written_whole() {
+    fn a_group_that_is_joined_meanwhile_is_still_written_whole() {
         let resources: Vec<_> = (0..100)
             .map(|number| {
                 let message = [number; 5000];
                 Resource::new(ResourceType::Cluster, format!("c{number}"), &message, &[], Arc::new([]))
             })
             .collect();
-        let batch = Batch::shared_for_test(resources);
-        let protocol = Protocol::Delta;
-        let wanted = batch.len(protocol);
-        batch.used();
-        let mut first = Writing::new(Bytes::from_static(b"head"), batch.clone(), protocol);
-        let mut written = first.next(protocol).unwrap().len();
-        batch.used();
-        let mut second = Writing::new(Bytes::from_static(b"head"), batch.clone(), protocol);
-        assert!(matches!(second.at, Position::Chunk(0)), "the second use is the one that joins");
-        while let Some(piece) = first.next(protocol) {
+        let group = Group::new(Protocol::Delta, resources.into(), Some(Budget::of(usize::MAX)));
+        let batch = Batch::of_groups(vec![group.clone(), group.clone()]);
+        let wanted = 2 * group.len() + 4;
+        let mut first = Writing::new(Bytes::from_static(b"head"), batch.clone());
+        let mut written = first.next(Protocol::Delta).unwrap().len();
+        group.used();
+        group.used();
+        assert!(group.joined().is_some(), "the second use is the one that joins");
+        while let Some(piece) = first.next(Protocol::Delta) {
             written += piece.len();
         }
-        assert_eq!(written, wanted + 4);
-        let rest = std::iter::from_fn(|| second.next(protocol)).map(|piece| piece.len());
-        assert_eq!(rest.sum::<usize>(), wanted + 4);
+        assert_eq!(written, wanted);
+        let mut second = Writing::new(Bytes::from_static(b"head"), batch);
+        let pieces: Vec<_> = std::iter::from_fn(|| second.next(Protocol::Delta)).collect();
+        assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), [4, group.len(), group.len()]);
+    }
+
+    #[test]
+    fn an_empty_response_is_its_head() {
+        for batch in [Batch::of(Protocol::Delta, Vec::new()), Arc::default()] {
+            let mut writing = Writing::new(Bytes::from_static(b"head"), batch);
+            assert_eq!(writing.next(Protocol::Delta).as_deref(), Some(b"head".as_slice()));
+            assert_eq!(writing.next(Protocol::Delta), None);
+        }
     }
 }

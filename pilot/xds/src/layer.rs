@@ -36,6 +36,8 @@ pub struct Layer {
     lineage: u64,
     revision: u64,
     resources: [Resources; TYPES],
+    /// By type, the sum of the fingerprints of its resources.
+    sums: [u128; TYPES],
     log: Vector<Arc<LoggedEdit>>,
 }
 
@@ -53,7 +55,8 @@ struct LoggedEdit {
 impl Default for Layer {
     fn default() -> Self {
         let id = next_id();
-        Self { id, lineage: id, revision: 0, resources: Default::default(), log: Vector::new() }
+        let (resources, sums) = Default::default();
+        Self { id, lineage: id, revision: 0, resources, sums, log: Vector::new() }
     }
 }
 
@@ -66,9 +69,10 @@ impl Layer {
     /// The layer with some changes applied. Setting an equal version and removing an absent name change nothing; when nothing
     /// changed at all, the same layer comes back.
     pub fn edit(self: &Arc<Self>, change: impl FnOnce(&mut Edit)) -> Arc<Self> {
-        let mut edit = Edit { resources: self.resources.clone(), changed: Default::default() };
+        let changed = Default::default();
+        let mut edit = Edit { resources: self.resources.clone(), sums: self.sums, changed };
         change(&mut edit);
-        let Edit { resources, changed } = edit;
+        let Edit { resources, sums, changed } = edit;
         let count: usize = changed.iter().map(Vec::len).sum();
         if count == 0 {
             return self.clone();
@@ -80,7 +84,7 @@ impl Layer {
         }
         let names = (count <= LOG_NAMES).then(|| changed.map(Vec::into_boxed_slice));
         log.push_back(Arc::new(LoggedEdit { from: self.id, names }));
-        Arc::new(Self { id: next_id(), lineage: self.lineage, revision, resources, log })
+        Arc::new(Self { id: next_id(), lineage: self.lineage, revision, resources, sums, log })
     }
 
     /// Unique identity of this very layer.
@@ -101,6 +105,11 @@ impl Layer {
     /// All resources of a type, in order of name.
     pub fn resources(&self, kind: ResourceType) -> &Resources {
         &self.resources[kind.index()]
+    }
+
+    /// The sum of the fingerprints of all resources of a type: equal sums are equal names in equal versions.
+    pub(crate) fn sum(&self, kind: ResourceType) -> u128 {
+        self.sums[kind.index()]
     }
 
     /// Calls `visit` with each name of the type that may differ between `old` and this layer. A name can come more than once, and
@@ -142,6 +151,7 @@ impl Layer {
 #[derive(Debug)]
 pub struct Edit {
     resources: [Resources; TYPES],
+    sums: [u128; TYPES],
     changed: [Vec<Arc<str>>; TYPES],
 }
 
@@ -150,9 +160,11 @@ impl Edit {
     pub fn set(&mut self, resource: Arc<Resource>) {
         let kind = resource.kind().index();
         let held = self.resources[kind].get(resource.name());
-        if held.is_some_and(|held| held.version() == resource.version()) {
+        if held.is_some_and(|held| held.fingerprint() == resource.fingerprint()) {
             return;
         }
+        let before = held.map_or(0, |held| held.fingerprint());
+        self.sums[kind] = self.sums[kind].wrapping_sub(before).wrapping_add(resource.fingerprint());
         self.changed[kind].push(resource.name().clone());
         self.resources[kind].insert(resource.name().clone(), resource);
     }
@@ -160,6 +172,8 @@ impl Edit {
     /// Removes a resource.
     pub fn remove(&mut self, kind: ResourceType, name: &str) {
         if let Some(resource) = self.resources[kind.index()].remove(name) {
+            let sum = &mut self.sums[kind.index()];
+            *sum = sum.wrapping_sub(resource.fingerprint());
             self.changed[kind.index()].push(resource.name().clone());
         }
     }
@@ -194,6 +208,22 @@ mod tests {
             edit.remove(Cluster, "b");
         });
         assert!(Arc::ptr_eq(&layer, &same));
+    }
+
+    #[test]
+    fn the_sum_of_fingerprints_follows_edits() {
+        let direct = Layer::empty().edit(|edit| edit.set(cluster("a", "2")));
+        let history = Layer::empty().edit(|edit| {
+            edit.set(cluster("b", "1"));
+            edit.set(cluster("a", "1"));
+        });
+        let history = history.edit(|edit| {
+            edit.set(cluster("a", "2"));
+            edit.remove(Cluster, "b");
+            edit.remove(Cluster, "b");
+        });
+        assert_eq!(history.sum(Cluster), direct.sum(Cluster));
+        assert_ne!(direct.sum(Cluster), Layer::empty().sum(Cluster));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod batch;
 mod body;
+mod group;
 pub mod layer;
 pub mod metrics;
 pub mod names;
@@ -31,6 +32,6 @@ pub use metrics::Metrics;
 pub use rejections::{Rejection, Rejections};
 pub use resource::{Protocol, Resource, ResourceType};
 pub use server::{AdsService, Handles, ServerConfig, serve};
-pub use snapshot::Snapshot;
+pub use snapshot::{LAYERS, Snapshot};
 pub use source::{Attachment, NoAliases, Refusal, Resolve, Source};
 pub use sync::{ProxyStatus, SyncTable};

@@ -57,6 +57,11 @@ impl Rejections {
         self.lock().values().cloned().collect()
     }
 
+    /// Whether nothing is refused by anybody. Takes no lock.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
     /// Counts up at each change: what a status writer waits on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -102,7 +107,7 @@ impl Rejections {
     /// Notes that `proxy` accepted this version: it refuses no other any more. Others still may: a name has other versions in other
     /// scopes, and what is accepted there says nothing here.
     pub(crate) fn accepted(&self, resource: &Resource, proxy: &Arc<str>) {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        if self.is_empty() {
             return;
         }
         let mut standing = self.lock();

@@ -13,10 +13,12 @@
 //! of the state-of-the-world protocol. This file does not know what the message means.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// A slot of configuration on a stream. All but one are an xDS type; `InlineRoute` shares its type URL with
 /// `Route` and is what clients of the state-of-the-world protocol get for it, because VHDS exists only in delta.
@@ -106,10 +108,20 @@ impl ResourceType {
     }
 }
 
+/// A number for a version of a name, equal within one process. Those of a list may be summed up in any order: equal sums are equal
+/// lists. Keyed by a secret, so that a client cannot make up versions that pass for others.
+pub(crate) fn fingerprint(name: &[u8], version: &[u8]) -> u128 {
+    static SECRET: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0u8));
+    let seed = SECRET.wrapping_add(xxh3_64_with_seed(version, *SECRET));
+    xxh3_128_with_seed(name, seed)
+}
+
 /// A named, versioned, encoded resource. Shared by every layer, batch and stream that holds it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resource {
     label: Label,
+    /// [`fingerprint`] of name and version.
+    fingerprint: u128,
     entry: Bytes,
     /// Where the state-of-the-world entry starts inside `entry`.
     any_at: usize,
@@ -166,12 +178,13 @@ impl Resource {
         encode_varint(fields.len() as u64, &mut entry);
         entry.put_slice(&fields);
         let any_at = entry.len();
-        Arc::new(Self { label, entry: entry.freeze(), any_at })
+        let fingerprint = fingerprint(label.name.as_bytes(), label.version.as_bytes());
+        Arc::new(Self { label, fingerprint, entry: entry.freeze(), any_at })
     }
 
     /// The same resource, answering to `aliases`: for a client that asked for it by those names.
     pub(crate) fn with_aliases(&self, aliases: &[Arc<str>]) -> Arc<Self> {
-        let Self { label, entry: _, any_at: _ } = self;
+        let Self { label, fingerprint: _, entry: _, any_at: _ } = self;
         Arc::new(Self::assemble(label.clone(), aliases, &self.any()))
     }
 
@@ -199,7 +212,8 @@ impl Resource {
         encode_key(2, WireType::LengthDelimited, &mut entry);
         encode_varint(any.len() as u64, &mut entry);
         entry.put_slice(any);
-        Self { label, entry: entry.freeze(), any_at }
+        let fingerprint = fingerprint(label.name.as_bytes(), label.version.as_bytes());
+        Self { label, fingerprint, entry: entry.freeze(), any_at }
     }
 
     /// The slot it belongs to.
@@ -215,6 +229,11 @@ impl Resource {
     /// Hash of its content, in hex.
     pub fn version(&self) -> &Arc<str> {
         &self.label.version
+    }
+
+    /// [`fingerprint`] of its name and version.
+    pub(crate) fn fingerprint(&self) -> u128 {
+        self.fingerprint
     }
 
     /// Keys of the user objects it was built from.

@@ -170,7 +170,7 @@ impl<R: Request> Session<R> {
             let newest = self.class.borrow_and_update().clone();
             if let Some(response) = self.state.next(&newest) {
                 let Response { kind, nonce, version, batch, removed: _ } = &response;
-                self.metrics.0.pushed(*kind, batch.len(R::PROTOCOL));
+                self.metrics.0.pushed(*kind, batch.len());
                 self.sync.sent(*kind, *nonce, *version);
                 return Ok(Some(response));
             }

@@ -1,6 +1,6 @@
-//! What one class of proxies is to have at one moment: the layer it shares with other classes and its own.
+//! What one class of proxies is to have at one moment: the layers it shares with other classes, and its own.
 //!
-//! In: layers from the publisher. Out: lookups and differences over both. Knows nothing of streams.
+//! In: layers from the publisher. Out: lookups and differences over all of them. Knows nothing of streams.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -9,14 +9,18 @@ use std::time::Instant;
 use crate::layer::Layer;
 use crate::resource::{Resource, ResourceType};
 
-/// The configuration of a class at one moment. Names are disjoint between the two layers; if they are not, the first wins.
+/// How many layers a snapshot has.
+pub const LAYERS: usize = 3;
+
+/// The configuration of a class at one moment. Names are disjoint among the layers; if they are not, the first wins.
 ///
 /// The publisher keeps a snapshot consistent: a route names only clusters of the same snapshot, and a cluster of type EDS has an
 /// `Endpoints` resource of its name, even if that is empty. The order of sending relies on both.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The layer of the scope, shared by many classes, then the layer of the class itself.
-    pub layers: [Arc<Layer>; 2],
+    /// The layer of the scope; what of it depends on the place where the client runs; the layer of the class itself. The first two
+    /// are shared by many classes.
+    pub layers: [Arc<Layer>; LAYERS],
     /// Position in the sequence of all publications; later is larger. Lets a caller wait until a proxy has it.
     pub sequence: u64,
     /// When the change that led to this snapshot was seen: convergence is measured from here.
@@ -25,19 +29,18 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A snapshot of these layers.
-    pub fn new(scope: Arc<Layer>, own: Arc<Layer>, sequence: u64, since: Instant) -> Arc<Self> {
-        Arc::new(Self { layers: [scope, own], sequence, since })
+    pub fn new(layers: [Arc<Layer>; LAYERS], sequence: u64, since: Instant) -> Arc<Self> {
+        Arc::new(Self { layers, sequence, since })
     }
 
     /// A snapshot without resources.
     pub fn empty() -> Arc<Self> {
-        Self::new(Layer::empty(), Layer::empty(), 0, Instant::now())
+        Self::new(std::array::from_fn(|_| Layer::empty()), 0, Instant::now())
     }
 
     /// The resource of that type and name.
     pub fn get(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
-        let Self { layers: [scope, own], .. } = self;
-        scope.get(kind, name).or_else(|| own.get(kind, name))
+        self.layers.iter().find_map(|layer| layer.get(kind, name))
     }
 
     /// All resources of a type.
@@ -48,6 +51,11 @@ impl Snapshot {
     /// How many resources of a type there are.
     pub fn count(&self, kind: ResourceType) -> usize {
         self.layers.iter().map(|layer| layer.resources(kind).len()).sum()
+    }
+
+    /// The sum of the fingerprints of all resources of a type.
+    pub(crate) fn sum(&self, kind: ResourceType) -> u128 {
+        self.layers.iter().fold(0, |sum, layer| sum.wrapping_add(layer.sum(kind)))
     }
 
     /// Resources of a type whose names start with `prefix`.
@@ -74,7 +82,7 @@ impl Snapshot {
     }
 
     /// Whether both hold the very same layers.
-    pub(crate) fn same_content(&self, other: &Snapshot) -> bool {
+    pub fn same_content(&self, other: &Snapshot) -> bool {
         self.layers.iter().zip(&other.layers).all(|(a, b)| a.id() == b.id())
     }
 }

@@ -1,10 +1,11 @@
 //! The state of one stream, as a pure machine: requests and snapshots in, responses out. No IO, no tokio tasks, no clock.
 //!
-//! `watch` is one type on one stream, `compose` writes down what is owed, `delta` and `sotw` read requests, `nack` finds the bad
+//! `watch` is one type on one stream, `compose` writes down what is owed, `delta` and `sotw` read requests, `initial` is what a client brings, `nack` finds the bad
 //! resource, `order` decides what may go out when. The server is only a loop around `on_request` and `next`.
 
 mod compose;
 mod delta;
+mod initial;
 mod nack;
 mod order;
 mod sotw;

@@ -55,15 +55,16 @@ pub struct DeltaDiscoveryRequest {
     pub error_detail: Option<Status>,
 }
 
-/// One entry of `initial_resource_versions`.
+/// One entry of `initial_resource_versions`. Both fields are strings, read without a copy: a proxy that reconnects brings thousands,
+/// and most are only compared.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct NameVersion {
     /// Resource name.
-    #[prost(string, tag = "1")]
-    pub name: String,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub name: Bytes,
     /// The version the client holds.
-    #[prost(string, tag = "2")]
-    pub version: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub version: Bytes,
 }
 
 /// `envoy.service.discovery.v3.DiscoveryResponse`. The server never builds one: it concatenates encoded fields.

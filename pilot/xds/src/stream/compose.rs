@@ -53,13 +53,13 @@ impl Draft {
         entry.aliases.extend(alias);
     }
 
-    fn finish(self, full: bool) -> Outgoing {
+    fn finish(self, protocol: Protocol, full: bool) -> Outgoing {
         let Self { entries, removed, answered } = self;
         let resources = entries.into_values().map(|Entry { resource, aliases }| match &*aliases {
             [] => resource,
             aliases => resource.with_aliases(aliases),
         });
-        Outgoing { batch: Batch::of(resources.collect()), removed, answered, full }
+        Outgoing { batch: Batch::of(protocol, resources.collect()), removed, answered, full }
     }
 }
 
@@ -96,27 +96,26 @@ impl Watch {
             }
         }
         let anything = must_answer || !draft.is_empty();
-        anything.then(|| draft.finish(false))
+        anything.then(|| draft.finish(Protocol::Delta, false))
     }
 
     /// The whole subscription. The batch is shared by all streams that need the same, unless this one deviates.
     fn compose_everything(&mut self, view: View<'_>) -> Outgoing {
         let View { base, newest: _, context } = view;
         let names = (!self.wildcard).then_some(&*self.names);
-        let Full { batch, missing, sum: _ } =
-            context.shared.batches.full(base, self.kind, Protocol::Delta, names);
+        let Full { batch, missing } = context.shared.batches.full(base, self.kind, Protocol::Delta, names);
         self.owed.changed.clear();
         self.owed.probes.clear();
         let mut asked = std::mem::take(&mut self.owed.asked);
         asked.retain(|name| base.get(self.kind, name).is_none());
-        asked.extend(missing.iter().cloned());
+        asked.extend(missing);
         let mut draft = Draft::default();
         for name in asked {
             self.state(&name, true, view, &mut draft);
         }
         // Only route configurations are followed by something when they answer a subscription.
         if self.kind == ResourceType::Route {
-            draft.answered.extend(batch.resources().iter().map(|resource| resource.name().clone()));
+            draft.answered.extend(batch.resources().map(|resource| resource.name().clone()));
         }
         if draft.entries.is_empty() && self.rejected.is_empty() {
             let Draft { removed, answered, entries: _ } = draft;
@@ -125,7 +124,7 @@ impl Watch {
         for resource in batch.resources() {
             self.offer(resource, None, true, &mut draft);
         }
-        draft.finish(true)
+        draft.finish(Protocol::Delta, true)
     }
 
     /// States one name: the resource, its last good version, or that there is none.
@@ -189,11 +188,11 @@ impl Watch {
             self.owed.asked.clear();
             self.owed.probes.clear();
             let names = (!self.wildcard).then_some(&*self.names);
-            let Full { batch, missing: _, sum: _ } =
+            let Full { batch, missing: _ } =
                 context.shared.batches.full(base, self.kind, Protocol::Sotw, names);
             if self.rejected.is_empty() && self.leaving.is_empty() {
                 // An empty list answers only a client that wants all there is.
-                let says_something = must_answer || self.kind.full_state() || !batch.resources().is_empty();
+                let says_something = must_answer || self.kind.full_state() || !batch.is_empty();
                 let (removed, answered) = (Vec::new(), Vec::new());
                 return says_something.then_some(Outgoing { batch, removed, answered, full: true });
             }
@@ -224,6 +223,6 @@ impl Watch {
         }
         draft.removed.clear();
         let anything = must_answer || everything || self.kind.full_state() || !draft.entries.is_empty();
-        anything.then(|| draft.finish(everything))
+        anything.then(|| draft.finish(Protocol::Sotw, everything))
     }
 }

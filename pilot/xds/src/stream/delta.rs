@@ -6,7 +6,7 @@
 use crate::resource::{Protocol, ResourceType};
 use crate::wire::DeltaDiscoveryRequest;
 
-use super::watch::Initial;
+use super::initial::Initial;
 use super::{Received, StreamState};
 
 impl StreamState {

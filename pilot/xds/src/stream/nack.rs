@@ -18,10 +18,11 @@ impl Watch {
     pub(super) fn reject(&mut self, message: &str, context: &Context) -> Vec<Arc<Resource>> {
         let Some(InFlight { nonce: _, batch }) = self.in_flight.take() else { return Vec::new() };
         let message = truncate(message, MESSAGE);
-        let sent = batch.resources();
-        let mut bad: Vec<_> = sent.iter().filter(|resource| mentions(message, resource.name())).collect();
+        let sent: Vec<&Arc<Resource>> = batch.resources().collect();
+        let named = |resource: &&&Arc<Resource>| mentions(message, resource.name());
+        let mut bad: Vec<&Arc<Resource>> = sent.iter().filter(named).copied().collect();
         if bad.is_empty() && sent.len() == 1 {
-            bad.extend(sent);
+            bad.extend(&sent);
         }
         let full_state = context.protocol == Protocol::Sotw && self.kind.full_state();
         if bad.is_empty() && full_state {
@@ -33,7 +34,7 @@ impl Watch {
             bad.extend(sent.iter().filter(|resource| !accepted(resource)));
         }
         if bad.is_empty() {
-            self.halve(sent);
+            self.halve(&sent);
             return Vec::new();
         }
         let reported: Arc<str> = truncate(message, 4096).into();
@@ -50,7 +51,7 @@ impl Watch {
     }
 
     /// Tries the two halves one after the other.
-    fn halve(&mut self, sent: &[Arc<Resource>]) {
+    fn halve(&mut self, sent: &[&Arc<Resource>]) {
         let (one, two) = sent.split_at(sent.len() / 2);
         for half in [two, one] {
             if !half.is_empty() {

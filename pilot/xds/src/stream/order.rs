@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use crate::batch::Batch;
 use crate::resource::{Protocol, Resource, ResourceType};
 use crate::snapshot::Snapshot;
 
@@ -131,7 +130,7 @@ impl StreamState {
             return;
         }
         let Outgoing { batch, removed, answered: _, full: _ } = outgoing;
-        for name in batch.resources().iter().map(|resource| resource.name()).chain(removed) {
+        for name in batch.resources().map(|resource| resource.name()).chain(removed) {
             if let Some(carried_by) = self.warming.get_mut(name) {
                 *carried_by = nonce;
             }
@@ -211,12 +210,9 @@ impl StreamState {
             watch.leaving.remove(name);
         }
         let outgoing = match context.protocol {
-            Protocol::Delta => Outgoing {
-                batch: Arc::new(Batch::default()),
-                removed: gone,
-                answered: Vec::new(),
-                full: false,
-            },
+            Protocol::Delta => {
+                Outgoing { batch: Arc::default(), removed: gone, answered: Vec::new(), full: false }
+            }
             // Only a full list can say that something is gone.
             Protocol::Sotw if kind.full_state() => {
                 watch.owed.answer = true;

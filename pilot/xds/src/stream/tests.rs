@@ -156,7 +156,7 @@ impl Bench {
         if !request.response_nonce.is_empty() {
             let answered = self.outstanding[kind.index()].take().expect("an answer to nothing");
             assert_eq!(answered.nonce.to_string(), request.response_nonce);
-            let sent = answered.batch.resources().iter();
+            let sent = answered.batch.resources();
             let accepted = request.error_detail.is_none();
             if kind == ResourceType::Cluster {
                 if accepted {

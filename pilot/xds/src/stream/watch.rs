@@ -6,16 +6,16 @@
 //! The invariant: when nothing is in flight and nothing is owed, the client holds exactly the subscribed part of `base`, except
 //! `leaving` (which it still holds) and `rejected` (which it refused).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::batch::{Batch, Full};
+use crate::batch::Batch;
 use crate::names::NameSet;
 use crate::resource::{Protocol, Resource, ResourceType};
 use crate::snapshot::Snapshot;
-use crate::wire::NameVersion;
 
 use super::Context;
+use super::initial::Initial;
 
 /// One type on one stream.
 #[derive(Debug)]
@@ -66,12 +66,6 @@ impl Owed {
         let nothing_named = asked.is_empty() && changed.is_empty() && probes.is_empty();
         nothing_named && initial.is_none() && !everything && !answer
     }
-}
-
-/// State that a client brings from an earlier stream.
-#[derive(Debug)]
-pub(crate) struct Initial {
-    pub(crate) versions: Vec<NameVersion>,
 }
 
 /// A version that the client refused.
@@ -227,59 +221,6 @@ impl Watch {
         }
     }
 
-    /// Compares what the client brought with what it should have.
-    fn absorb_initial(&mut self, target: &Snapshot, context: &Context) {
-        let Some(initial) = self.owed.initial.take() else { return };
-        let Initial { versions } = *initial;
-        if self.has_exactly(&versions, target, context) {
-            return;
-        }
-        let mut equal = HashSet::with_capacity(versions.len());
-        for NameVersion { name, version } in &versions {
-            if !(self.wildcard || self.names.contains(name)) {
-                continue;
-            }
-            match target.get(self.kind, name) {
-                Some(resource) if **resource.version() == **version => {
-                    equal.insert(resource.name().clone());
-                }
-                Some(resource) => {
-                    self.owed.changed.insert(resource.name().clone());
-                }
-                // Its routes may still name the cluster: it leaves as one that vanishes during the stream does.
-                None if self.kind == ResourceType::Cluster && self.wildcard => {
-                    self.leaving.insert(Arc::from(name.as_str()), None);
-                }
-                None => {
-                    self.owed.changed.insert(Arc::from(name.as_str()));
-                }
-            }
-        }
-        if self.wildcard && equal.len() < target.count(self.kind) {
-            let lacking = target.resources(self.kind).map(|resource| resource.name());
-            self.owed.changed.extend(lacking.filter(|name| !equal.contains(*name)).cloned());
-        }
-        if equal.len() < self.names.len() {
-            let Owed { asked, changed, .. } = &mut self.owed;
-            let lacking = |name: &&Arc<str>| !equal.contains(*name) && !changed.contains(*name);
-            asked.extend(self.names.iter().filter(lacking).cloned());
-        }
-    }
-
-    /// Whether the client brought all there is, in the current versions: the rule after a reconnect, and cheap to see.
-    fn has_exactly(&self, versions: &[NameVersion], target: &Snapshot, context: &Context) -> bool {
-        if self.wildcard && !self.names.is_empty() {
-            return false;
-        }
-        let batches = &context.shared.batches;
-        let names = (!self.wildcard).then_some(&*self.names);
-        let Full { batch, missing, sum } = batches.full(target, self.kind, context.protocol, names);
-        let fingerprint = |held: &NameVersion| batches.fingerprint(&held.name, &held.version);
-        missing.is_empty()
-            && batch.resources().len() == versions.len()
-            && versions.iter().map(fingerprint).fold(0, u128::wrapping_add) == sum
-    }
-
     /// What the client should be told now, if anything, taken off the list of what is owed.
     pub(crate) fn compose(&mut self, newest: &Snapshot, context: &Context) -> Option<Outgoing> {
         if !self.active || self.in_flight.is_some() || self.owed.is_empty() {
@@ -310,7 +251,9 @@ impl Watch {
     pub(crate) fn acknowledge(&mut self, context: &Context) {
         let Some(InFlight { nonce, batch }) = self.in_flight.take() else { return };
         self.nonce_acked = nonce;
-        for resource in batch.resources() {
+        // Mostly nobody refuses anything: then there is nothing to look through thousands of resources for.
+        let refused = !(self.rejected.is_empty() && context.shared.rejections.is_empty());
+        for resource in batch.resources().filter(|_| refused) {
             // What stands in for a refused version does not end the refusal, while that version is the wanted one.
             if let Some(refused) = self.rejected.get(resource.name())
                 && refused.version != *resource.version()

@@ -279,7 +279,10 @@ impl Envoy {
                 !warming && (!by_name || names.contains(&known.name))
             });
             request.initial_resource_versions = held
-                .map(|known| NameVersion { name: known.name.to_string(), version: known.version.to_string() })
+                .map(|known| NameVersion {
+                    name: known.name.to_string().into(),
+                    version: known.version.to_string().into(),
+                })
                 .collect();
         }
         self.subscribed[at] = true;

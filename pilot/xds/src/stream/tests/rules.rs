@@ -19,7 +19,11 @@ impl Desk {
     fn publish(&mut self, change: impl FnOnce(&mut crate::layer::Edit)) {
         self.layer = self.layer.edit(change);
         self.sequence += 1;
-        self.snapshot = Snapshot::new(self.layer.clone(), Layer::empty(), self.sequence, Instant::now());
+        self.snapshot = Snapshot::new(
+            [self.layer.clone(), Layer::empty(), Layer::empty()],
+            self.sequence,
+            Instant::now(),
+        );
     }
 
     fn next(&mut self) -> Option<Response> {
@@ -71,7 +75,7 @@ impl Resolve for Aliases {
 }
 
 fn names(response: &Response) -> Vec<&str> {
-    response.batch.resources().iter().map(|resource| &**resource.name()).collect()
+    response.batch.resources().map(|resource| &**resource.name()).collect()
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn an_empty_wildcard_is_answered_once() {
     let mut desk = Desk::new(Protocol::Delta);
     desk.ask(ResourceType::Cluster, &[]);
     let answer = desk.next().unwrap();
-    assert!(answer.batch.resources().is_empty() && answer.removed.is_empty());
+    assert!(answer.batch.is_empty() && answer.removed.is_empty());
     assert!(desk.next().is_none());
     desk.ack(&answer);
     assert!(desk.next().is_none());
@@ -239,8 +243,10 @@ fn what_the_client_brings_is_not_sent_again() {
             edit.set(cluster(id, 0));
         }
     });
-    let version =
-        |name: &str, version: &str| wire::NameVersion { name: name.into(), version: version.into() };
+    let version = |name: &str, version: &str| wire::NameVersion {
+        name: name.to_owned().into(),
+        version: version.to_owned().into(),
+    };
     desk.state.on_delta_request(DeltaDiscoveryRequest {
         type_url: ResourceType::Cluster.type_url().into(),
         initial_resource_versions: vec![

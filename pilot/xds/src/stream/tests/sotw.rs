@@ -61,7 +61,7 @@ impl Bench {
         }
         if response.kind == ResourceType::Cluster {
             for name in self.routes.values().flatten().flatten() {
-                let listed = response.batch.resources().iter().any(|resource| **resource.name() == **name);
+                let listed = response.batch.resources().any(|resource| **resource.name() == **name);
                 let there = self.clusters.contains(&**name);
                 assert!(listed || !there, "{name} is left out while a route names it");
             }
@@ -97,7 +97,7 @@ impl Bench {
         if let Some(answered) = outstanding.take_if(|sent| sent.nonce.to_string() == request.response_nonce)
             && request.error_detail.is_none()
         {
-            let sent = answered.batch.resources().iter();
+            let sent = answered.batch.resources();
             if kind == ResourceType::Cluster {
                 self.clusters = sent.clone().map(|resource| resource.name().clone()).collect();
             }

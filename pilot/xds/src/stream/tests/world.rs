@@ -1,11 +1,12 @@
 //! A small mesh to be edited at random. Always consistent: a host names only clusters that exist.
 
 use super::*;
+use crate::snapshot::LAYERS;
 use crate::testing::parts;
 use prost::Message as _;
 
 pub(super) struct World {
-    layers: [Arc<Layer>; 2],
+    layers: [Arc<Layer>; LAYERS],
     clusters: BTreeMap<u8, u8>,
     endpoints: BTreeMap<u8, u8>,
     hosts: BTreeMap<u8, (u8, Vec<u8>)>,
@@ -17,7 +18,7 @@ pub(super) struct World {
 impl Default for World {
     fn default() -> Self {
         Self {
-            layers: [Layer::empty(), Layer::empty()],
+            layers: std::array::from_fn(|_| Layer::empty()),
             clusters: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -82,7 +83,7 @@ impl World {
         for (at, layer) in self.layers.iter_mut().enumerate() {
             let mine: Vec<_> = all
                 .iter()
-                .filter(|(id, _)| usize::from(id % 2) == at)
+                .filter(|(id, _)| usize::from(*id) % LAYERS == at)
                 .map(|(_, resource)| resource)
                 .collect();
             *layer = layer.edit(|edit| {
@@ -98,8 +99,7 @@ impl World {
             });
         }
         self.sequence += 1;
-        let [scope, own] = self.layers.clone();
-        self.snapshot = Snapshot::new(scope, own, self.sequence, Instant::now());
+        self.snapshot = Snapshot::new(self.layers.clone(), self.sequence, Instant::now());
     }
 
     pub(super) fn refuses_any(&self) -> bool {

@@ -1,0 +1,229 @@
+//! Groups: neighbouring resources that go out together, and whose bytes can be had joined while a storm of equal pushes lasts.
+//!
+//! In: the resources of a first push, in order. Out: groups of some 40 KiB whose boundaries depend on the resources beside them
+//! alone: lists that differ in a few places have most of their groups in common, whichever scope, class or moment they are from. So
+//! joined bytes are about one copy of the mesh, not one a scope. Joined bytes are bounded: over budget a stream joins by itself.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::resource::{Protocol, Resource};
+
+/// A group does not end before it has this many bytes.
+const AT_LEAST: usize = 16 * 1024;
+
+/// A group that has this many bytes ends.
+const AT_MOST: usize = 64 * 1024;
+
+/// In between it ends after so many bytes on average.
+const BOUNDARY_EVERY: usize = 24 * 1024;
+
+/// A group is joined when this many streams have asked for it: the second of a storm pays, a lone one does not.
+const JOIN_AT: u32 = 2;
+
+/// Neighbouring resources, in order.
+#[derive(Debug)]
+pub(crate) struct Group {
+    protocol: Protocol,
+    resources: Box<[Arc<Resource>]>,
+    /// Sum of the entries' lengths.
+    bytes: usize,
+    uses: AtomicU32,
+    joined: OnceLock<Option<Joined>>,
+    /// Absent: never joined.
+    budget: Option<Arc<Budget>>,
+}
+
+#[derive(Debug)]
+struct Joined {
+    bytes: Bytes,
+    budget: Arc<Budget>,
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+/// How many bytes may be held joined.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    pub(crate) fn of(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, used: AtomicUsize::new(0) })
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+}
+
+impl Group {
+    /// A group that may be joined if there is a budget.
+    pub(crate) fn new(
+        protocol: Protocol,
+        resources: Box<[Arc<Resource>]>,
+        budget: Option<Arc<Budget>>,
+    ) -> Arc<Self> {
+        let bytes = resources.iter().map(|resource| resource.entry_len(protocol)).sum();
+        Arc::new(Self {
+            protocol,
+            resources,
+            bytes,
+            uses: AtomicU32::new(0),
+            joined: OnceLock::new(),
+            budget,
+        })
+    }
+
+    /// The resources, in order.
+    pub(crate) fn resources(&self) -> &[Arc<Resource>] {
+        &self.resources
+    }
+
+    /// Sum of the entries' lengths.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Counts one more stream that sends it.
+    pub(crate) fn used(&self) {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All entries in one piece, when the group is in demand and the budget allows it.
+    pub(crate) fn joined(&self) -> Option<&Bytes> {
+        let budget = self.budget.as_ref()?;
+        if self.uses.load(Ordering::Relaxed) < JOIN_AT {
+            return None;
+        }
+        let joined = self.joined.get_or_init(|| {
+            budget.take(self.bytes).then(|| {
+                let mut bytes = BytesMut::with_capacity(self.bytes);
+                for resource in &self.resources {
+                    bytes.extend_from_slice(resource.entry(self.protocol));
+                }
+                Joined { bytes: bytes.freeze(), budget: budget.clone() }
+            })
+        });
+        joined.as_ref().map(|joined| &joined.bytes)
+    }
+}
+
+/// The groups in use, by what is in them.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    budget: Arc<Budget>,
+    by_content: HashMap<(Protocol, u128), Weak<Group>>,
+}
+
+impl Groups {
+    /// Keeps at most so many bytes joined.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { budget: Budget::of(limit), by_content: HashMap::new() }
+    }
+
+    /// `resources` in groups, those that are in use already among them.
+    pub(crate) fn divide<'a>(
+        &mut self,
+        protocol: Protocol,
+        resources: impl Iterator<Item = &'a Arc<Resource>>,
+    ) -> Vec<Arc<Group>> {
+        let mut groups = Vec::new();
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        for resource in resources {
+            let length = resource.entry_len(protocol);
+            bytes += length;
+            group.push(resource);
+            // The larger the resource, the likelier it ends a group: the mean size is the same for large and small ones.
+            let ends = || (resource.fingerprint() % BOUNDARY_EVERY as u128) < length as u128;
+            if bytes >= AT_MOST || (bytes >= AT_LEAST && ends()) {
+                groups.push(self.intern(protocol, &group));
+                group.clear();
+                bytes = 0;
+            }
+        }
+        if !group.is_empty() {
+            groups.push(self.intern(protocol, &group));
+        }
+        groups
+    }
+
+    fn intern(&mut self, protocol: Protocol, resources: &[&Arc<Resource>]) -> Arc<Group> {
+        // Fingerprints are keyed by a secret: nobody can make up another list of the same sum. Names differ, so order is given.
+        let content = resources.iter().fold(0u128, |sum, resource| sum.wrapping_add(resource.fingerprint()));
+        let known = self.by_content.get(&(protocol, content)).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let resources = resources.iter().map(|resource| Arc::clone(resource)).collect();
+            let group = Group::new(protocol, resources, Some(self.budget.clone()));
+            self.by_content.insert((protocol, content), Arc::downgrade(&group));
+            group
+        })
+    }
+
+    /// Forgets the groups that nobody holds.
+    pub(crate) fn sweep(&mut self) {
+        self.by_content.retain(|_, group| group.strong_count() > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::ResourceType;
+
+    fn resources(versions: impl Fn(usize) -> u8) -> Vec<Arc<Resource>> {
+        let resource = |number: usize| {
+            let message = [versions(number); 700];
+            Resource::new(ResourceType::Cluster, format!("c{number:04}"), &message, &[], Arc::new([]))
+        };
+        (0..2000).map(resource).collect()
+    }
+
+    #[test]
+    fn lists_that_are_nearly_equal_share_their_groups() {
+        let mut groups = Groups::new(usize::MAX);
+        let all = resources(|_| 0);
+        let before = groups.divide(Protocol::Delta, all.iter());
+        assert!(before.iter().all(|group| group.len() <= AT_MOST + 1000), "groups are bounded");
+        assert!(before.len() > 2000 * 700 / AT_MOST, "and so is their number");
+        let edited = resources(|number| u8::from(number == 1000));
+        let after = groups.divide(Protocol::Delta, edited.iter());
+        let missing = groups.divide(Protocol::Delta, all.iter().skip(1));
+        for other in [&after, &missing] {
+            let listed: Vec<_> = other.iter().flat_map(|group| group.resources()).collect();
+            assert!(listed.is_sorted_by_key(|resource| resource.name()), "in order");
+            let new = other.iter().filter(|group| !before.iter().any(|held| Arc::ptr_eq(held, group)));
+            assert!(new.count() <= 3, "all but the groups around the difference are the same");
+        }
+        assert_eq!(after.iter().map(|group| group.resources().len()).sum::<usize>(), 2000);
+    }
+
+    #[test]
+    fn what_exceeds_the_budget_is_not_joined_and_what_goes_gives_its_part_back() {
+        let mut groups = Groups::new(100 * 1024);
+        let all = resources(|_| 0);
+        let divided = groups.divide(Protocol::Delta, all.iter());
+        for group in &divided {
+            group.used();
+            assert!(group.joined().is_none(), "one stream alone is not worth it");
+            group.used();
+        }
+        let joined: usize = divided.iter().filter_map(|group| group.joined()).map(Bytes::len).sum();
+        assert!((30 * 1024..=100 * 1024).contains(&joined), "{joined} bytes are joined");
+        drop(divided);
+        groups.sweep();
+        assert!(groups.by_content.is_empty());
+        assert_eq!(groups.budget.used.load(Ordering::Relaxed), 0);
+    }
+}
