@@ -1,7 +1,7 @@
 //! Starts the control plane and keeps it going: source -> ingest -> publisher -> streams.
 
 use crate::{Config, PilotMetrics, Publisher, SourceConfig, debug, status::Proxies};
-use mesh_model::{ChangeSet, Mesh, ObjectRef};
+use mesh_model::{Mesh, ObjectRef};
 use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Report, Settings, Update};
 use pilot_status::{Condition, Programmed, Progress, Sources, collect};
@@ -169,21 +169,16 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
     let publish = publisher.clone();
     tokio::spawn(async move {
         let mut first_lists = Some(first_lists);
-        let mut waiting = ChangeSet::default();
-        while let Some(Update { mesh: current, changes, sequence, synced }) = ingest.next().await {
-            waiting.merge(changes);
-            // Nothing goes out before everything is in.
-            if synced {
-                let since = Instant::now();
-                let changes = std::mem::take(&mut waiting);
-                publish.publish(current.clone(), &changes, since);
-                mesh.send_replace(current);
-                published.send_replace(sequence);
-                if let Some(handle) = first_lists.take() {
-                    // In this order: who waits for readiness is not turned away.
-                    ready.send_replace(true);
-                    handle.ready();
-                }
+        // The first is given when everything is in: nothing goes out before.
+        while let Some(Update { mesh: current, changes, sequence }) = ingest.next().await {
+            let since = Instant::now();
+            publish.publish(current.clone(), &changes, since);
+            mesh.send_replace(current);
+            published.send_replace(sequence);
+            if let Some(handle) = first_lists.take() {
+                // In this order: who waits for readiness is not turned away.
+                ready.send_replace(true);
+                handle.ready();
             }
         }
     });

@@ -14,6 +14,7 @@ use crate::{
 };
 use mesh_model::{Mesh, Problem, Reason, Source, Str};
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -31,45 +32,67 @@ pub struct Found {
     pub path: PathBuf,
 }
 
-/// The files at `root`, in order of their paths.
-pub fn find_files(root: &Path) -> io::Result<Vec<Found>> {
-    let mut found = Vec::new();
+/// All that there is to read at a place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// The files, in order of their paths.
+    pub files: Vec<Found>,
+    /// The directories that were looked into, relative to the place.
+    pub directories: BTreeSet<PathBuf>,
+    /// Whether anything is a link: then a change elsewhere may change what is found here.
+    pub links: bool,
+}
+
+/// What there is to read at `root`.
+pub fn find_files(root: &Path) -> io::Result<Tree> {
+    let mut tree = Tree { links: std::fs::symlink_metadata(root)?.is_symlink(), ..Tree::default() };
     if std::fs::metadata(root)?.is_dir() {
-        walk(root, root, 0, &mut found)?;
+        walk(root, Path::new(""), 0, &mut tree)?;
     } else {
-        found.push(Found { shown: root.to_string_lossy().into(), path: root.to_owned() });
+        tree.files.push(Found { shown: root.to_string_lossy().into(), path: root.to_owned() });
     }
-    found.sort();
-    Ok(found)
+    tree.files.sort();
+    Ok(tree)
+}
+
+/// Whether a file or directory of this name is passed over.
+pub fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'))
 }
 
 /// Whether a file of this name is read.
-fn is_read(path: &Path) -> bool {
-    let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+pub fn is_read(path: &Path) -> bool {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-    !hidden && matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
+    !is_hidden(path) && matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
 }
 
-fn walk(root: &Path, directory: &Path, depth: usize, found: &mut Vec<Found>) -> io::Result<()> {
+/// Looks into `directory`, which is relative to `root`.
+fn walk(root: &Path, directory: &Path, depth: usize, tree: &mut Tree) -> io::Result<()> {
     if depth > MAX_DEPTH {
         return Ok(());
     }
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        // What is gone between listing and looking was never here.
-        let Ok(metadata) = std::fs::metadata(&path) else { continue };
-        if hidden {
+    tree.directories.insert(directory.to_owned());
+    for entry in std::fs::read_dir(root.join(directory))? {
+        let entry = entry?;
+        let path = entry.path();
+        if is_hidden(&path) {
             continue;
         }
-        if metadata.is_dir() {
-            match walk(root, &path, depth + 1, found) {
+        let below = directory.join(entry.file_name());
+        let mut kind = entry.file_type()?;
+        if kind.is_symlink() {
+            tree.links = true;
+            // What is gone between listing and looking was never here.
+            let Ok(target) = std::fs::metadata(&path) else { continue };
+            kind = target.file_type();
+        }
+        if kind.is_dir() {
+            match walk(root, &below, depth + 1, tree) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other?,
             }
-        } else if is_read(&path) {
-            let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into();
-            found.push(Found { shown, path });
+        } else if is_read(&below) {
+            tree.files.push(Found { shown: below.to_string_lossy().into(), path });
         }
     }
     Ok(())
@@ -117,6 +140,10 @@ pub fn parse_file(path: &Str, bytes: &[u8], context: &Context) -> Edit {
 
 /// Reads all files, on as many threads as there are processors.
 pub fn read_files(files: &[Found], context: &Context) -> Vec<Edit> {
+    // The usual edit: not worth a thread.
+    if let [file] = files {
+        return vec![read_file(file, context)];
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len().max(1));
     let queue = Mutex::new(files.iter().enumerate());
     let mut edits: Vec<(usize, Edit)> = std::thread::scope(|scope| {
@@ -145,7 +172,7 @@ pub fn read_files(files: &[Found], context: &Context) -> Vec<Edit> {
 /// Reads everything at `path` once.
 pub fn load(path: &Path, settings: Settings) -> Result<(Arc<Mesh>, Report), SourceError> {
     let (context, _) = settings.context()?;
-    let files = find_files(path).map_err(SourceError::files(path))?;
+    let Tree { files, directories: _, links: _ } = find_files(path).map_err(SourceError::files(path))?;
     let edits = read_files(&files, &context);
     let mut ingest = Ingest::new(context);
     ingest.apply(edits);

@@ -1,84 +1,24 @@
 //! Files that are read again when they change.
 //!
-//! In: the system's word that something happened below a directory. Out: edits for the files that differ. Nothing is polled. Whoever
-//! writes several files means them together, so a burst is waited out: shortly when every file that was touched is closed or renamed
-//! into place, longer while one is still open. A file that is caught half-written keeps what it said before.
+//! In: the system's word that something happened below a directory. Out: edits for the files that differ. Nothing is polled, and what
+//! did not change is not looked at (`files`). Whoever writes several files means them together, so a burst (`burst`) is waited out. A
+//! file that is caught half-written keeps what it said before.
 
-use crate::{
-    at::Context,
-    files::{Found, find_files, read_files},
-    settings::SourceError,
-    store::Edit,
-    updates::Input,
-};
-use mesh_model::Str;
+mod burst;
+mod files;
+
+use crate::{at::Context, settings::SourceError, updates::Input};
+use burst::{Burst, Event};
+use files::Files;
 use notify::{RecursiveMode, Watcher};
 use std::{
-    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
-/// How long it has to be quiet before files are read, while some file is being written.
-const QUIET: Duration = Duration::from_millis(20);
-/// The same when all that was touched is whole: enough for the next file of a checkout or an unpacked archive.
-const QUIET_WHOLE: Duration = Duration::from_millis(2);
 /// How long a burst may last before files are read in its midst.
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// What tells two versions of a file apart without reading them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    path: PathBuf,
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(file: &Found) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = std::fs::metadata(&file.path).ok()?;
-        let modified = metadata.modified().ok();
-        Some(Self { path: file.path.clone(), modified, length: metadata.len(), inode: metadata.ino() })
-    }
-}
-
-/// The files as they were last read.
-#[derive(Debug)]
-struct Files {
-    root: PathBuf,
-    context: Context,
-    stamps: BTreeMap<Str, Stamp>,
-}
-
-impl Files {
-    /// Reads what is new or differs; `touched` is read in any case.
-    fn scan(&mut self, touched: &BTreeSet<PathBuf>) -> std::io::Result<Vec<Edit>> {
-        let found = find_files(&self.root)?;
-        let mut stamps = BTreeMap::new();
-        let mut changed = Vec::new();
-        for file in found {
-            // Taken before the file is read: a write in between shows as a difference next time.
-            let Some(stamp) = Stamp::of(&file) else { continue };
-            if touched.contains(&file.path) || self.stamps.get(&file.shown) != Some(&stamp) {
-                changed.push(file.clone());
-            }
-            stamps.insert(file.shown, stamp);
-        }
-        let mut edits = read_files(&changed, &self.context);
-        let gone = self.stamps.keys().filter(|path| !stamps.contains_key(*path));
-        edits.extend(gone.map(|path| Edit::File {
-            path: path.clone(),
-            objects: Vec::new(),
-            problems: Vec::new(),
-            partial: false,
-        }));
-        self.stamps = stamps;
-        Ok(edits)
-    }
-}
 
 /// Reads everything once, then keeps up.
 pub async fn start(
@@ -96,9 +36,9 @@ pub async fn start(
             None
         }
     };
-    let mut files = Files { root: root.clone(), context, stamps: BTreeMap::new() };
+    let mut files = Files::new(root.clone(), context).map_err(SourceError::files(&root))?;
     let first = tokio::task::spawn_blocking(move || {
-        let edits = files.scan(&BTreeSet::new());
+        let edits = files.scan(&Burst::default());
         edits.map(|edits| (files, edits))
     });
     let joined = first.await.map_err(std::io::Error::other).and_then(|scanned| scanned);
@@ -108,15 +48,6 @@ pub async fn start(
     let _ = inputs.send(Input::Synced).await;
     tasks.spawn(follow(files, watcher, events, inputs));
     Ok(())
-}
-
-/// What happened.
-#[derive(Debug)]
-struct Event {
-    /// To which files; empty when it is not known.
-    paths: Vec<PathBuf>,
-    /// Whether they are as they are meant to be: closed after writing, renamed, or gone.
-    whole: bool,
 }
 
 fn observe(root: &Path, sender: mpsc::UnboundedSender<Event>) -> notify::Result<notify::RecommendedWatcher> {
@@ -155,33 +86,6 @@ fn leaves_whole(kind: &notify::EventKind) -> bool {
         || matches!(kind, EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_))
 }
 
-/// The files of a burst.
-#[derive(Debug, Default)]
-struct Burst {
-    touched: BTreeSet<PathBuf>,
-    /// Those that somebody may still be writing.
-    open: BTreeSet<PathBuf>,
-    /// Something happened to files that are not known.
-    unknown: bool,
-}
-
-impl Burst {
-    fn add(&mut self, Event { paths, whole }: Event) {
-        self.unknown |= paths.is_empty();
-        for path in paths {
-            match whole {
-                true => self.open.remove(&path),
-                false => self.open.insert(path.clone()),
-            };
-            self.touched.insert(path);
-        }
-    }
-
-    fn quiet(&self) -> Duration {
-        if self.open.is_empty() && !self.unknown { QUIET_WHOLE } else { QUIET }
-    }
-}
-
 async fn follow(
     mut files: Files,
     watcher: Option<notify::RecommendedWatcher>,
@@ -200,7 +104,7 @@ async fn follow(
             }
         }
         let scanned = tokio::task::spawn_blocking(move || {
-            let edits = files.scan(&burst.touched);
+            let edits = files.update(&burst);
             (files, edits)
         });
         let edits;
@@ -219,7 +123,7 @@ async fn follow(
                 }
             }
             // The directory is gone or closed to us; what it said stays.
-            Err(error) => tracing::warn!(%error, path = %files.root.display(), "files cannot be read"),
+            Err(error) => tracing::warn!(%error, path = %files.root().display(), "files cannot be read"),
         }
     }
     // Held until here: dropping it ends the events. Without one nothing will ever come, and the inputs stay open.

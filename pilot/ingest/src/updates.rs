@@ -24,7 +24,7 @@ pub enum Input {
     Synced,
 }
 
-/// The next mesh.
+/// The next mesh. None is given before every first list is in.
 #[derive(Debug, Clone)]
 pub struct Update {
     /// The mesh.
@@ -33,8 +33,6 @@ pub struct Update {
     pub changes: ChangeSet,
     /// Counts updates from 1.
     pub sequence: u64,
-    /// Whether every first list is in. No update is given before.
-    pub synced: bool,
 }
 
 /// Updates of a mesh, until it is dropped; its sources end then.
@@ -120,7 +118,6 @@ impl Updates {
                     mesh: self.ingest.mesh().clone(),
                     changes: std::mem::take(&mut self.waiting),
                     sequence: self.sequence,
-                    synced,
                 });
             }
         }
