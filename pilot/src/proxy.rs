@@ -60,6 +60,7 @@ impl Connected {
                 namespace,
                 labels: Arc::new(labels(metadata)),
                 capture: capture(metadata, address)?,
+                dns_capture: text(metadata, "DNS_CAPTURE") == Some("true"),
                 addresses,
                 locality: locality.unwrap_or_default(),
             },

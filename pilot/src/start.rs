@@ -203,6 +203,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
     });
     if let Some((status, kubeconfig)) = status {
         let sources = Sources {
+            meshes: mesh_receiver.clone(),
             reports: report.clone(),
             published: published_receiver.clone(),
             progress: Arc::new(Proxies::new(publisher.clone(), xds.clone())),

@@ -23,6 +23,8 @@ pub struct Asker {
     pub capture: Capture,
     /// With capture `none`: the port of its HTTP proxy.
     pub http_proxy_port: Option<u16>,
+    /// Whether its DNS queries are answered by its agent.
+    pub dns_capture: bool,
 }
 
 /// Istio's interception mode.
@@ -43,6 +45,7 @@ impl Default for Asker {
             labels: BTreeMap::new(),
             capture: Capture::Redirect,
             http_proxy_port: None,
+            dns_capture: false,
         }
     }
 }
@@ -60,7 +63,7 @@ impl Asker {
 
     /// What it says of itself.
     pub fn node(&self) -> Node {
-        let Self { pod, namespace, address, labels, capture, http_proxy_port } = self;
+        let Self { pod, namespace, address, labels, capture, http_proxy_port, dns_capture } = self;
         let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
         let mut metadata = BTreeMap::from([
             ("NAME".to_owned(), text(pod)),
@@ -69,6 +72,9 @@ impl Asker {
         ]);
         if *capture == Capture::None {
             metadata.insert("INTERCEPTION_MODE".to_owned(), text("NONE"));
+        }
+        if *dns_capture {
+            metadata.insert("DNS_CAPTURE".to_owned(), text("true"));
         }
         if let Some(port) = http_proxy_port {
             metadata.insert("HTTP_PROXY_PORT".to_owned(), text(&port.to_string()));

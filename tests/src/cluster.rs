@@ -162,6 +162,14 @@ impl Client {
         self.until(name, |envoy| envoy.held(ResourceType::Cluster).contains_key(name)).await
     }
 
+    /// Waits for a listener.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub async fn until_listener(&mut self, name: &str) -> Result<()> {
+        self.until(name, |envoy| envoy.held(ResourceType::Listener).contains_key(name)).await
+    }
+
     /// Waits until the endpoints of a cluster are these, as `address:port`.
     ///
     /// # Errors

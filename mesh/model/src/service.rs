@@ -2,6 +2,7 @@
 
 use crate::{ExportTo, Host, Labels, LocalityLb, Metadata, Protocol, Str, Vip};
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// Who defines a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -38,6 +39,9 @@ pub struct Service {
     pub registry: Registry,
     /// Addresses at which clients call it. Empty: none (headless, or a ServiceEntry without addresses).
     pub vips: Vec<Vip>,
+    /// Addresses that the control plane has allocated, where the object names none and may have some: for clients that are told
+    /// these when they ask for the name. `None`: it is to have none.
+    pub allocated: Option<Vec<IpAddr>>,
     /// Its ports, in the object's order.
     pub ports: Vec<ServicePort>,
     /// How endpoints are found.

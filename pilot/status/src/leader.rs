@@ -1,6 +1,7 @@
 //! The leader at work: waits for news, decides, writes; stops as soon as another leads.
 
 use crate::{
+    addresses::allocate,
     decide::{Decider, Plan},
     lease::Candidate,
     objects::Objects,
@@ -9,6 +10,7 @@ use crate::{
 };
 use futures::StreamExt;
 use kube::Client;
+use mesh_model::Mesh;
 use pilot_ingest::Report;
 use std::{
     sync::Arc,
@@ -26,7 +28,7 @@ pub const FIELD_MANAGER: &str = "meltemi";
 /// Writes at a time, and between two looks at what is due: with [`PAUSE`], the most that an API server is asked to take.
 const AT_ONCE: usize = 4;
 const BATCH: usize = 50;
-const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is looked whether proxies have come, gone or refused something.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -41,6 +43,8 @@ pub struct StatusConfig {
 
 /// What the status is made of.
 pub struct Sources {
+    /// The mesh as it is published.
+    pub meshes: watch::Receiver<Arc<Mesh>>,
     /// What ingest says.
     pub reports: watch::Receiver<Arc<Report>>,
     /// Count of ingest's updates that are published.
@@ -66,6 +70,7 @@ pub fn start(
                 let mut until = leading.clone();
                 tokio::select! {
                     () = lead(&client, &sources) => return,
+                    () = allocate(&client, sources.meshes.clone()) => return,
                     _ = until.wait_for(|leads| !*leads) => {}
                 }
             }
@@ -76,7 +81,7 @@ pub fn start(
 
 /// Keeps statuses true until dropped, or until ingest ends.
 async fn lead(client: &Client, sources: &Sources) {
-    let Sources { reports, published, progress } = sources;
+    let Sources { meshes: _, reports, published, progress } = sources;
     let (mut reports, mut published) = (reports.clone(), published.clone());
     let mut tasks = JoinSet::new();
     let objects = Objects::watch(client, &mut tasks);

@@ -3,8 +3,9 @@
 //! In: the report of ingest, how far proxies have got ([`Progress`]), and the objects as the API server holds them. Out: the
 //! conditions `Accepted`, `ResolvedRefs` and `Programmed` on each object, by one replica at a time. `collect` decides what they
 //! say and is pure; `decide` decides what is worth a write; `lease`, `objects` and `writer` talk to the API server. Nothing here
-//! knows Envoy, streams or what an object means.
+//! knows Envoy, streams or what an object means. Beside the conditions, `addresses` gives ServiceEntries theirs.
 
+mod addresses;
 mod collect;
 mod condition;
 mod decide;

@@ -172,7 +172,7 @@ impl Objects {
     }
 }
 
-async fn served(row: &Row, client: &Client) -> Result<Option<ApiResource>, kube::Error> {
+pub(crate) async fn served(row: &Row, client: &Client) -> Result<Option<ApiResource>, kube::Error> {
     match discovery::group(client, row.group).await {
         Ok(group) => {
             let found = group.recommended_kind(row.kind.as_str()).map(|(resource, _)| resource);

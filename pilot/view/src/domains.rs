@@ -36,7 +36,7 @@ pub fn of_service(scope: &Scope<'_>, service: &Service, port: u16) -> Vec<Str> {
             .find(|other| scope.sees(other.namespace(), &other.host, &other.export_to));
         owner.is_none_or(|owner| owner.host == *host) && !scope.claims(&Host::new(&address.to_string()))
     };
-    domains.extend(service.vips.iter().filter_map(|vip| match vip {
+    domains.extend(scope.vips(service).iter().filter_map(|vip| match vip {
         Vip::Ip(address) if owned(address) => Some(in_authority(address)),
         Vip::Ip(_) | Vip::Range(_) => None,
     }));

@@ -20,6 +20,8 @@ pub struct Proxy {
     pub locality: Locality,
     /// How traffic gets to it.
     pub capture: Capture,
+    /// Whether its workload's DNS queries are answered with addresses that only the mesh knows.
+    pub dns_capture: bool,
 }
 
 /// How a workload's traffic gets into its proxy. Istio's interception mode.

@@ -3,7 +3,7 @@
 use crate::{Capture, Proxy, inbound::own_ports};
 use mesh_model::{
     ExportTo, Host, Labels, Mesh, NETWORK_LABEL, NODE_LABEL, NamespacedName, OutboundPolicy, REGION_LABEL,
-    SUB_ZONE_LABEL, Sidecar, Str, ZONE_LABEL,
+    SUB_ZONE_LABEL, Service, Sidecar, Str, Vip, ZONE_LABEL,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,6 +18,8 @@ pub struct ScopeKey {
     pub sidecar: Option<NamespacedName>,
     /// How traffic gets to the proxies.
     pub capture: Capture,
+    /// Whether clients are told addresses that the control plane has allocated.
+    pub dns_capture: bool,
     /// Ports at which the workloads themselves are reached, where their proxies listen on them (capture none).
     pub own_ports: BTreeSet<u16>,
 }
@@ -37,6 +39,7 @@ impl ScopeKey {
                 .sidecar_for(&proxy.namespace, &proxy.labels)
                 .map(|sidecar| sidecar.metadata.object.name.clone()),
             capture: proxy.capture.clone(),
+            dns_capture: proxy.dns_capture,
             own_ports: own_ports(mesh, proxy),
         }
     }
@@ -80,6 +83,15 @@ impl<'a> Scope<'a> {
                 .sidecar
                 .as_ref()
                 .is_none_or(|sidecar| sidecar.imports(&self.key.namespace, namespace, host))
+    }
+
+    /// Where clients of this scope call `service`: at its own addresses, or else at those that they are told.
+    pub fn vips(&self, service: &Service) -> Vec<Vip> {
+        let told = service.allocated.iter().flatten().filter(|_| self.key.dns_capture);
+        match service.vips.is_empty() {
+            true => told.map(|address| Vip::Ip(*address)).collect(),
+            false => service.vips.clone(),
+        }
     }
 
     /// Whether a Sidecar limits what is seen.

@@ -117,6 +117,7 @@ fn proxy(listener: SocketAddr) -> Proxy {
         labels: Arc::new(Labels::from([("app".into(), POD.into())])),
         addresses: vec![listener.ip()],
         locality: Default::default(),
+        dns_capture: false,
         capture: Capture::None {
             bind: listener.ip(),
             application: [127, 0, 0, 1].into(),

@@ -1,5 +1,6 @@
 //! Statuses on the objects of a real Kubernetes API server. Each test has a server of its own: whoever leads writes to every object.
 
+mod addresses;
 mod foreign;
 mod leader;
 mod objects;

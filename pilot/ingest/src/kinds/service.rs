@@ -119,6 +119,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         host,
         registry: Registry::Kubernetes,
         vips,
+        allocated: None,
         ports: parsed,
         resolution: match (alias_of, headless) {
             (Some(target), _) => Resolution::Alias(Host::new(&target)),

@@ -1,5 +1,6 @@
 //! ServiceEntry.
 
+mod allocated;
 mod endpoint;
 
 pub use endpoint::{EndpointTemplate, InlineEndpoint, parse_endpoint, parse_template};
@@ -68,6 +69,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     }
     let hosts =
         parse_hosts(&hosts, &resolution, !endpoints.is_empty() || selector.is_some(), &at.field("hosts"));
+    let allocated = allocated::parse(value, addresses.is_empty() && allocated::is_wanted(&meta, &resolution));
     let vips = parse_addresses(&addresses, &resolution, &at.field("addresses"));
     let ports = parse_ports(ports, &at.field("ports"));
     if hosts.is_empty() || ports.is_empty() {
@@ -97,6 +99,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let common = Common {
         meta,
         vips,
+        allocated,
         ports,
         resolution,
         external,
@@ -113,6 +116,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
 struct Common {
     meta: Meta,
     vips: Vec<Vip>,
+    allocated: Option<Vec<(Host, IpAddr)>>,
     ports: Vec<ServicePort>,
     resolution: Resolution,
     external: bool,
@@ -127,6 +131,7 @@ impl Common {
         let Self {
             meta,
             vips,
+            allocated,
             ports,
             resolution,
             external,
@@ -135,7 +140,13 @@ impl Common {
             subject_alt_names,
             distribution,
         } = self;
+        let of_host = |all: &Vec<(Host, IpAddr)>| {
+            all.iter().filter(|(other, _)| *other == host).map(|(_, address)| *address).collect()
+        };
+        // Nobody can be told the address of a name that nobody asks for.
+        let allocated = allocated.as_ref().filter(|_| !host.is_wildcard()).map(of_host);
         Service {
+            allocated,
             metadata: meta.metadata.clone(),
             host,
             registry: Registry::External,

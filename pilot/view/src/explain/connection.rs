@@ -2,7 +2,7 @@
 
 use super::{ListenerTaken, Request, Scene};
 use crate::{
-    Capture,
+    Capture, alias,
     spec::{ChainMatch, FilterChainSpec, ListenerSpec, NetworkSpec, RouteSource, TcpSpec, Transport},
 };
 use mesh_model::{Cidr, EndpointAddress, Host, Service, Str, Vip};
@@ -212,7 +212,7 @@ fn resolve(scene: &Scene<'_>, host: &str) -> Option<IpAddr> {
         return Some(address);
     }
     let service = called(scene, host)?;
-    let of_service = service.vips.iter().find_map(|vip| match vip {
+    let of_service = scene.scope().vips(service).iter().find_map(|vip| match vip {
         Vip::Ip(address) => Some(*address),
         Vip::Range(_) => None,
     });
@@ -239,7 +239,12 @@ fn called<'s>(scene: &'s Scene<'_>, host: &str) -> Option<&'s Service> {
         format!("{host}.{domain}"),
     ];
     let mut names = std::iter::once(host.to_owned()).chain(searched);
-    names.find_map(|name| {
-        mesh.services_of_host(&Host::new(&name)).into_iter().next().map(|service| &**service)
-    })
+    let of = |host: &Host| mesh.services_of_host(host).into_iter().next();
+    let mut found = names.find_map(|name| of(&Host::new(&name)))?;
+    // A name for another name leads to its address, unless they go round in a circle.
+    for _ in 0..alias::LONGEST {
+        let Some(target) = found.alias_of() else { break };
+        found = of(target)?;
+    }
+    Some(found)
 }

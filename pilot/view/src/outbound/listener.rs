@@ -113,12 +113,10 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     let sniffed = port.protocol == Protocol::Auto;
     let own_routes = || sniffed.then(|| Str::from(format!("{}:{}", service.host, port.number)));
     let shared_routes = || sniffed.then(|| route_name(capture, port.number));
-    let ranges: Vec<Cidr> = service
-        .vips
-        .iter()
-        .filter_map(|vip| if let Vip::Range(range) = vip { Some(*range) } else { None })
-        .collect();
-    for vip in &service.vips {
+    let vips = scope.vips(service);
+    let ranges: Vec<Cidr> =
+        vips.iter().filter_map(|vip| if let Vip::Range(range) = vip { Some(*range) } else { None }).collect();
+    for vip in &vips {
         if let Vip::Ip(address) = vip {
             own(own_routes()).into_iter().for_each(|entry| add(*address, entry));
         }
@@ -133,7 +131,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
                 own(own_routes()).into_iter().for_each(|entry| add(address, entry));
             }
         }
-    } else if service.vips.is_empty() {
+    } else if vips.is_empty() {
         shared(shared_routes(), &[]).into_iter().for_each(|entry| add(ANY, entry));
     }
 }

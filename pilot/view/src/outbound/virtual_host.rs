@@ -37,7 +37,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
             add(route_name(&scope.key.capture, port.number), domains::with_port(&domains, port.number))
         }
         // A sniffed port of a service with an address of its own has a route configuration of its own.
-        (Capture::Redirect, Protocol::Auto) if !service.vips.is_empty() || service.headless => {
+        (Capture::Redirect, Protocol::Auto) if !scope.vips(service).is_empty() || service.headless => {
             add(name.clone(), vec!["*".into()])
         }
         (Capture::Redirect, _) => add(route_name(&scope.key.capture, port.number), domains),
