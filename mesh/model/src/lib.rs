@@ -7,6 +7,7 @@
 //! A field is in the model only when it has an effect further down: what the API accepts and Meltemi does not build yet
 //! is reported by ingest as [`Reason::NotSupported`] and never gets here.
 
+mod access_log;
 mod address;
 mod change;
 mod client_needs;
@@ -29,19 +30,20 @@ mod traffic_policy;
 mod virtual_service;
 mod workload;
 
+pub use access_log::{AccessLog, LogFormat, LogValue};
 pub use address::{Cidr, EndpointAddress, Vip};
 pub use change::ChangeSet;
 pub use destination_rule::{DestinationRule, Subset};
 pub use duration::Duration;
 pub use endpoint::{Endpoint, Health, ServiceEndpoints};
-pub use export::ExportTo;
+pub use export::{DefaultExport, DefaultExports, ExportTo};
 pub use host::{Host, ShortNameOf, resolve_short_name};
 pub use locality_lb::{
     Distribution, Failover, LOCALITY_LABELS, LocalityLb, LocalityMatch, NETWORK_LABEL, NODE_LABEL,
     PriorityLabel, REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL, locality_of,
 };
 pub use mesh::{Mesh, ServiceKey};
-pub use mesh_config::{DefaultTrafficPolicy, MeshConfig, OutboundPolicy};
+pub use mesh_config::{DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization};
 pub use object::{Kind, Labels, Locality, Metadata, NamespacedName, ObjectRef, Source, Str};
 pub use percent::Percent;
 pub use problem::{Parsed, Problem, Reason, Severity};

@@ -1,7 +1,11 @@
 //! Mesh-wide settings: the part of Istio's MeshConfig that has an effect today.
 
-use crate::{ConnectionPool, Duration, LocalityLb, OutlierDetection, Retries, Str};
+use crate::{
+    AccessLog, ConnectionPool, DefaultExports, Duration, LocalityLb, OutlierDetection, Retries, Str,
+    TcpKeepalive,
+};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// What happens to traffic for destinations that no service names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -10,6 +14,30 @@ pub enum OutboundPolicy {
     AllowAny,
     /// Only registered services are reachable.
     RegistryOnly,
+}
+
+/// `inboundTrafficPolicy.mode`: where requests for a workload's ports go, where they are redirected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum InboundPolicy {
+    /// To the address that the client called.
+    #[default]
+    Passthrough,
+    /// To 127.0.0.1, for applications that listen nowhere else.
+    Localhost,
+}
+
+/// `pathNormalization.normalization`: what becomes of a path before it is matched and sent on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum PathNormalization {
+    /// Nothing.
+    None,
+    /// `BASE` and `DEFAULT`: `.` and `..` are resolved, and `\` is `/`.
+    #[default]
+    Base,
+    /// Also several slashes are one.
+    MergeSlashes,
+    /// Also `%2F` and `%5C` are slashes.
+    DecodeAndMergeSlashes,
 }
 
 /// `defaultTrafficPolicy`: what holds where no DestinationRule has the block.
@@ -45,8 +73,24 @@ pub struct MeshConfig {
     pub default_policy: DefaultTrafficPolicy,
     /// `localityLbSetting`, or `zoneAwareLbSetting`, which wins: for clusters whose own policy says nothing.
     pub locality: LocalityLb,
-    /// `accessLogFile`; empty: none.
-    pub access_log_file: Str,
+    /// `accessLogFile` and what belongs to it; `None`: nothing is logged.
+    pub access_log: Option<Arc<AccessLog>>,
+    /// `tcpKeepalive`: of connections whose own settings leave it open, value by value.
+    pub keepalive: Option<TcpKeepalive>,
+    /// `h2UpgradePolicy`: whether HTTP/2 is spoken to services whose ports are declared as HTTP/1.1.
+    pub h2_upgrade: bool,
+    /// `pathNormalization`.
+    pub path_normalization: PathNormalization,
+    /// `inboundTrafficPolicy`.
+    pub inbound_policy: InboundPolicy,
+    /// `outboundClusterStatName`; empty: clusters go by their names.
+    pub outbound_stat_name: Str,
+    /// `inboundClusterStatName`; empty: clusters go by their names.
+    pub inbound_stat_name: Str,
+    /// `proxyHttpPort`: where proxies that do not say so themselves serve as HTTP proxies; `None`: nowhere.
+    pub http_proxy_port: Option<u16>,
+    /// `defaultServiceExportTo` and its siblings.
+    pub exports: DefaultExports,
 }
 
 impl Default for MeshConfig {
@@ -64,7 +108,15 @@ impl Default for MeshConfig {
             default_retries: None,
             default_policy: DefaultTrafficPolicy::default(),
             locality: LocalityLb::default(),
-            access_log_file: "".into(),
+            access_log: None,
+            keepalive: None,
+            h2_upgrade: false,
+            path_normalization: PathNormalization::default(),
+            inbound_policy: InboundPolicy::default(),
+            outbound_stat_name: "".into(),
+            inbound_stat_name: "".into(),
+            http_proxy_port: None,
+            exports: DefaultExports::default(),
         }
     }
 }

@@ -1,12 +1,18 @@
-//! Access logs: the file and the line format of Istio's default, which log pipelines parse.
+//! Access logs: a file, and lines in Istio's format, which log pipelines parse, or in the mesh's own.
 
-use crate::envoy::{accesslog, core};
+use crate::envoy::{accesslog, core, wkt};
+use crate::metadata::{list, text};
 use crate::names::FILE_ACCESS_LOG;
+use mesh_model::{AccessLog, LogFormat, LogValue, Str};
 use mesh_proto::envoy::extensions::access_loggers::file::v3::{FileAccessLog, file_access_log};
+use mesh_proto::envoy::extensions::formatter::{
+    metadata::v3::Metadata, req_without_query::v3::ReqWithoutQuery,
+};
 use mesh_proto::pack;
+use std::collections::BTreeMap;
 
 /// Istio's documented text format.
-const FORMAT: &str = concat!(
+const TEXT: &str = concat!(
     "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" ",
     "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% ",
     "\"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ",
@@ -16,40 +22,135 @@ const FORMAT: &str = concat!(
     "%REQUESTED_SERVER_NAME% %ROUTE_NAME%\n",
 );
 
+/// Istio's JSON format: the same, by name.
+const JSON: &[(&str, &str)] = &[
+    ("authority", "%REQ(:AUTHORITY)%"),
+    ("bytes_received", "%BYTES_RECEIVED%"),
+    ("bytes_sent", "%BYTES_SENT%"),
+    ("connection_termination_details", "%CONNECTION_TERMINATION_DETAILS%"),
+    ("downstream_local_address", "%DOWNSTREAM_LOCAL_ADDRESS%"),
+    ("downstream_remote_address", "%DOWNSTREAM_REMOTE_ADDRESS%"),
+    ("duration", "%DURATION%"),
+    ("method", "%REQ(:METHOD)%"),
+    ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
+    ("protocol", "%PROTOCOL%"),
+    ("request_id", "%REQ(X-REQUEST-ID)%"),
+    ("requested_server_name", "%REQUESTED_SERVER_NAME%"),
+    ("response_code", "%RESPONSE_CODE%"),
+    ("response_code_details", "%RESPONSE_CODE_DETAILS%"),
+    ("response_flags", "%RESPONSE_FLAGS%"),
+    ("route_name", "%ROUTE_NAME%"),
+    ("start_time", "%START_TIME%"),
+    ("upstream_cluster", "%UPSTREAM_CLUSTER_RAW%"),
+    ("upstream_host", "%UPSTREAM_HOST%"),
+    ("upstream_local_address", "%UPSTREAM_LOCAL_ADDRESS%"),
+    ("upstream_service_time", "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%"),
+    ("upstream_transport_failure_reason", "%UPSTREAM_TRANSPORT_FAILURE_REASON%"),
+    ("user_agent", "%REQ(USER-AGENT)%"),
+    ("x_forwarded_for", "%REQ(X-FORWARDED-FOR)%"),
+];
+
 /// The response flag of a connection that no filter chain took.
 const NO_ROUTE: &str = "NR";
 
-/// A line for each request or connection into the file at `path`; nothing when it is empty.
-pub(crate) fn build_access_log(path: &str) -> Vec<accesslog::AccessLog> {
-    build(path, None)
+/// A line for each request or connection.
+pub(crate) fn build_access_log(log: Option<&AccessLog>) -> Vec<accesslog::AccessLog> {
+    log.map(|log| build(log, None)).into_iter().collect()
 }
 
 /// A line for each connection that no filter chain of a listener took: the chains log all others.
-pub(crate) fn build_listener_access_log(path: &str) -> Vec<accesslog::AccessLog> {
-    let flags = accesslog::ResponseFlagFilter { flags: vec![NO_ROUTE.to_owned()] };
-    let specifier = accesslog::access_log_filter::FilterSpecifier::ResponseFlagFilter(flags);
-    build(path, Some(accesslog::AccessLogFilter { filter_specifier: Some(specifier) }))
+pub(crate) fn build_listener_access_log(log: Option<&AccessLog>) -> Vec<accesslog::AccessLog> {
+    let filter = || {
+        let flags = accesslog::ResponseFlagFilter { flags: vec![NO_ROUTE.to_owned()] };
+        let specifier = accesslog::access_log_filter::FilterSpecifier::ResponseFlagFilter(flags);
+        accesslog::AccessLogFilter { filter_specifier: Some(specifier) }
+    };
+    log.filter(|log| log.listeners).map(|log| build(log, Some(filter()))).into_iter().collect()
 }
 
-fn build(path: &str, filter: Option<accesslog::AccessLogFilter>) -> Vec<accesslog::AccessLog> {
-    if path.is_empty() {
-        return Vec::new();
-    }
-    let source = core::DataSource {
-        specifier: Some(core::data_source::Specifier::InlineString(FORMAT.to_owned())),
-        ..Default::default()
-    };
-    let format = core::SubstitutionFormatString {
-        format: Some(core::substitution_format_string::Format::TextFormatSource(source)),
-        ..Default::default()
-    };
+fn build(log: &AccessLog, filter: Option<accesslog::AccessLogFilter>) -> accesslog::AccessLog {
+    let AccessLog { file, format, listeners: _ } = log; // Decided by the caller.
     let file = FileAccessLog {
-        path: path.to_owned(),
-        access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(format)),
+        path: file.to_string(),
+        access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(build_format(format))),
     };
-    vec![accesslog::AccessLog {
+    accesslog::AccessLog {
         name: FILE_ACCESS_LOG.to_owned(),
         filter,
         config_type: Some(accesslog::access_log::ConfigType::TypedConfig(pack(&file))),
-    }]
+    }
+}
+
+fn build_format(format: &LogFormat) -> core::SubstitutionFormatString {
+    use core::substitution_format_string::Format;
+    let (format, formatters) = match format {
+        LogFormat::Text(own) => {
+            let own = own.as_deref().unwrap_or(TEXT);
+            let source = core::DataSource {
+                specifier: Some(core::data_source::Specifier::InlineString(own.to_owned())),
+                ..Default::default()
+            };
+            (Format::TextFormatSource(source), build_formatters(&mut std::iter::once(own)))
+        }
+        LogFormat::Json(own) => {
+            let usual = || {
+                let field =
+                    |(name, value): &(&str, &str)| (Str::from(*name), LogValue::Text((*value).into()));
+                JSON.iter().map(field).collect()
+            };
+            let fields = own.clone().unwrap_or_else(usual);
+            let mut texts = Vec::new();
+            fields.values().for_each(|value| collect_texts(value, &mut texts));
+            let formatters = build_formatters(&mut texts.into_iter());
+            (Format::JsonFormat(build_struct(&fields)), formatters)
+        }
+    };
+    core::SubstitutionFormatString { format: Some(format), formatters, ..Default::default() }
+}
+
+fn collect_texts<'a>(value: &'a LogValue, texts: &mut Vec<&'a str>) {
+    match value {
+        LogValue::Null | LogValue::Bool(_) | LogValue::Number(_) => {}
+        LogValue::Text(text) => texts.push(text),
+        LogValue::List(values) => values.iter().for_each(|value| collect_texts(value, texts)),
+        LogValue::Fields(fields) => fields.values().for_each(|value| collect_texts(value, texts)),
+    }
+}
+
+/// Commands that Envoy knows by extensions only, each named where it is used.
+fn build_formatters(texts: &mut dyn Iterator<Item = &str>) -> Vec<core::TypedExtensionConfig> {
+    let rows = [
+        ("%REQ_WITHOUT_QUERY(", "envoy.formatter.req_without_query", pack(&ReqWithoutQuery {})),
+        ("%METADATA(", "envoy.formatter.metadata", pack(&Metadata {})),
+    ];
+    let mut used = [false; 2];
+    for text in texts {
+        for (used, (command, ..)) in used.iter_mut().zip(&rows) {
+            *used |= text.contains(command);
+        }
+    }
+    let used = rows.into_iter().zip(used).filter(|(_, used)| *used);
+    used.map(|((_, name, config), _)| core::TypedExtensionConfig {
+        name: name.to_owned(),
+        typed_config: Some(config),
+    })
+    .collect()
+}
+
+fn build_struct(fields: &BTreeMap<Str, LogValue>) -> wkt::Struct {
+    let fields = fields.iter().map(|(name, value)| (name.to_string(), build_value(value)));
+    wkt::Struct { fields: fields.collect() }
+}
+
+fn build_value(value: &LogValue) -> wkt::Value {
+    use wkt::value::Kind;
+    let kind = match value {
+        LogValue::Text(value) => return text(&**value),
+        LogValue::List(values) => return list(values.iter().map(build_value).collect()),
+        LogValue::Null => Kind::NullValue(0),
+        LogValue::Bool(value) => Kind::BoolValue(*value),
+        LogValue::Number(number) => Kind::NumberValue(f64::from(*number)),
+        LogValue::Fields(fields) => Kind::StructValue(build_struct(fields)),
+    };
+    wkt::Value { kind: Some(kind) }
 }

@@ -21,6 +21,7 @@ use pilot_view::spec::ClusterSpec;
 pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
     let ClusterSpec {
         name,
+        stat_name,
         discovery,
         protocol,
         load_balancing,
@@ -37,7 +38,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
     } = spec;
     let mut cluster = Cluster {
         name: name.to_string(),
-        alt_stat_name: alt_stat_name(name),
+        alt_stat_name: alt_stat_name(name, stat_name.as_deref()),
         connect_timeout: build_connect_timeout(connection_pool.tcp.connect_timeout, *connect_timeout),
         metadata: metadata::build_metadata(service.as_ref(), config.as_ref()),
         ..Default::default()
@@ -58,6 +59,10 @@ fn build_connect_timeout(own: Option<Duration>, mesh: Duration) -> Option<wkt::D
 }
 
 /// The name in statistics. A name with dots ends in `;`, by which Envoy's tag extraction knows where it stops.
-fn alt_stat_name(name: &str) -> String {
-    if name.contains('|') { format!("{name};") } else { String::new() }
+fn alt_stat_name(name: &str, other: Option<&str>) -> String {
+    match other {
+        Some(other) => format!("{other};"),
+        None if name.contains('|') => format!("{name};"),
+        None => String::new(),
+    }
 }

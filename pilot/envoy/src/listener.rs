@@ -35,7 +35,7 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
         traffic_direction: traffic_direction(*direction) as i32,
         filter_chains: chains.iter().map(chain::build_chain).collect(),
         default_filter_chain: default_chain.as_ref().map(chain::build_chain),
-        access_log: build_listener_access_log(access_log),
+        access_log: build_listener_access_log(access_log.as_deref()),
         ..Default::default()
     };
     inspectors::apply_inspectors(inspectors, &mut listener);

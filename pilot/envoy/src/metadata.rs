@@ -33,3 +33,8 @@ pub(crate) fn istio(fields: wkt::Struct) -> core::Metadata {
 pub(crate) fn origin(kind: &str, object: &NamespacedName) -> core::Metadata {
     istio(structure([("config", text(config_path(kind, object)))]))
 }
+
+/// A list of values.
+pub(crate) fn list(values: Vec<wkt::Value>) -> wkt::Value {
+    wkt::Value { kind: Some(wkt::value::Kind::ListValue(wkt::ListValue { values })) }
+}

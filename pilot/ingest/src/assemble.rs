@@ -3,6 +3,7 @@
 //! In: batches of edits. Out: the next [`Mesh`] and what changed in it. The mesh is a function of the objects alone: the order in which
 //! they came does not show.
 
+mod export;
 mod link;
 mod workload;
 
@@ -16,6 +17,7 @@ use crate::{
     report::Snapshot,
     store::{Difference, Edit, Store},
 };
+use export::exported;
 use mesh_model::{ChangeSet, Host, Kind, Labels, Mesh, NamespacedName, ObjectRef, Service, ServiceKey, Vip};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -84,6 +86,9 @@ impl Ingest {
         for difference in differences {
             self.absorb(difference, &mut mesh, &mut dirty, &mut changes);
         }
+        if mesh.config().exports != self.mesh.config().exports {
+            self.export_again(&mut mesh, &mut dirty, &mut changes);
+        }
         self.settle(dirty, &mut mesh, &mut changes);
         self.mesh = Arc::new(mesh);
         changes
@@ -111,6 +116,7 @@ impl Ingest {
                     new.and_then(
                         |model| if let Model::DestinationRule(value) = model { Some(value) } else { None },
                     );
+                let value = value.map(|value| exported(value, mesh));
                 mesh.set_destination_rule(name(), value, changes);
             }
             Kind::Sidecar => {
@@ -163,8 +169,9 @@ impl Ingest {
                 (None, if used { Vec::new() } else { vec![delegation::unused(definition)] })
             }
             Some(definition) => {
-                let Joined { value, problems } = delegation::join(definition, find);
-                (Some(value), problems)
+                let exports = &mesh.config().exports.virtual_services;
+                let Joined { value, problems } = delegation::join(definition, exports, find);
+                (Some(exported(value, mesh)), problems)
             }
         };
         mesh.set_virtual_service(name, value, changes);
@@ -217,6 +224,7 @@ impl Ingest {
                 }
                 _ => (None, None),
             };
+            let service = service.map(|service| exported(service, mesh));
             mesh.set_service(key.clone(), service, changes);
             mesh.set_endpoints(key, endpoints, changes);
         }

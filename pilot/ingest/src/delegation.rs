@@ -7,7 +7,9 @@ mod matches;
 
 use crate::kinds::{RouteParts, VirtualServiceDefinition};
 use matches::{join_names, refine_all};
-use mesh_model::{HttpRoute, Kind, NamespacedName, ObjectRef, Problem, Reason, Severity, VirtualService};
+use mesh_model::{
+    DefaultExport, HttpRoute, Kind, NamespacedName, ObjectRef, Problem, Reason, Severity, VirtualService,
+};
 use std::sync::Arc;
 
 /// A root with the routes of its delegates.
@@ -18,9 +20,10 @@ pub struct Joined {
     pub problems: Vec<(ObjectRef, Problem)>,
 }
 
-/// Puts the routes of delegates in the places where `root` hands over.
+/// Puts the routes of delegates in the places where `root` hands over. `exports` says who sees a delegate that does not say so.
 pub fn join<'a>(
     root: &VirtualServiceDefinition,
+    exports: &DefaultExport,
     find: impl Fn(&NamespacedName) -> Option<&'a VirtualServiceDefinition>,
 ) -> Joined {
     let VirtualServiceDefinition { value, parts } = root;
@@ -34,7 +37,7 @@ pub fn join<'a>(
             joined.http.extend(part.clone().finish());
             continue;
         };
-        match delegate(value, part, name, find(name)) {
+        match delegate(value, part, name, find(name), exports) {
             Ok(delegate) => {
                 let object = &delegate.value.metadata.object;
                 for child in &delegate.parts {
@@ -77,6 +80,7 @@ fn delegate<'a>(
     part: &RouteParts,
     name: &NamespacedName,
     found: Option<&'a VirtualServiceDefinition>,
+    exports: &DefaultExport,
 ) -> Result<&'a VirtualServiceDefinition, Vec<(ObjectRef, Problem)>> {
     let path = format!("spec.http[{}].delegate", part.index);
     let object = &root.metadata.object;
@@ -99,7 +103,8 @@ fn delegate<'a>(
             of_child(Reason::InvalidValue, "spec.hosts", theirs),
         ]);
     }
-    if !delegate.value.export_to.includes(root.metadata.namespace()) {
+    let export_to = exports.resolve(&delegate.value.export_to, &child.name.namespace);
+    if !export_to.includes(root.metadata.namespace()) {
         let namespace = root.metadata.namespace();
         let message =
             format!("{child} is not visible from namespace {namespace}; this route takes no requests");

@@ -78,6 +78,11 @@ impl Store {
         self.objects.get(object)?.first()?.model.as_ref()
     }
 
+    /// What everything means, as far as it is in effect.
+    pub fn models(&self) -> impl Iterator<Item = (&ObjectRef, &Model)> {
+        self.objects.iter().filter_map(|(name, held)| Some((name, held.first()?.model.as_ref()?)))
+    }
+
     /// Makes one edit and adds what differs by it.
     pub fn edit(&mut self, edit: Edit, differences: &mut Vec<Difference>) {
         match edit {

@@ -6,14 +6,16 @@
 mod header;
 mod host;
 mod labels;
+mod log;
 mod number;
 mod range;
 mod regex;
 mod time;
 
 pub use header::{parse_header_format, parse_header_name, parse_header_value};
-pub use host::{parse_dns_name, parse_export_to, parse_host};
+pub use host::{parse_default_export, parse_dns_name, parse_export_to, parse_host};
 pub use labels::{parse_labels, shared_labels};
+pub use log::log_fault;
 pub use number::{parse_percent, parse_port, parse_status};
 pub use range::parse_range;
 pub use regex::parse_regex;

@@ -9,13 +9,14 @@ use crate::{
     spec::{
         ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec,
         ForwardSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteConfigurationSpec, RouteMatchSpec,
-        RouteSource, RouteSpec, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
+        RouteSource, RouteSpec, TcpSpec, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
     },
+    stat_name::{Subject, stat_name},
     well_known::{INBOUND_SOURCE, loop_guard, plain_cluster, tcp_to},
 };
 use mesh_model::{
-    EndpointAddress, Mesh, Protocol, Registry, Retries, RetryOn, RouteHeaders, Service, ServicePort, Str,
-    Workload,
+    EndpointAddress, InboundPolicy, Mesh, Protocol, Registry, Retries, RetryOn, RouteHeaders, Service,
+    ServicePort, Str, Workload,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,12 +34,18 @@ pub struct Inbound {
 
 /// The inbound configuration of `proxy`.
 pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
+    let config = mesh.config();
     let ports = ports(mesh, proxy);
     let passthrough = ClusterDiscovery::OriginalDst { port: None, source: Some(INBOUND_SOURCE) };
     let mut clusters: Vec<ClusterSpec> = Vec::with_capacity(ports.len() + 1);
     for InboundPort { target, service, port } in ports.values() {
         let discovery = match &proxy.capture {
-            Capture::Redirect => passthrough.clone(),
+            Capture::Redirect => match config.inbound_policy {
+                InboundPolicy::Passthrough => passthrough.clone(),
+                InboundPolicy::Localhost => {
+                    ClusterDiscovery::Static { address: Ipv4Addr::LOCALHOST.into(), port: *target }
+                }
+            },
             Capture::None { bind: _, application, http_proxy_port: _ } => {
                 ClusterDiscovery::Static { address: *application, port: *target }
             }
@@ -50,7 +57,12 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
             _ => UpstreamProtocol::Tcp,
         };
         let cluster = plain_cluster(mesh, &cluster_name(*target), discovery, protocol);
-        clusters.push(ClusterSpec { origins: Arc::new([service.metadata.object.clone()]), ..cluster });
+        let subject = Subject { service, port, subset: "" };
+        clusters.push(ClusterSpec {
+            origins: Arc::new([service.metadata.object.clone()]),
+            stat_name: stat_name(&config.inbound_stat_name, subject),
+            ..cluster
+        });
     }
     let listeners = match &proxy.capture {
         Capture::Redirect => {
@@ -170,7 +182,7 @@ fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
             matches: ChainMatch::default(),
             network: NetworkSpec::Tcp(tcp_to(mesh, "InboundPassthroughCluster")),
         }),
-        access_log: config.access_log_file.clone(),
+        access_log: config.access_log.clone(),
         origins: origins(ports.values().map(|entry| entry.service)),
     }
 }
@@ -196,7 +208,7 @@ fn bound(mesh: &Mesh, bind: IpAddr, entry: &InboundPort<'_>) -> ListenerSpec {
             ..Inspectors::default()
         },
         default_chain: None,
-        access_log: config.access_log_file.clone(),
+        access_log: config.access_log.clone(),
         origins: origins(std::iter::once(*service)),
     }
 }
@@ -220,7 +232,14 @@ fn port_chains(
             &operation,
         ))
     };
-    let tcp = || NetworkSpec::Tcp(tcp_to(mesh, &cluster));
+    let stat_prefix = stat_name(&mesh.config().inbound_stat_name, Subject { service, port, subset: "" });
+    let tcp = || {
+        let proxy = tcp_to(mesh, &cluster);
+        NetworkSpec::Tcp(TcpSpec {
+            stat_prefix: stat_prefix.clone().unwrap_or_else(|| proxy.stat_prefix.clone()),
+            ..proxy
+        })
+    };
     let chain = |matches, network| FilterChainSpec { name: name.into(), matches, network };
     if port.protocol.is_http() {
         vec![chain(matches, http())]
@@ -280,7 +299,8 @@ fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, opera
         stat_prefix: stat_prefix.into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(routes)),
-        access_log: mesh.config().access_log_file.clone(),
+        path_normalization: mesh.config().path_normalization,
+        access_log: mesh.config().access_log.clone(),
     }
 }
 

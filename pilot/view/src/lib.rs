@@ -16,6 +16,7 @@ mod proxy;
 mod scope;
 mod select;
 pub mod spec;
+mod stat_name;
 mod well_known;
 
 pub use inbound::{Inbound, inbound};

@@ -105,10 +105,13 @@ fn routes_requests(port: &ServicePort) -> bool {
     port.protocol.is_http() || port.protocol == Protocol::Auto
 }
 
+/// The route configuration of listeners that serve as HTTP proxies.
+pub(crate) const HTTP_PROXY: &str = "http_proxy";
+
 /// The route configuration that holds the virtual hosts of `port`, in a scope with this capture.
 fn route_name(capture: &Capture, port: u16) -> mesh_model::Str {
     match capture {
         Capture::Redirect => port.to_string().into(),
-        Capture::None { .. } => "http_proxy".into(),
+        Capture::None { .. } => HTTP_PROXY.into(),
     }
 }

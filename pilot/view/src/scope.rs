@@ -99,6 +99,15 @@ impl<'a> Scope<'a> {
         self.sidecar.is_some()
     }
 
+    /// Where the proxies serve as HTTP proxies: as they say themselves, or the mesh.
+    pub fn http_proxy_port(&self) -> Option<u16> {
+        let own = match self.key.capture {
+            Capture::Redirect => None,
+            Capture::None { bind: _, application: _, http_proxy_port } => http_proxy_port,
+        };
+        own.or(self.mesh.config().http_proxy_port)
+    }
+
     /// What happens to traffic for unknown destinations.
     pub fn outbound_policy(&self) -> OutboundPolicy {
         let own = self.sidecar.as_ref().and_then(|sidecar| sidecar.outbound_policy);

@@ -2,13 +2,13 @@
 
 use crate::{
     Capture, Scope,
-    outbound::unknown,
+    outbound::{HTTP_PROXY, unknown},
     spec::{
         ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec, Inspectors,
         ListenerSpec, NetworkSpec, RouteSource, TcpSpec, UpstreamProtocol, WeightedCluster,
     },
 };
-use mesh_model::{ConnectionPool, LoadBalancing, Mesh, RouteHeaders, Str};
+use mesh_model::{ConnectionPool, LoadBalancing, Mesh, RouteHeaders, Str, TcpKeepalive};
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -26,10 +26,11 @@ pub fn plain_cluster(
 ) -> ClusterSpec {
     ClusterSpec {
         name: name.into(),
+        stat_name: None,
         discovery,
         protocol,
         load_balancing: LoadBalancing::default(),
-        connection_pool: ConnectionPool::default(),
+        connection_pool: pool(mesh, None),
         outlier_detection: None,
         warmup: None,
         weighs_localities: false,
@@ -42,6 +43,21 @@ pub fn plain_cluster(
     }
 }
 
+/// Settings of connections: a destination's `own`, with what it leaves open of the mesh's keepalive.
+pub fn pool(mesh: &Mesh, own: Option<ConnectionPool>) -> ConnectionPool {
+    let mut pool = own.unwrap_or_default();
+    pool.tcp.keepalive = match (pool.tcp.keepalive, &mesh.config().keepalive) {
+        (own, None) => own,
+        (None, Some(mesh)) => Some(mesh.clone()),
+        (Some(TcpKeepalive { probes, time, interval }), Some(mesh)) => Some(TcpKeepalive {
+            probes: probes.or(mesh.probes),
+            time: time.or(mesh.time),
+            interval: interval.or(mesh.interval),
+        }),
+    };
+    pool
+}
+
 /// Bytes to the one cluster `name`.
 pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
     TcpSpec {
@@ -51,7 +67,7 @@ pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
         max_connection_duration: None,
         hash_source_ip: false,
         tunnel: None,
-        access_log: mesh.config().access_log_file.clone(),
+        access_log: mesh.config().access_log.clone(),
     }
 }
 
@@ -71,11 +87,14 @@ pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
 /// The listeners that each scope has whatever its hosts are.
 pub fn scope_listeners(scope: &Scope<'_>) -> Vec<ListenerSpec> {
     match &scope.key.capture {
-        Capture::Redirect => vec![virtual_outbound(scope)],
-        Capture::None { bind, application: _, http_proxy_port: Some(port) } => {
-            vec![http_proxy(scope, *bind, *port)]
+        Capture::Redirect => {
+            let proxy =
+                scope.http_proxy_port().map(|port| http_proxy(scope, Ipv4Addr::LOCALHOST.into(), port));
+            std::iter::once(virtual_outbound(scope)).chain(proxy).collect()
         }
-        Capture::None { bind: _, application: _, http_proxy_port: None } => vec![],
+        Capture::None { bind, application: _, http_proxy_port: _ } => {
+            scope.http_proxy_port().map(|port| http_proxy(scope, *bind, port)).into_iter().collect()
+        }
     }
 }
 
@@ -95,7 +114,7 @@ fn virtual_outbound(scope: &Scope<'_>) -> ListenerSpec {
             matches: ChainMatch::default(),
             network: NetworkSpec::Tcp(unknown(scope)),
         }),
-        access_log: config.access_log_file.clone(),
+        access_log: config.access_log.clone(),
         origins: Arc::new([]),
     }
 }
@@ -110,12 +129,13 @@ pub fn loop_guard(mesh: &Mesh, name: &str, port: u16) -> FilterChainSpec {
 }
 
 fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
-    let access_log = scope.mesh.config().access_log_file.clone();
+    let access_log = scope.mesh.config().access_log.clone();
     let name: Str = format!("{bind}_{port}").into();
     let http = HttpSpec {
         stat_prefix: format!("outbound_{name}").into(),
         direction: Direction::Outbound,
-        routes: RouteSource::Rds("http_proxy".into()),
+        routes: RouteSource::Rds(HTTP_PROXY.into()),
+        path_normalization: scope.mesh.config().path_normalization,
         access_log: access_log.clone(),
     };
     ListenerSpec {

@@ -2,7 +2,7 @@
 //! and `istioctl` read it.
 
 use crate::envoy::{core, wkt};
-use crate::metadata::{config_path, istio, structure, text};
+use crate::metadata::{config_path, istio, list, structure, text};
 use mesh_model::NamespacedName;
 use pilot_view::spec::ServiceRef;
 
@@ -31,8 +31,4 @@ pub(super) fn build_metadata(
         }
     }
     (!fields.fields.is_empty()).then(|| istio(fields))
-}
-
-fn list(values: Vec<wkt::Value>) -> wkt::Value {
-    wkt::Value { kind: Some(wkt::value::Kind::ListValue(wkt::ListValue { values })) }
 }

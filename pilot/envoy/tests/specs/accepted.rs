@@ -6,9 +6,10 @@ use super::given::{
 };
 use super::json::json;
 use mesh_model::{
-    Abort, AbortCode, ConsistentHash, Duration, EndpointAddress, Fault, HashKey, HashRing, Http2Keepalive,
-    LoadBalancing, OutlierDetection, PathMatch, Percent, ProxyProtocol, Redirect, RedirectPath, Retries,
-    RetryBudget, Rewrite, RewritePath, SimpleLb, Warmup,
+    Abort, AbortCode, AccessLog, ConsistentHash, Duration, EndpointAddress, Fault, HashKey, HashRing,
+    Http2Keepalive, LoadBalancing, LogFormat, LogValue, OutlierDetection, PathMatch, PathNormalization,
+    Percent, ProxyProtocol, Redirect, RedirectPath, Retries, RetryBudget, Rewrite, RewritePath, SimpleLb,
+    Warmup,
 };
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
@@ -120,6 +121,20 @@ fn varied() -> Vec<RouteSpec> {
     ]
 }
 
+/// Every type that JSON has, and every command that takes an extension.
+fn json_log() -> Arc<AccessLog> {
+    let text = |text: &str| LogValue::Text(text.into());
+    let commands = ["%REQ_WITHOUT_QUERY(:PATH)%", "%METADATA(ROUTE:istio:config)%"];
+    let fields = [
+        ("commands", LogValue::List(commands.map(text).into())),
+        ("nested", LogValue::Fields([("code".into(), text("%RESPONSE_CODE%"))].into())),
+        ("types", LogValue::List(vec![LogValue::Bool(true), LogValue::Number(7), text("100%%")])),
+    ];
+    let fields = fields.map(|(name, value)| (name.into(), value));
+    let format = LogFormat::Json(Some(fields.into()));
+    Arc::new(AccessLog { format, ..(*super::given::access_log()).clone() })
+}
+
 fn listeners() -> Vec<ListenerSpec> {
     let outbound = chain("", ChainMatch::default(), http(RouteSource::Rds("9080".into())));
     let inline = routes(vec![reviews(), virtual_host("a:80", &["a"], varied())]);
@@ -127,7 +142,8 @@ fn listeners() -> Vec<ListenerSpec> {
         stat_prefix: "inbound".into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(inline)),
-        access_log: "/dev/stdout".into(),
+        path_normalization: PathNormalization::DecodeAndMergeSlashes,
+        access_log: Some(json_log()),
     });
     let on = |protocols: &[&str]| ChainMatch {
         destination_port: Some(8080),
@@ -153,7 +169,7 @@ fn listeners() -> Vec<ListenerSpec> {
             use_original_dst: true,
             default_chain: Some(bytes("virtualInbound", ChainMatch::default(), "InboundPassthroughCluster")),
             inspectors,
-            access_log: "/dev/stdout".into(),
+            access_log: Some(super::given::access_log()),
             ..listener(
                 "virtualInbound",
                 15006,

@@ -92,7 +92,7 @@ fn listeners() {
             max_connection_duration: Some(length),
             hash_source_ip: true,
             tunnel: Some(Tunnel { target: "a:1".into(), post: false }),
-            access_log: "".into(),
+            access_log: None,
         });
         json(&build_listener(&listener("l", 1, vec![chain("", ChainMatch::default(), tcp)])));
     }

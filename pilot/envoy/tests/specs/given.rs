@@ -1,8 +1,8 @@
 //! Plain specs, which tests change in the place that they are about.
 
 use mesh_model::{
-    ConnectionPool, Duration, Endpoint, EndpointAddress, Health, Labels, LoadBalancing, Locality,
-    RouteHeaders, Str,
+    AccessLog, ConnectionPool, Duration, Endpoint, EndpointAddress, Health, Labels, LoadBalancing, Locality,
+    LogFormat, PathNormalization, RouteHeaders, Str,
 };
 use pilot_view::spec::{
     ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec,
@@ -16,6 +16,7 @@ pub const REVIEWS: &str = "outbound|9080||reviews.shop.svc.cluster.local";
 pub fn cluster() -> ClusterSpec {
     ClusterSpec {
         name: REVIEWS.into(),
+        stat_name: None,
         discovery: ClusterDiscovery::Eds,
         protocol: UpstreamProtocol::Http1,
         load_balancing: LoadBalancing::default(),
@@ -128,7 +129,8 @@ pub fn http(routes: RouteSource) -> NetworkSpec {
         stat_prefix: "outbound_0.0.0.0_9080;".into(),
         direction: Direction::Outbound,
         routes,
-        access_log: "".into(),
+        path_normalization: PathNormalization::default(),
+        access_log: None,
     })
 }
 
@@ -140,7 +142,7 @@ pub fn tcp(clusters: Vec<WeightedCluster>) -> NetworkSpec {
         max_connection_duration: None,
         hash_source_ip: false,
         tunnel: None,
-        access_log: "".into(),
+        access_log: None,
     })
 }
 
@@ -159,7 +161,12 @@ pub fn listener(name: &str, port: u16, chains: Vec<FilterChainSpec>) -> Listener
         inspectors: Inspectors::default(),
         chains,
         default_chain: None,
-        access_log: "".into(),
+        access_log: None,
         origins: Default::default(),
     }
+}
+
+/// Istio's format, on standard output.
+pub fn access_log() -> Arc<AccessLog> {
+    Arc::new(AccessLog { file: "/dev/stdout".into(), format: LogFormat::Text(None), listeners: true })
 }

@@ -63,7 +63,8 @@ fn inbound_tells_the_application_who_called() {
         stat_prefix: "inbound_0.0.0.0_9080;".into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(routes(vec![reviews()]))),
-        access_log: "/dev/stdout".into(),
+        path_normalization: mesh_model::PathNormalization::MergeSlashes,
+        access_log: Some(super::given::access_log()),
     };
     let matches = ChainMatch {
         destination_port: Some(9080),
@@ -91,6 +92,7 @@ fn inbound_tells_the_application_who_called() {
     );
     assert_eq!(manager["route_config"]["virtual_hosts"].as_array().unwrap().len(), 2);
     assert_eq!(at(manager, "/access_log/0/typed_config/path"), "/dev/stdout");
+    assert_eq!((&manager["normalize_path"], &manager["merge_slashes"]), (&json!(true), &json!(true)));
     assert_eq!(
         at(&built, "/filter_chains/0/filter_chain_match"),
         &json!({
@@ -146,11 +148,11 @@ fn bytes_are_forwarded() {
         max_connection_duration: Some(Duration::from_secs(60)),
         hash_source_ip: true,
         tunnel: Some(Tunnel { target: "db.example.com:3306".into(), post: true }),
-        access_log: "".into(),
+        access_log: None,
     };
     let spec = ListenerSpec {
         default_chain: Some(chain("all", ChainMatch::default(), NetworkSpec::Tcp(spec))),
-        access_log: "/dev/stdout".into(),
+        access_log: Some(super::given::access_log()),
         ..listener("10.0.0.1_3306", 3306, Vec::new())
     };
     let built = json(&build_listener(&spec));

@@ -1,8 +1,12 @@
 //! Mesh settings: the key `mesh` of the ConfigMap `istio` in the root namespace.
 
+mod access_log;
+mod later;
+mod written;
+
 use super::{
     Model,
-    traffic_policy::{parse_connection_pool, parse_locality_lb, parse_outlier_detection},
+    traffic_policy::{parse_connection_pool, parse_keepalive, parse_locality_lb, parse_outlier_detection},
     virtual_service::parse_retries,
 };
 use crate::{
@@ -10,120 +14,46 @@ use crate::{
     decode::decode,
     document,
     meta::Meta,
-    nearest::nearest,
-    values::{parse_duration, parse_port, parse_positive_duration},
+    values::{parse_default_export, parse_duration, parse_port, parse_positive_duration},
 };
-use mesh_api::{
-    Duration as ApiDuration,
-    networking::{
-        traffic_policy::{ConnectionPoolSettings, LocalityLbSetting, OutlierDetection, ZoneAwareLbSetting},
-        virtual_service::HttpRetry,
-    },
+use mesh_model::{
+    DefaultExports, DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization,
+    Problem, Reason, Str,
 };
-use mesh_model::{DefaultTrafficPolicy, MeshConfig, OutboundPolicy, Problem, Reason};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Settings {
-    root_namespace: Option<String>,
-    connect_timeout: Option<ApiDuration>,
-    outbound_traffic_policy: Option<OutboundTrafficPolicy>,
-    protocol_detection_timeout: Option<ApiDuration>,
-    dns_refresh_rate: Option<ApiDuration>,
-    proxy_listen_port: Option<i64>,
-    proxy_inbound_listen_port: Option<i64>,
-    default_http_retry_policy: Option<HttpRetry>,
-    access_log_file: Option<String>,
-    default_traffic_policy: Option<TrafficPolicy>,
-    locality_lb_setting: Option<LocalityLbSetting>,
-    zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
-
-/// As in a DestinationRule; of its blocks only these two hold for a whole mesh.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TrafficPolicy {
-    connection_pool: Option<ConnectionPoolSettings>,
-    outlier_detection: Option<OutlierDetection>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct OutboundTrafficPolicy {
-    mode: Option<OutboundMode>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-enum OutboundMode {
-    #[serde(rename = "REGISTRY_ONLY")]
-    RegistryOnly,
-    #[serde(rename = "ALLOW_ANY")]
-    AllowAny,
-}
-
-/// What Istio knows besides; setting it has no effect yet.
-const NOT_BUILT: &[&str] = &[
-    "accessLogEncoding",
-    "accessLogFormat",
-    "ca",
-    "caCertificates",
-    "certificates",
-    "configSources",
-    "defaultConfig",
-    "defaultDestinationRuleExportTo",
-    "defaultProviders",
-    "defaultServiceExportTo",
-    "defaultVirtualServiceExportTo",
-    "disableEnvoyListenerLog",
-    "discoverySelectors",
-    "enableAutoMtls",
-    "enableEnvoyAccessLogService",
-    "enablePrometheusMerge",
-    "enableTracing",
-    "extensionProviders",
-    "h2UpgradePolicy",
-    "hboneIdleTimeout",
-    "inboundClusterStatName",
-    "inboundTrafficPolicy",
-    "ingressClass",
-    "ingressControllerMode",
-    "ingressSelector",
-    "ingressService",
-    "meshMTLS",
-    "outboundClusterStatName",
-    "pathNormalization",
-    "proxyHttpPort",
-    "serviceEntryVisibility",
-    "serviceScopeConfigs",
-    "serviceSettings",
-    "tcpKeepalive",
-    "tlsDefaults",
-    "trustDomain",
-    "trustDomainAliases",
-    "verifyCertificateAtClient",
-];
+use written::{
+    H2UpgradePolicy, InboundMode, InboundTrafficPolicy, Normalization, OutboundMode, OutboundTrafficPolicy,
+    PathNormalizationSetting, Settings, TrafficPolicy,
+};
 
 /// The fields of [`Settings`], to suggest the one that was meant.
 const BUILT: &[&str] = &[
+    "accessLogEncoding",
     "accessLogFile",
+    "accessLogFormat",
     "connectTimeout",
+    "defaultConfig",
+    "defaultDestinationRuleExportTo",
     "defaultHttpRetryPolicy",
+    "defaultServiceExportTo",
     "defaultTrafficPolicy",
+    "defaultVirtualServiceExportTo",
+    "disableEnvoyListenerLog",
     "dnsRefreshRate",
+    "h2UpgradePolicy",
+    "inboundClusterStatName",
+    "inboundTrafficPolicy",
     "localityLbSetting",
+    "outboundClusterStatName",
     "outboundTrafficPolicy",
+    "pathNormalization",
     "protocolDetectionTimeout",
+    "proxyHttpPort",
     "proxyInboundListenPort",
     "proxyListenPort",
     "rootNamespace",
+    "tcpKeepalive",
     "zoneAwareLbSetting",
 ];
 
@@ -167,24 +97,27 @@ pub fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> 
         proxy_inbound_listen_port,
         default_http_retry_policy,
         access_log_file,
+        access_log_format,
+        access_log_encoding,
+        disable_envoy_listener_log,
+        tcp_keepalive,
+        h2_upgrade_policy,
+        path_normalization,
+        inbound_traffic_policy,
+        outbound_cluster_stat_name,
+        inbound_cluster_stat_name,
+        proxy_http_port,
+        default_service_export_to,
+        default_virtual_service_export_to,
+        default_destination_rule_export_to,
+        default_config,
         default_traffic_policy,
         locality_lb_setting,
         zone_aware_lb_setting,
         others,
     } = decode(settings, at)?;
-    for name in others.keys() {
-        if NOT_BUILT.contains(&name.as_str()) {
-            at.not_supported(name, true);
-        } else {
-            let message = format!("`{name}` is not a mesh setting");
-            let near = nearest(name, BUILT.iter().chain(NOT_BUILT).copied());
-            let at = at.field(name);
-            match near {
-                Some(near) => at.warning_hint(Reason::UnknownField, message, format!("did you mean {near}?")),
-                None => at.warning(Reason::UnknownField, message),
-            }
-        }
-    }
+    later::report(&others, later::OF_MESH, BUILT, at);
+    later::report(&default_config.unwrap_or_default(), later::OF_PROXY, &[], &at.field("defaultConfig"));
     let mut config = (*at.context().mesh_config).clone();
     if let Some(namespace) = root_namespace.filter(|namespace| !namespace.is_empty()) {
         config.root_namespace = namespace.into();
@@ -219,9 +152,56 @@ pub fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> 
     if let Some(retries) = default_http_retry_policy {
         config.default_retries = Some(parse_retries(retries, &at.field("defaultHttpRetryPolicy")));
     }
-    if let Some(file) = access_log_file {
-        config.access_log_file = file.into();
+    let log = access_log::Settings {
+        file: access_log_file,
+        format: access_log_format,
+        encoding: access_log_encoding,
+        no_listeners: disable_envoy_listener_log,
+    };
+    config.access_log = access_log::parse(log, at).or(config.access_log);
+    if let Some(keepalive) = tcp_keepalive {
+        config.keepalive = Some(parse_keepalive(keepalive, &at.field("tcpKeepalive")));
     }
+    config.h2_upgrade = match h2_upgrade_policy {
+        None => config.h2_upgrade,
+        Some(H2UpgradePolicy::DoNotUpgrade) => false,
+        Some(H2UpgradePolicy::Upgrade) => true,
+    };
+    if let Some(PathNormalizationSetting { normalization, others }) = path_normalization {
+        later::report(&others, &[], &["normalization"], &at.field("pathNormalization"));
+        config.path_normalization = match normalization {
+            None | Some(Normalization::Default | Normalization::Base) => PathNormalization::Base,
+            Some(Normalization::None) => PathNormalization::None,
+            Some(Normalization::MergeSlashes) => PathNormalization::MergeSlashes,
+            Some(Normalization::DecodeAndMergeSlashes) => PathNormalization::DecodeAndMergeSlashes,
+        };
+    }
+    if let Some(InboundTrafficPolicy { mode, others }) = inbound_traffic_policy {
+        later::report(&others, &[], &["mode"], &at.field("inboundTrafficPolicy"));
+        config.inbound_policy = match mode {
+            None | Some(InboundMode::Passthrough) => InboundPolicy::Passthrough,
+            Some(InboundMode::Localhost) => InboundPolicy::Localhost,
+        };
+    }
+    let names = [
+        (outbound_cluster_stat_name, "outboundClusterStatName", &mut config.outbound_stat_name),
+        (inbound_cluster_stat_name, "inboundClusterStatName", &mut config.inbound_stat_name),
+    ];
+    for (pattern, name, setting) in names {
+        if let Some(pattern) = pattern {
+            *setting = parse_stat_name(&pattern, &at.field(name));
+        }
+    }
+    // Zero is Istio's way to say that there is none.
+    if let Some(port) = proxy_http_port.filter(|port| *port != 0) {
+        config.http_proxy_port = parse_port(port, &at.field("proxyHttpPort"));
+    }
+    let exports = |entries: &[String], name: &str| parse_default_export(entries, &at.field(name));
+    config.exports = DefaultExports {
+        services: exports(&default_service_export_to, "defaultServiceExportTo"),
+        virtual_services: exports(&default_virtual_service_export_to, "defaultVirtualServiceExportTo"),
+        destination_rules: exports(&default_destination_rule_export_to, "defaultDestinationRuleExportTo"),
+    };
     if let Some(TrafficPolicy { connection_pool, outlier_detection, others }) = default_traffic_policy {
         let at = at.field("defaultTrafficPolicy");
         others.keys().for_each(|name| at.not_supported(name, true));
@@ -236,4 +216,26 @@ pub fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> 
         config.locality = locality;
     }
     Some(config)
+}
+
+/// Words that stand for parts of a service in names of statistics.
+const STAT_NAME_WORDS: &[&str] = &[
+    "SERVICE",
+    "SERVICE_FQDN",
+    "SERVICE_NAME",
+    "SERVICE_PORT",
+    "SERVICE_PORT_NAME",
+    "SUBSET_NAME",
+    "TARGET_PORT",
+];
+
+/// `%SERVICE_FQDN%_%SERVICE_PORT%`: other words stay as they are, as in Istio, and are hardly meant.
+fn parse_stat_name(pattern: &str, at: &At<'_>) -> Str {
+    for word in pattern.split('%').skip(1).step_by(2) {
+        if !STAT_NAME_WORDS.contains(&word) {
+            let hint = format!("use %{}%", STAT_NAME_WORDS.join("%, %"));
+            at.warning_hint(Reason::InvalidValue, format!("`%{word}%` stands for nothing"), hint);
+        }
+    }
+    pattern.into()
 }

@@ -77,7 +77,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
             let entries: Vec<String> = text.split(',').map(|entry| entry.trim().to_owned()).collect();
             parse_export_to(&entries, &at_annotations.field(EXPORT_TO))
         }
-        None => mesh_model::ExportTo::All,
+        None => mesh_model::ExportTo::Default,
     };
     let at = at.field("spec");
     let node_local = internal_traffic_policy.is_some_and(|policy| policy == "Local");

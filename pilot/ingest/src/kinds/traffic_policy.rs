@@ -5,7 +5,7 @@ mod load_balancer;
 mod locality;
 mod outlier_detection;
 
-pub use connection_pool::parse_connection_pool;
+pub use connection_pool::{parse_connection_pool, parse_keepalive};
 pub use locality::parse_locality_lb;
 pub use outlier_detection::parse_outlier_detection;
 

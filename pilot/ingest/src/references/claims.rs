@@ -1,7 +1,7 @@
 //! Objects that claim the same thing, of which one counts.
 
 use super::{Found, Index};
-use mesh_model::{Mesh, Problem, Reason, Severity, Sidecar, Traffic, VirtualService};
+use mesh_model::{ExportTo, Mesh, Problem, Reason, Severity, Sidecar, Traffic, VirtualService};
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Index<'_> {
@@ -53,10 +53,10 @@ impl Index<'_> {
 
 fn overlap(left: &VirtualService, right: &VirtualService) -> bool {
     match (&left.export_to, &right.export_to) {
-        (mesh_model::ExportTo::Namespaces(left), mesh_model::ExportTo::Namespaces(right)) => {
+        (ExportTo::Namespaces(left), ExportTo::Namespaces(right)) => {
             left.intersection(right).next().is_some()
         }
-        (mesh_model::ExportTo::All, _) | (_, mesh_model::ExportTo::All) => true,
+        (ExportTo::All | ExportTo::Default, _) | (_, ExportTo::All | ExportTo::Default) => true,
     }
 }
 

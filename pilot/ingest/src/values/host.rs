@@ -1,7 +1,7 @@
 //! Host names and the namespaces that may see an object.
 
 use crate::at::At;
-use mesh_model::{ExportTo, Host, Reason, Str, resolve_short_name};
+use mesh_model::{DefaultExport, ExportTo, Host, Reason, Str, resolve_short_name};
 use std::collections::BTreeSet;
 
 /// Why `label` is no DNS label.
@@ -90,7 +90,7 @@ pub fn parse_host(text: &str, at: &At<'_>) -> Option<Host> {
 /// `exportTo`: who may see the object. An entry that cannot be read is left out; nothing is widened by that.
 pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
     if entries.is_empty() {
-        return ExportTo::All;
+        return ExportTo::Default;
     }
     let mut namespaces = BTreeSet::new();
     let mut all = false;
@@ -120,4 +120,19 @@ pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
         }
     }
     if all { ExportTo::All } else { ExportTo::Namespaces(namespaces) }
+}
+
+/// `defaultServiceExportTo` and its siblings: the same for objects of any namespace.
+pub fn parse_default_export(entries: &[String], at: &At<'_>) -> DefaultExport {
+    // Nothing listed is nothing said.
+    if entries.is_empty() {
+        return DefaultExport::default();
+    }
+    let own = entries.iter().any(|entry| entry == ".");
+    let others: Vec<String> = entries.iter().filter(|entry| *entry != ".").cloned().collect();
+    match parse_export_to(&others, at) {
+        ExportTo::All => DefaultExport::default(),
+        ExportTo::Default => DefaultExport { all: false, own, others: BTreeSet::new() },
+        ExportTo::Namespaces(others) => DefaultExport { all: false, own, others },
+    }
 }

@@ -33,8 +33,8 @@ pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
         Connection { request, destination, port: request.port(), tls: request.scheme == "https" };
     let found = match scene.capture() {
         Capture::Redirect => redirected(scene, &connection),
-        Capture::None { bind, application: _, http_proxy_port } => {
-            explicit(scene, &connection, *bind, *http_proxy_port)
+        Capture::None { bind, application: _, http_proxy_port: _ } => {
+            explicit(scene, &connection, *bind, scene.http_proxy_port())
         }
     };
     match found {

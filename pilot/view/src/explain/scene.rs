@@ -29,6 +29,11 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
+    /// Where the proxy serves as an HTTP proxy, if it does.
+    pub(super) fn http_proxy_port(&self) -> Option<u16> {
+        Scope::new(self.mesh, &self.key).http_proxy_port()
+    }
+
     /// What `proxy` is configured with; `located` says where objects are written, as far as that is known.
     pub fn new(mesh: &'a Mesh, proxy: &'a Proxy, located: &'a dyn Fn(&ObjectRef) -> Option<Source>) -> Self {
         let key = ScopeKey::of(mesh, proxy);

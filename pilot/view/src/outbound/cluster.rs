@@ -7,6 +7,8 @@ use super::{
 use crate::{
     Capture,
     spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, Preference, ServiceRef, UpstreamProtocol},
+    stat_name::{Subject, stat_name},
+    well_known::pool,
 };
 use mesh_model::{
     ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality, NODE_LABEL,
@@ -58,7 +60,7 @@ fn one(
     let config = scope.mesh.config();
     let defaults = &config.default_policy;
     let LoadBalancer { algorithm: load_balancing, warmup, locality } = load_balancer.unwrap_or_default();
-    let connection_pool = connection_pool.or_else(|| defaults.connection_pool.clone()).unwrap_or_default();
+    let connection_pool = pool(scope.mesh, connection_pool.or_else(|| defaults.connection_pool.clone()));
     // As in Istio: outlier detection by the mesh's default alone does not make near endpoints come first.
     let detects_outliers = outlier_detection.is_some();
     let outlier_detection = outlier_detection.or_else(|| defaults.outlier_detection.clone());
@@ -96,20 +98,25 @@ fn one(
         },
         Resolution::Alias(_) => ClusterDiscovery::Nowhere,
     };
+    let upgrades = match connection_pool.http.h2_upgrade {
+        UpgradePolicy::Upgrade => true,
+        UpgradePolicy::DoNotUpgrade => false,
+        UpgradePolicy::Default => config.h2_upgrade,
+    };
     let protocol = match port.protocol {
         Protocol::Auto => UpstreamProtocol::Downstream,
         protocol if protocol.is_http() && connection_pool.http.use_client_protocol => {
             UpstreamProtocol::Downstream
         }
         protocol if protocol.is_http2() => UpstreamProtocol::Http2,
-        protocol if protocol.is_http() && connection_pool.http.h2_upgrade == UpgradePolicy::Upgrade => {
-            UpstreamProtocol::Http2
-        }
+        protocol if protocol.is_http() && upgrades => UpstreamProtocol::Http2,
         protocol if protocol.is_http() => UpstreamProtocol::Http1,
         _ => UpstreamProtocol::Tcp,
     };
+    let subject = Subject { service, port, subset: &subset_name };
     view.clusters.push(ClusterSpec {
         name,
+        stat_name: stat_name(&config.outbound_stat_name, subject),
         discovery,
         protocol,
         load_balancing,

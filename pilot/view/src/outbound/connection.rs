@@ -4,6 +4,7 @@ use super::{ServiceContext, cluster_name, route};
 use crate::{
     Scope,
     spec::{TcpSpec, WeightedCluster},
+    stat_name::{Subject, stat_name},
 };
 use mesh_model::{
     Cidr, ClusterPolicy, ConnectionMatch, ConnectionRoute, ConsistentHash, HashKey, LoadBalancing, ObjectRef,
@@ -112,7 +113,9 @@ fn to_service(context: &ServiceContext<'_>, port: &ServicePort) -> Opaque {
     let tunnel = rule.and_then(|rule| rule.tunnel("").cloned());
     let clusters =
         vec![WeightedCluster { cluster: cluster.clone(), weight: 1, headers: RouteHeaders::default() }];
-    let tcp = tcp_proxy(scope, cluster, clusters, &policy, tunnel);
+    let subject = Subject { service, port, subset: "" };
+    let stat_prefix = stat_name(&scope.mesh.config().outbound_stat_name, subject).unwrap_or(cluster);
+    let tcp = tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel);
     Opaque { subnets: Vec::new(), server_name: None, tcp, config: None }
 }
 
@@ -136,6 +139,6 @@ fn tcp_proxy(
             Some(LoadBalancing::ConsistentHash(ConsistentHash { key: HashKey::SourceIp, ring: _ }))
         ),
         tunnel,
-        access_log: scope.mesh.config().access_log_file.clone(),
+        access_log: scope.mesh.config().access_log.clone(),
     }
 }

@@ -144,7 +144,7 @@ pub fn port_listener<'u>(
 ) -> (Option<ListenerSpec>, Vec<&'u Metadata>) {
     let mut sorted: Vec<&PortUse> = uses.values().flatten().collect();
     sorted.sort_by_key(|entry| entry.metadata.precedence());
-    let access_log = scope.mesh.config().access_log_file.clone();
+    let access_log = scope.mesh.config().access_log.clone();
     let (mut opaque, lost) = share(&sorted);
     // Whoever connects to a listener of the proxy's own means the one service behind it, whatever it is called.
     if let (Capture::None { .. }, [only]) = (&scope.key.capture, sorted.as_slice())
@@ -159,7 +159,9 @@ pub fn port_listener<'u>(
         let stat_prefix = format!("outbound_{name}").into();
         let access_log = access_log.clone();
         let routes = RouteSource::Rds(routes);
-        NetworkSpec::Http(HttpSpec { stat_prefix, direction: Direction::Outbound, routes, access_log })
+        let path_normalization = scope.mesh.config().path_normalization;
+        let direction = Direction::Outbound;
+        NetworkSpec::Http(HttpSpec { stat_prefix, direction, routes, path_normalization, access_log })
     };
     let mut chains = Vec::new();
     let mut default_chain = None;
@@ -313,6 +315,6 @@ pub fn unknown(scope: &Scope<'_>) -> TcpSpec {
         max_connection_duration: None,
         hash_source_ip: false,
         tunnel: None,
-        access_log: scope.mesh.config().access_log_file.clone(),
+        access_log: scope.mesh.config().access_log.clone(),
     }
 }

@@ -1,8 +1,8 @@
 //! Routes of a virtual host: a VirtualService's, or the default one.
 
-use super::{ServiceContext, cluster_name};
+use super::{HTTP_PROXY, ServiceContext, cluster_name};
 use crate::{
-    Capture, Scope,
+    Scope,
     spec::{
         ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
         VirtualHostSpec, WeightedCluster,
@@ -279,7 +279,7 @@ pub fn route_configuration(
         },
         // A sniffed port's own route configuration has the one virtual host `*`; there is nothing to add to it.
         vhds: !takes_all || !name.contains(':'),
-        ignore_port: matches!(scope.key.capture, Capture::Redirect),
+        ignore_port: **name != *HTTP_PROXY,
         virtual_hosts: inline,
         origins: origins.into(),
     }

@@ -1,6 +1,6 @@
 //! Virtual hosts: one for each host and HTTP port.
 
-use super::{HostView, ServiceContext, route, route_name, routes_requests};
+use super::{HTTP_PROXY, HostView, ServiceContext, route, route_name, routes_requests};
 use crate::{
     Capture, Scope, domains,
     spec::{ActionSpec, RouteMatchSpec, RouteSpec, VirtualHostSpec},
@@ -32,10 +32,11 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
         };
         view.virtual_hosts.push(Arc::new(spec));
     };
+    if scope.http_proxy_port().is_some() {
+        add(HTTP_PROXY.into(), domains::with_port(&domains, port.number));
+    }
     match (&scope.key.capture, port.protocol) {
-        (Capture::None { .. }, _) => {
-            add(route_name(&scope.key.capture, port.number), domains::with_port(&domains, port.number))
-        }
+        (Capture::None { .. }, _) => {}
         // A sniffed port of a service with an address of its own has a route configuration of its own.
         (Capture::Redirect, Protocol::Auto) if !scope.vips(service).is_empty() || service.headless => {
             add(name.clone(), vec!["*".into()])
@@ -57,17 +58,21 @@ pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostVie
         return;
     }
     let domains = domains::of_host(host);
-    let domains = match scope.key.capture {
-        Capture::Redirect => domains,
-        Capture::None { .. } => domains::with_port(&domains, PORT),
+    let mut add = |route_configuration, domains| {
+        view.virtual_hosts.push(Arc::new(VirtualHostSpec {
+            route_configuration,
+            name: format!("{host}:{PORT}").into(),
+            domains,
+            routes: routes.clone(),
+            origins: origins(None, Some(value)),
+        }));
     };
-    view.virtual_hosts.push(Arc::new(VirtualHostSpec {
-        route_configuration: route_name(&scope.key.capture, PORT),
-        name: format!("{host}:{PORT}").into(),
-        domains,
-        routes,
-        origins: origins(None, Some(value)),
-    }));
+    if scope.http_proxy_port().is_some() {
+        add(HTTP_PROXY.into(), domains::with_port(&domains, PORT));
+    }
+    if let Capture::Redirect = scope.key.capture {
+        add(route_name(&scope.key.capture, PORT), domains);
+    }
 }
 
 /// A virtual host that no request can mean. Envoy holds a listener back until a first virtual host has come for its route

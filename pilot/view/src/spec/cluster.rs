@@ -12,6 +12,8 @@ use std::{net::IpAddr, sync::Arc};
 pub struct ClusterSpec {
     /// `outbound|PORT|SUBSET|HOST`, `inbound|PORT||`, or one of the well-known names.
     pub name: Str,
+    /// Its name in statistics, where that is another.
+    pub stat_name: Option<Str>,
     /// Where its endpoints come from.
     pub discovery: ClusterDiscovery,
     /// What is spoken to them.

@@ -1,7 +1,7 @@
 //! What a listener depends on. Mirrors `envoy.config.listener.v3.Listener`.
 
 use super::{Origins, RouteConfigurationSpec, WeightedCluster};
-use mesh_model::{Cidr, Duration, Str, Tunnel};
+use mesh_model::{AccessLog, Cidr, Duration, PathNormalization, Str, Tunnel};
 use std::{net::IpAddr, sync::Arc};
 
 /// A listener.
@@ -25,8 +25,8 @@ pub struct ListenerSpec {
     pub chains: Vec<FilterChainSpec>,
     /// When none matches.
     pub default_chain: Option<FilterChainSpec>,
-    /// Where accesses are logged; empty: nowhere.
-    pub access_log: Str,
+    /// Where and how accesses are logged; `None`: nowhere.
+    pub access_log: Option<Arc<AccessLog>>,
     /// Whom to tell when it is rejected.
     pub origins: Origins,
 }
@@ -106,8 +106,10 @@ pub struct HttpSpec {
     pub direction: Direction,
     /// Where routes come from.
     pub routes: RouteSource,
-    /// Where accesses are logged; empty: nowhere.
-    pub access_log: Str,
+    /// What becomes of paths before they are matched.
+    pub path_normalization: PathNormalization,
+    /// Where and how accesses are logged; `None`: nowhere.
+    pub access_log: Option<Arc<AccessLog>>,
 }
 
 /// Where the routes of an HTTP connection manager come from.
@@ -134,6 +136,6 @@ pub struct TcpSpec {
     pub hash_source_ip: bool,
     /// Wrapped in HTTP, towards a proxy.
     pub tunnel: Option<Tunnel>,
-    /// Where accesses are logged; empty: nowhere.
-    pub access_log: Str,
+    /// Where and how accesses are logged; `None`: nowhere.
+    pub access_log: Option<Arc<AccessLog>>,
 }

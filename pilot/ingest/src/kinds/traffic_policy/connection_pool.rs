@@ -35,7 +35,8 @@ fn parse_tcp(tcp: api::TcpSettings, at: &At<'_>) -> TcpPool {
     }
 }
 
-fn parse_keepalive(keepalive: api::TcpKeepalive, at: &At<'_>) -> TcpKeepalive {
+/// `tcpKeepalive`, of a destination or of the mesh.
+pub fn parse_keepalive(keepalive: api::TcpKeepalive, at: &At<'_>) -> TcpKeepalive {
     let api::TcpKeepalive { probes, time, interval } = keepalive;
     TcpKeepalive {
         probes: probes.filter(|probes| *probes > 0),

@@ -1,0 +1,114 @@
+//! `accessLogFile`, `accessLogFormat` and `accessLogEncoding`.
+//!
+//! In: the three as written. Out: a log that every Envoy accepts. A format that Envoy does not understand would make it refuse
+//! every listener of the mesh, so it is read here as Envoy reads it; what is wrong with it leaves Istio's format in effect.
+
+use crate::{at::At, document, values::log_fault};
+use mesh_model::{AccessLog, LogFormat, LogValue, Problem, Reason};
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// `accessLogEncoding`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Encoding {
+    Text,
+    Json,
+}
+
+/// The settings about access logs.
+pub struct Settings {
+    pub file: Option<String>,
+    pub format: Option<String>,
+    pub encoding: Option<Encoding>,
+    pub no_listeners: Option<bool>,
+}
+
+/// Reads the settings. Without a file nothing is logged, whatever the others say.
+pub fn parse(settings: Settings, at: &At<'_>) -> Option<Arc<AccessLog>> {
+    let Settings { file, format, encoding, no_listeners } = settings;
+    let at_format = at.field("accessLogFormat");
+    let format = format.filter(|format| !format.is_empty());
+    let format = match encoding {
+        None | Some(Encoding::Text) => LogFormat::Text(format.and_then(|text| {
+            check(&text, &at_format)?;
+            let end = if text.ends_with('\n') { "" } else { "\n" };
+            Some(format!("{text}{end}").into())
+        })),
+        Some(Encoding::Json) => LogFormat::Json(format.and_then(|text| parse_json(&text, &at_format))),
+    };
+    let file = file.filter(|file| !file.is_empty())?;
+    Some(Arc::new(AccessLog { file: file.into(), format, listeners: !no_listeners.unwrap_or(false) }))
+}
+
+fn parse_json(text: &str, at: &At<'_>) -> Option<std::collections::BTreeMap<mesh_model::Str, LogValue>> {
+    match document::parse_text(text) {
+        Ok(Value::Object(fields)) => match parse_value(&Value::Object(fields), at)? {
+            LogValue::Fields(fields) => Some(fields),
+            _ => None,
+        },
+        Ok(other) => {
+            let found = crate::decode::describe(&other);
+            at.error_hint(
+                Reason::InvalidType,
+                format!(
+                    "in the encoding JSON a format is a map of texts, this is {found}; Istio's format is used"
+                ),
+                "write {\"code\": \"%RESPONSE_CODE%\"}, or the encoding TEXT",
+            );
+            None
+        }
+        Err(problem) => {
+            at.report(Problem { path: at.path(), ..problem });
+            None
+        }
+    }
+}
+
+/// `None` when a part cannot be used: half a line is not what anybody asked for.
+fn parse_value(value: &Value, at: &At<'_>) -> Option<LogValue> {
+    Some(match value {
+        Value::Null => LogValue::Null,
+        Value::Bool(value) => LogValue::Bool(*value),
+        Value::Number(number) => match number.as_i64().and_then(|number| i32::try_from(number).ok()) {
+            Some(number) => LogValue::Number(number),
+            None => {
+                at.error_hint(
+                    Reason::InvalidValue,
+                    format!("{number} is no whole number"),
+                    "put it in quotes",
+                );
+                return None;
+            }
+        },
+        Value::String(text) => {
+            check(text, at)?;
+            LogValue::Text(text.as_str().into())
+        }
+        Value::Array(values) => {
+            let parsed = values.iter().enumerate().map(|(index, value)| parse_value(value, &at.index(index)));
+            LogValue::List(parsed.collect::<Option<_>>()?)
+        }
+        Value::Object(fields) => {
+            let parsed = fields
+                .iter()
+                .map(|(name, value)| Some((name.as_str().into(), parse_value(value, &at.field(name))?)));
+            LogValue::Fields(parsed.collect::<Option<_>>()?)
+        }
+    })
+}
+
+fn check(text: &str, at: &At<'_>) -> Option<()> {
+    match log_fault(text) {
+        None => Some(()),
+        Some(fault) => {
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("{fault}; Istio's format is used instead"),
+                "commands look like %RESPONSE_CODE% or %REQ(X-REQUEST-ID)%; a percent sign is %%",
+            );
+            None
+        }
+    }
+}
