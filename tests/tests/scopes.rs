@@ -1,9 +1,10 @@
-//! Where clients run splits scopes only where a rule looks at it.
+//! Clients are told apart only where a rule looks at it: scopes by what chooses among rules, places by what makes endpoints near.
 
 use mesh_tests::{
     Asker,
     told::{self, Attached},
 };
+use pilot::Counts;
 use pilot_ingest::{Context, Ingest, parse_file};
 use pilot_xds::resource::Protocol;
 
@@ -11,8 +12,8 @@ use pilot_xds::resource::Protocol;
 const CLIENTS: [(&str, &str, &str); 3] =
     [("default", "near", "eu.a"), ("default", "far", "us.a"), ("other", "else", "us.a")];
 
-/// How many scopes the clients are in.
-fn scopes(rule: &str) -> usize {
+/// How many scopes the clients are in, and how many places in all of these.
+fn scopes(rule: &str) -> (usize, usize) {
     let mut yaml = String::from(
         "apiVersion: v1\n\
          kind: Service\n\
@@ -47,36 +48,36 @@ fn scopes(rule: &str) -> usize {
                 .unwrap_or_else(|error| panic!("{namespace}/{name}: {error:#}"))
         })
         .collect();
-    let scopes = publisher.counts().scopes;
+    let Counts { scopes, places, .. } = publisher.counts();
     drop(attached);
-    scopes
+    (scopes, places)
 }
 
 #[test]
 fn nobody_looks_at_places() {
-    assert_eq!(scopes(""), 2);
-    assert_eq!(scopes("trafficPolicy: {loadBalancer: {simple: RANDOM}}"), 2);
-    assert_eq!(scopes("trafficPolicy: {loadBalancer: {localityLbSetting: {enabled: false}}}"), 2);
+    assert_eq!(scopes(""), (2, 2));
+    assert_eq!(scopes("trafficPolicy: {loadBalancer: {simple: RANDOM}}"), (2, 2));
+    assert_eq!(scopes("trafficPolicy: {loadBalancer: {localityLbSetting: {enabled: false}}}"), (2, 2));
 }
 
 #[test]
 fn somebody_looks_at_places() {
-    assert_eq!(scopes("trafficPolicy: {outlierDetection: {}}"), 3);
+    assert_eq!(scopes("trafficPolicy: {outlierDetection: {}}"), (2, 3));
     assert_eq!(
         scopes(
             "trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu, to: {us: 100}}]}}}"
         ),
-        3
+        (2, 3)
     );
 }
 
 #[test]
 fn a_rule_for_others_splits_nothing() {
-    assert_eq!(scopes("exportTo: [other], trafficPolicy: {outlierDetection: {}}"), 2);
+    assert_eq!(scopes("exportTo: [other], trafficPolicy: {outlierDetection: {}}"), (2, 2));
 }
 
 #[test]
 fn labels_count_where_the_rule_is_seen() {
-    assert_eq!(scopes("workloadSelector: {matchLabels: {app: near}}"), 3);
-    assert_eq!(scopes("workloadSelector: {matchLabels: {tier: front}}"), 2);
+    assert_eq!(scopes("workloadSelector: {matchLabels: {app: near}}"), (3, 3));
+    assert_eq!(scopes("workloadSelector: {matchLabels: {tier: front}}"), (2, 2));
 }

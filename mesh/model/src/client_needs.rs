@@ -1,6 +1,7 @@
-//! What configuration looks at in the clients that it is for: the labels by which scopes are told apart.
+//! What configuration looks at in the clients that it is for: the labels by which scopes, and places within them, are told apart.
 //!
-//! In: the rules, one by one, as they come and go. Out: the labels that count in a namespace. Proxies that differ in other
+//! In: the rules, one by one, as they come and go. Out: the labels that count in a namespace, those that choose among rules apart from
+//! those by which endpoints are near or far, because only load assignments depend on these. Proxies that differ in other
 //! labels only are alike, so what nobody asks for must not be named here.
 
 use crate::{DestinationRule, ExportTo, LocalityLb, MeshConfig, NODE_LABEL, Service, Str, TrafficPolicy};
@@ -10,8 +11,10 @@ use std::collections::BTreeSet;
 /// What one rule looks at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
-    /// A label.
-    Label(Str),
+    /// A label that says whether the rule is for a client.
+    Selector(Str),
+    /// A label by which endpoints are near or far.
+    Place(Str),
     /// Whatever the mesh's own setting of localities looks at.
     MeshLocality,
 }
@@ -63,18 +66,29 @@ impl ClientNeeds {
         came || went
     }
 
-    /// The labels that count for clients in `namespace`.
-    pub fn labels(&self, namespace: &str, config: &MeshConfig) -> BTreeSet<Str> {
+    fn of(&self, namespace: &str) -> impl Iterator<Item = &Need> {
+        self.0.keys().filter(move |(_, reach)| reach.includes(namespace)).map(|(need, _)| need)
+    }
+
+    /// The labels that choose among rules for clients in `namespace`.
+    pub fn selectors(&self, namespace: &str) -> BTreeSet<Str> {
+        let selector = |need: &Need| match need {
+            Need::Selector(label) => Some(label.clone()),
+            Need::Place(_) | Need::MeshLocality => None,
+        };
+        self.of(namespace).filter_map(selector).collect()
+    }
+
+    /// The labels by which endpoints are near or far to clients in `namespace`.
+    pub fn places(&self, namespace: &str, config: &MeshConfig) -> BTreeSet<Str> {
         let mut labels = BTreeSet::new();
         if config.locality.is_unconditional() {
             labels.extend(config.locality.client_labels());
         }
-        for (need, reach) in self.0.keys() {
-            if !reach.includes(namespace) {
-                continue;
-            }
+        for need in self.of(namespace) {
             match need {
-                Need::Label(label) => {
+                Need::Selector(_) => {}
+                Need::Place(label) => {
                     labels.insert(label.clone());
                 }
                 Need::MeshLocality => labels.extend(config.locality.client_labels()),
@@ -86,7 +100,7 @@ impl ClientNeeds {
 
 fn of_rule(rule: &DestinationRule) -> BTreeSet<(Need, ExportTo)> {
     let DestinationRule { metadata: _, host: _, policy, subsets, export_to, selector } = rule;
-    let selected = selector.iter().flat_map(|selector| selector.keys()).cloned().map(Need::Label);
+    let selected = selector.iter().flat_map(|selector| selector.keys()).cloned().map(Need::Selector);
     let policies = std::iter::once(policy).chain(subsets.iter().map(|subset| &subset.policy));
     selected.chain(policies.flat_map(of_policy)).map(|need| (need, export_to.clone())).collect()
 }
@@ -96,7 +110,7 @@ fn of_rule(rule: &DestinationRule) -> BTreeSet<(Need, ExportTo)> {
 fn of_policy(policy: &TrafficPolicy) -> BTreeSet<Need> {
     let balancers = policy.ports.values().map(|port| &port.load_balancer).chain([&policy.load_balancer]);
     let localities = balancers.flatten().filter_map(|balancer| balancer.locality.as_ref());
-    let mut needs: BTreeSet<Need> = localities.flat_map(LocalityLb::client_labels).map(Need::Label).collect();
+    let mut needs: BTreeSet<Need> = localities.flat_map(LocalityLb::client_labels).map(Need::Place).collect();
     let of_ports = policy.ports.values().map(|port| &port.outlier_detection);
     if of_ports.chain([&policy.outlier_detection]).any(Option::is_some) {
         needs.insert(Need::MeshLocality);
@@ -107,5 +121,5 @@ fn of_policy(policy: &TrafficPolicy) -> BTreeSet<Need> {
 fn of_service(service: &Service) -> BTreeSet<(Need, ExportTo)> {
     let by_place = service.distribution.iter().flat_map(LocalityLb::client_labels);
     let by_node = service.node_local.then(|| Str::from(NODE_LABEL));
-    by_place.chain(by_node).map(|label| (Need::Label(label), service.export_to.clone())).collect()
+    by_place.chain(by_node).map(|label| (Need::Place(label), service.export_to.clone())).collect()
 }

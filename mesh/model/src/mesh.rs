@@ -408,10 +408,16 @@ impl Mesh {
         objects.filter_map(|object| self.workloads.get(object))
     }
 
-    /// The labels of clients in `namespace` that some rule looks at: proxies that differ only in others are alike.
+    /// The labels of clients in `namespace` by which some rule is for them or not: proxies that differ only in others are alike, but
+    /// for what is near to them.
     pub fn client_label_keys(&self, namespace: &str) -> BTreeSet<Str> {
-        let mut keys = self.client_needs.labels(namespace, &self.config);
+        let mut keys = self.client_needs.selectors(namespace);
         keys.extend(self.source_label_keys.keys().cloned());
         keys
+    }
+
+    /// The labels of clients in `namespace` by which some rule calls endpoints near or far.
+    pub fn place_label_keys(&self, namespace: &str) -> BTreeSet<Str> {
+        self.client_needs.places(namespace, &self.config)
     }
 }

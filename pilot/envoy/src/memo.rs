@@ -4,12 +4,11 @@
 //! no snapshot refers to any more is gone, and its entry is swept away later. It must not know what specs mean.
 
 use crate::Encode;
-use pilot_xds::resource::Resource;
+use pilot_xds::{resource::Resource, weak::WeakMap};
 use std::{
-    collections::HashMap,
     hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -43,17 +42,13 @@ pub struct MemoStats {
     pub entries: usize,
 }
 
-#[derive(Debug, Default)]
-struct Shard {
-    resources: HashMap<u128, Weak<Resource>, BuildHasherDefault<Identity>>,
-    sweep_at: usize,
-}
+type Shard = WeakMap<u128, Resource, BuildHasherDefault<Identity>>;
 
 impl Default for Memo {
     fn default() -> Self {
         Self {
             keys: [RandomState::new(), RandomState::new()],
-            shards: Default::default(),
+            shards: std::array::from_fn(|_| Mutex::new(WeakMap::new(SWEEP_AT_LEAST))),
             encoded: AtomicU64::new(0),
             shared: AtomicU64::new(0),
         }
@@ -70,7 +65,7 @@ impl Memo {
     pub fn get(&self, spec: &impl Encode) -> Arc<Resource> {
         let fingerprint = self.fingerprint(spec);
         let shard = &self.shards[fingerprint as usize % SHARDS];
-        let found = lock(shard).resources.get(&fingerprint).and_then(Weak::upgrade);
+        let found = lock(shard).get(&fingerprint);
         if let Some(resource) = found {
             self.shared.fetch_add(1, Ordering::Relaxed);
             return resource;
@@ -78,7 +73,12 @@ impl Memo {
         // Encoded without the lock. Two threads may do it at once; the first to come back wins, so that all share one.
         let encoded = spec.encode();
         self.encoded.fetch_add(1, Ordering::Relaxed);
-        lock(shard).insert(fingerprint, encoded)
+        let mut shard = lock(shard);
+        if let Some(earlier) = shard.get(&fingerprint) {
+            return earlier;
+        }
+        shard.insert(fingerprint, &encoded);
+        encoded
     }
 
     /// What it did so far.
@@ -86,7 +86,7 @@ impl Memo {
         MemoStats {
             encoded: self.encoded.load(Ordering::Relaxed),
             shared: self.shared.load(Ordering::Relaxed),
-            entries: self.shards.iter().map(|shard| lock(shard).resources.len()).sum(),
+            entries: self.shards.iter().map(|shard| lock(shard).len()).sum(),
         }
     }
 
@@ -97,21 +97,6 @@ impl Memo {
         spec.hash(&mut twin);
         let [high, low] = twin.0.map(|hasher| u128::from(hasher.finish()));
         high << 64 | low
-    }
-}
-
-impl Shard {
-    fn insert(&mut self, fingerprint: u128, encoded: Arc<Resource>) -> Arc<Resource> {
-        if let Some(earlier) = self.resources.get(&fingerprint).and_then(Weak::upgrade) {
-            return earlier;
-        }
-        if self.resources.len() >= self.sweep_at.max(SWEEP_AT_LEAST) {
-            self.resources.retain(|_, resource| resource.strong_count() > 0);
-            // Each sweep is paid for by as many insertions as it left entries.
-            self.sweep_at = self.resources.len() * 2;
-        }
-        self.resources.insert(fingerprint, Arc::downgrade(&encoded));
-        encoded
     }
 }
 

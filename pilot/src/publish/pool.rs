@@ -1,27 +1,39 @@
-//! What scopes share: encoded resources, and the specs of virtual hosts.
+//! What scopes share: encoded resources, the specs that scopes keep, and whole layers.
 //!
 //! Every scope derives for itself; most of what comes out is equal to what another scope holds already. A scope keeps its virtual
-//! hosts' specs (to find them by domain, and to put route configurations together), so equal ones are held once.
+//! hosts' specs (to find them by domain, and to put route configurations together) and what hosts need of listeners, so equal ones
+//! are held once. Places of different scopes mostly have equal load assignments: these share the whole layer.
 
+use super::interner::Interner;
 use pilot_envoy::{Encode, Memo};
-use pilot_view::spec::VirtualHostSpec;
-use pilot_xds::resource::Resource;
-use std::{cell::RefCell, collections::HashSet, sync::Arc};
+use pilot_view::{PortUse, spec::VirtualHostSpec};
+use pilot_xds::{
+    layer::{Content, Layer},
+    resource::Resource,
+    weak::WeakMap,
+};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// A set is not swept before it has this many members.
-const SWEEP_AT_LEAST: usize = 1024;
+/// Layers are few: they are swept early.
+const SWEEP_LAYERS_AT_LEAST: usize = 64;
 
 /// Shared by all scopes of a publisher.
-#[derive(Default)]
 pub struct Pool {
     memo: Memo,
-    virtual_hosts: RefCell<Specs>,
+    virtual_hosts: Interner<VirtualHostSpec>,
+    port_uses: Interner<[PortUse]>,
+    layers: Mutex<WeakMap<Content, Layer>>,
 }
 
-#[derive(Default)]
-struct Specs {
-    held: HashSet<Arc<VirtualHostSpec>>,
-    sweep_at: usize,
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            memo: Memo::default(),
+            virtual_hosts: Interner::default(),
+            port_uses: Interner::default(),
+            layers: Mutex::new(WeakMap::new(SWEEP_LAYERS_AT_LEAST)),
+        }
+    }
 }
 
 impl Pool {
@@ -36,17 +48,22 @@ impl Pool {
     }
 
     /// The spec equal to `spec` that others hold, or `spec` itself.
-    pub fn share(&self, spec: Arc<VirtualHostSpec>) -> Arc<VirtualHostSpec> {
-        let mut specs = self.virtual_hosts.borrow_mut();
-        if let Some(known) = specs.held.get(&spec) {
-            return known.clone();
+    pub fn virtual_host(&self, spec: Arc<VirtualHostSpec>) -> Arc<VirtualHostSpec> {
+        self.virtual_hosts.share(spec)
+    }
+
+    /// The list equal to `uses` that others hold, or `uses` itself.
+    pub fn port_uses(&self, uses: Vec<PortUse>) -> Arc<[PortUse]> {
+        self.port_uses.share(uses.into())
+    }
+
+    /// The layer with the content of `layer` that others hold, or `layer` itself.
+    pub fn layer(&self, layer: Arc<Layer>) -> Arc<Layer> {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = layers.get(&layer.content()) {
+            return known;
         }
-        if specs.held.len() >= specs.sweep_at.max(SWEEP_AT_LEAST) {
-            specs.held.retain(|spec| Arc::strong_count(spec) > 1);
-            // Each sweep is paid for by as many insertions as it left members.
-            specs.sweep_at = specs.held.len() * 2;
-        }
-        specs.held.insert(spec.clone());
-        spec
+        layers.insert(layer.content(), &layer);
+        layer
     }
 }

@@ -1,19 +1,27 @@
-//! One scope: what each visible host contributes, the listeners that hosts share, and the layer made of both.
+//! One scope: what each visible host contributes, the listeners that hosts share, and the layers made of both.
+//!
+//! In: which hosts a change affects. Out: the layer that all clients of the scope have (clusters, listeners, routes), and one for each
+//! place where they run (`places`: endpoints). Names that go are known from what the host contributed before.
 
-use super::{domains, pool::Pool};
+mod places;
+mod ports;
+mod routes;
+
+use super::pool::Pool;
 use mesh_model::{Host, Mesh, ObjectRef, Str};
-use pilot_envoy::inline_routes;
 use pilot_view::{
-    HostView, PortKey, PortUse, Scope, ScopeKey,
+    HostView, Place, PortKey, PortUse, Scope, ScopeKey,
     affects::Affected,
-    derive_endpoints, derive_host, hosts, placeholder, port_listener, route_configuration, scope_clusters,
-    scope_listeners,
+    derive_host, hosts, port_listener, scope_clusters, scope_listeners,
     spec::{ListenerSpec, NetworkSpec, RouteSource, VirtualHostSpec},
 };
 use pilot_xds::{
     layer::{Edit, Layer},
     resource::{Protocol, Resource, ResourceType},
 };
+use places::{Places, Stale};
+use ports::Ports;
+use routes::Routes;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -23,16 +31,10 @@ use std::{
 pub struct ScopeState {
     key: ScopeKey,
     layer: Arc<Layer>,
+    places: Places,
     hosts: HashMap<Host, Contribution>,
-    ports: BTreeMap<PortKey, BTreeMap<Host, Vec<PortUse>>>,
-    /// Listeners that name each route configuration; a route configuration exists while there is one.
-    listeners_of_route: BTreeMap<Str, BTreeSet<Str>>,
-    /// The same, the other way round.
-    routes_of_listener: HashMap<Str, BTreeSet<Str>>,
-    /// The virtual hosts of each route configuration, whether it exists or not.
-    virtual_hosts: BTreeMap<Str, BTreeMap<Str, Arc<VirtualHostSpec>>>,
-    /// Services that an older one keeps from a port.
-    lost: BTreeMap<PortKey, BTreeSet<ObjectRef>>,
+    ports: Ports,
+    routes: Routes,
     members: usize,
     /// Members that need virtual hosts inside route configurations.
     sotw_members: usize,
@@ -41,10 +43,18 @@ pub struct ScopeState {
 /// What a host contributed last time: the names to take away when it no longer does.
 #[derive(Default)]
 struct Contribution {
-    clusters: Vec<Str>,
-    endpoints: Vec<Str>,
-    virtual_hosts: Vec<Arc<VirtualHostSpec>>,
-    ports: Vec<PortKey>,
+    clusters: Box<[Str]>,
+    /// Those that places have, because their endpoints are part of them.
+    placed: Box<[Str]>,
+    virtual_hosts: Box<[Arc<VirtualHostSpec>]>,
+    ports: Box<[PortKey]>,
+}
+
+impl Contribution {
+    fn is_empty(&self) -> bool {
+        let Self { clusters, placed, virtual_hosts, ports: _ } = self;
+        clusters.is_empty() && placed.is_empty() && virtual_hosts.is_empty()
+    }
 }
 
 /// An update under way.
@@ -52,6 +62,8 @@ struct Update<'a> {
     pool: &'a Pool,
     edit: &'a mut Edit,
     dirty: Dirty,
+    /// What places have to derive again.
+    stale: Vec<Stale>,
 }
 
 /// What an update touched beyond the hosts themselves.
@@ -62,17 +74,15 @@ struct Dirty {
 }
 
 impl ScopeState {
-    /// The scope `key` over `mesh`, all of it derived.
+    /// The scope `key` over `mesh`, all of it derived, but no place yet.
     pub fn new(key: ScopeKey, mesh: &Mesh, pool: &Pool) -> Self {
         let mut state = Self {
             key,
             layer: Layer::empty(),
+            places: Places::default(),
             hosts: HashMap::new(),
-            ports: BTreeMap::new(),
-            listeners_of_route: BTreeMap::new(),
-            routes_of_listener: HashMap::new(),
-            virtual_hosts: BTreeMap::new(),
-            lost: BTreeMap::new(),
+            ports: Ports::default(),
+            routes: Routes::default(),
             members: 0,
             sotw_members: 0,
         };
@@ -80,35 +90,45 @@ impl ScopeState {
         state
     }
 
-    /// What it serves.
-    pub fn layer(&self) -> &Arc<Layer> {
-        &self.layer
+    /// What it serves to clients in `place`: everywhere the same, and there.
+    pub fn layers(&self, place: &Place) -> Option<[&Arc<Layer>; 2]> {
+        Some([&self.layer, self.places.layer(place)?])
+    }
+
+    /// How many places its clients are in.
+    pub fn places(&self) -> usize {
+        self.places.len()
     }
 
     /// Counts a proxy in.
-    pub fn enter(&mut self, protocol: Protocol, mesh: &Mesh, pool: &Pool) {
+    pub fn enter(&mut self, place: &Place, protocol: Protocol, mesh: &Mesh, pool: &Pool) {
         self.members += 1;
+        let key = self.key.clone();
+        self.places.enter(place, &Scope::new(mesh, &key), self.hosts.keys(), pool);
         if protocol == Protocol::Sotw {
             self.sotw_members += 1;
+            self.routes.inline = true;
             if self.sotw_members == 1 {
-                let routes = self.listeners_of_route.keys().cloned().collect();
+                let routes = self.routes.names().cloned().collect();
                 self.rebuild(mesh, pool, |_, _, update| update.dirty.routes = routes);
             }
         }
     }
 
     /// Counts a proxy out; true when it was the last.
-    pub fn leave(&mut self, protocol: Protocol) -> bool {
+    pub fn leave(&mut self, place: &Place, protocol: Protocol) -> bool {
         self.members -= 1;
+        self.places.leave(place);
         if protocol == Protocol::Sotw {
             self.sotw_members -= 1;
+            self.routes.inline = self.sotw_members > 0;
         }
         self.members == 0
     }
 
     /// Derives everything; what comes out equal changes nothing.
     pub fn derive_all(&mut self, mesh: &Mesh, pool: &Pool) {
-        self.rebuild(mesh, pool, |state, scope, update| {
+        let stale = self.rebuild(mesh, pool, |state, scope, update| {
             for spec in scope_clusters(scope) {
                 update.edit.set(pool.get(&spec));
             }
@@ -119,28 +139,28 @@ impl ScopeState {
             let gone: Vec<Host> =
                 state.hosts.keys().filter(|host| !visible.contains(*host)).cloned().collect();
             for host in visible.iter().chain(&gone) {
-                let view = derive_host(scope, host);
-                state.set_host(host, view, update);
+                state.set_host(host, derive_host(scope, host), update);
             }
             // Mesh settings shape listeners and route configurations too.
             update.dirty.ports.extend(state.ports.keys());
-            update.dirty.routes.extend(state.listeners_of_route.keys().cloned());
+            update.dirty.routes.extend(state.routes.names().cloned());
         });
+        self.derive_places(mesh, pool, &stale, &BTreeSet::new());
     }
 
     /// Derives what a change affects.
     pub fn derive(&mut self, mesh: &Mesh, pool: &Pool, affected: &Affected) {
-        self.rebuild(mesh, pool, |state, scope, update| {
-            for host in &affected.endpoints {
-                for spec in derive_endpoints(scope, host) {
-                    update.edit.set(pool.get(&spec));
-                }
-            }
-            for host in &affected.hosts {
-                let view = derive_host(scope, host);
-                state.set_host(host, view, update);
+        let Affected { hosts, endpoints } = affected;
+        let stale = self.rebuild(mesh, pool, |state, scope, update| {
+            for host in hosts {
+                state.set_host(host, derive_host(scope, host), update);
             }
         });
+        self.derive_places(mesh, pool, &stale, endpoints);
+    }
+
+    fn derive_places(&mut self, mesh: &Mesh, pool: &Pool, stale: &[Stale], endpoints: &BTreeSet<Host>) {
+        self.places.derive(&Scope::new(mesh, &self.key), stale, endpoints, pool);
     }
 
     /// Applies `change` to the layer, then puts shared listeners and route configurations together again where it asks for it.
@@ -149,113 +169,80 @@ impl ScopeState {
         mesh: &Mesh,
         pool: &Pool,
         change: impl FnOnce(&mut Self, &Scope<'_>, &mut Update<'_>),
-    ) {
+    ) -> Vec<Stale> {
         let key = self.key.clone();
         let scope = Scope::new(mesh, &key);
+        let mut stale = Vec::new();
         self.layer = self.layer.clone().edit(|edit| {
-            let mut update = Update { pool, edit, dirty: Dirty::default() };
+            let mut update = Update { pool, edit, dirty: Dirty::default(), stale: Vec::new() };
             change(self, &scope, &mut update);
             for port in std::mem::take(&mut update.dirty.ports) {
                 self.set_port(&scope, port, &mut update);
             }
             for route in std::mem::take(&mut update.dirty.routes) {
-                self.set_route(&scope, &route, pool, update.edit);
+                self.routes.rebuild(&scope, &route, pool, update.edit);
             }
+            stale = update.stale;
         });
+        stale
     }
 
     fn set_host(&mut self, host: &Host, view: HostView, update: &mut Update<'_>) {
-        let Update { pool, edit, dirty } = update;
-        let HostView { clusters, endpoints, virtual_hosts, ports } = view;
+        let Update { pool, edit, dirty, stale } = update;
+        let HostView { clusters, placed, virtual_hosts, ports } = view;
         let old = self.hosts.remove(host).unwrap_or_default();
-        let mut new = Contribution::default();
-        let virtual_hosts: Vec<_> = virtual_hosts.into_iter().map(|spec| pool.share(spec)).collect();
         // The resources' own names: they are shared with all scopes that have the resource.
-        for spec in clusters {
+        let set = |spec| {
             let resource = pool.get(&spec);
-            new.clusters.push(resource.name().clone());
+            let name = resource.name().clone();
             edit.set(resource);
+            name
+        };
+        let clusters: Box<[Str]> = clusters.into_iter().map(set).collect();
+        for name in old.clusters.iter().filter(|name| !clusters.contains(name)) {
+            edit.remove(ResourceType::Cluster, name);
         }
-        for spec in endpoints {
-            let resource = pool.get(&spec);
-            new.endpoints.push(resource.name().clone());
-            edit.set(resource);
-        }
-        for (kind, old, new) in [
-            (ResourceType::Cluster, &old.clusters, &new.clusters),
-            (ResourceType::Endpoints, &old.endpoints, &new.endpoints),
-        ] {
-            for name in old.iter().filter(|name| !new.contains(name)) {
-                edit.remove(kind, name);
-            }
-        }
+        let names = old.clusters.iter().chain(&old.placed).cloned().collect();
+        stale.push(Stale { host: host.clone(), clusters: names });
+        let virtual_hosts: Box<[_]> = virtual_hosts.into_iter().map(|spec| pool.virtual_host(spec)).collect();
         if old.virtual_hosts != virtual_hosts {
             for spec in &old.virtual_hosts {
-                if let Some(hosts) = self.virtual_hosts.get_mut(&spec.route_configuration) {
-                    hosts.remove(&spec.name);
-                }
-                edit.remove(ResourceType::VirtualHost, &spec.resource_name());
-                self.touch_route(spec, dirty);
+                self.routes.remove(spec, edit, &mut dirty.routes);
             }
             for spec in &virtual_hosts {
-                let hosts = self.virtual_hosts.entry(spec.route_configuration.clone()).or_default();
-                hosts.insert(spec.name.clone(), spec.clone());
-                if self.listeners_of_route.contains_key(&spec.route_configuration) && !is_inline(spec) {
-                    edit.set(pool.get(&**spec));
-                }
-                self.touch_route(spec, dirty);
+                self.routes.insert(spec, pool, edit, &mut dirty.routes);
             }
         }
-        new.virtual_hosts = virtual_hosts;
         let mut uses: BTreeMap<PortKey, Vec<PortUse>> = BTreeMap::new();
         for (key, port_use) in ports {
             uses.entry(key).or_default().push(port_use);
         }
-        new.ports.extend(uses.keys());
+        let ports = uses.keys().copied().collect();
         for key in old.ports.iter().filter(|key| !uses.contains_key(key)) {
-            if let Some(hosts) = self.ports.get_mut(key) {
-                hosts.remove(host);
-            }
+            self.ports.remove(*key, host);
             dirty.ports.insert(*key);
         }
         for (key, uses) in uses {
-            let hosts = self.ports.entry(key).or_default();
-            if hosts.get(host) != Some(&uses) {
-                hosts.insert(host.clone(), uses);
+            if self.ports.set(key, host, pool.port_uses(uses)) {
                 dirty.ports.insert(key);
             }
         }
-        if !(new.clusters.is_empty() && new.virtual_hosts.is_empty()) {
+        let new = Contribution { clusters, placed: placed.into(), virtual_hosts, ports };
+        if !new.is_empty() {
             self.hosts.insert(host.clone(), new);
         }
     }
 
-    /// A virtual host that appears or vanishes changes its route configuration itself only when it is part of it.
-    fn touch_route(&self, spec: &VirtualHostSpec, dirty: &mut Dirty) {
-        let others = self.virtual_hosts.get(&spec.route_configuration).map_or(0, BTreeMap::len);
-        if is_inline(spec) || self.sotw_members > 0 || others <= 1 {
-            dirty.routes.insert(spec.route_configuration.clone());
-        }
-    }
-
     fn set_port(&mut self, scope: &Scope<'_>, key: PortKey, update: &mut Update<'_>) {
-        let empty = BTreeMap::new();
-        let uses = self.ports.get(&key).unwrap_or(&empty);
-        let (listener, lost) = port_listener(scope, key, uses);
-        let lost: BTreeSet<ObjectRef> = lost.into_iter().map(|metadata| metadata.object.clone()).collect();
-        match lost.is_empty() {
-            true => self.lost.remove(&key),
-            false => self.lost.insert(key, lost),
-        };
-        if uses.is_empty() {
-            self.ports.remove(&key);
-        }
+        let (listener, lost) = port_listener(scope, key, self.ports.of(key));
+        let lost = lost.into_iter().map(|metadata| metadata.object.clone()).collect();
+        self.ports.set_lost(key, lost);
         match listener {
             Some(spec) => self.set_listener(spec, update),
             None => {
                 let name = key.name();
                 update.edit.remove(ResourceType::Listener, &name);
-                self.link_routes(&name, BTreeSet::new(), &mut update.dirty);
+                self.routes.link(&name, BTreeSet::new(), &mut update.dirty.routes);
             }
         }
     }
@@ -269,84 +256,19 @@ impl ScopeState {
             },
             NetworkSpec::Tcp(_) => None,
         });
-        let routes: BTreeSet<Str> = routes.collect();
-        self.link_routes(&spec.name, routes, &mut update.dirty);
+        self.routes.link(&spec.name, routes.collect(), &mut update.dirty.routes);
         update.edit.set(update.pool.get(&spec));
-    }
-
-    /// Notes that `listener` names exactly `routes`; those that gained their first or lost their last listener are dirty.
-    fn link_routes(&mut self, listener: &Str, routes: BTreeSet<Str>, dirty: &mut Dirty) {
-        let old = match routes.is_empty() {
-            true => self.routes_of_listener.remove(listener),
-            false => self.routes_of_listener.insert(listener.clone(), routes.clone()),
-        }
-        .unwrap_or_default();
-        for route in old.difference(&routes) {
-            if let Some(listeners) = self.listeners_of_route.get_mut(route) {
-                listeners.remove(listener);
-                if listeners.is_empty() {
-                    self.listeners_of_route.remove(route);
-                    dirty.routes.insert(route.clone());
-                }
-            }
-        }
-        for route in routes.difference(&old) {
-            let listeners = self.listeners_of_route.entry(route.clone()).or_default();
-            if listeners.is_empty() {
-                dirty.routes.insert(route.clone());
-            }
-            listeners.insert(listener.clone());
-        }
-    }
-
-    fn set_route(&mut self, scope: &Scope<'_>, name: &Str, pool: &Pool, edit: &mut Edit) {
-        let empty = BTreeMap::new();
-        let hosts = self.virtual_hosts.get(name).unwrap_or(&empty);
-        let placeholder = Arc::new(placeholder(name));
-        if !self.listeners_of_route.contains_key(name) {
-            edit.remove(ResourceType::Route, name);
-            edit.remove(ResourceType::InlineRoute, name);
-            for spec in hosts.values().chain([&placeholder]) {
-                edit.remove(ResourceType::VirtualHost, &spec.resource_name());
-            }
-            return;
-        }
-        let inline: Vec<Arc<VirtualHostSpec>> =
-            hosts.values().filter(|spec| is_inline(spec)).cloned().collect();
-        let spec = route_configuration(scope, name, inline);
-        let vhds = spec.vhds;
-        let mut virtual_hosts: Vec<Arc<Resource>> =
-            hosts.values().filter(|spec| !is_inline(spec)).map(|spec| pool.get(&**spec)).collect();
-        if self.sotw_members > 0 {
-            edit.set(inline_routes(&spec, &virtual_hosts));
-        } else {
-            edit.remove(ResourceType::InlineRoute, name);
-        }
-        if vhds && virtual_hosts.is_empty() {
-            virtual_hosts.push(pool.get(&*placeholder));
-        } else {
-            edit.remove(ResourceType::VirtualHost, &placeholder.resource_name());
-        }
-        edit.set(pool.get(&spec));
-        for resource in virtual_hosts {
-            edit.set(resource);
-        }
     }
 
     /// Services that take no connections on a port because an older one without address of its own does.
     pub fn conflicts(&self) -> impl Iterator<Item = (&PortKey, &ObjectRef)> {
-        self.lost.iter().flat_map(|(key, objects)| objects.iter().map(move |object| (key, object)))
+        self.ports.lost()
     }
 
     /// The virtual host that `<route configuration>/<authority>` means.
     pub fn virtual_host_for(&self, name: &str) -> Option<Arc<Resource>> {
         let (route, authority) = name.split_once('/')?;
-        let spec = domains::virtual_host(self.virtual_hosts.get(route)?, authority)?;
+        let spec = self.routes.virtual_host(route, authority)?;
         self.layer.get(ResourceType::VirtualHost, &spec.resource_name()).cloned()
     }
-}
-
-/// Whether a virtual host has to be part of its route configuration: Envoy takes `*` over VHDS only for a single host.
-fn is_inline(spec: &VirtualHostSpec) -> bool {
-    spec.domains.iter().any(|domain| &**domain == "*")
 }

@@ -3,7 +3,7 @@
 //! In: a [`mesh_model::Mesh`] and who asks. Out: [`spec`]s. Pure: no IO, no clock, no Envoy types, no Kubernetes types.
 //!
 //! Outbound configuration depends on the [`Scope`] and is derived host by host ([`derive_host`]), so that an edit costs the
-//! hosts it touches ([`affects`]); listeners are put together from what the hosts on a port need ([`port_listener`]).
+//! hosts it touches ([`affects`]); load assignments depend on the client's [`Place`], too ([`derive_place`]); listeners are put together from what the hosts on a port need ([`port_listener`]).
 //! Inbound configuration depends on the workload ([`inbound`]).
 
 pub mod affects;
@@ -21,10 +21,10 @@ mod well_known;
 
 pub use inbound::{Inbound, inbound};
 pub use outbound::{
-    HostView, PortKey, PortUse, derive_endpoints, derive_host, placeholder, port_listener,
+    HostView, PlaceView, PortKey, PortUse, derive_host, derive_place, placeholder, port_listener,
     route_configuration,
 };
 pub use proxy::{Capture, Proxy};
-pub use scope::{Scope, ScopeKey};
+pub use scope::{Place, Scope, ScopeKey};
 pub use select::hosts;
 pub use well_known::{scope_clusters, scope_listeners};

@@ -14,27 +14,36 @@ pub use route::route_configuration;
 pub use virtual_host::placeholder;
 
 use crate::{
-    Capture, Scope,
+    Capture, Place, Scope,
     select::MergedRule,
     spec::{ClusterSpec, EndpointsSpec, VirtualHostSpec},
 };
-use mesh_model::{Host, ObjectRef, Protocol, Service, ServicePort};
+use mesh_model::{Host, ObjectRef, Protocol, Service, ServicePort, Str};
 use std::sync::Arc;
 
 /// Everything that one host contributes to a scope.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostView {
-    /// A cluster for each port and subset.
+    /// A cluster for each port and subset, but for those whose endpoints are part of them.
     pub clusters: Vec<ClusterSpec>,
-    /// The endpoints of those that take them from the control plane.
-    pub endpoints: Vec<EndpointsSpec>,
+    /// Names of those others, which [`derive_place`] gives.
+    pub placed: Vec<Str>,
     /// A virtual host for each HTTP port.
     pub virtual_hosts: Vec<Arc<VirtualHostSpec>>,
     /// What it needs of listeners.
     pub ports: Vec<(PortKey, PortUse)>,
 }
 
-/// What `host` contributes to `scope`; nothing when the scope does not see it.
+/// What one host contributes to a scope that depends on where clients are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlaceView {
+    /// A cluster for each port and subset, where endpoints are part of it.
+    pub clusters: Vec<ClusterSpec>,
+    /// The endpoints of clusters that take them from the control plane.
+    pub endpoints: Vec<EndpointsSpec>,
+}
+
+/// What `host` contributes to `scope` wherever clients are; nothing when the scope does not see it.
 pub fn derive_host(scope: &Scope<'_>, host: &Host) -> HostView {
     let mut view = HostView::default();
     match scope.service(host) {
@@ -55,25 +64,26 @@ pub fn derive_host(scope: &Scope<'_>, host: &Host) -> HostView {
         None => {
             virtual_host::derive_without_service(scope, host, &mut view);
             // Not to be called, but routed to.
-            derive_clusters(scope, host, &mut view);
+            routed_to(scope, host, |context, port| cluster::derive(context, port, &mut view));
         }
     }
     view
 }
 
-/// Only the endpoints that `host` contributes: the road of endpoint edits.
-pub fn derive_endpoints(scope: &Scope<'_>, host: &Host) -> Vec<EndpointsSpec> {
-    let mut view = HostView::default();
-    derive_clusters(scope, host, &mut view);
-    view.endpoints
+/// What `host` contributes to `scope` for clients in `place`. An edit of endpoints changes nothing but this.
+pub fn derive_place(scope: &Scope<'_>, place: &Place, host: &Host) -> PlaceView {
+    let mut view = PlaceView::default();
+    routed_to(scope, host, |context, port| cluster::derive_place(context, place, port, &mut view));
+    view
 }
 
-fn derive_clusters(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
+/// Calls `derive` for each port of the service that a route to `host` means.
+fn routed_to(scope: &Scope<'_>, host: &Host, mut derive: impl FnMut(&ServiceContext<'_>, &ServicePort)) {
     let Some(service) = scope.destination(host).filter(|service| service.host == *host) else { return };
     let rule = scope.destination_rule(service);
     let context = ServiceContext { scope, service, rule: rule.as_ref() };
     for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
-        cluster::derive(&context, port, view);
+        derive(&context, port);
     }
 }
 
@@ -96,7 +106,7 @@ impl ServiceContext<'_> {
 }
 
 /// The name of an outbound cluster.
-fn cluster_name(port: u16, subset: &str, host: &Host) -> mesh_model::Str {
+fn cluster_name(port: u16, subset: &str, host: &Host) -> Str {
     format!("outbound|{port}|{subset}|{host}").into()
 }
 
@@ -109,7 +119,7 @@ fn routes_requests(port: &ServicePort) -> bool {
 pub(crate) const HTTP_PROXY: &str = "http_proxy";
 
 /// The route configuration that holds the virtual hosts of `port`, in a scope with this capture.
-fn route_name(capture: &Capture, port: u16) -> mesh_model::Str {
+fn route_name(capture: &Capture, port: u16) -> Str {
     match capture {
         Capture::Redirect => port.to_string().into(),
         Capture::None { .. } => HTTP_PROXY.into(),

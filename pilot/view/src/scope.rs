@@ -1,4 +1,4 @@
-//! Scopes: what outbound configuration depends on besides the mesh.
+//! Scopes: what outbound configuration depends on besides the mesh; and places: what load assignments depend on besides that.
 
 use crate::{Capture, Proxy, inbound::own_ports};
 use mesh_model::{
@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc};
 pub struct ScopeKey {
     /// The clients' namespace.
     pub namespace: Str,
-    /// Those of the clients' labels that some rule for their namespace looks at, places among them.
+    /// Those of the clients' labels by which some rule for their namespace is for them or not.
     pub labels: Labels,
     /// The Sidecar that applies.
     pub sidecar: Option<NamespacedName>,
@@ -27,14 +27,9 @@ pub struct ScopeKey {
 impl ScopeKey {
     /// The scope that `proxy` is in.
     pub fn of(mesh: &Mesh, proxy: &Proxy) -> Self {
-        let keys = mesh.client_label_keys(&proxy.namespace).into_iter();
-        let labels = keys.filter_map(|key| {
-            let value = client_label(mesh, proxy, &key)?;
-            Some((key, value))
-        });
         Self {
             namespace: proxy.namespace.clone(),
-            labels: labels.collect(),
+            labels: client_labels(mesh, proxy, mesh.client_label_keys(&proxy.namespace)),
             sidecar: mesh
                 .sidecar_for(&proxy.namespace, &proxy.labels)
                 .map(|sidecar| sidecar.metadata.object.name.clone()),
@@ -43,6 +38,25 @@ impl ScopeKey {
             own_ports: own_ports(mesh, proxy),
         }
     }
+}
+
+/// Where clients are, as far as some rule for their namespace looks at it. Proxies of one scope in equal places have the same endpoints.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// Those of the clients' labels by which some rule calls endpoints near or far.
+    pub labels: Labels,
+}
+
+impl Place {
+    /// The place that `proxy` is in.
+    pub fn of(mesh: &Mesh, proxy: &Proxy) -> Self {
+        Self { labels: client_labels(mesh, proxy, mesh.place_label_keys(&proxy.namespace)) }
+    }
+}
+
+fn client_labels(mesh: &Mesh, proxy: &Proxy, keys: BTreeSet<Str>) -> Labels {
+    let label = |key: Str| client_label(mesh, proxy, &key).map(|value| (key, value));
+    keys.into_iter().filter_map(label).collect()
 }
 
 /// A label of a client. Where it runs is told by labels too, and better known than what labels say.

@@ -4,13 +4,13 @@
 //! alone: lists that differ in a few places have most of their groups in common, whichever scope, class or moment they are from. So
 //! joined bytes are about one copy of the mesh, not one a scope. Joined bytes are bounded: over budget a stream joins by itself.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::resource::{Protocol, Resource};
+use crate::weak::WeakMap;
 
 /// A group does not end before it has this many bytes.
 const AT_LEAST: usize = 16 * 1024;
@@ -123,13 +123,13 @@ impl Group {
 #[derive(Debug)]
 pub(crate) struct Groups {
     budget: Arc<Budget>,
-    by_content: HashMap<(Protocol, u128), Weak<Group>>,
+    by_content: WeakMap<(Protocol, u128), Group>,
 }
 
 impl Groups {
     /// Keeps at most so many bytes joined.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { budget: Budget::of(limit), by_content: HashMap::new() }
+        Self { budget: Budget::of(limit), by_content: WeakMap::new(256) }
     }
 
     /// `resources` in groups, those that are in use already among them.
@@ -162,18 +162,17 @@ impl Groups {
     fn intern(&mut self, protocol: Protocol, resources: &[&Arc<Resource>]) -> Arc<Group> {
         // Fingerprints are keyed by a secret: nobody can make up another list of the same sum. Names differ, so order is given.
         let content = resources.iter().fold(0u128, |sum, resource| sum.wrapping_add(resource.fingerprint()));
-        let known = self.by_content.get(&(protocol, content)).and_then(Weak::upgrade);
-        known.unwrap_or_else(|| {
+        self.by_content.get(&(protocol, content)).unwrap_or_else(|| {
             let resources = resources.iter().map(|resource| Arc::clone(resource)).collect();
             let group = Group::new(protocol, resources, Some(self.budget.clone()));
-            self.by_content.insert((protocol, content), Arc::downgrade(&group));
+            self.by_content.insert((protocol, content), &group);
             group
         })
     }
 
     /// Forgets the groups that nobody holds.
     pub(crate) fn sweep(&mut self) {
-        self.by_content.retain(|_, group| group.strong_count() > 0);
+        self.by_content.sweep();
     }
 }
 

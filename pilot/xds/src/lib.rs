@@ -23,6 +23,7 @@ pub mod stream;
 pub mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod weak;
 pub mod wire;
 
 pub use mesh_runtime::transport;

@@ -4,11 +4,12 @@
 //! set that results from a change is found from the old sum and the change alone: 2,000 streams that make the same change
 //! build one set. Knows nothing of resources.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::weak::WeakMap;
 
 /// An immutable sorted set of names.
 #[derive(Debug, Default)]
@@ -56,20 +57,13 @@ pub struct Names {
     /// Keys the hash, so that a client cannot make up a set that passes for another.
     seed: u64,
     empty: Arc<NameSet>,
-    sets: Mutex<Sets>,
-}
-
-#[derive(Debug, Default)]
-struct Sets {
-    by_sum: HashMap<u128, Weak<NameSet>>,
-    /// Dead entries are dropped when the map has doubled since the last time.
-    sweep_at: usize,
+    by_sum: Mutex<WeakMap<u128, NameSet>>,
 }
 
 impl Default for Names {
     fn default() -> Self {
         let seed = RandomState::new().hash_one(0u8);
-        Self { seed, empty: Arc::default(), sets: Mutex::default() }
+        Self { seed, empty: Arc::default(), by_sum: Mutex::new(WeakMap::new(64)) }
     }
 }
 
@@ -119,8 +113,8 @@ impl Names {
     }
 
     fn find(&self, sum: u128, len: usize) -> Option<Arc<NameSet>> {
-        let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        sets.by_sum.get(&sum).and_then(Weak::upgrade).filter(|set| set.len() == len)
+        let sets = self.by_sum.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.get(&sum).filter(|set| set.len() == len)
     }
 
     fn intern(
@@ -136,19 +130,14 @@ impl Names {
         if len == 0 {
             return self.empty();
         }
-        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let Sets { by_sum, sweep_at } = &mut *sets;
-        if let Some(set) = by_sum.get(&sum).and_then(Weak::upgrade)
+        let mut sets = self.by_sum.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = sets.get(&sum)
             && set.len() == len
         {
             return set;
         }
         let set = Arc::new(NameSet { names: build().into_boxed_slice(), sum });
-        if by_sum.len() >= *sweep_at {
-            by_sum.retain(|_, set| set.strong_count() > 0);
-            *sweep_at = (by_sum.len() * 2).max(64);
-        }
-        by_sum.insert(sum, Arc::downgrade(&set));
+        sets.insert(sum, &set);
         set
     }
 }

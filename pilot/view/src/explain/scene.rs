@@ -5,8 +5,8 @@ use super::{
     rule,
 };
 use crate::{
-    Capture, PortKey, PortUse, Proxy, Scope, ScopeKey, derive_host, hosts, port_listener,
-    route_configuration, scope_clusters, scope_listeners,
+    Capture, Place, PortKey, PortUse, Proxy, Scope, ScopeKey, derive_host, derive_place, hosts,
+    port_listener, route_configuration, scope_clusters, scope_listeners,
     spec::{CatchAll, ClusterSpec, ListenerSpec, TcpSpec, VirtualHostSpec},
 };
 use mesh_model::{Endpoint, Host, Mesh, ObjectRef, Source, Str};
@@ -47,12 +47,14 @@ impl<'a> Scene<'a> {
             listeners: BTreeMap::new(),
             key: key.clone(),
         };
-        let scope = Scope::new(mesh, &key);
+        let (scope, place) = (Scope::new(mesh, &key), Place::of(mesh, proxy));
         let mut ports: BTreeMap<PortKey, BTreeMap<Host, Vec<PortUse>>> = BTreeMap::new();
         for host in hosts(mesh) {
             let view = derive_host(&scope, &host);
             scene.clusters.extend(view.clusters.into_iter().map(|spec| (spec.name.clone(), spec)));
-            scene.endpoints.extend(view.endpoints.into_iter().map(|spec| (spec.cluster, spec.endpoints)));
+            let here = derive_place(&scope, &place, &host);
+            scene.clusters.extend(here.clusters.into_iter().map(|spec| (spec.name.clone(), spec)));
+            scene.endpoints.extend(here.endpoints.into_iter().map(|spec| (spec.cluster, spec.endpoints)));
             for spec in view.virtual_hosts {
                 scene.virtual_hosts.entry(spec.route_configuration.clone()).or_default().push(spec);
             }
@@ -61,7 +63,8 @@ impl<'a> Scene<'a> {
             }
         }
         scene.clusters.extend(scope_clusters(&scope).into_iter().map(|spec| (spec.name.clone(), spec)));
-        let shared = ports.iter().filter_map(|(key, uses)| port_listener(&scope, *key, uses).0);
+        let shared =
+            ports.iter().filter_map(|(key, uses)| port_listener(&scope, *key, uses.values().flatten()).0);
         let listeners = scope_listeners(&scope).into_iter().chain(shared);
         scene.listeners = listeners.map(|spec| (spec.name.clone(), spec)).collect();
         scene

@@ -1,142 +1,237 @@
 //! Clusters of a service's port, one for all endpoints and one for each subset, and their endpoints.
 
 use super::{
-    HostView, ServiceContext, cluster_name,
+    HostView, PlaceView, ServiceContext, cluster_name,
     locality::{is_weighted, prefer},
 };
 use crate::{
-    Capture,
+    Capture, Place,
     spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, Preference, ServiceRef, UpstreamProtocol},
     stat_name::{Subject, stat_name},
     well_known::pool,
 };
 use mesh_model::{
-    ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality, NODE_LABEL,
-    Protocol, Registry, Resolution, Service, ServicePort, SimpleLb, Str, Subset, UpgradePolicy,
+    ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality, LocalityLb,
+    NODE_LABEL, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb, Str, Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
-/// Adds the clusters of `port` to `view`.
+/// Adds those clusters of `port` that are the same wherever clients are, and the names of the others.
 pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostView) {
-    let all = context.scope.mesh.endpoints(context.service);
-    let node = context.scope.key.labels.get(NODE_LABEL).map_or("", |node| &**node);
-    let usable = |endpoint: &Endpoint| {
-        endpoint.health != Health::Draining && (!context.service.node_local || *endpoint.node == *node)
-    };
-    let all: Arc<[Endpoint]> = match all.and_then(|endpoints| endpoints.ports.get(&port.number)) {
-        Some(endpoints) if endpoints.iter().all(usable) => endpoints.clone(),
-        Some(endpoints) => endpoints.iter().filter(|endpoint| usable(endpoint)).cloned().collect(),
-        None => Arc::new([]),
-    };
-    one(context, port, None, all.clone(), view);
-    for subset in context.rule.into_iter().flat_map(|rule| &rule.subsets) {
-        let selected = |endpoint: &Endpoint| {
-            subset.labels.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
+    for subset in subsets(context) {
+        let draft = Draft::new(context, port, subset);
+        let discovery = match draft.origin() {
+            Origin::None(discovery) => discovery,
+            Origin::ControlPlane => ClusterDiscovery::Eds,
+            Origin::Dns | Origin::DnsOfFirst => {
+                view.placed.push(draft.name);
+                continue;
+            }
         };
-        let endpoints = if all.iter().all(selected) {
-            all.clone()
-        } else {
-            all.iter().filter(|e| selected(e)).cloned().collect()
-        };
-        one(context, port, Some(subset), endpoints, view);
+        view.clusters.push(draft.cluster(discovery));
     }
 }
 
-fn one(
-    context: &ServiceContext<'_>,
-    port: &ServicePort,
-    subset: Option<&Subset>,
-    endpoints: Arc<[Endpoint]>,
-    view: &mut HostView,
-) {
-    let ServiceContext { scope, service, rule } = context;
-    let subset_name: Str = subset.map(|subset| subset.name.clone()).unwrap_or_default();
-    let name = cluster_name(port.number, &subset_name, &service.host);
-    let policy = rule
-        .map(|rule| rule.policy.for_port(subset.map(|subset| &subset.policy), port.number))
-        .unwrap_or_default();
-    let ClusterPolicy { load_balancer, connection_pool, outlier_detection, proxy_protocol, retry_budget } =
-        policy;
-    let config = scope.mesh.config();
-    let defaults = &config.default_policy;
-    let LoadBalancer { algorithm: load_balancing, warmup, locality } = load_balancer.unwrap_or_default();
-    let connection_pool = pool(scope.mesh, connection_pool.or_else(|| defaults.connection_pool.clone()));
-    // As in Istio: outlier detection by the mesh's default alone does not make near endpoints come first.
-    let detects_outliers = outlier_detection.is_some();
-    let outlier_detection = outlier_detection.or_else(|| defaults.outlier_detection.clone());
-    let locality = locality.as_ref().or(service.distribution.as_ref()).unwrap_or(&config.locality);
-    let preference = prefer(locality, &scope.key.labels, &endpoints, detects_outliers);
-    let weighs_localities = is_weighted(locality, detects_outliers);
-    let refresh = config.dns_refresh_rate;
-    // Without redirection nobody asked for an address: what would go there is balanced over the endpoints, or goes to the name.
-    let redirected = scope.key.capture == Capture::Redirect;
-    let passthrough = load_balancing == LoadBalancing::Simple(SimpleLb::Passthrough);
-    let load_balancing = if passthrough && !redirected { LoadBalancing::default() } else { load_balancing };
-    let mut eds = |endpoints, preference| {
-        view.endpoints.push(EndpointsSpec { cluster: name.clone(), endpoints, preference });
-        ClusterDiscovery::Eds
+/// Adds what of the clusters of `port` depends on where clients are.
+pub fn derive_place(context: &ServiceContext<'_>, place: &Place, port: &ServicePort, view: &mut PlaceView) {
+    let all = usable(context, place, port);
+    for subset in subsets(context) {
+        let draft = Draft::new(context, port, subset);
+        let endpoints = || selected(subset, &all);
+        let refresh = context.scope.mesh.config().dns_refresh_rate;
+        let discovery = match draft.origin() {
+            Origin::None(_) => continue,
+            Origin::ControlPlane => {
+                let endpoints = endpoints();
+                let preference = draft.preference(place, &endpoints);
+                view.endpoints.push(EndpointsSpec { cluster: draft.name, endpoints, preference });
+                continue;
+            }
+            Origin::Dns => match endpoints() {
+                none if none.is_empty() => ClusterDiscovery::Nowhere,
+                endpoints => {
+                    let preference = draft.preference(place, &endpoints);
+                    ClusterDiscovery::StrictDns { endpoints, preference, refresh }
+                }
+            },
+            Origin::DnsOfFirst => match endpoints().first() {
+                // Envoy takes exactly one name here.
+                Some(first) => ClusterDiscovery::LogicalDns { endpoints: Arc::new([first.clone()]), refresh },
+                None => ClusterDiscovery::Nowhere,
+            },
+        };
+        view.clusters.push(draft.cluster(discovery));
+    }
+}
+
+/// The service as a whole, then each subset of it.
+fn subsets<'a>(context: &'a ServiceContext<'_>) -> impl Iterator<Item = Option<&'a Subset>> {
+    std::iter::once(None).chain(context.rule.into_iter().flat_map(|rule| &rule.subsets).map(Some))
+}
+
+/// The endpoints that clients in `place` may be sent to.
+fn usable(context: &ServiceContext<'_>, place: &Place, port: &ServicePort) -> Arc<[Endpoint]> {
+    let node = place.labels.get(NODE_LABEL).map_or("", |node| &**node);
+    let usable = |endpoint: &Endpoint| {
+        endpoint.health != Health::Draining && (!context.service.node_local || *endpoint.node == *node)
     };
-    let discovery = match service.resolution {
-        Resolution::Passthrough if redirected => ClusterDiscovery::OriginalDst {
-            port: port.target.filter(|target| *target != port.number),
-            source: None,
-        },
-        _ if passthrough && redirected => ClusterDiscovery::OriginalDst { port: None, source: None },
-        Resolution::Passthrough if service.registry == Registry::Kubernetes => eds(endpoints, preference),
-        Resolution::Passthrough if service.host.is_wildcard() => ClusterDiscovery::Nowhere,
-        Resolution::Passthrough => {
-            let endpoints = Arc::new([named(service, port)]);
-            ClusterDiscovery::StrictDns { endpoints, preference: Preference::None, refresh }
+    let all = context.scope.mesh.endpoints(context.service);
+    match all.and_then(|endpoints| endpoints.ports.get(&port.number)) {
+        Some(endpoints) if endpoints.iter().all(usable) => endpoints.clone(),
+        Some(endpoints) => endpoints.iter().filter(|endpoint| usable(endpoint)).cloned().collect(),
+        None => Arc::new([]),
+    }
+}
+
+fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
+    let selected = |endpoint: &Endpoint| {
+        let labels = subset.into_iter().flat_map(|subset| &subset.labels);
+        labels.into_iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
+    };
+    match all.iter().all(selected) {
+        true => all.clone(),
+        false => all.iter().filter(|endpoint| selected(endpoint)).cloned().collect(),
+    }
+}
+
+/// Where a cluster has its endpoints from.
+enum Origin {
+    /// It has none, or finds them in each request.
+    None(ClusterDiscovery),
+    /// They come apart from it.
+    ControlPlane,
+    /// They are part of it, as names to look up.
+    Dns,
+    /// The same, but only the first.
+    DnsOfFirst,
+}
+
+/// A cluster, before it is known what it balances over.
+struct Draft<'a> {
+    context: &'a ServiceContext<'a>,
+    port: &'a ServicePort,
+    subset: Str,
+    name: Str,
+    policy: ClusterPolicy,
+}
+
+impl<'a> Draft<'a> {
+    fn new(context: &'a ServiceContext<'a>, port: &'a ServicePort, subset: Option<&'a Subset>) -> Self {
+        let ServiceContext { scope: _, service, rule } = context;
+        let name: Str = subset.map(|subset| subset.name.clone()).unwrap_or_default();
+        let policy = rule
+            .map(|rule| rule.policy.for_port(subset.map(|subset| &subset.policy), port.number))
+            .unwrap_or_default();
+        Self { context, port, name: cluster_name(port.number, &name, &service.host), subset: name, policy }
+    }
+
+    /// Without redirection nobody asked for an address: what would go there is balanced over the endpoints, or goes to the name.
+    fn redirected(&self) -> bool {
+        self.context.scope.key.capture == Capture::Redirect
+    }
+
+    fn passes_through(&self) -> bool {
+        let balancer = self.policy.load_balancer.as_ref();
+        balancer.is_some_and(|balancer| balancer.algorithm == LoadBalancing::Simple(SimpleLb::Passthrough))
+    }
+
+    fn origin(&self) -> Origin {
+        let ServiceContext { scope, service, rule: _ } = self.context;
+        match service.resolution {
+            Resolution::Passthrough if self.redirected() => {
+                let port = self.port.target.filter(|target| *target != self.port.number);
+                Origin::None(ClusterDiscovery::OriginalDst { port, source: None })
+            }
+            _ if self.passes_through() && self.redirected() => {
+                Origin::None(ClusterDiscovery::OriginalDst { port: None, source: None })
+            }
+            Resolution::Passthrough if service.registry == Registry::Kubernetes => Origin::ControlPlane,
+            Resolution::Passthrough if service.host.is_wildcard() => Origin::None(ClusterDiscovery::Nowhere),
+            Resolution::Passthrough => Origin::None(ClusterDiscovery::StrictDns {
+                endpoints: Arc::new([named(service, self.port)]),
+                preference: Preference::None,
+                refresh: scope.mesh.config().dns_refresh_rate,
+            }),
+            Resolution::Static => Origin::ControlPlane,
+            Resolution::Dns => Origin::Dns,
+            Resolution::DnsRoundRobin => Origin::DnsOfFirst,
+            Resolution::Alias(_) => Origin::None(ClusterDiscovery::Nowhere),
         }
-        Resolution::Static => eds(endpoints, preference),
-        Resolution::Dns if endpoints.is_empty() => ClusterDiscovery::Nowhere,
-        Resolution::Dns => ClusterDiscovery::StrictDns { endpoints, preference, refresh },
-        Resolution::DnsRoundRobin => match endpoints.first() {
-            // Envoy takes exactly one name here.
-            Some(first) => ClusterDiscovery::LogicalDns { endpoints: Arc::new([first.clone()]), refresh },
-            None => ClusterDiscovery::Nowhere,
-        },
-        Resolution::Alias(_) => ClusterDiscovery::Nowhere,
-    };
-    let upgrades = match connection_pool.http.h2_upgrade {
-        UpgradePolicy::Upgrade => true,
-        UpgradePolicy::DoNotUpgrade => false,
-        UpgradePolicy::Default => config.h2_upgrade,
-    };
-    let protocol = match port.protocol {
-        Protocol::Auto => UpstreamProtocol::Downstream,
-        protocol if protocol.is_http() && connection_pool.http.use_client_protocol => {
-            UpstreamProtocol::Downstream
+    }
+
+    /// What the policy, the service or else the mesh says of localities.
+    fn locality(&self) -> &LocalityLb {
+        let ServiceContext { scope, service, rule: _ } = self.context;
+        let balancer = self.policy.load_balancer.as_ref();
+        let own = balancer.and_then(|balancer| balancer.locality.as_ref());
+        own.or(service.distribution.as_ref()).unwrap_or(&scope.mesh.config().locality)
+    }
+
+    /// As in Istio: outlier detection by the mesh's default alone does not make near endpoints come first.
+    fn detects_outliers(&self) -> bool {
+        self.policy.outlier_detection.is_some()
+    }
+
+    fn preference(&self, place: &Place, endpoints: &[Endpoint]) -> Preference {
+        prefer(self.locality(), &place.labels, endpoints, self.detects_outliers())
+    }
+
+    fn cluster(self, discovery: ClusterDiscovery) -> ClusterSpec {
+        let weighs_localities = is_weighted(self.locality(), self.detects_outliers());
+        let redirected = self.redirected();
+        let Self { context, port, subset, name, policy } = self;
+        let ServiceContext { scope, service, rule } = context;
+        let ClusterPolicy { load_balancer, connection_pool, outlier_detection, proxy_protocol, retry_budget } =
+            policy;
+        let config = scope.mesh.config();
+        let defaults = &config.default_policy;
+        let LoadBalancer { algorithm: load_balancing, warmup, locality: _ } =
+            load_balancer.unwrap_or_default();
+        let connection_pool = pool(scope.mesh, connection_pool.or_else(|| defaults.connection_pool.clone()));
+        let outlier_detection = outlier_detection.or_else(|| defaults.outlier_detection.clone());
+        let passthrough = load_balancing == LoadBalancing::Simple(SimpleLb::Passthrough);
+        let load_balancing =
+            if passthrough && !redirected { LoadBalancing::default() } else { load_balancing };
+        let upgrades = match connection_pool.http.h2_upgrade {
+            UpgradePolicy::Upgrade => true,
+            UpgradePolicy::DoNotUpgrade => false,
+            UpgradePolicy::Default => config.h2_upgrade,
+        };
+        let protocol = match port.protocol {
+            Protocol::Auto => UpstreamProtocol::Downstream,
+            protocol if protocol.is_http() && connection_pool.http.use_client_protocol => {
+                UpstreamProtocol::Downstream
+            }
+            protocol if protocol.is_http2() => UpstreamProtocol::Http2,
+            protocol if protocol.is_http() && upgrades => UpstreamProtocol::Http2,
+            protocol if protocol.is_http() => UpstreamProtocol::Http1,
+            _ => UpstreamProtocol::Tcp,
+        };
+        let subject = Subject { service, port, subset: &subset };
+        ClusterSpec {
+            stat_name: stat_name(&config.outbound_stat_name, subject),
+            name,
+            discovery,
+            protocol,
+            load_balancing,
+            warmup,
+            weighs_localities,
+            connection_pool,
+            outlier_detection,
+            retry_budget,
+            proxy_protocol,
+            connect_timeout: config.connect_timeout,
+            service: Some(ServiceRef {
+                host: service.host.clone(),
+                name: service.metadata.object.name.name.clone(),
+                namespace: service.namespace().clone(),
+                subset,
+                external: service.external,
+            }),
+            config: rule.map(|rule| rule.name.clone()),
+            origins: context.origins(),
         }
-        protocol if protocol.is_http2() => UpstreamProtocol::Http2,
-        protocol if protocol.is_http() && upgrades => UpstreamProtocol::Http2,
-        protocol if protocol.is_http() => UpstreamProtocol::Http1,
-        _ => UpstreamProtocol::Tcp,
-    };
-    let subject = Subject { service, port, subset: &subset_name };
-    view.clusters.push(ClusterSpec {
-        name,
-        stat_name: stat_name(&config.outbound_stat_name, subject),
-        discovery,
-        protocol,
-        load_balancing,
-        warmup,
-        weighs_localities,
-        connection_pool,
-        outlier_detection,
-        retry_budget,
-        proxy_protocol,
-        connect_timeout: config.connect_timeout,
-        service: Some(ServiceRef {
-            host: service.host.clone(),
-            name: service.metadata.object.name.name.clone(),
-            namespace: service.namespace().clone(),
-            subset: subset_name,
-            external: service.external,
-        }),
-        config: rule.map(|rule| rule.name.clone()),
-        origins: context.origins(),
-    });
+    }
 }
 
 /// The endpoint that is called as the service is.

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 use mesh_model::{
-    Cidr, EndpointAddress, Host, Metadata, ObjectRef, OutboundPolicy, Protocol, RouteHeaders, ServicePort,
+    Cidr, EndpointAddress, Metadata, ObjectRef, OutboundPolicy, Protocol, RouteHeaders, ServicePort,
     Str, Vip,
 };
 use std::{
@@ -136,13 +136,13 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     }
 }
 
-/// The listener on `key` for the hosts in `uses`, and the hosts that lost to an older one on the same destination.
+/// The listener on `key` for what hosts need of it, in order of host, and the hosts that lost to an older one on the same destination.
 pub fn port_listener<'u>(
     scope: &Scope<'_>,
     key: PortKey,
-    uses: &'u BTreeMap<Host, Vec<PortUse>>,
+    uses: impl Iterator<Item = &'u PortUse>,
 ) -> (Option<ListenerSpec>, Vec<&'u Metadata>) {
-    let mut sorted: Vec<&PortUse> = uses.values().flatten().collect();
+    let mut sorted: Vec<&PortUse> = uses.collect();
     sorted.sort_by_key(|entry| entry.metadata.precedence());
     let access_log = scope.mesh.config().access_log.clone();
     let (mut opaque, lost) = share(&sorted);

@@ -1,0 +1,77 @@
+//! Proxies that come and go: the publisher as the source of streams.
+//!
+//! In: the node message of a proxy. Out: the channel on which its snapshots come, a way to look up virtual hosts by the names that
+//! requests call them, and a guard that forgets the proxy when its stream ends.
+
+use super::{
+    Publisher,
+    state::{Home, Subscriber},
+};
+use crate::proxy::Connected;
+use pilot_xds::{
+    resource::{Protocol, Resource, ResourceType},
+    snapshot::Snapshot,
+    source::{Attachment, Refusal, Resolve, Source},
+    wire::Node,
+};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::watch;
+
+impl Source for Publisher {
+    async fn attach(&self, node: &Node, protocol: Protocol) -> Result<Attachment, Refusal> {
+        let connected = Connected::from_node(node)?;
+        let mut state = self.lock();
+        let proxy = connected.proxy(&state.mesh);
+        let home = state.enter(&proxy, protocol);
+        let id = state.next_id;
+        state.next_id += 1;
+        let layers = state.layers(&home).map(|layers| layers.map(Arc::clone));
+        let layers = layers.ok_or_else(|| Refusal::Unavailable("its configuration is gone".into()))?;
+        let snapshot = Snapshot::new(layers, state.sequence, Instant::now());
+        let (snapshots, class_receiver) = watch::channel(snapshot);
+        let proxy_name = proxy.name.clone();
+        state.proxies.insert(id, Subscriber { connected, proxy, protocol, home, snapshots });
+        drop(state);
+        Ok(Attachment {
+            proxy_name,
+            class: class_receiver,
+            resolver: Arc::new(Aliases { publisher: self.clone(), id }),
+            guard: Box::new(Detach { publisher: self.clone(), id }),
+        })
+    }
+}
+
+/// Forgets a proxy when its stream ends.
+struct Detach {
+    publisher: Publisher,
+    id: u64,
+}
+
+impl Drop for Detach {
+    fn drop(&mut self) {
+        let mut state = self.publisher.lock();
+        if let Some(Subscriber { connected: _, proxy: _, protocol, home, snapshots: _ }) =
+            state.proxies.remove(&self.id)
+        {
+            state.leave(&home, protocol);
+        }
+    }
+}
+
+/// Finds virtual hosts by the names that requests call them.
+struct Aliases {
+    publisher: Publisher,
+    id: u64,
+}
+
+impl Resolve for Aliases {
+    fn resolve(&self, kind: ResourceType, name: &str) -> Option<Arc<Resource>> {
+        if kind != ResourceType::VirtualHost {
+            return None;
+        }
+        let state = self.publisher.lock();
+        let subscriber = state.proxies.get(&self.id)?;
+        let Home { scope, place: _, class: _ } = &subscriber.home;
+        state.scopes.get(scope)?.virtual_host_for(name)
+    }
+}

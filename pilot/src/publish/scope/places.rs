@@ -1,0 +1,106 @@
+//! The places of a scope: for each, a layer of what depends on where clients are.
+//!
+//! In: which hosts to derive again. Out: layers. Places of different scopes mostly hold the same: these share one layer.
+
+use crate::publish::pool::Pool;
+use mesh_model::{Host, Str};
+use pilot_view::{Place, PlaceView, Scope, derive_place};
+use pilot_xds::{
+    layer::{Edit, Layer},
+    resource::ResourceType,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// The places in use.
+#[derive(Default)]
+pub struct Places {
+    by_place: BTreeMap<Place, PlaceState>,
+}
+
+struct PlaceState {
+    layer: Arc<Layer>,
+    members: usize,
+}
+
+/// A host to be derived again, and the clusters that it may have had so far.
+pub struct Stale {
+    pub host: Host,
+    pub clusters: Vec<Str>,
+}
+
+impl Places {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_place.len()
+    }
+
+    /// The layer of a place.
+    pub fn layer(&self, place: &Place) -> Option<&Arc<Layer>> {
+        Some(&self.by_place.get(place)?.layer)
+    }
+
+    /// Counts a proxy in. The first in its place has all `hosts` derived for it.
+    pub fn enter<'h>(
+        &mut self,
+        place: &Place,
+        scope: &Scope<'_>,
+        hosts: impl Iterator<Item = &'h Host>,
+        pool: &Pool,
+    ) {
+        let state = self.by_place.entry(place.clone()).or_insert_with(|| {
+            let layer = Layer::empty().edit(|edit| {
+                hosts.for_each(|host| set(derive_place(scope, place, host), &[], pool, edit));
+            });
+            PlaceState { layer: pool.layer(layer), members: 0 }
+        });
+        state.members += 1;
+    }
+
+    /// Counts a proxy out.
+    pub fn leave(&mut self, place: &Place) {
+        let Some(state) = self.by_place.get_mut(place) else { return };
+        state.members -= 1;
+        if state.members == 0 {
+            self.by_place.remove(place);
+        }
+    }
+
+    /// Derives hosts again, in every place.
+    pub fn derive(&mut self, scope: &Scope<'_>, stale: &[Stale], endpoints: &BTreeSet<Host>, pool: &Pool) {
+        for (place, state) in &mut self.by_place {
+            let layer = state.layer.edit(|edit| {
+                for Stale { host, clusters } in stale {
+                    set(derive_place(scope, place, host), clusters, pool, edit);
+                }
+                for host in endpoints {
+                    set(derive_place(scope, place, host), &[], pool, edit);
+                }
+            });
+            if !Arc::ptr_eq(&layer, &state.layer) {
+                state.layer = pool.layer(layer);
+            }
+        }
+    }
+}
+
+/// Puts in what a host contributes, and takes away what it contributed under the names of these clusters.
+fn set(view: PlaceView, clusters: &[Str], pool: &Pool, edit: &mut Edit) {
+    let PlaceView { clusters: new, endpoints } = view;
+    for name in clusters {
+        if !new.iter().any(|spec| spec.name == *name) {
+            edit.remove(ResourceType::Cluster, name);
+        }
+        if !endpoints.iter().any(|spec| spec.cluster == *name) {
+            edit.remove(ResourceType::Endpoints, name);
+        }
+    }
+    for spec in new {
+        edit.set(pool.get(&spec));
+    }
+    for spec in endpoints {
+        edit.set(pool.get(&spec));
+    }
+}

@@ -1,0 +1,84 @@
+//! What hosts need of listeners, by port.
+//!
+//! In: what each host needs. Out: for a port, all that hosts need of it, and who came too late there.
+
+use mesh_model::{Host, ObjectRef};
+use pilot_view::{PortKey, PortUse};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// The ports of a scope. One map for all of them: most ports have one host.
+#[derive(Default)]
+pub struct Ports {
+    uses: BTreeMap<(PortKey, Host), Arc<[PortUse]>>,
+    /// Services that an older one keeps from a port.
+    lost: BTreeMap<PortKey, BTreeSet<ObjectRef>>,
+}
+
+impl Ports {
+    /// All ports that some host needs.
+    pub fn keys(&self) -> BTreeSet<PortKey> {
+        self.uses.keys().map(|(key, _)| *key).collect()
+    }
+
+    /// What hosts need of a port, in order of host.
+    pub fn of(&self, key: PortKey) -> impl Iterator<Item = &PortUse> {
+        let from = (key, Host::new(""));
+        let of_port = self.uses.range(from..).take_while(move |((port, _), _)| *port == key);
+        of_port.flat_map(|(_, uses)| uses.iter())
+    }
+
+    /// Notes what a host needs of a port; true if that is news.
+    pub fn set(&mut self, key: PortKey, host: &Host, uses: Arc<[PortUse]>) -> bool {
+        let place = self.uses.entry((key, host.clone()));
+        let mut news = false;
+        let held = place.or_insert_with(|| {
+            news = true;
+            uses.clone()
+        });
+        if *held != uses {
+            *held = uses;
+            news = true;
+        }
+        news
+    }
+
+    /// Notes that a host needs nothing of a port any more.
+    pub fn remove(&mut self, key: PortKey, host: &Host) {
+        self.uses.remove(&(key, host.clone()));
+    }
+
+    /// Notes who came too late at a port.
+    pub fn set_lost(&mut self, key: PortKey, lost: BTreeSet<ObjectRef>) {
+        match lost.is_empty() {
+            true => self.lost.remove(&key),
+            false => self.lost.insert(key, lost),
+        };
+    }
+
+    /// Services that take no connections on a port because an older one without address of its own does.
+    pub fn lost(&self) -> impl Iterator<Item = (&PortKey, &ObjectRef)> {
+        self.lost.iter().flat_map(|(key, objects)| objects.iter().map(move |object| (key, object)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_has_the_uses_of_its_hosts_and_no_others() {
+        let key = |port| PortKey { address: [0, 0, 0, 0].into(), port };
+        let mut ports = Ports::default();
+        for (port, host) in [(80, "*"), (80, "a.b"), (81, "a.b")] {
+            assert!(ports.set(key(port), &Host::new(host), Arc::new([])));
+            assert!(!ports.set(key(port), &Host::new(host), Arc::new([])));
+        }
+        assert_eq!(ports.keys(), [key(80), key(81)].into());
+        ports.remove(key(81), &Host::new("a.b"));
+        assert_eq!(ports.keys(), [key(80)].into());
+        assert_eq!(ports.of(key(80)).count(), 0);
+    }
+}

@@ -1,0 +1,170 @@
+//! The publisher's state: scopes, classes, and which proxies are in which.
+//!
+//! In: meshes with what changed, proxies that come and go. Out: new snapshots for proxies whose layers changed.
+
+use super::{
+    classes::{ClassId, Classes},
+    pool::Pool,
+    scope::ScopeState,
+};
+use crate::proxy::Connected;
+use mesh_model::{ChangeSet, Mesh};
+use pilot_view::{Place, ScopeKey, affects};
+use pilot_xds::{
+    layer::Layer,
+    resource::Protocol,
+    snapshot::{LAYERS, Snapshot},
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+    sync::Arc,
+    time::Instant,
+};
+use tokio::sync::watch;
+
+/// All that is published, and to whom.
+#[derive(Default)]
+pub struct State {
+    pub mesh: Arc<Mesh>,
+    pub pool: Pool,
+    pub sequence: u64,
+    pub scopes: HashMap<ScopeKey, ScopeState>,
+    pub classes: Classes,
+    pub proxies: HashMap<u64, Subscriber>,
+    pub next_id: u64,
+}
+
+/// A connected proxy.
+pub struct Subscriber {
+    pub connected: Connected,
+    pub proxy: pilot_view::Proxy,
+    pub protocol: Protocol,
+    pub home: Home,
+    pub snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+/// Where a proxy has its configuration from.
+pub struct Home {
+    pub scope: ScopeKey,
+    pub place: Place,
+    pub class: ClassId,
+}
+
+impl State {
+    /// Derives what a change affects, and hands out the result.
+    pub fn publish(&mut self, mesh: Arc<Mesh>, changes: &ChangeSet, since: Instant) {
+        let old = std::mem::replace(&mut self.mesh, mesh);
+        if changes.is_empty() {
+            return;
+        }
+        self.sequence += 1;
+        self.classify(&old, changes);
+        if changes.everything {
+            for scope in self.scopes.values_mut() {
+                scope.derive_all(&self.mesh, &self.pool);
+            }
+        } else {
+            let affected = affects::affected(&self.mesh, changes);
+            for (key, scope) in &mut self.scopes {
+                if changes.namespaces.contains(&key.namespace) {
+                    scope.derive_all(&self.mesh, &self.pool);
+                } else {
+                    scope.derive(&self.mesh, &self.pool, &affected);
+                }
+            }
+        }
+        self.send(since);
+    }
+
+    /// Finds scope and class of the proxies that may have moved.
+    fn classify(&mut self, old: &Mesh, changes: &ChangeSet) {
+        let mut namespaces: BTreeSet<_> = changes.namespaces.iter().cloned().collect();
+        for host in changes.hosts.iter().chain(&changes.endpoints) {
+            for service in old.services_of_host(host).into_iter().chain(self.mesh.services_of_host(host)) {
+                // Endpoints say where a workload is reached only if nothing else does.
+                if changes.hosts.contains(host) || service.selector.is_none() {
+                    namespaces.insert(service.namespace().clone());
+                }
+            }
+        }
+        let at: BTreeSet<IpAddr> = changes
+            .workloads
+            .iter()
+            .flat_map(|object| [old.workload(object), self.mesh.workload(object)])
+            .flatten()
+            .flat_map(|workload| workload.addresses.iter().copied())
+            .collect();
+        let moved: Vec<u64> = self
+            .proxies
+            .iter()
+            .filter(|(_, subscriber)| {
+                changes.everything
+                    || namespaces.contains(&subscriber.proxy.namespace)
+                    || subscriber.connected.object().is_some_and(|object| changes.workloads.contains(object))
+                    || subscriber.proxy.addresses.iter().any(|address| at.contains(address))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in moved {
+            let Some(mut subscriber) = self.proxies.remove(&id) else { continue };
+            let proxy = subscriber.connected.proxy(&self.mesh);
+            let home = self.enter(&proxy, subscriber.protocol);
+            let before = std::mem::replace(&mut subscriber.home, home);
+            self.leave(&before, subscriber.protocol);
+            subscriber.proxy = proxy;
+            self.proxies.insert(id, subscriber);
+        }
+    }
+
+    /// Counts a proxy into its scope, place and class, making them when it is the first.
+    pub fn enter(&mut self, proxy: &pilot_view::Proxy, protocol: Protocol) -> Home {
+        let (scope, place) = (ScopeKey::of(&self.mesh, proxy), Place::of(&self.mesh, proxy));
+        let state = self
+            .scopes
+            .entry(scope.clone())
+            .or_insert_with(|| ScopeState::new(scope.clone(), &self.mesh, &self.pool));
+        state.enter(&place, protocol, &self.mesh, &self.pool);
+        let class = self.classes.enter(pilot_view::inbound(&self.mesh, proxy), &self.pool);
+        Home { scope, place, class }
+    }
+
+    /// Counts a proxy out.
+    pub fn leave(&mut self, home: &Home, protocol: Protocol) {
+        let Home { scope, place, class } = home;
+        if let Some(state) = self.scopes.get_mut(scope)
+            && state.leave(place, protocol)
+        {
+            self.scopes.remove(scope);
+        }
+        self.classes.leave(*class);
+    }
+
+    /// What proxies of this home are to have.
+    pub fn layers(&self, home: &Home) -> Option<[&Arc<Layer>; LAYERS]> {
+        let Home { scope, place, class } = home;
+        let [scope, place] = self.scopes.get(scope)?.layers(place)?;
+        Some([scope, place, self.classes.layer(*class)?])
+    }
+
+    /// Hands every proxy whose layers changed its new snapshot. Proxies with the same layers share one.
+    fn send(&self, since: Instant) {
+        let mut made: HashMap<[u64; LAYERS], Arc<Snapshot>> = HashMap::new();
+        for subscriber in self.proxies.values() {
+            let Some(layers) = self.layers(&subscriber.home) else { continue };
+            let current = subscriber
+                .snapshots
+                .borrow()
+                .layers
+                .iter()
+                .zip(layers)
+                .all(|(old, new)| old.id() == new.id());
+            if !current {
+                let snapshot = made
+                    .entry(layers.map(|layer| layer.id()))
+                    .or_insert_with(|| Snapshot::new(layers.map(Arc::clone), self.sequence, since));
+                subscriber.snapshots.send_replace(snapshot.clone());
+            }
+        }
+    }
+}
