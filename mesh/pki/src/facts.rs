@@ -108,6 +108,16 @@ pub fn is_signed_by(certificate: &CertificateDer<'_>, issuer: &CertificateDer<'_
     child.issuer() == parent.subject() && child.verify_signature(Some(parent.public_key())).is_ok()
 }
 
+/// The key that a certificate is for, as a DER `SubjectPublicKeyInfo`.
+///
+/// # Errors
+/// When it is no certificate.
+pub fn public_key(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, Error> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+        .map_err(|error| Error::unreadable("the certificate", error))?;
+    Ok(parsed.public_key().raw.to_vec())
+}
+
 fn time(timestamp: i64) -> SystemTime {
     match u64::try_from(timestamp) {
         Ok(seconds) => UNIX_EPOCH + Duration::from_secs(seconds),

@@ -3,13 +3,13 @@
 use crate::{
     addresses::allocate,
     decide::{Decider, Plan},
-    lease::Candidate,
     objects::Objects,
     progress::Progress,
     writer::write,
 };
 use futures::StreamExt;
 use kube::Client;
+use mesh_lease::Candidate;
 use mesh_model::Mesh;
 use pilot_ingest::Report;
 use std::{
@@ -24,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Under which name the API server knows what we write.
 pub const FIELD_MANAGER: &str = "meltemi";
+
+/// The Lease of whoever writes.
+pub const LEASE_NAME: &str = "meltemi-leader";
 
 /// Writes at a time, and between two looks at what is due: with [`PAUSE`], the most that an API server is asked to take.
 const AT_ONCE: usize = 4;
@@ -63,7 +66,7 @@ pub fn start(
 ) -> JoinHandle<()> {
     let StatusConfig { identity, lease_duration } = config;
     let (sender, mut leading) = watch::channel(false);
-    let candidate = Candidate::new(client.clone(), namespace, identity, lease_duration);
+    let candidate = Candidate::new(client.clone(), namespace, LEASE_NAME, identity, lease_duration);
     tokio::spawn(async move {
         let work = async {
             while leading.wait_for(|leads| *leads).await.is_ok() {

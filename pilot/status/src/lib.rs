@@ -2,7 +2,7 @@
 //!
 //! In: the report of ingest, how far proxies have got ([`Progress`]), and the objects as the API server holds them. Out: the
 //! conditions `Accepted`, `ResolvedRefs` and `Programmed` on each object, by one replica at a time. `collect` decides what they
-//! say and is pure; `decide` decides what is worth a write; `lease`, `objects` and `writer` talk to the API server. Nothing here
+//! say and is pure; `decide` decides what is worth a write; `objects` and `writer` talk to the API server. Nothing here
 //! knows Envoy, streams or what an object means. Beside the conditions, `addresses` gives ServiceEntries theirs.
 
 mod addresses;
@@ -10,7 +10,6 @@ mod collect;
 mod condition;
 mod decide;
 mod leader;
-mod lease;
 mod objects;
 mod progress;
 mod wait;
@@ -18,7 +17,6 @@ mod writer;
 
 pub use collect::{Programmed, collect};
 pub use condition::{Condition, ConditionType};
-pub use leader::{FIELD_MANAGER, Sources, StatusConfig, start};
-pub use lease::LEASE_NAME;
+pub use leader::{FIELD_MANAGER, LEASE_NAME, Sources, StatusConfig, start};
 pub use progress::{Progress, Reached};
 pub use wait::{WaitError, wait_for};

@@ -66,6 +66,8 @@ const BANS: &[Ban] = &[
         of: &[],
         except: &[
             "mesh-api",
+            "mesh-lease",
+            "citadel",
             "pilot-ingest",
             "pilot-status",
             "pilot",

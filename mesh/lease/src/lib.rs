@@ -1,4 +1,4 @@
-//! Which replica writes: a Lease, as Kubernetes' own controllers hold it.
+//! Which replica leads: a Lease, as Kubernetes' own controllers hold it.
 //!
 //! In: a client and who we are. Out: whether we lead, now and from now on. Clocks are never compared between machines: a lease has
 //! expired when it has not changed for its duration while we watched.
@@ -13,12 +13,10 @@ use std::time::{Duration, Instant};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// The Lease's name.
-pub const LEASE_NAME: &str = "meltemi-leader";
-
 /// Who stands for election.
-pub(crate) struct Candidate {
+pub struct Candidate {
     api: Api<Lease>,
+    name: String,
     identity: String,
     duration: Duration,
     /// What the Lease was when it last changed, and when we saw that.
@@ -34,13 +32,19 @@ enum Outcome {
 }
 
 impl Candidate {
-    /// Stands for election in `namespace`.
-    pub(crate) fn new(client: Client, namespace: &str, identity: String, duration: Duration) -> Self {
-        Self { api: Api::namespaced(client, namespace), identity, duration, seen: None }
+    /// Stands for election for the Lease `name` of `namespace`, as `identity`; a leader may be silent for `duration`.
+    pub fn new(client: Client, namespace: &str, name: &str, identity: String, duration: Duration) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+            identity,
+            duration,
+            seen: None,
+        }
     }
 
     /// Tries until `end`, then gives the lease back, so that the next leader need not wait.
-    pub(crate) async fn run(mut self, leading: watch::Sender<bool>, end: CancellationToken) {
+    pub async fn run(mut self, leading: watch::Sender<bool>, end: CancellationToken) {
         let period = self.duration / 3;
         let mut renewed: Option<Instant> = None;
         let mut told = false;
@@ -54,13 +58,13 @@ impl Candidate {
                     tracing::debug!("somebody else wrote the lease first");
                 }
                 Ok(Err(error)) if !std::mem::replace(&mut told, true) => {
-                    tracing::warn!(%error, lease = LEASE_NAME, "cannot reach the lease: writing no status meanwhile");
+                    tracing::warn!(%error, lease = self.name, "cannot reach the lease: not leading meanwhile");
                 }
                 Ok(Err(_)) | Err(_) => {}
             }
             let leads = renewed.is_some_and(|at| at.elapsed() < period * 2);
             told &= !leads;
-            set(&leading, leads, &self.identity);
+            self.set(&leading, leads);
             // Others look at it as often as its holder renews it.
             let pause = if leads { period } else { period / 2 };
             tokio::select! {
@@ -68,7 +72,7 @@ impl Candidate {
                 () = end.cancelled() => break,
             }
         }
-        set(&leading, false, &self.identity);
+        self.set(&leading, false);
         if renewed.is_some() {
             // Best effort: without it the lease runs out.
             let _ = timeout(period, self.release()).await;
@@ -77,9 +81,9 @@ impl Candidate {
 
     async fn attempt(&mut self) -> Result<Outcome, kube::Error> {
         let now = MicroTime(Timestamp::now());
-        let Some(mut lease) = self.api.get_opt(LEASE_NAME).await? else {
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             let spec = self.spec(&now, &now, 0);
-            let metadata = ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() };
+            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
             self.api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await?;
             return Ok(Outcome::Ours);
         };
@@ -93,7 +97,7 @@ impl Candidate {
         let transitions = held.lease_transitions.unwrap_or(0) + i32::from(!ours);
         lease.spec = Some(self.spec(&acquired, &now, transitions));
         // The resource version makes this fail when anybody else wrote it meanwhile.
-        self.api.replace(LEASE_NAME, &PostParams::default(), &lease).await?;
+        self.api.replace(&self.name, &PostParams::default(), &lease).await?;
         Ok(Outcome::Ours)
     }
 
@@ -123,19 +127,19 @@ impl Candidate {
     }
 
     async fn release(&self) -> Result<(), kube::Error> {
-        let Some(mut lease) = self.api.get_opt(LEASE_NAME).await? else { return Ok(()) };
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
         let Some(spec) = lease.spec.as_mut() else { return Ok(()) };
         if spec.holder_identity.as_ref() == Some(&self.identity) {
             spec.holder_identity = Some(String::new());
-            self.api.replace(LEASE_NAME, &PostParams::default(), &lease).await?;
+            self.api.replace(&self.name, &PostParams::default(), &lease).await?;
         }
         Ok(())
     }
-}
 
-fn set(leading: &watch::Sender<bool>, leads: bool, identity: &str) {
-    let changed = leading.send_if_modified(|before| std::mem::replace(before, leads) != leads);
-    if changed {
-        tracing::info!(leads, identity, "status of objects");
+    fn set(&self, leading: &watch::Sender<bool>, leads: bool) {
+        let changed = leading.send_if_modified(|before| std::mem::replace(before, leads) != leads);
+        if changed {
+            tracing::info!(leads, lease = self.name, identity = self.identity, "election");
+        }
     }
 }

@@ -1,0 +1,189 @@
+//! The authority as it is now: who signs, and which roots are trusted.
+//!
+//! In: [`Material`], from wherever it is kept. Out: a [`State`] that signs, and its successors. Whoever serves takes the state that is
+//! current and keeps it for as long as one certificate takes; nothing waits for a reload.
+
+mod leaf;
+pub mod material;
+
+use std::{sync::Arc, time::SystemTime};
+
+use mesh_pki::{
+    Facts, TrustBundle,
+    bundle::certificate_pem,
+    credential::read_certificates,
+    facts, keys,
+    pki_types::{CertificateDer, CertificateRevocationListDer},
+    tls,
+};
+use rcgen::{Issuer, KeyPair};
+use tokio::sync::watch;
+
+pub use leaf::{Leaf, LeafError};
+pub use material::{Material, MaterialError};
+
+/// An authority that can sign.
+pub struct State {
+    issuer: Issuer<'static, KeyPair>,
+    /// What the signing certificate says.
+    facts: Facts,
+    /// The root that the signing certificate chains to.
+    root: CertificateDer<'static>,
+    /// Certificates between a leaf and the root, each in PEM, the signer's first. Empty when the root signs.
+    intermediates: Vec<String>,
+    bundle: TrustBundle,
+    revocations: Vec<CertificateRevocationListDer<'static>>,
+    revocations_pem: Option<String>,
+}
+
+impl State {
+    /// Makes an authority of what was kept.
+    ///
+    /// # Errors
+    /// When the parts can't be read, do not belong together or have expired.
+    pub fn new(material: &Material, now: SystemTime) -> Result<Self, MaterialError> {
+        let Material { certificate, key, chain, roots, revocations } = material;
+        let bundle = TrustBundle::from_pem(roots)?;
+        let unfit = |why: &str| MaterialError::Unfit(why.to_owned());
+        let mut certificates = read_certificates(certificate)?.into_iter();
+        let signer = certificates.next().ok_or_else(|| unfit("there is no signing certificate"))?;
+        let signer_facts = Facts::read(&signer)?;
+        if !signer_facts.is_ca {
+            return Err(unfit("the signing certificate may not sign others"));
+        }
+        if !signer_facts.is_valid(now) {
+            return Err(unfit("the signing certificate has expired, or is not valid yet"));
+        }
+        let key = keys::read(key)?;
+        // rcgen does not look whether the two belong together.
+        let public = x509_public_key(&signer)?;
+        if rcgen::PublicKeyData::subject_public_key_info(&key) != public {
+            return Err(unfit("the key is not that of the signing certificate"));
+        }
+        let mut above: Vec<CertificateDer<'static>> = certificates.collect();
+        above.extend(read_certificates(chain)?);
+        let (path, root) = path_to_root(&signer, &above, &bundle)
+            .ok_or_else(|| unfit("the signing certificate does not chain to a trusted root"))?;
+        let revocations_pem = revocations.clone();
+        let revocations = match revocations {
+            Some(pem) => tls::read_revocations(pem)?,
+            None => Vec::new(),
+        };
+        let issuer = Issuer::from_ca_cert_der(&signer, key)
+            .map_err(|error| MaterialError::Unfit(format!("the signing certificate: {error}")))?;
+        Ok(Self {
+            issuer,
+            facts: signer_facts,
+            root,
+            intermediates: path.iter().map(certificate_pem).collect(),
+            bundle,
+            revocations,
+            revocations_pem,
+        })
+    }
+
+    /// What the signing certificate says.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The trusted roots.
+    pub fn bundle(&self) -> &TrustBundle {
+        &self.bundle
+    }
+
+    /// The root of what is signed now.
+    pub fn root(&self) -> &CertificateDer<'static> {
+        &self.root
+    }
+
+    /// Certificates between a leaf and the root, in PEM.
+    pub fn intermediates(&self) -> &[String] {
+        &self.intermediates
+    }
+
+    /// Certificates that are no longer good.
+    pub fn revocations(&self) -> &[CertificateRevocationListDer<'static>] {
+        &self.revocations
+    }
+
+    /// The same, in PEM.
+    pub fn revocations_pem(&self) -> Option<&str> {
+        self.revocations_pem.as_deref()
+    }
+
+    /// Whether nobody's connections break when this is followed by `next`: those who have heard of it already and those who have not must
+    /// take each other's certificates.
+    pub fn can_become(&self, next: &Self) -> bool {
+        self.bundle.roots().contains(&next.root) && next.bundle.roots().contains(&self.root)
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("facts", &self.facts)
+            .field("bundle", &self.bundle)
+            .finish_non_exhaustive()
+    }
+}
+
+fn x509_public_key(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, MaterialError> {
+    Ok(facts::public_key(certificate)?)
+}
+
+/// Certificates from the signer to below the root, and the root. Order and surplus in `above` make no difference: people write chains in
+/// every order, with the root and without.
+fn path_to_root(
+    signer: &CertificateDer<'static>,
+    above: &[CertificateDer<'static>],
+    bundle: &TrustBundle,
+) -> Option<(Vec<CertificateDer<'static>>, CertificateDer<'static>)> {
+    const LONGEST: usize = 8;
+    let mut path: Vec<CertificateDer<'static>> = Vec::new();
+    let mut current = signer.clone();
+    while path.len() < LONGEST {
+        if bundle.roots().contains(&current) {
+            return Some((path, current));
+        }
+        if let Some(root) = bundle.roots().iter().find(|root| facts::is_signed_by(&current, root)) {
+            path.push(current);
+            return Some((path, root.clone()));
+        }
+        let next = above
+            .iter()
+            .find(|candidate| **candidate != current && facts::is_signed_by(&current, candidate))?
+            .clone();
+        path.push(current);
+        current = next;
+    }
+    None
+}
+
+/// The current authority and its successors. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    state: Arc<watch::Sender<Arc<State>>>,
+}
+
+impl Authority {
+    /// Begins with `state`.
+    pub fn new(state: State) -> Self {
+        Self { state: Arc::new(watch::Sender::new(Arc::new(state))) }
+    }
+
+    /// The state that is current.
+    pub fn current(&self) -> Arc<State> {
+        self.state.borrow().clone()
+    }
+
+    /// The state and its successors.
+    pub fn watch(&self) -> watch::Receiver<Arc<State>> {
+        self.state.subscribe()
+    }
+
+    /// From now on `state` is current.
+    pub fn replace(&self, state: State) {
+        self.state.send_replace(Arc::new(state));
+    }
+}

@@ -1,0 +1,215 @@
+//! How long everything still lives: the tree of certificates, for people, probes and dashboards.
+//!
+//! In: the authority, the control plane's own certificate, the ledger. Out: a [`Report`], metrics, and warnings in the log 90, 30 and 7
+//! days before anything ends that nobody renews by itself.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mesh_pki::{Credential, Facts, credential::read_certificates};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    authority::State,
+    ledger::Standing,
+    metrics::{Metrics, Part},
+    root::store::Stored,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Days before the end at which warnings begin.
+const WARN_AT: [u32; 3] = [90, 30, 7];
+
+/// The tree of certificates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// `plugged in` or `self-signed`.
+    pub origin: String,
+    /// How far a change of the root is.
+    pub rotation: String,
+    /// Names the set of trusted roots.
+    pub bundle: String,
+    /// Roots first, then what signs, then the control plane's own.
+    pub certificates: Vec<Entry>,
+    /// Certificates of workloads in use, as far as this replica has issued them.
+    pub workloads: usize,
+    /// Of these, those whose holders have not been handed the current roots.
+    pub behind: usize,
+    /// The workload's certificate that expires first: whose, and when in seconds since 1970.
+    pub soonest_workload: Option<(String, u64)>,
+    /// The worst of all.
+    pub severity: Severity,
+}
+
+/// A certificate of the tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// `root`, `signer`, `intermediate` or `serving`.
+    pub part: String,
+    /// Its subject, or its first name.
+    pub name: String,
+    /// In hexadecimal.
+    pub serial: String,
+    /// In seconds since 1970.
+    pub not_after: u64,
+    /// Seconds that it still lives.
+    pub remaining: u64,
+    /// How bad that is.
+    pub severity: Severity,
+}
+
+/// How soon something ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// Not soon.
+    Fine,
+    /// Within 90 days: plan.
+    Notice,
+    /// Within 30 days, or overdue for its renewal: act.
+    Warning,
+    /// Within 7 days, or over.
+    Critical,
+}
+
+/// How bad it is that something nobody renews has so long to live.
+fn long_lived(remaining: Duration) -> Severity {
+    let [plan, act, now] = WARN_AT.map(|days| DAY * days);
+    match remaining {
+        left if left <= now => Severity::Critical,
+        left if left <= act => Severity::Warning,
+        left if left <= plan => Severity::Notice,
+        _ => Severity::Fine,
+    }
+}
+
+/// The same of something that is renewed at half of its life.
+fn renewed(facts: &Facts, now: SystemTime) -> Severity {
+    let life = facts.not_after.duration_since(facts.not_before).unwrap_or_default();
+    let left = facts.remaining(now);
+    if left.is_zero() {
+        Severity::Critical
+    } else if left < life / 4 {
+        Severity::Warning
+    } else {
+        Severity::Fine
+    }
+}
+
+impl Report {
+    /// As of `now`.
+    pub fn new(
+        state: &State,
+        stored: &Stored,
+        serving: &Credential,
+        standing: &Standing,
+        now: SystemTime,
+    ) -> Self {
+        let mut certificates = Vec::new();
+        // A root that is replaced by itself is a matter of concern only when that has not happened in time.
+        let by_itself = !stored.plugged_in;
+        let severity = |facts: &Facts| {
+            if by_itself {
+                renewed(facts, now).min(long_lived(facts.remaining(now)))
+            } else {
+                long_lived(facts.remaining(now))
+            }
+        };
+        for root in state.bundle().roots() {
+            if let Ok(facts) = Facts::read(root) {
+                certificates.push(Entry::new("root", &facts, severity(&facts), now));
+            }
+        }
+        for (index, pem) in state.intermediates().iter().enumerate() {
+            let read = read_certificates(pem).ok();
+            let facts = read.and_then(|read| Facts::read(read.first()?).ok());
+            if let Some(facts) = facts {
+                let part = if index == 0 { "signer" } else { "intermediate" };
+                certificates.push(Entry::new(part, &facts, long_lived(facts.remaining(now)), now));
+            }
+        }
+        certificates.push(Entry::new("serving", serving.facts(), renewed(serving.facts(), now), now));
+        let severity = certificates.iter().map(|entry| entry.severity).max().unwrap_or(Severity::Fine);
+        let Standing { certificates: workloads, behind, behind_until: _, soonest, latest: _ } = standing;
+        Self {
+            origin: if stored.plugged_in { "plugged in" } else { "self-signed" }.to_owned(),
+            rotation: stored.kept.rotation.name().to_owned(),
+            bundle: state.bundle().digest().to_string(),
+            certificates,
+            workloads: *workloads,
+            behind: *behind,
+            soonest_workload: soonest.as_ref().map(|(at, whose)| (whose.to_string(), seconds(*at))),
+            severity,
+        }
+    }
+}
+
+impl Entry {
+    fn new(part: &str, facts: &Facts, severity: Severity, now: SystemTime) -> Self {
+        let name = facts.dns_names.first().cloned().unwrap_or_else(|| facts.subject.clone());
+        Self {
+            part: part.to_owned(),
+            name,
+            serial: facts.serial.clone(),
+            not_after: seconds(facts.not_after),
+            remaining: facts.remaining(now).as_secs(),
+            severity,
+        }
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Sets the metrics of a moment.
+pub(crate) fn measure(metrics: &Metrics, state: &State, standing: &Standing, now: SystemTime) {
+    let roots = state.bundle().roots().iter().filter_map(|root| Facts::read(root).ok());
+    if let Some(first) = roots.map(|facts| facts.not_after).min() {
+        metrics.expires(Part::root, first, now);
+    }
+    metrics.expires(Part::signer, state.facts().not_after, now);
+    if let Some((at, _)) = &standing.soonest {
+        metrics.expires(Part::workload, *at, now);
+    }
+    metrics.in_use.set(i64::try_from(standing.certificates).unwrap_or(i64::MAX));
+    metrics.behind.set(i64::try_from(standing.behind).unwrap_or(i64::MAX));
+}
+
+/// Says what ends soon, once for each step of severity and certificate.
+#[derive(Default)]
+pub(crate) struct Warner {
+    said: std::collections::HashMap<String, Severity>,
+}
+
+impl Warner {
+    /// Looks at `report`.
+    pub(crate) fn look(&mut self, report: &Report) {
+        for Entry { part, name, serial, not_after: _, remaining, severity } in &report.certificates {
+            let before = self.said.insert(serial.clone(), *severity).unwrap_or(Severity::Fine);
+            if *severity <= before {
+                continue;
+            }
+            let days = remaining / DAY.as_secs();
+            match severity {
+                Severity::Fine => {}
+                Severity::Notice => tracing::info!(part, name, days, "this certificate ends within 90 days"),
+                Severity::Warning => {
+                    tracing::warn!(part, name, days, "this certificate ends soon: renew it now")
+                }
+                Severity::Critical => {
+                    tracing::error!(
+                        part,
+                        name,
+                        days,
+                        "this certificate ends within days, and with it the mesh's traffic"
+                    );
+                }
+            }
+        }
+        let current: std::collections::HashSet<&str> =
+            report.certificates.iter().map(|entry| entry.serial.as_str()).collect();
+        self.said.retain(|serial, _| current.contains(serial.as_str()));
+    }
+}

@@ -1,0 +1,139 @@
+//! Keeps the authority in step with where it is kept, and moves a change of the root on when it is time.
+//!
+//! In: a store, and whether this replica leads. Out: a current [`Authority`] on every replica; writes by the leader alone.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    rotation::{self, Kept, Policy, World},
+    store::{Store, Stored},
+};
+use crate::{Authority, ledger::Ledger, metrics::Metrics};
+
+/// What is kept, for those who tell people about it.
+pub type View = watch::Receiver<Stored>;
+
+/// Keeps an authority up to date.
+pub(crate) struct Keeper<S> {
+    pub(crate) store: S,
+    pub(crate) authority: Authority,
+    pub(crate) stored: watch::Sender<Stored>,
+    pub(crate) leading: watch::Receiver<bool>,
+    pub(crate) ledger: Ledger,
+    pub(crate) metrics: Metrics,
+    pub(crate) policy: Policy,
+    /// How often it is looked whether it is time for the next step.
+    pub(crate) tick: Duration,
+    /// When the last certificate that other processes issued before this one has expired.
+    pub(crate) unknown_until: SystemTime,
+    /// Whether others may be issuing certificates, too.
+    pub(crate) alone: bool,
+}
+
+impl<S: Store> Keeper<S> {
+    /// Runs until it is dropped.
+    pub(crate) async fn run(mut self) {
+        let mut ticks = interval(self.tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.store.changed() => {}
+                _ = ticks.tick() => {}
+            }
+            self.look().await;
+        }
+    }
+
+    async fn look(&mut self) {
+        match self.store.load().await {
+            Ok(Some(stored)) => self.take(stored),
+            Ok(None) => {
+                // Workloads trust the root that we have: better to go on with it than to make another.
+                tracing::error!(
+                    place = self.store.place(false),
+                    "the certificate authority was deleted: going on with it, and putting it back"
+                );
+                self.put_back().await;
+            }
+            // Nothing has changed, then: signing needs no store.
+            Err(error) => tracing::warn!(%error, "cannot look after the certificate authority"),
+        }
+        if *self.leading.borrow() && !self.stored.borrow().plugged_in {
+            self.step().await;
+        }
+    }
+
+    fn take(&self, stored: Stored) {
+        if stored.version == self.stored.borrow().version {
+            return;
+        }
+        let place = self.store.place(stored.plugged_in);
+        if stored.kept.material != self.stored.borrow().kept.material {
+            let state = match stored.kept.state(SystemTime::now()) {
+                Ok(state) => state,
+                Err(error) => {
+                    self.metrics.reloads_refused.inc();
+                    tracing::error!(place, %error, "the new certificate authority is not taken: going on with the last good one");
+                    return;
+                }
+            };
+            if !self.authority.current().can_become(&state) {
+                self.metrics.reloads_refused.inc();
+                tracing::error!(
+                    place,
+                    "the new certificate authority is not taken: workloads would not trust each other's certificates. \
+                     First put the old and the new root into its roots, and change the signing certificate after that"
+                );
+                return;
+            }
+            tracing::info!(place, bundle = %state.bundle().digest(), "the certificate authority has changed");
+            self.authority.replace(state);
+        }
+        self.stored.send_replace(stored);
+    }
+
+    async fn put_back(&self) {
+        let kept = self.stored.borrow().kept.clone();
+        if *self.leading.borrow()
+            && let Err(error) = self.store.create(&kept).await
+        {
+            tracing::warn!(%error, "cannot put the certificate authority back");
+        }
+    }
+
+    /// Moves a change of the root on, if it is time.
+    async fn step(&self) {
+        let stored = self.stored.borrow().clone();
+        let now = SystemTime::now();
+        let bundle = self.authority.current().bundle().digest();
+        let unknown_until = if self.alone {
+            self.unknown_until
+        } else {
+            let since = match &stored.kept.rotation {
+                rotation::Rotation::Distributing { since, .. } => *since,
+                rotation::Rotation::Steady | rotation::Rotation::Retiring { .. } => now,
+            };
+            self.unknown_until.max(since + self.policy.settle + self.policy.lifetime)
+        };
+        let world = World { now, standing: self.ledger.standing(bundle, now), unknown_until };
+        match rotation::next(&stored.kept, &world, &self.policy) {
+            Ok(None) => {}
+            Ok(Some(next)) => self.write(&stored, &next).await,
+            Err(error) => tracing::error!(%error, "cannot change the root"),
+        }
+    }
+
+    async fn write(&self, before: &Stored, next: &Kept) {
+        match self.store.replace(before, next).await {
+            // It is taken when it is read back, as on every replica.
+            Ok(true) => tracing::info!(step = next.rotation.name(), "the change of the root goes on"),
+            Ok(false) => tracing::debug!("somebody else has written the certificate authority first"),
+            Err(error) => tracing::warn!(%error, "cannot write the next step of the change of the root"),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Starts the authority and keeps it going.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use mesh_lease::Candidate;
+use mesh_pki::{Credential, TrustBundle};
+use mesh_proto::istio::v1::auth::istio_certificate_service_server::IstioCertificateServiceServer;
+use mesh_runtime::drain::Drain;
+use rustls::ServerConfig;
+use tokio::{sync::watch, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::{
+    Authority,
+    authenticate::{Authenticator, Oidc, RequireCaller, TokenReviewer},
+    config::{Config, Place, RootConfig},
+    guard::Guarded,
+    impersonate::NodeAgents,
+    issue::Issue,
+    ledger::Ledger,
+    limits::Turns,
+    metrics::Metrics,
+    publish,
+    report::{self, Report, Warner},
+    root::{
+        Loaded, RootError,
+        create::Request,
+        keep::Keeper,
+        load_or_create,
+        rotation::Policy,
+        store::{KubernetesStore, MemoryStore, Store, Stored},
+    },
+    service::CertificateService,
+    serving::{self, ServingError},
+};
+
+/// The Lease of whoever writes the authority and its roots.
+pub const LEASE_NAME: &str = "meltemi-citadel-leader";
+
+/// Between two attempts to get at the authority.
+const RETRY: Duration = Duration::from_secs(2);
+/// How often metrics and warnings are looked after.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Why the authority could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no authority.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// There is no certificate to serve with.
+    #[error("the control plane's own certificate: {0}")]
+    Serving(#[from] ServingError),
+}
+
+/// A running authority. Cheap to clone; what runs in the background ends with the last clone.
+#[derive(Clone)]
+pub struct Citadel {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    authority: Authority,
+    authenticator: Authenticator,
+    service: Guarded<IstioCertificateServiceServer<CertificateService>>,
+    tls: watch::Receiver<Arc<ServerConfig>>,
+    serving: watch::Receiver<Credential>,
+    stored: watch::Receiver<Stored>,
+    ledger: Ledger,
+    memory: Option<MemoryStore>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Citadel {
+    /// Adds the certificate service to what a port serves.
+    #[must_use]
+    pub fn add_to(&self, routes: Routes) -> Routes {
+        routes.add_service(self.inner.service.clone())
+    }
+
+    /// The certificate service alone.
+    pub fn routes(&self) -> Routes {
+        Routes::new(self.inner.service.clone())
+    }
+
+    /// Lets only proven callers through to another service.
+    pub fn require_caller(&self) -> RequireCaller {
+        RequireCaller::new(self.inner.authenticator.clone())
+    }
+
+    /// TLS for the port, renewed while it serves.
+    pub fn tls(&self) -> watch::Receiver<Arc<ServerConfig>> {
+        self.inner.tls.clone()
+    }
+
+    /// The trusted roots.
+    pub fn bundle(&self) -> TrustBundle {
+        self.inner.authority.current().bundle().clone()
+    }
+
+    /// Who signs, and its successors.
+    pub fn authority(&self) -> &Authority {
+        &self.inner.authority
+    }
+
+    /// How far a change of the root is, and what follows.
+    pub fn stored(&self) -> watch::Receiver<Stored> {
+        self.inner.stored.clone()
+    }
+
+    /// How long everything still lives.
+    pub fn report(&self) -> Report {
+        self.inner.report(SystemTime::now())
+    }
+
+    /// Asks for a new root, where the authority is kept in this process; elsewhere the Secret is to be annotated. Tells whether it was heard.
+    pub fn rotate(&self) -> bool {
+        self.inner.memory.as_ref().map(MemoryStore::request_rotation).is_some()
+    }
+}
+
+impl Inner {
+    fn report(&self, now: SystemTime) -> Report {
+        let state = self.authority.current();
+        let standing = self.ledger.standing(state.bundle().digest(), now);
+        Report::new(&state, &self.stored.borrow(), &self.serving.borrow(), &standing, now)
+    }
+}
+
+/// Starts everything. Resolves when there is an authority; as long as its Secret can't be had, it keeps trying.
+///
+/// # Errors
+/// When what is kept makes no authority: a new one in its place would lock every workload out.
+pub async fn start(config: Config, metrics: Metrics, drain: &Drain) -> Result<Citadel, StartError> {
+    match config.place.clone() {
+        Place::Memory => {
+            let store = MemoryStore::new();
+            let (_, leading) = watch::channel(true);
+            let keeping = Keeping { store: store.clone(), leading, memory: Some(store), tasks: Vec::new() };
+            start_with(config, keeping, metrics).await
+        }
+        Place::Cluster { client, namespace, identity, lease } => {
+            let (leads, leading) = watch::channel(false);
+            let candidate = Candidate::new(client.clone(), &namespace, LEASE_NAME, identity, lease);
+            let end = CancellationToken::new();
+            let hold = drain.hold("the certificate authority's lease");
+            let (signaled, cancel) = (hold.signaled(), end.clone());
+            tokio::spawn(async move {
+                signaled.await;
+                cancel.cancel();
+            });
+            let election = tokio::spawn(async move {
+                candidate.run(leads, end).await;
+                drop(hold);
+            });
+            let store = KubernetesStore::new(client, &namespace);
+            let keeping = Keeping { store, leading, memory: None, tasks: vec![election.abort_handle()] };
+            start_with(config, keeping, metrics).await
+        }
+    }
+}
+
+/// Where the authority is kept, and whether this replica may write there.
+struct Keeping<S> {
+    store: S,
+    leading: watch::Receiver<bool>,
+    /// The same store, if it is one that can be asked for a new root.
+    memory: Option<MemoryStore>,
+    /// What runs for it.
+    tasks: Vec<AbortHandle>,
+}
+
+async fn start_with<S: Store>(
+    config: Config,
+    keeping: Keeping<S>,
+    metrics: Metrics,
+) -> Result<Citadel, StartError> {
+    let Keeping { store, leading, memory, mut tasks } = keeping;
+    let Config { place, trust_domain, tokens, oidc, node_accounts, lifetimes, limits, root, server_names } =
+        config;
+    let RootConfig { key, lifetime, renew_at, settle, tick } = root;
+    let request = Request { organization: trust_domain.name.clone(), key, lifetime };
+    let Loaded { state, stored, created } = load(&store, &request).await?;
+    let now = SystemTime::now();
+    let authority = Authority::new(state);
+    let ledger = Ledger::default();
+    let client = match place {
+        Place::Memory => None,
+        Place::Cluster { client, .. } => Some(client),
+    };
+    let (stored_sender, stored) = watch::channel(stored);
+    let keeper = Keeper {
+        store,
+        authority: authority.clone(),
+        stored: stored_sender,
+        leading: leading.clone(),
+        ledger: ledger.clone(),
+        metrics: metrics.clone(),
+        policy: Policy { request, settle, lifetime: lifetimes.usual, renew_at },
+        tick,
+        // Nobody else has signed with an authority that was just made.
+        unknown_until: if created { now } else { now + lifetimes.usual },
+        alone: client.is_none(),
+    };
+    tasks.push(tokio::spawn(keeper.run()).abort_handle());
+    if let Some(client) = &client {
+        let publishing = publish::run(client.clone(), authority.clone(), leading);
+        tasks.push(tokio::spawn(publishing).abort_handle());
+    }
+    let (tls, serving) = serving::start(&authority, server_names, lifetimes.usual, metrics.clone())?;
+    let tokens = tokens.map(|(clusters, audiences)| TokenReviewer::new(clusters, audiences));
+    let oidc = oidc.into_iter().map(Oidc::new).collect();
+    let authenticator = Authenticator::new(trust_domain, oidc, tokens);
+    let issuer: Arc<dyn Issue> = Arc::new(authority.clone());
+    let service = CertificateService {
+        authenticator: authenticator.clone(),
+        node_agents: NodeAgents::new(node_accounts, client),
+        turns: Turns::new(limits),
+        issuer,
+        lifetimes,
+        ledger: ledger.clone(),
+        metrics: metrics.clone(),
+    };
+    let service = service.into_server();
+    tasks.push(
+        tokio::spawn(look_after(metrics, authority.clone(), ledger.clone(), stored.clone(), serving.clone()))
+            .abort_handle(),
+    );
+    let inner = Inner { authority, authenticator, service, tls, serving, stored, ledger, memory, tasks };
+    Ok(Citadel { inner: Arc::new(inner) })
+}
+
+/// Loads the authority, however long it takes to get at it.
+async fn load(store: &impl Store, request: &Request) -> Result<Loaded, RootError> {
+    let since = Instant::now();
+    loop {
+        match load_or_create(store, request).await {
+            Err(RootError::Store(error @ crate::root::store::StoreError::Unavailable(_))) => {
+                let waiting = since.elapsed().as_secs();
+                tracing::warn!(%error, waiting, "there is no certificate authority yet: trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn look_after(
+    metrics: Metrics,
+    authority: Authority,
+    ledger: Ledger,
+    stored: watch::Receiver<Stored>,
+    serving: watch::Receiver<Credential>,
+) {
+    let mut warner = Warner::default();
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        ticks.tick().await;
+        let (now, state) = (SystemTime::now(), authority.current());
+        let standing = ledger.standing(state.bundle().digest(), now);
+        report::measure(&metrics, &state, &standing, now);
+        warner.look(&Report::new(&state, &stored.borrow(), &serving.borrow(), &standing, now));
+    }
+}

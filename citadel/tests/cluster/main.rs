@@ -1,0 +1,8 @@
+//! The authority against a real API server: its tokens, its Secrets, its namespaces.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
+mod config_maps;
+mod port;
+mod secrets;
+mod tokens;

@@ -1,0 +1,143 @@
+//! Tokens of service accounts: which are taken, and for whom.
+
+use anyhow::{Result, ensure};
+use mesh_pki::{keys, keys::KeyKind, request};
+use mesh_testkit::ApiServer;
+use tonic::Code;
+
+use crate::port::{self, Proof, openssl_text, openssl_verify, order, order_for, token};
+
+/// Runs `test` with an authority of its own, in a fresh namespace.
+async fn with_authority(test: impl AsyncFn(&ApiServer, &port::Served, &str) -> Result<()>) {
+    let Some(server) = ApiServer::shared().await else { return };
+    let outcome = async {
+        let namespace = server.fresh_namespace("ca").await?;
+        let served = port::serve(port::config(server, &namespace, "one").await?).await?;
+        test(server, &served, &namespace).await
+    };
+    outcome.await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+fn csr() -> String {
+    request::make(&keys::generate(KeyKind::P256).unwrap(), None).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_gets_a_certificate_that_openssl_verifies() {
+    with_authority(async |server, served, namespace| {
+        let token = token(server, namespace, "web", "istio-ca").await?;
+        // What the request says of itself makes no difference.
+        let key = keys::generate(KeyKind::P256)?;
+        let evil = "spiffe://cluster.local/ns/kube-system/sa/admin".parse()?;
+        let chain = served.ask(Proof::token(&token), order(&request::make(&key, Some(&evil))?)).await?;
+        openssl_verify(&chain)?;
+        let text = openssl_text(&chain[0])?;
+        for expected in [
+            &format!("URI:spiffe://cluster.local/ns/{namespace}/sa/web") as &str,
+            "X509v3 Subject Alternative Name: critical",
+            "TLS Web Server Authentication, TLS Web Client Authentication",
+            "Digital Signature, Key Encipherment",
+            "CA:FALSE",
+            "Subject: \n",
+        ] {
+            ensure!(text.contains(expected), "no {expected} in {text}");
+        }
+        ensure!(!text.contains("admin"), "{text}");
+
+        // With it, it renews without a token, as the same workload.
+        let credential = served.enrol(Proof::token(&token)).await?;
+        let renewed = served.enrol(Proof::credential(&credential)).await?;
+        ensure!(renewed.facts().uris == credential.facts().uris, "{renewed:?}");
+        ensure!(renewed.facts().serial != credential.facts().serial);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_prove_nothing_are_refused() {
+    with_authority(async |server, served, namespace| {
+        let refused = async |proof: Proof<'_>, what: &str| -> Result<()> {
+            let status = served.ask(proof, order(&csr())).await.expect_err(what);
+            ensure!(status.code() == Code::Unauthenticated, "{what}: {status:?}");
+            Ok(())
+        };
+        refused(Proof::default(), "no proof").await?;
+        refused(Proof::token("nonsense"), "nonsense").await?;
+        let other = token(server, namespace, "web", "somebody-else").await?;
+        refused(Proof::token(&other), "another audience").await?;
+        let good = token(server, namespace, "web", "istio-ca").await?;
+        let elsewhere = Proof { cluster: Some("elsewhere"), ..Proof::token(&good) };
+        refused(elsewhere, "a cluster that is not known").await?;
+        let named = Proof { cluster: Some("Kubernetes"), ..Proof::token(&good) };
+        ensure!(served.ask(named, order(&csr())).await.is_ok());
+
+        // Of a service account that is gone: asked about for the first time, so that no answer is remembered.
+        let doomed = token(server, namespace, "doomed", "istio-ca").await?;
+        server.kubectl(&["delete", "serviceaccount", "doomed", "-n", namespace]).await?;
+        refused(Proof::token(&doomed), "a deleted service account").await?;
+
+        let (head, _) = good.rsplit_once('.').unwrap_or_default();
+        refused(Proof::token(&format!("{head}.AAAA")), "a forged signature").await?;
+        ensure!(served.metrics.unauthenticated.get() >= 6);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_acts_for_others_unless_trusted_and_on_their_node() {
+    let Some(server) = ApiServer::shared().await else { return };
+    let outcome = async {
+        let namespace = &server.fresh_namespace("ca").await?;
+        let mut config = port::config(server, namespace, "one").await?;
+        config.node_accounts = vec![format!("{namespace}/ztunnel").parse().map_err(anyhow::Error::msg)?];
+        let served = port::serve(config).await?;
+        let pods = [("ztunnel-a", "ztunnel", "a"), ("web-a", "web", "a"), ("db-b", "db", "b")];
+        for (_, account, _) in pods {
+            server.kubectl(&["create", "serviceaccount", account, "-n", namespace]).await?;
+        }
+        for (name, account, node) in pods {
+            let pod = format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}}}, spec: {{nodeName: {node}, \
+                 serviceAccountName: {account}, containers: [{{name: a, image: a}}]}}}}"
+            );
+            server.kubectl_apply(&pod).await?;
+        }
+        let bound = async |account: &str, pod: &str| {
+            let args = [
+                "create",
+                "token",
+                account,
+                "-n",
+                namespace,
+                "--audience=istio-ca",
+                "--bound-object-kind=Pod",
+            ];
+            let pod = format!("--bound-object-name={pod}");
+            let args: Vec<&str> = args.into_iter().chain([pod.as_str()]).collect();
+            server.kubectl(&args).await.map(|token| token.trim().to_owned())
+        };
+        let id = |account: &str| format!("spiffe://cluster.local/ns/{namespace}/sa/{account}");
+        let act = async |token: &str, account: &str| {
+            served.ask(Proof::token(token), order_for(&csr(), &id(account))).await
+        };
+
+        let ztunnel = bound("ztunnel", "ztunnel-a").await?;
+        let chain = act(&ztunnel, "web").await?;
+        ensure!(openssl_text(&chain[0])?.contains(&id("web")));
+        let web = bound("web", "web-a").await?;
+        let unbound = token(server, namespace, "ztunnel", "istio-ca").await?;
+        for (token, account, what) in [
+            (&ztunnel, "db", "a workload of another node"),
+            (&ztunnel, "nobody", "a workload that does not run"),
+            (&web, "db", "a caller that is not trusted"),
+            (&unbound, "web", "a token that is bound to no pod"),
+        ] {
+            let status = act(token, account).await.expect_err(what);
+            ensure!(status.code() == Code::Unauthenticated, "{what}: {status:?}");
+        }
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
