@@ -1,6 +1,9 @@
 //! Starts the control plane and keeps it going: source -> ingest -> publisher -> streams.
 
-use crate::{Config, PilotMetrics, Publisher, SourceConfig, debug, status::Proxies};
+use crate::{
+    Config, PilotMetrics, Publisher, SourceConfig, debug,
+    status::{self, Proxies},
+};
 use mesh_model::{Mesh, ObjectRef};
 use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Report, Settings, Update};
@@ -167,12 +170,14 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
     let report = ingest.reports();
     let first_lists = readiness.handle("first lists");
     let publish = publisher.clone();
+    let rejections = xds.rejections.clone();
     tokio::spawn(async move {
         let mut first_lists = Some(first_lists);
         // The first is given when everything is in: nothing goes out before.
         while let Some(Update { mesh: current, changes, sequence }) = ingest.next().await {
             let since = Instant::now();
             publish.publish(current.clone(), &changes, since);
+            status::forget_outdated(&publish, &rejections);
             mesh.send_replace(current);
             published.send_replace(sequence);
             if let Some(handle) = first_lists.take() {

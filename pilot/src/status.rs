@@ -6,7 +6,11 @@
 use crate::{Audience, Publisher};
 use mesh_model::{Kind, Mesh, NamespacedName, ObjectRef, Str};
 use pilot_status::{Progress, Reached};
-use pilot_xds::{rejections::Rejection, resource::ResourceType, server::Handles};
+use pilot_xds::{
+    rejections::{Rejection, Rejections},
+    resource::ResourceType,
+    server::Handles,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Proxies that are mentioned by name as being waited for.
@@ -84,6 +88,20 @@ impl Proxies {
         // In order of connection: the last one stays.
         self.xds.sync.list().into_iter().map(|status| (status.proxy, status.acked_sequence)).collect()
     }
+}
+
+/// Forgets what was refused and is not published any more.
+pub(crate) fn forget_outdated(publisher: &Publisher, rejections: &Rejections) {
+    if rejections.is_empty() {
+        return;
+    }
+    let (_, audiences) = publisher.audience();
+    rejections.retain_current(|rejection| {
+        audiences.iter().any(|audience| {
+            let meant = audience.snapshot.get(rejection.kind, &rejection.name);
+            meant.is_some_and(|resource| *resource.version() == rejection.version)
+        })
+    });
 }
 
 /// Counts the proxies of an audience that an object concerns since a publication.

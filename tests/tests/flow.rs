@@ -261,6 +261,15 @@ async fn what_a_proxy_refuses_is_reported_on_its_object_and_hurts_nothing_else()
     mesh.edit("routes.yaml", &routes("3s")).await?;
     within(changes.changed()).await??;
     assert!(pilot::debug::rejections(&mesh.pilot).is_empty());
+
+    // So does one that is gone.
+    let mut changes = mesh.pilot.xds().rejections.changes();
+    mesh.edit("routes.yaml", &routes("9s")).await?;
+    within(changes.changed()).await??;
+    assert!(!pilot::debug::rejections(&mesh.pilot).is_empty());
+    mesh.edit("routes.yaml", "").await?;
+    proxy.settle(&mesh).await?;
+    assert!(pilot::debug::rejections(&mesh.pilot).is_empty());
     Ok(())
 }
 

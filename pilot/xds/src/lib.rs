@@ -23,6 +23,7 @@ pub mod stream;
 pub mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod unwarmed;
 pub mod weak;
 pub mod wire;
 

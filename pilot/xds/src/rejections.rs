@@ -1,7 +1,8 @@
 //! What proxies have refused, and what served before: the shared memory of NACKs.
 //!
 //! In: rejections and acknowledgements of streams. Out: a report for status and debug, and the last good resource for a proxy that
-//! has none. Bounded: a flood of different bad versions drops the oldest report.
+//! has none. By version, since a name may have several at a time, in different scopes. Bounded: a flood of different bad versions
+//! drops some of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,12 +37,15 @@ pub struct Rejection {
     pub last_good: Option<Arc<Resource>>,
 }
 
+/// By type, name and version.
+type Standing = BTreeMap<(ResourceType, Arc<str>, Arc<str>), Rejection>;
+
 /// All standing rejections.
 #[derive(Debug)]
 pub struct Rejections {
     /// Lets an acknowledgement skip the lock while nothing is rejected.
     count: AtomicUsize,
-    standing: Mutex<BTreeMap<(ResourceType, Arc<str>), Rejection>>,
+    standing: Mutex<Standing>,
     changes: watch::Sender<u64>,
 }
 
@@ -52,13 +56,13 @@ impl Default for Rejections {
 }
 
 impl Rejections {
-    /// Every standing rejection, ordered by type and name.
+    /// Every standing rejection, ordered by type, name and version.
     pub fn report(&self) -> Vec<Rejection> {
         self.lock().values().cloned().collect()
     }
 
     /// Whether nothing is refused by anybody. Takes no lock.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0
     }
 
@@ -76,25 +80,25 @@ impl Rejections {
         held: Option<Arc<Resource>>,
     ) {
         let mut standing = self.lock();
-        let key = (resource.kind(), resource.name().clone());
+        let (kind, name, version) = (resource.kind(), resource.name(), resource.version());
+        // It was offered this one in place of what it refused before.
+        standing.retain(|(of_kind, of_name, of_version), rejection| {
+            let other = *of_kind == kind && of_name == name && of_version != version;
+            !(other && rejection.proxies.remove(proxy) && rejection.proxies.is_empty())
+        });
+        let key = (kind, name.clone(), version.clone());
         if standing.len() >= LIMIT && !standing.contains_key(&key) {
             standing.pop_first();
         }
         let entry = standing.entry(key).or_insert_with(|| Rejection {
-            kind: resource.kind(),
-            name: resource.name().clone(),
-            version: resource.version().clone(),
+            kind,
+            name: name.clone(),
+            version: version.clone(),
             message: message.clone(),
             origins: resource.origins().clone(),
             proxies: BTreeSet::new(),
             last_good: None,
         });
-        if entry.version != *resource.version() {
-            entry.version = resource.version().clone();
-            entry.message = message.clone();
-            entry.origins = resource.origins().clone();
-            entry.proxies.clear();
-        }
         if entry.proxies.len() < PROXIES {
             entry.proxies.insert(proxy.clone());
         }
@@ -111,20 +115,26 @@ impl Rejections {
             return;
         }
         let mut standing = self.lock();
-        let key = (resource.kind(), resource.name().clone());
-        if let Some(rejection) = standing.get_mut(&key)
-            && rejection.version != *resource.version()
-            && rejection.last_good.as_ref().is_none_or(|good| good.version() != resource.version())
-            && rejection.proxies.remove(proxy)
-        {
-            if rejection.proxies.is_empty() {
-                standing.remove(&key);
+        let before = standing.len();
+        let mut changed = false;
+        standing.retain(|(kind, name, version), rejection| {
+            let other = *kind == resource.kind() && name == resource.name() && version != resource.version();
+            // What stands in for the refused version does not end the refusal.
+            let stands_in =
+                || rejection.last_good.as_ref().is_some_and(|good| good.version() == resource.version());
+            if !other || stands_in() || !rejection.proxies.remove(proxy) {
+                return true;
             }
+            changed = true;
+            !rejection.proxies.is_empty()
+        });
+        if changed || standing.len() != before {
             self.changed(standing.len());
         }
     }
 
-    /// Drops the rejections whose resource is gone or has another version now, by the publisher's knowledge.
+    /// Drops what no proxy is meant to have any more, by the publisher's knowledge: its object was mended or is gone, or so are the
+    /// proxies.
     pub fn retain_current(&self, is_current: impl Fn(&Rejection) -> bool) {
         let mut standing = self.lock();
         let before = standing.len();
@@ -134,9 +144,14 @@ impl Rejections {
         }
     }
 
-    /// What served before a version of this resource was refused.
-    pub(crate) fn last_good(&self, kind: ResourceType, name: &Arc<str>) -> Option<Arc<Resource>> {
-        self.lock().get(&(kind, name.clone()))?.last_good.clone()
+    /// What served before this version was refused or, if nobody who refused it had anything, before another version of the name was.
+    pub(crate) fn last_good(&self, resource: &Resource) -> Option<Arc<Resource>> {
+        let standing = self.lock();
+        let of_name = || {
+            standing.iter().filter(|((kind, name, _), _)| *kind == resource.kind() && name == resource.name())
+        };
+        let same = of_name().find(|((_, _, version), _)| version == resource.version());
+        same.into_iter().chain(of_name()).find_map(|(_, rejection)| rejection.last_good.clone())
     }
 
     fn changed(&self, count: usize) {
@@ -144,7 +159,7 @@ impl Rejections {
         self.changes.send_modify(|sequence| *sequence += 1);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(ResourceType, Arc<str>), Rejection>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -28,6 +28,7 @@ use crate::source::Source;
 use crate::stream::Shared;
 use crate::sync::SyncTable;
 use crate::transport::{ConnectionEnd, Security, TransportConfig, serve_connections};
+use crate::unwarmed::Unwarmed;
 use crate::wire::{DeltaDiscoveryRequest, DiscoveryRequest};
 
 const SERVICE: &str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
@@ -125,6 +126,7 @@ impl<S: Source> AdsService<S> {
             names: Names::default(),
             batches: Batches::new(*joined_bytes),
             rejections: handles.rejections.clone(),
+            unwarmed: Unwarmed::default(),
         });
         let swept = Arc::downgrade(&shared);
         tokio::spawn(async move {

@@ -23,6 +23,7 @@ use crate::rejections::Rejections;
 use crate::resource::{Protocol, Resource, ResourceType, TYPES};
 use crate::snapshot::Snapshot;
 use crate::source::Resolve;
+use crate::unwarmed::Unwarmed;
 
 use watch::Watch;
 
@@ -35,6 +36,8 @@ pub struct Shared {
     pub batches: Batches,
     /// What proxies refused.
     pub rejections: Arc<Rejections>,
+    /// What proxies wait for.
+    pub unwarmed: Unwarmed,
 }
 
 /// What a stream knows of its surroundings.
@@ -83,6 +86,10 @@ pub struct StreamState {
     ready: Option<Arc<Snapshot>>,
     /// Clusters that Envoy warms until their endpoints come, and the nonce that carries these, 0 until they are sent.
     warming: BTreeMap<Arc<str>, u64>,
+    /// Clusters that the client may be warming since an earlier stream, until it asks for endpoints.
+    unwarmed: Arc<[Arc<str>]>,
+    /// Whether others know of clusters that warm.
+    noted: bool,
     /// All clusters went out at once: wait for whatever endpoints the client asks for instead of listing them.
     settling: bool,
     last_nonce: u64,
@@ -92,11 +99,14 @@ impl StreamState {
     /// A stream on which nothing was said yet.
     pub fn new(protocol: Protocol, proxy: Arc<str>, resolver: Arc<dyn Resolve>, shared: Arc<Shared>) -> Self {
         let watches = ResourceType::ALL.map(|kind| Watch::new(kind, shared.names.empty()));
+        let unwarmed = shared.unwarmed.of(&proxy);
         Self {
             context: Context { protocol, proxy, resolver, shared },
             watches,
             ready: None,
             warming: BTreeMap::new(),
+            noted: !unwarmed.is_empty(),
+            unwarmed,
             settling: false,
             last_nonce: 0,
         }

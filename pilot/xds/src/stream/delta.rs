@@ -53,14 +53,6 @@ impl StreamState {
         received
     }
 
-    /// Clusters that were sent before the client asked for endpoints wait for these even if it brought equal ones.
-    fn owe_warming(&mut self) {
-        let Self { watches, warming, .. } = self;
-        let endpoints = &mut watches[ResourceType::Endpoints.index()];
-        let waiting = warming.keys().filter(|name| endpoints.wants(name)).cloned().collect::<Vec<_>>();
-        endpoints.owed.changed.extend(waiting);
-    }
-
     fn subscribe_to_all(&mut self, kind: ResourceType) {
         let watch = self.watch(kind);
         watch.wildcard = true;

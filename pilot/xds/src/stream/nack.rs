@@ -95,7 +95,7 @@ impl Watch {
         let held = self.acked.as_ref().and_then(|acked| acked.get(self.kind, name)).cloned();
         let held = held.filter(|held| held.version() != resource.version());
         if held.is_none()
-            && let Some(good) = rejections.last_good(self.kind, name)
+            && let Some(good) = rejections.last_good(resource)
             && good.version() != resource.version()
         {
             rejections.record(resource, message, &context.proxy, None);

@@ -103,6 +103,30 @@ impl StreamState {
                 endpoints.owed.changed.insert(assignment.name().clone());
             }
         }
+        self.note_warming();
+    }
+
+    /// Lets the next stream of this proxy know what it warms.
+    fn note_warming(&mut self) {
+        let Self { context, warming, unwarmed, noted, .. } = self;
+        let anything = !(warming.is_empty() && unwarmed.is_empty());
+        // State of the world says everything again on a new stream.
+        if context.protocol == Protocol::Delta && (anything || *noted) {
+            context.shared.unwarmed.note(&context.proxy, warming.keys().chain(unwarmed.iter()));
+            *noted = anything;
+        }
+    }
+
+    /// The client asks for endpoints for the first time on this stream. Clusters that were sent before wait for these even if it
+    /// brought equal ones, and so do those that it was warming when its last stream broke.
+    pub(super) fn owe_warming(&mut self) {
+        let Self { watches, warming, unwarmed, .. } = self;
+        let endpoints = &mut watches[ResourceType::Endpoints.index()];
+        let unwarmed = std::mem::take(unwarmed);
+        warming.extend(unwarmed.iter().filter(|name| endpoints.wants(name)).map(|name| (name.clone(), 0)));
+        let waiting: Vec<_> = warming.keys().filter(|name| endpoints.wants(name)).cloned().collect();
+        endpoints.owed.changed.extend(waiting);
+        self.note_warming();
     }
 
     fn next_endpoints(&mut self, newest: &Arc<Snapshot>) -> Option<Response> {
@@ -242,8 +266,9 @@ impl StreamState {
             ResourceType::Endpoints => self.warming.retain(|_, carried_by| *carried_by != nonce),
             // Envoy asks for endpoints before it acknowledges clusters: a client that did not is not going to.
             ResourceType::Cluster if !self.watch(ResourceType::Endpoints).active => self.warming.clear(),
-            _ => {}
+            _ => return,
         }
+        self.note_warming();
     }
 
     pub(super) fn after_rejection(&mut self, kind: ResourceType, quarantined: &[Arc<Resource>]) {

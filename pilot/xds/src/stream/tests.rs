@@ -247,7 +247,12 @@ fn on_wire(response: &Response) -> DeltaDiscoveryResponse {
 }
 
 fn shared() -> Arc<Shared> {
-    Arc::new(Shared { names: Names::default(), batches: Batches::new(1 << 20), rejections: Arc::default() })
+    Arc::new(Shared {
+        names: Names::default(),
+        batches: Batches::new(1 << 20),
+        rejections: Arc::default(),
+        unwarmed: Unwarmed::default(),
+    })
 }
 
 fn stream() -> StreamState {

@@ -273,11 +273,8 @@ impl Envoy {
         }
         let by_name = matches!(kind, ResourceType::Endpoints | ResourceType::Route);
         if !self.subscribed[at] {
-            // What it has from an earlier stream. Clusters that were warming when that broke have to be warmed again.
-            let held = self.held[at].values().filter(|known| {
-                let warming = kind == ResourceType::Endpoints && self.warming.contains(&known.name);
-                !warming && (!by_name || names.contains(&known.name))
-            });
+            // What it has from an earlier stream: endpoints, too, of a modified cluster that still waits for them to come again.
+            let held = self.held[at].values().filter(|known| !by_name || names.contains(&known.name));
             request.initial_resource_versions = held
                 .map(|known| NameVersion {
                     name: known.name.to_string().into(),

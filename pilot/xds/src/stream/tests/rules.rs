@@ -266,6 +266,55 @@ fn what_the_client_brings_is_not_sent_again() {
 }
 
 #[test]
+fn endpoints_of_a_cluster_that_warmed_when_the_stream_broke_are_sent_again() {
+    let mut desk = Desk::new(Protocol::Delta);
+    desk.publish(|edit| {
+        edit.set(cluster(1, 0));
+        edit.set(endpoints(1, 0));
+    });
+    desk.ask(ResourceType::Cluster, &[]);
+    let first = desk.next().unwrap();
+    desk.ask(ResourceType::Endpoints, &["c1"]);
+    desk.ack(&first);
+    let first = desk.next().unwrap();
+    desk.ack(&first);
+    desk.publish(|edit| edit.set(cluster(1, 1)));
+    let modified = desk.next().unwrap();
+    desk.ack(&modified);
+    assert_eq!(names(&desk.next().unwrap()), ["c1"]);
+
+    // The endpoints do not arrive. What the proxy brings is equal in all it says.
+    let shared = desk.state.context.shared.clone();
+    let mut again = StreamState::new(Protocol::Delta, "a.b".into(), Arc::new(Aliases), shared);
+    for held in [cluster(1, 1), endpoints(1, 0)] {
+        let version = wire::NameVersion {
+            name: held.name().to_string().into(),
+            version: held.version().to_string().into(),
+        };
+        again.on_delta_request(DeltaDiscoveryRequest {
+            type_url: held.kind().type_url().into(),
+            resource_names_subscribe: match held.kind() {
+                ResourceType::Endpoints => vec!["c1".into()],
+                _ => Vec::new(),
+            },
+            initial_resource_versions: vec![version],
+            ..Default::default()
+        });
+    }
+    let old = std::mem::replace(&mut desk.state, again);
+    let endpoints = desk.next().unwrap();
+    assert_eq!((endpoints.kind, names(&endpoints)), (ResourceType::Endpoints, vec!["c1"]));
+    // The old stream may be known to be over only now.
+    drop(old);
+    desk.ack(&endpoints);
+    let rest = desk.next().unwrap();
+    assert!(rest.kind == ResourceType::Cluster && names(&rest).is_empty(), "{rest:?}");
+    desk.ack(&rest);
+    assert!(desk.next().is_none());
+    assert!(desk.state.context.shared.unwarmed.of(&"a.b".into()).is_empty());
+}
+
+#[test]
 fn a_rejection_holds_back_only_the_resource_that_it_names() {
     let mut desk = Desk::new(Protocol::Delta);
     desk.publish(|edit| edit.set(cluster(1, 0)));
