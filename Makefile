@@ -36,6 +36,11 @@ setup-apiserver:
 	  if [ $$code -eq 3 ] && [ "$${MELTEMI_REQUIRE_ALL:-0}" = 0 ]; then \
 	    echo '*** Tests that need a Kubernetes API server will be SKIPPED.' >&2; \
 	  else exit $$code; fi; }
+	$(call step,Istio's CRDs for tests)
+	@tools/fetch-istio-crds.sh || { code=$$?; \
+	  if [ $$code -eq 3 ] && [ "$${MELTEMI_REQUIRE_ALL:-0}" = 0 ]; then \
+	    echo "*** Tests that need Istio's CRDs will be SKIPPED." >&2; \
+	  else exit $$code; fi; }
 
 .PHONY: build
 build: setup-envoy ## Build the meltemi binary
@@ -73,4 +78,4 @@ bench: setup-envoy ## Measure what docs/benchmarks.md reports
 
 .PHONY: clean-cache
 clean-cache: ## Remove the fetched Envoy and the built API server
-	rm -rf '$(CACHE)/envoy' '$(CACHE)/kube'
+	rm -rf '$(CACHE)/envoy' '$(CACHE)/kube' '$(CACHE)/istio-crds'

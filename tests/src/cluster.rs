@@ -31,7 +31,14 @@ pub fn crds() -> std::path::PathBuf {
 /// # Errors
 /// When it refuses one.
 pub async fn install_crds(server: &ApiServer) -> Result<()> {
-    let path = crds();
+    install_crds_from(server, &crds()).await
+}
+
+/// Installs the CRDs of a file or a directory and waits until the API server serves them.
+///
+/// # Errors
+/// When it refuses one.
+pub async fn install_crds_from(server: &ApiServer, path: &Path) -> Result<()> {
     let path = path.to_str().context("a path of UTF-8")?;
     server.kubectl(&["apply", "--server-side", "-f", path]).await?;
     server.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", path]).await?;

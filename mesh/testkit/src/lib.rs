@@ -11,6 +11,7 @@ mod child;
 pub mod envoy;
 mod eventually;
 pub mod golden;
+pub mod istio;
 pub mod ports;
 mod sweep;
 

@@ -1,5 +1,6 @@
 //! The control plane on a real Kubernetes API server.
 
 mod crds;
+mod istio_crds;
 mod objects;
 mod restart;

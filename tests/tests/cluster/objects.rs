@@ -73,11 +73,12 @@ pub fn subsets(namespace: &str, name: &str, versions: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn reach_proxies() {
     let Some(server) = ApiServer::shared().await else { return };
-    reach(server).await.unwrap_or_else(|error| panic!("{error:#}"));
+    let reached = async { install_crds(server).await.and(reach(server).await) };
+    reached.await.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
-async fn reach(server: &ApiServer) -> Result<()> {
-    install_crds(server).await?;
+/// Where the CRDs are installed, whoever made them.
+pub async fn reach(server: &ApiServer) -> Result<()> {
     let namespace = &server.fresh_namespace("objects").await?;
     server.kubectl_apply(&service(namespace, "web")).await?;
     report_pods(server, namespace, "web").await?;

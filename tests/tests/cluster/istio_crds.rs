@@ -1,0 +1,104 @@
+//! Istio's own CRDs: ours accept what they accept, and the control plane works with them in place of ours.
+
+use crate::objects::reach;
+use anyhow::{Context, Result, ensure};
+use mesh_testkit::{ApiServer, istio};
+use mesh_tests::cluster::{crds, install_crds_from};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_in_place_of_ours() {
+    let (Some(server), Some(theirs)) = (ApiServer::own().await, istio::crds()) else { return };
+    let worked = async {
+        install_crds_from(&server, &theirs).await?;
+        reach(&server).await
+    };
+    worked.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
+
+#[test]
+fn have_no_field_and_no_limit_that_ours_lack() {
+    let Some(theirs) = istio::crds() else { return };
+    compare(&theirs).unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+fn compare(theirs: &Path) -> Result<()> {
+    let theirs = schemas(&fs::read_to_string(theirs)?)?;
+    let mut compared = 0;
+    for entry in fs::read_dir(crds())? {
+        for (version, ours) in schemas(&fs::read_to_string(entry?.path())?)? {
+            let Some(theirs) = theirs.get(&version) else { continue };
+            let missing: Vec<_> = theirs.iter().filter(|(path, _)| !ours.contains_key(*path)).collect();
+            ensure!(missing.is_empty(), "{version} lacks {missing:#?}");
+            let other: Vec<_> = theirs.iter().filter(|(path, limits)| ours[*path] != **limits).collect();
+            ensure!(other.is_empty(), "{version} has other limits than {other:#?}");
+            compared += 1;
+        }
+    }
+    // Five kinds at least, in three versions each.
+    ensure!(compared >= 15, "{compared} schemas compared");
+    Ok(())
+}
+
+/// What there is to be said of each field: its type, its limits, what must be there.
+type Fields = BTreeMap<String, BTreeMap<&'static str, Value>>;
+
+/// What a schema says that makes an object acceptable or not. Documentation and CEL are each one's own.
+const LIMITS: [&str; 11] = [
+    "type",
+    "enum",
+    "required",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "maxProperties",
+];
+
+/// The fields of each kind and version of the networking group.
+fn schemas(text: &str) -> Result<BTreeMap<String, Fields>> {
+    let mut found = BTreeMap::new();
+    for document in text.split("\n---\n").filter(|text| text.contains("group: networking.istio.io")) {
+        let crd: Value = serde_saphyr::from_str(document)?;
+        let spec = &crd["spec"];
+        for version in spec["versions"].as_array().context("versions")? {
+            let mut fields = Fields::new();
+            collect(&version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec", &mut fields);
+            found.insert(format!("{} {}", spec["names"]["kind"], version["name"]), fields);
+        }
+    }
+    Ok(found)
+}
+
+fn collect(schema: &Value, path: &str, fields: &mut Fields) {
+    let limits = LIMITS.into_iter().filter_map(|name| Some((name, sorted(schema.get(name)?))));
+    fields.insert(path.to_owned(), limits.collect());
+    for (name, below) in schema["properties"].as_object().into_iter().flatten() {
+        collect(below, &format!("{path}.{name}"), fields);
+    }
+    for (step, name) in [("[]", "items"), ("{}", "additionalProperties")] {
+        if let Some(below) = schema.get(name).filter(|below| below.is_object()) {
+            collect(below, &format!("{path}{step}"), fields);
+        }
+    }
+}
+
+/// Lists of names mean the same in any order; so do 1 and 1.0.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let names: BTreeSet<String> = items.iter().map(Value::to_string).collect();
+            names.into_iter().map(Value::String).collect()
+        }
+        Value::Number(number) => number.as_f64().into(),
+        other => other.clone(),
+    }
+}
