@@ -171,7 +171,7 @@ pub fn read_files(files: &[Found], context: &Context) -> Vec<Edit> {
 
 /// Reads everything at `path` once.
 pub fn load(path: &Path, settings: Settings) -> Result<(Arc<Mesh>, Report), SourceError> {
-    let (context, _) = settings.context()?;
+    let context = settings.context()?;
     let Tree { files, directories: _, links: _ } = find_files(path).map_err(SourceError::files(path))?;
     let edits = read_files(&files, &context);
     let mut ingest = Ingest::new(context);

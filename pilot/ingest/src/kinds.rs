@@ -21,7 +21,6 @@ mod workload_group;
 
 pub use deployment::{Deployment, Template};
 pub use endpoint_slice::{EndpointSlice, SliceEndpoint, SlicePort};
-pub use mesh_config::parse_mesh_settings;
 pub use node::Node;
 pub use pod::{Pod, accepts_mtls, parse_locality_label};
 pub use service::KubernetesService;

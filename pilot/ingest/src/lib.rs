@@ -15,6 +15,7 @@ mod joins;
 pub mod kinds;
 mod known_fields;
 mod local;
+mod mesh_file;
 mod meta;
 mod nearest;
 mod object;

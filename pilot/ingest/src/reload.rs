@@ -27,15 +27,8 @@ pub async fn start(
     inputs: mpsc::Sender<Input>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), SourceError> {
-    let (sender, events) = mpsc::unbounded_channel();
     // Before the first reading, so that nothing that happens meanwhile is missed.
-    let watcher = match observe(&root, sender) {
-        Ok(watcher) => Some(watcher),
-        Err(error) => {
-            tracing::error!(%error, path = %root.display(), "files are not read again when they change");
-            None
-        }
-    };
+    let events = Events::below(&root);
     let mut files = Files::new(root.clone(), context).map_err(SourceError::files(&root))?;
     let first = tokio::task::spawn_blocking(move || {
         let edits = files.scan(&Burst::default());
@@ -46,7 +39,7 @@ pub async fn start(
     // The queue is empty and longer than this.
     let _ = inputs.send(Input::Edits(edits)).await;
     let _ = inputs.send(Input::Synced).await;
-    tasks.spawn(follow(files, watcher, events, inputs));
+    tasks.spawn(follow(files, events, inputs));
     Ok(())
 }
 
@@ -86,23 +79,49 @@ fn leaves_whole(kind: &notify::EventKind) -> bool {
         || matches!(kind, EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_))
 }
 
-async fn follow(
-    mut files: Files,
+/// What happens to files, burst by burst.
+#[derive(Debug)]
+pub(crate) struct Events {
+    events: mpsc::UnboundedReceiver<Event>,
+    /// Dropping it ends the events. `None` when nothing can be observed: then nothing ever comes, and whoever waits waits.
     watcher: Option<notify::RecommendedWatcher>,
-    mut events: mpsc::UnboundedReceiver<Event>,
-    inputs: mpsc::Sender<Input>,
-) {
-    while let Some(first) = events.recv().await {
+}
+
+impl Events {
+    /// From now on, at `root`: below it, or beside it if it is a file.
+    pub(crate) fn below(root: &Path) -> Self {
+        let (sender, events) = mpsc::unbounded_channel();
+        let watcher = match observe(root, sender) {
+            Ok(watcher) => Some(watcher),
+            Err(error) => {
+                tracing::error!(%error, path = %root.display(), "files are not read again when they change");
+                None
+            }
+        };
+        Self { events, watcher }
+    }
+
+    /// The next burst, when it is over.
+    pub(crate) async fn next(&mut self) -> Option<Burst> {
+        let Self { events, watcher } = self;
+        if watcher.is_none() {
+            return std::future::pending().await;
+        }
         let mut burst = Burst::default();
-        burst.add(first);
+        burst.add(events.recv().await?);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let quiet = deadline.min(tokio::time::Instant::now() + burst.quiet());
             match tokio::time::timeout_at(quiet, events.recv()).await {
                 Ok(Some(more)) => burst.add(more),
-                Ok(None) | Err(_) => break,
+                Ok(None) | Err(_) => return Some(burst),
             }
         }
+    }
+}
+
+async fn follow(mut files: Files, mut events: Events, inputs: mpsc::Sender<Input>) {
+    while let Some(burst) = events.next().await {
         let scanned = tokio::task::spawn_blocking(move || {
             let edits = files.update(&burst);
             (files, edits)
@@ -125,9 +144,5 @@ async fn follow(
             // The directory is gone or closed to us; what it said stays.
             Err(error) => tracing::warn!(%error, path = %files.root().display(), "files cannot be read"),
         }
-    }
-    // Held until here: dropping it ends the events. Without one nothing will ever come, and the inputs stay open.
-    if watcher.is_none() {
-        std::future::pending::<()>().await;
     }
 }

@@ -1,9 +1,9 @@
 //! What the owner of the process decides about reading configuration.
 
 use crate::{
-    at::{Context, Finished, Shared},
-    document::parse_text,
-    kinds::parse_mesh_settings,
+    at::Context,
+    kinds::{Model, Object},
+    mesh_file::MeshFile,
 };
 use mesh_model::{MeshConfig, Problem};
 use std::{
@@ -19,7 +19,7 @@ pub struct Settings {
     pub domain: String,
     /// Namespace of the control plane and of mesh-wide defaults.
     pub root_namespace: String,
-    /// A file with mesh settings (Istio's MeshConfig), instead of the ConfigMap. Read once, at the start.
+    /// A file with mesh settings (Istio's MeshConfig), instead of the ConfigMap. Read again when it changes.
     pub mesh_config: Option<PathBuf>,
     /// Name of the ConfigMap with mesh settings, in the root namespace.
     pub mesh_config_name: String,
@@ -68,32 +68,31 @@ impl SourceError {
 }
 
 impl Settings {
-    /// What parsing needs of the settings, and problems of the file with mesh settings that leave it usable.
-    pub(crate) fn context(&self) -> Result<(Context, Vec<Problem>), SourceError> {
-        let Self { domain, root_namespace, mesh_config, mesh_config_name } = self;
-        let base = MeshConfig {
+    /// What holds where mesh settings say nothing.
+    pub(crate) fn base(&self) -> Context {
+        let Self { domain, root_namespace, mesh_config: _, mesh_config_name } = self;
+        let mesh_config = MeshConfig {
             domain: domain.as_str().into(),
             root_namespace: root_namespace.as_str().into(),
             ..MeshConfig::default()
         };
-        let mut context =
-            Context { mesh_config: Arc::new(base), mesh_config_name: Some(mesh_config_name.as_str().into()) };
-        let Some(path) = mesh_config else { return Ok((context, Vec::new())) };
-        let text = std::fs::read_to_string(path).map_err(SourceError::files(path))?;
-        let failed = |problem| SourceError::MeshConfig { path: path.clone(), problem };
-        let value = parse_text(&text).map_err(failed)?;
-        let shared = Shared::new(&context, root_namespace);
-        let config = parse_mesh_settings(&value, &shared.root());
-        let Finished { mut problems, references: _, undecodable } = shared.finish();
-        problems.extend(undecodable);
-        match config {
-            Some(config) => {
-                context = Context { mesh_config: Arc::new(config), mesh_config_name: None };
-                Ok((context, problems))
-            }
-            None => {
-                let unknown = Problem::error(mesh_model::Reason::Malformed, "", "this cannot be read");
-                Err(failed(problems.pop().unwrap_or(unknown)))
+        Context {
+            mesh_config: Arc::new(mesh_config),
+            mesh_config_name: Some(mesh_config_name.as_str().into()),
+        }
+    }
+
+    /// What parsing needs of the settings. Fails when the file with mesh settings cannot be used: at the start there is no last good
+    /// one.
+    pub(crate) fn context(&self) -> Result<Context, SourceError> {
+        let Some(file) = MeshFile::of(self) else { return Ok(self.base()) };
+        let failed = |problem| SourceError::MeshConfig { path: file.path().to_owned(), problem };
+        let Object { model, mut problems, .. } = file.read().map_err(failed)?;
+        match model {
+            Some(Model::MeshConfig(mesh_config)) => Ok(Context { mesh_config, mesh_config_name: None }),
+            _ => {
+                let unknown = || Problem::error(mesh_model::Reason::Malformed, "", "this cannot be read");
+                Err(failed(problems.pop().unwrap_or_else(unknown)))
             }
         }
     }

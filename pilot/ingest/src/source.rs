@@ -2,6 +2,7 @@
 
 use crate::{
     assemble::Ingest,
+    mesh_file::{self, MeshFile},
     reload,
     settings::{Settings, SourceError},
     updates::{QUEUE, Updates},
@@ -24,12 +25,12 @@ pub enum Source {
 
 /// Begins to read. Fails when there is nothing to read from; what is wrong with what is read is in the reports.
 pub async fn start(source: Source, settings: Settings) -> Result<Updates, SourceError> {
-    let (context, problems) = settings.context()?;
-    for problem in problems {
-        tracing::warn!(%problem, "mesh settings");
-    }
+    let context = settings.context()?;
     let (inputs, receiver) = mpsc::channel(QUEUE);
     let mut tasks = JoinSet::new();
+    if let Some(file) = MeshFile::of(&settings) {
+        mesh_file::start(file, inputs.clone(), &mut tasks).await?;
+    }
     match source {
         Source::Files(path) => reload::start(path, context.clone(), inputs, &mut tasks).await?,
         Source::Cluster { kubeconfig } => {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
 
+use mesh_model::{MeshConfig, OutboundPolicy};
 use pilot_ingest::{Settings, Source, Update, Updates, start};
 use std::{fs, path::Path, time::Duration};
 
@@ -73,6 +74,44 @@ async fn a_mounted_config_map_is_swapped() {
     std::os::unix::fs::symlink("..v2", root.join("..data_tmp")).unwrap();
     fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
     until(&mut updates, &["b"]).await;
+}
+
+#[tokio::test]
+async fn a_file_with_mesh_settings_is_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, file) = (directory.path().join("objects"), directory.path().join("mesh.yaml"));
+    fs::create_dir(&root).unwrap();
+    write(&root, "a.yaml", &["a"]);
+    let mode = |mode: &str| format!("outboundTrafficPolicy: {{mode: {mode}}}\n");
+    fs::write(&file, mode("REGISTRY_ONLY") + "accessLogFile: /dev/stdout\n").unwrap();
+    let settings = || Settings { mesh_config: Some(file.clone()), ..Settings::default() };
+    let mut updates = start(Source::Files(root.clone()), settings()).await.unwrap();
+    let mut reports = updates.reports();
+    let first = next(&mut updates).await;
+    assert_eq!(first.mesh.config().outbound_policy, OutboundPolicy::RegistryOnly);
+
+    // What it no longer says is as it is where nothing is said.
+    fs::write(&file, mode("ALLOW_ANY")).unwrap();
+    let update = next(&mut updates).await;
+    let expected = MeshConfig { outbound_policy: OutboundPolicy::AllowAny, ..MeshConfig::default() };
+    assert_eq!(**update.mesh.config(), expected);
+
+    // A slip leaves the last good settings, and is told at its place.
+    fs::write(&file, mode("SOMETIMES")).unwrap();
+    let report = tokio::select! {
+        report = reports.wait_for(|report| !report.entries.is_empty()) => report.unwrap().clone(),
+        update = updates.next() => panic!("{update:?}"),
+    };
+    assert_eq!(report.entries[0].source.to_string(), format!("{}:1", file.display()));
+    assert_eq!(report.entries[0].problems[0].path, "outboundTrafficPolicy.mode");
+    fs::write(&file, mode("REGISTRY_ONLY")).unwrap();
+    let update = next(&mut updates).await;
+    assert_eq!(update.mesh.config().outbound_policy, OutboundPolicy::RegistryOnly);
+
+    // At the start there is no last good one.
+    fs::write(&file, mode("SOMETIMES")).unwrap();
+    let error = start(Source::Files(root), settings()).await.unwrap_err().to_string();
+    assert!(error.contains("mesh.yaml") && error.contains("REGISTRY_ONLY"), "{error}");
 }
 
 #[tokio::test]

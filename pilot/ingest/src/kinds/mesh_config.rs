@@ -83,7 +83,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
 }
 
 /// Reads Istio's MeshConfig over the defaults of this process.
-pub fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
+fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     // An empty text is no settings, and fine.
     let none = Value::Object(Map::new());
     let settings = if settings.is_null() { &none } else { settings };

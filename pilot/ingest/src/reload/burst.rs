@@ -12,27 +12,27 @@ const QUIET_WHOLE: Duration = Duration::from_millis(1);
 
 /// What happened.
 #[derive(Debug)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// To which files; empty when it is not known.
-    pub(super) paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// Whether they are as they are meant to be: closed after writing, renamed, or gone.
-    pub(super) whole: bool,
+    pub(crate) whole: bool,
 }
 
 /// The files of a burst.
 #[derive(Debug, Default)]
-pub(super) struct Burst {
+pub(crate) struct Burst {
     /// As the system names them.
-    pub(super) touched: BTreeSet<PathBuf>,
+    pub(crate) touched: BTreeSet<PathBuf>,
     /// Those that somebody may still be writing.
     open: BTreeSet<PathBuf>,
     /// Something happened to files that are not known.
-    pub(super) unknown: bool,
+    pub(crate) unknown: bool,
 }
 
 impl Burst {
     /// One more thing happened.
-    pub(super) fn add(&mut self, Event { paths, whole }: Event) {
+    pub(crate) fn add(&mut self, Event { paths, whole }: Event) {
         self.unknown |= paths.is_empty();
         for path in paths {
             match whole {
@@ -44,7 +44,7 @@ impl Burst {
     }
 
     /// How long it has to be quiet before it is over.
-    pub(super) fn quiet(&self) -> Duration {
+    pub(crate) fn quiet(&self) -> Duration {
         if self.open.is_empty() && !self.unknown { QUIET_WHOLE } else { QUIET }
     }
 }
