@@ -1,6 +1,12 @@
 //! TrafficPolicy and its blocks. An absent block inherits; a present one is used as it is.
 
-use crate::{Duration, LocalityLb, Percent, Str};
+mod connection_pool;
+mod load_balancer;
+
+pub use connection_pool::{ConnectionPool, Http2Keepalive, HttpPool, TcpKeepalive, TcpPool, UpgradePolicy};
+pub use load_balancer::{ConsistentHash, HashKey, HashRing, LoadBalancer, LoadBalancing, SimpleLb, Warmup};
+
+use crate::{Duration, Percent, Str};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -101,171 +107,6 @@ impl TrafficPolicy {
             ),
         }
     }
-}
-
-/// `loadBalancer`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct LoadBalancer {
-    /// The algorithm.
-    pub algorithm: LoadBalancing,
-    /// `warmup`; `None`: a new endpoint has its full share at once.
-    pub warmup: Option<Warmup>,
-    /// `localityLbSetting` or `zoneAwareLbSetting`; `None`: the service's or the mesh's.
-    pub locality: Option<LocalityLb>,
-}
-
-/// `loadBalancer.warmup`: the share of a new endpoint grows slowly.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Warmup {
-    /// Until the share is full.
-    pub duration: Duration,
-    /// Share at the start, at least 1%.
-    pub minimum: Percent,
-    /// Shape of the growth in thousandths, at least 1: 1000 is linear, more is slower at first.
-    pub aggression: u32,
-}
-
-/// Which endpoint gets a request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub enum LoadBalancing {
-    /// `simple`.
-    Simple(SimpleLb),
-    /// `consistentHash`.
-    ConsistentHash(ConsistentHash),
-}
-
-impl Default for LoadBalancing {
-    fn default() -> Self {
-        LoadBalancing::Simple(SimpleLb::LeastRequest)
-    }
-}
-
-/// `loadBalancer.simple`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub enum SimpleLb {
-    LeastRequest,
-    Random,
-    RoundRobin,
-    /// To the address that the client asked for.
-    Passthrough,
-}
-
-/// `loadBalancer.consistentHash`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct ConsistentHash {
-    /// What is hashed.
-    pub key: HashKey,
-    /// Over what.
-    pub ring: HashRing,
-}
-
-/// What a consistent hash is computed of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub enum HashKey {
-    Header(Str),
-    /// A cookie, made by the proxy when `ttl` is set and the client has none.
-    Cookie {
-        name: Str,
-        path: Str,
-        ttl: Option<Duration>,
-        /// Further attributes of a cookie that is made, with their values.
-        attributes: Vec<(Str, Str)>,
-    },
-    SourceIp,
-    QueryParameter(Str),
-}
-
-/// The structure behind a consistent hash.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub enum HashRing {
-    /// Envoy's ring hash with at least `minimum_size` entries (default 1024).
-    Ring {
-        /// `ringHash.minimumRingSize`.
-        minimum_size: u64,
-    },
-    /// Envoy's Maglev with a table of this size (a prime; default 65537).
-    Maglev {
-        /// `maglev.tableSize`.
-        table_size: Option<u64>,
-    },
-}
-
-/// `connectionPool`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub struct ConnectionPool {
-    pub tcp: TcpPool,
-    pub http: HttpPool,
-}
-
-/// `connectionPool.tcp`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct TcpPool {
-    /// `maxConnections`.
-    pub max_connections: Option<u32>,
-    /// `connectTimeout`.
-    pub connect_timeout: Option<Duration>,
-    /// `tcpKeepalive`.
-    pub keepalive: Option<TcpKeepalive>,
-    /// `maxConnectionDuration`.
-    pub max_connection_duration: Option<Duration>,
-    /// `idleTimeout`, of TCP connections.
-    pub idle_timeout: Option<Duration>,
-}
-
-/// `connectionPool.tcp.tcpKeepalive`. Absent values are the operating system's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub struct TcpKeepalive {
-    pub probes: Option<u32>,
-    pub time: Option<Duration>,
-    pub interval: Option<Duration>,
-}
-
-/// `connectionPool.http`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct HttpPool {
-    /// `http1MaxPendingRequests`.
-    pub max_pending_requests: Option<u32>,
-    /// `http2MaxRequests`.
-    pub max_requests: Option<u32>,
-    /// `maxRequestsPerConnection`; 0 is unlimited.
-    pub max_requests_per_connection: Option<u32>,
-    /// `maxRetries` in flight.
-    pub max_retries: Option<u32>,
-    /// `idleTimeout` of upstream connections.
-    pub idle_timeout: Option<Duration>,
-    /// `h2UpgradePolicy`.
-    pub h2_upgrade: UpgradePolicy,
-    /// `useClientProtocol`.
-    pub use_client_protocol: bool,
-    /// `maxConcurrentStreams` of an HTTP/2 connection.
-    pub max_concurrent_streams: Option<u32>,
-    /// `http2KeepAlive`.
-    pub http2_keepalive: Option<Http2Keepalive>,
-}
-
-/// `connectionPool.http.http2KeepAlive`: pings on HTTP/2 connections.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Http2Keepalive {
-    /// Between pings.
-    pub interval: Duration,
-    /// Without answer, until the connection is closed.
-    pub timeout: Duration,
-}
-
-/// `connectionPool.http.h2UpgradePolicy`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub enum UpgradePolicy {
-    /// As the mesh says.
-    #[default]
-    Default,
-    /// HTTP/1.1 stays.
-    DoNotUpgrade,
-    /// HTTP/1.1 goes upstream as HTTP/2.
-    Upgrade,
 }
 
 /// `outlierDetection`.

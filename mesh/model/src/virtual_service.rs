@@ -1,10 +1,17 @@
 //! VirtualService: how requests for a host are routed.
 
+mod action;
 mod connection;
 mod cors;
+mod resilience;
 
+pub use action::{
+    Destination, DirectResponse, HeaderOperations, HttpAction, Redirect, RedirectPath, RedirectPort, Rewrite,
+    RewritePath, RouteHeaders, WeightedDestination,
+};
 pub use connection::{ConnectionMatch, ConnectionRoute};
 pub use cors::Cors;
+pub use resilience::{Abort, AbortCode, Delay, Fault, Retries, RetryOn};
 
 use crate::{
     Duration, ExportTo, Host, Labels, Metadata, NamespacedName, ObjectRef, Percent, Str, StringMatch,
@@ -147,210 +154,4 @@ pub struct HeaderMatch {
     pub value: StringMatch,
     /// `withoutHeaders`: must not hold; a missing header does not hold.
     pub invert: bool,
-}
-
-/// What is done with a request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub enum HttpAction {
-    /// To one of the destinations, by weight. Never empty; entries of weight zero are gone.
-    Route {
-        destinations: Vec<WeightedDestination>,
-        rewrite: Option<Rewrite>,
-    },
-    Redirect(Redirect),
-    DirectResponse(DirectResponse),
-}
-
-/// A destination and its share.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct WeightedDestination {
-    /// Where to.
-    pub destination: Destination,
-    /// Share among the route's destinations; at least 1.
-    pub weight: u32,
-    /// `headers` of this destination only.
-    pub headers: RouteHeaders,
-}
-
-/// A service, perhaps a subset and a port of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Destination {
-    /// Short names resolved.
-    pub host: Host,
-    /// Empty: all endpoints.
-    pub subset: Str,
-    /// `None`: the only port of the service, or the one that the client called.
-    pub port: Option<u16>,
-}
-
-/// `headers`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub struct RouteHeaders {
-    pub request: HeaderOperations,
-    pub response: HeaderOperations,
-}
-
-/// What happens to headers: first `remove`, then `set`, then `add`, each sorted by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub struct HeaderOperations {
-    pub set: Vec<(Str, Str)>,
-    pub add: Vec<(Str, Str)>,
-    pub remove: Vec<Str>,
-}
-
-impl HeaderOperations {
-    /// Whether it does nothing.
-    pub fn is_empty(&self) -> bool {
-        let Self { set, add, remove } = self;
-        set.is_empty() && add.is_empty() && remove.is_empty()
-    }
-}
-
-/// `redirect`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Redirect {
-    /// What becomes of the path.
-    pub path: Option<RedirectPath>,
-    /// `authority`; empty: unchanged.
-    pub authority: Str,
-    /// `port` or `derivePort`.
-    pub port: Option<RedirectPort>,
-    /// `scheme`; empty: unchanged.
-    pub scheme: Str,
-    /// `redirectCode`: 301, 302, 303, 307 or 308.
-    pub code: u16,
-}
-
-/// The path of a redirect.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub enum RedirectPath {
-    /// `uri`: this path instead.
-    Full(Str),
-    /// This prefix instead of the one that matched.
-    Prefix(Str),
-}
-
-/// The port of a redirect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub enum RedirectPort {
-    Number(u16),
-    /// The scheme's default: the port is left out.
-    FromProtocolDefault,
-    /// The one of the request.
-    FromRequest,
-}
-
-/// `directResponse`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct DirectResponse {
-    /// HTTP status, 200 to 599.
-    pub status: u16,
-    /// The body, at most 1 MiB.
-    pub body: std::sync::Arc<[u8]>,
-}
-
-/// `rewrite`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Rewrite {
-    /// What becomes of the path.
-    pub path: Option<RewritePath>,
-    /// `authority`; empty: unchanged.
-    pub authority: Str,
-}
-
-/// The path of a rewritten request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub enum RewritePath {
-    /// `uri`: instead of the part that the match matched (all of it for exact and regex).
-    Matched(Str),
-    /// `uriRegexRewrite`: RE2, with `\1` in the substitution.
-    Regex { pattern: Str, substitution: Str },
-}
-
-/// `retries`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Retries {
-    /// How many more tries; 0: none.
-    pub attempts: u32,
-    /// `perTryTimeout`; `None`: as the route's timeout.
-    pub per_try_timeout: Option<Duration>,
-    /// `retryOn`.
-    pub on: RetryOn,
-    /// `retryRemoteLocalities`.
-    pub remote_localities: bool,
-    /// `retryIgnorePreviousHosts`: a retry goes to a host that was not tried; default true.
-    pub ignore_previous_hosts: bool,
-    /// `backoff`, the base interval; `None`: Envoy's 25 ms.
-    pub backoff: Option<Duration>,
-}
-
-/// When a request is tried again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct RetryOn {
-    /// Envoy's conditions, comma-separated, HTTP and gRPC.
-    pub conditions: Str,
-    /// Status codes that count as a failure.
-    pub status_codes: Vec<u16>,
-}
-
-impl Default for RetryOn {
-    /// Istio's built-in default.
-    fn default() -> Self {
-        Self {
-            conditions: "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes".into(),
-            status_codes: Vec::new(),
-        }
-    }
-}
-
-impl Default for Retries {
-    /// Istio's built-in default for outbound requests.
-    fn default() -> Self {
-        Self {
-            attempts: 2,
-            per_try_timeout: None,
-            on: RetryOn::default(),
-            remote_localities: false,
-            ignore_previous_hosts: true,
-            backoff: None,
-        }
-    }
-}
-
-/// `fault`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub struct Fault {
-    pub delay: Option<Delay>,
-    pub abort: Option<Abort>,
-}
-
-/// `fault.delay`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub struct Delay {
-    pub fixed: Duration,
-    pub percent: Percent,
-}
-
-/// `fault.abort`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[allow(missing_docs)]
-pub struct Abort {
-    pub code: AbortCode,
-    pub percent: Percent,
-}
-
-/// What an aborted request is answered with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub enum AbortCode {
-    /// An HTTP status, 200 to 599.
-    Http(u16),
-    /// A gRPC status, 0 to 16.
-    Grpc(u32),
 }

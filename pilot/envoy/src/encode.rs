@@ -4,9 +4,7 @@
 
 use crate::{build_cluster, build_endpoints, build_listener, build_route_configuration, build_virtual_host};
 use mesh_model::{ObjectRef, Str};
-use pilot_view::spec::{
-    ClusterSpec, EndpointsSpec, ListenerSpec, RouteConfigurationSpec, Spec, VirtualHostSpec,
-};
+use pilot_view::spec::{ClusterSpec, EndpointsSpec, ListenerSpec, RouteConfigurationSpec, VirtualHostSpec};
 use pilot_xds::resource::{Resource, ResourceType};
 use prost::Message;
 use std::{hash::Hash, sync::Arc};
@@ -92,27 +90,5 @@ impl<T: Encode> Encode for Arc<T> {
 
     fn encode(&self) -> Arc<Resource> {
         T::encode(self)
-    }
-}
-
-impl Encode for Spec {
-    fn kind(&self) -> ResourceType {
-        match self {
-            Spec::Cluster(spec) => spec.kind(),
-            Spec::Endpoints(spec) => spec.kind(),
-            Spec::Listener(spec) => spec.kind(),
-            Spec::RouteConfiguration(spec) => spec.kind(),
-            Spec::VirtualHost(spec) => spec.kind(),
-        }
-    }
-
-    fn encode(&self) -> Arc<Resource> {
-        match self {
-            Spec::Cluster(spec) => spec.encode(),
-            Spec::Endpoints(spec) => spec.encode(),
-            Spec::Listener(spec) => spec.encode(),
-            Spec::RouteConfiguration(spec) => spec.encode(),
-            Spec::VirtualHost(spec) => spec.encode(),
-        }
     }
 }

@@ -25,15 +25,3 @@ use std::sync::Arc;
 
 /// The user's objects that a resource is made from, sorted: whom to tell when an Envoy rejects it.
 pub type Origins = Arc<[ObjectRef]>;
-
-/// Any resource.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum Spec {
-    /// Boxed, as are listeners: they know much more than others.
-    Cluster(Box<ClusterSpec>),
-    Endpoints(EndpointsSpec),
-    Listener(Box<ListenerSpec>),
-    RouteConfiguration(RouteConfigurationSpec),
-    VirtualHost(VirtualHostSpec),
-}

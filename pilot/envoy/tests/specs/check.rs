@@ -7,9 +7,11 @@ use mesh_model::{DirectResponse, RouteHeaders};
 use pilot_envoy::Encode;
 use pilot_envoy::check::check;
 use pilot_view::spec::{
-    ActionSpec, ChainMatch, EndpointsSpec, Preference, RouteConfigurationSpec, RouteSource, Spec,
-    VirtualHostSpec, WeightedCluster,
+    ActionSpec, ChainMatch, EndpointsSpec, Preference, RouteConfigurationSpec, RouteSource, VirtualHostSpec,
+    WeightedCluster,
 };
+use pilot_xds::resource::Resource;
+use std::sync::Arc;
 
 fn endpoints() -> EndpointsSpec {
     EndpointsSpec {
@@ -27,8 +29,7 @@ fn over_vhds() -> RouteConfigurationSpec {
     }
 }
 
-fn found(specs: &[Spec]) -> Vec<String> {
-    let resources: Vec<_> = specs.iter().map(Encode::encode).collect();
+fn found(resources: &[Arc<Resource>]) -> Vec<String> {
     let published =
         resources.iter().map(|resource| (resource.kind(), &**resource.name(), resource.message()));
     check(published).iter().map(ToString::to_string).collect()
@@ -41,14 +42,14 @@ fn nothing_is_wrong() {
         9080,
         vec![chain("", ChainMatch::default(), http(RouteSource::Rds("9080".into())))],
     );
-    let specs = [
-        Spec::Cluster(Box::new(cluster())),
-        Spec::Endpoints(endpoints()),
-        Spec::Listener(Box::new(listener)),
-        Spec::RouteConfiguration(over_vhds()),
-        Spec::VirtualHost(reviews()),
+    let resources = [
+        cluster().encode(),
+        endpoints().encode(),
+        listener.encode(),
+        over_vhds().encode(),
+        reviews().encode(),
     ];
-    assert_eq!(found(&specs), [""; 0]);
+    assert_eq!(found(&resources), [""; 0]);
 }
 
 #[test]
@@ -63,13 +64,9 @@ fn references_that_lead_nowhere() {
             chain("tcp", other, tcp(vec![gone])),
         ],
     );
-    let specs = [
-        Spec::Cluster(Box::new(cluster())),
-        Spec::Listener(Box::new(listener)),
-        Spec::VirtualHost(reviews()),
-    ];
+    let resources = [cluster().encode(), listener.encode(), reviews().encode()];
     assert_eq!(
-        found(&specs),
+        found(&resources),
         [
             "vhds 9080/reviews.shop.svc.cluster.local:9080: route configuration 9080 is not there",
             "cds outbound|9080||reviews.shop.svc.cluster.local: endpoints of outbound|9080||reviews.shop.svc.cluster.local are not there",
@@ -84,26 +81,25 @@ fn what_envoy_would_reject() {
     let answer =
         || route(ActionSpec::DirectResponse(DirectResponse { status: 200, body: Default::default() }));
     let broken = route(ActionSpec::DirectResponse(DirectResponse { status: 42, body: Default::default() }));
-    let specs = [
-        Spec::Cluster(Box::new(pilot_view::spec::ClusterSpec {
-            discovery: pilot_view::spec::ClusterDiscovery::Nowhere,
-            ..cluster()
-        })),
-        Spec::RouteConfiguration(over_vhds()),
-        Spec::VirtualHost(virtual_host("a:80", &["a", "b"], vec![answer()])),
-        Spec::VirtualHost(virtual_host("b:80", &["B", "c"], vec![answer()])),
-        Spec::VirtualHost(VirtualHostSpec { ..virtual_host("c:80", &["d"], vec![broken]) }),
-        Spec::VirtualHost(virtual_host("a:80", &["e"], vec![answer()])),
-        Spec::Listener(Box::new(listener(
+    let resources = [
+        pilot_view::spec::ClusterSpec { discovery: pilot_view::spec::ClusterDiscovery::Nowhere, ..cluster() }
+            .encode(),
+        over_vhds().encode(),
+        virtual_host("a:80", &["a", "b"], vec![answer()]).encode(),
+        virtual_host("b:80", &["B", "c"], vec![answer()]).encode(),
+        VirtualHostSpec { ..virtual_host("c:80", &["d"], vec![broken]) }.encode(),
+        virtual_host("a:80", &["e"], vec![answer()]).encode(),
+        listener(
             "l",
             1,
             vec![
                 chain("one", ChainMatch::default(), tcp(vec![to(&cluster().name, 1)])),
                 chain("two", ChainMatch::default(), tcp(vec![to(&cluster().name, 1)])),
             ],
-        ))),
+        )
+        .encode(),
     ];
-    let found = found(&specs);
+    let found = found(&resources);
     assert!(found[0].starts_with("vhds 9080/c:80: routes[0].direct_response.status: "), "{found:#?}");
     assert_eq!(
         found[1..],
@@ -123,6 +119,6 @@ fn routes_inside_listeners_are_checked_too() {
     let inline =
         RouteConfigurationSpec { catch_all: pilot_view::spec::CatchAll::BlockAll, ..routes(hosts.to_vec()) };
     let chain = chain("", ChainMatch::default(), http(RouteSource::Inline(inline.into())));
-    let found = found(&[Spec::Listener(Box::new(listener("l", 1, vec![chain])))]);
+    let found = found(&[listener("l", 1, vec![chain]).encode()]);
     assert_eq!(found, ["lds l: domain a is also a:80's"]);
 }

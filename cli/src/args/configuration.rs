@@ -1,0 +1,103 @@
+//! Flags of what tells about configuration: `analyze`, `wait` and `explain`.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+use http::{HeaderName, HeaderValue, Method};
+use meltemi_local::duration::parse_duration;
+use pilot_status::ConditionType;
+use pilot_view::explain::Request;
+
+use super::{
+    address::EndpointAddress,
+    object::{ObjectName, parse_condition},
+    proxies::{EndpointArgs, parse_header},
+};
+use crate::output::Format;
+
+/// `meltemi analyze`.
+#[derive(Debug, Args)]
+pub struct AnalyzeArgs {
+    /// A file, or a directory
+    pub path: PathBuf,
+    /// How to print the problems
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+    /// From which severity on problems make the exit code 1
+    #[arg(long, value_name = "SEVERITY", default_value = "error", ignore_case = true)]
+    pub failure_threshold: Threshold,
+    /// The mesh's DNS domain
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+    pub domain: String,
+}
+
+/// The least severity that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Threshold {
+    /// Whatever there is to say
+    Info,
+    /// What probably has not the effect that was meant, and errors
+    Warning,
+    /// What cannot be used
+    Error,
+}
+
+/// `meltemi wait`.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// The object, such as `virtualservice/reviews`, in short `vs/reviews`
+    #[arg(value_name = "KIND/NAME")]
+    pub object: ObjectName,
+    /// What to wait for: `accepted`, `resolved-refs` or `programmed`
+    #[arg(long = "for", value_name = "CONDITION", default_value = "programmed", value_parser = parse_condition)]
+    pub condition: ConditionType,
+    /// Its namespace
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    pub namespace: String,
+    /// How long to wait
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub timeout: Duration,
+    /// Ask the cluster of this kubeconfig [default: --address, else this pod's cluster, KUBECONFIG or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Ask the control plane at this debug address instead of a cluster
+    #[arg(long, env = "MELTEMI_ADDRESS", value_name = "ADDRESS")]
+    pub address: Option<EndpointAddress>,
+}
+
+/// `meltemi explain`.
+#[derive(Debug, Subcommand)]
+pub enum ExplainCommand {
+    /// Which listener, virtual host, rule, policy and endpoints a request takes, and why earlier rules do not match
+    Route(ExplainRouteArgs),
+}
+
+/// `meltemi explain route`.
+#[derive(Debug, Args)]
+pub struct ExplainRouteArgs {
+    /// What is asked, such as http://ratings:9080/books or tcp://mongo:27017
+    pub url: Request,
+    /// Answer from this file or directory of YAML, as for a cluster [default: ask a running control plane]
+    pub path: Option<PathBuf>,
+    /// Who asks: a pod, a Deployment or an application, with `.namespace` if need be
+    #[arg(long, value_name = "WORKLOAD")]
+    pub from: String,
+    /// A header to send; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE", value_parser = parse_header)]
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The HTTP method
+    #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
+    pub method: Method,
+    /// The IP address that the client connects to [default: what its DNS says]
+    #[arg(long, value_name = "IP")]
+    pub destination: Option<IpAddr>,
+    /// How to print the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+    /// The mesh's DNS domain, for files
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+    pub domain: String,
+    /// The control plane
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+}
