@@ -52,12 +52,40 @@ fn explain(path: String, message: &str) -> Problem {
     if let Some(rest) = message.strip_prefix("missing field ") {
         return Problem::error(Reason::Required, path, format!("the field {rest} is missing"));
     }
-    if let Some(rest) = message.strip_prefix("invalid type: ")
-        && let Some((found, expected)) = rest.split_once(", expected ")
-    {
-        return Problem::error(Reason::InvalidType, path, format!("expected {expected}, found {found}"));
+    let misfit = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    if let Some((found, expected)) = misfit.and_then(|rest| rest.rsplit_once(", expected ")) {
+        let message = format!("expected {}, found {}", in_words(expected), as_written(found));
+        return Problem::error(Reason::InvalidType, path, message);
     }
     Problem::error(Reason::InvalidType, path, message)
+}
+
+/// What a Rust type is called where nobody knows Rust.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" => "a whole number that is not negative",
+        "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        _ if expected.starts_with("struct ") => "a map",
+        other => other,
+    }
+}
+
+/// A value as it stands in the document.
+fn as_written(found: &str) -> &str {
+    match found {
+        "null" | "unit value" => return "nothing",
+        "sequence" => return "a list",
+        "map" => return "a map",
+        _ => {}
+    }
+    match found.split_once(' ') {
+        Some(("string", text)) => text,
+        Some(("integer" | "boolean", value)) => value.trim_matches('`'),
+        _ => found.strip_prefix("floating point ").map_or(found, |value| value.trim_matches('`')),
+    }
 }
 
 /// What kind of value this is, for messages.

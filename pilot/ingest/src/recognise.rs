@@ -100,6 +100,9 @@ fn recognise(api_version: &str, kind: &str) -> Recognised {
         let message = format!("Meltemi does not read {kind} yet, so this object has no effect");
         let problem = Problem::warning(Reason::NotSupported, "kind", message);
         return Recognised::Problem(match group {
+            // Whoever wrote it counts on it.
+            "security.istio.io" => Problem { severity: Severity::Error, ..problem }
+                .hint("until it does, what this object is to refuse is let through"),
             "apps" => problem.hint("without a cluster, write it as a Deployment"),
             _ => problem,
         });
