@@ -17,8 +17,7 @@ use crate::{
     },
 };
 use mesh_model::{
-    Cidr, EndpointAddress, Metadata, ObjectRef, OutboundPolicy, Protocol, RouteHeaders, ServicePort,
-    Str, Vip,
+    Cidr, EndpointAddress, Metadata, ObjectRef, OutboundPolicy, Protocol, RouteHeaders, ServicePort, Str, Vip,
 };
 use std::{
     collections::BTreeMap,
