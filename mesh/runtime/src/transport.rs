@@ -231,6 +231,8 @@ impl Connection {
             }
         };
         tokio::select! {
+            // Most wakes are the connection's own business.
+            biased;
             served = connection.as_mut() => return served.map_err(io::Error::other),
             () = silent => return Err(io::Error::new(io::ErrorKind::TimedOut, "no request came in time")),
             () = end.cancelled() => {}

@@ -173,7 +173,7 @@ impl<S: Source> AdsService<S> {
             end,
             permit,
         };
-        let body = ResponseBody::new(Box::pin(opening.responses()), R::PROTOCOL, inner.identifier.clone());
+        let body = ResponseBody::new(opening.responses(), R::PROTOCOL, inner.identifier.clone());
         let mut response = HttpResponse::new(Body::new(body));
         let content_type = http::HeaderValue::from_static("application/grpc");
         response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);

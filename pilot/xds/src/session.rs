@@ -2,13 +2,20 @@
 //!
 //! There is no task and no queue of its own. The body asks for the next response when the last one is written, so a slow client slows
 //! only itself, and newer snapshots coalesce while one is on the wire.
+//!
+//! Thousands of streams are woken by one edit, and what each touches is not in the processor's cache: this is polled by hand, so that a
+//! wake looks once at the requests and at nothing else that did not fire.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -28,6 +35,8 @@ const BURST: usize = 64;
 pub(crate) trait Request: prost::Message + Default + Send + 'static {
     const PROTOCOL: Protocol;
     fn take_node(&mut self) -> Option<Node>;
+    /// Whether it names anything that the client asks for.
+    fn has_names(&self) -> bool;
     fn apply(self, state: &mut StreamState) -> Received;
 }
 
@@ -36,6 +45,10 @@ impl Request for DeltaDiscoveryRequest {
 
     fn take_node(&mut self) -> Option<Node> {
         self.node.take()
+    }
+
+    fn has_names(&self) -> bool {
+        !self.resource_names_subscribe.is_empty()
     }
 
     fn apply(self, state: &mut StreamState) -> Received {
@@ -48,6 +61,10 @@ impl Request for DiscoveryRequest {
 
     fn take_node(&mut self) -> Option<Node> {
         self.node.take()
+    }
+
+    fn has_names(&self) -> bool {
+        !self.resource_names.is_empty()
     }
 
     fn apply(self, state: &mut StreamState) -> Received {
@@ -78,8 +95,8 @@ pub(crate) struct Opening<S, R> {
 
 impl<S: Source, R: Request> Opening<S, R> {
     /// The responses of the stream.
-    pub(crate) fn responses(self) -> impl Stream<Item = Result<Response, Status>> + Send {
-        stream::once(self.open()).map_ok(Session::responses).try_flatten()
+    pub(crate) fn responses(self) -> Responses<R> {
+        Responses::Opening(Box::pin(self.open()))
     }
 
     async fn open(self) -> Result<Box<Session<R>>, Status> {
@@ -109,12 +126,12 @@ impl<S: Source, R: Request> Opening<S, R> {
         let mut session = Box::new(Session {
             requests,
             state,
+            signals: [news(class.clone()), ended(end)].into_iter().collect(),
             class,
             sync,
             limits,
-            end,
             proxy: proxy_name,
-            waiting_until: None,
+            patience: None,
             metrics: Opened(metrics),
             _guard: guard,
             _permit: permit,
@@ -133,80 +150,143 @@ impl Drop for Opened {
     }
 }
 
-struct Session<R> {
+/// The responses of a stream that is opened first.
+pub(crate) enum Responses<R> {
+    Opening(BoxFuture<'static, Result<Box<Session<R>>, Status>>),
+    Open(Box<Session<R>>),
+    Ended,
+}
+
+impl<R: Request> Stream for Responses<R> {
+    type Item = Result<Response, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let last = match &mut *self {
+                Self::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
+                    Ok(session) => {
+                        *self = Self::Open(session);
+                        continue;
+                    }
+                    Err(status) => Some(Err(status)),
+                },
+                Self::Open(session) => match ready!(session.poll_response(cx)) {
+                    Ok(Some(response)) => return Poll::Ready(Some(Ok(response))),
+                    Ok(None) => None,
+                    Err(status) => Some(Err(status)),
+                },
+                Self::Ended => None,
+            };
+            *self = Self::Ended;
+            return Poll::Ready(last);
+        }
+    }
+}
+
+/// What may happen to a stream besides requests.
+enum Signal {
+    /// There is another snapshot; the receiver is to be waited on again.
+    News(watch::Receiver<Arc<Snapshot>>),
+    /// There will be none any more.
+    Gone,
+    /// The connection is asked to go.
+    End,
+}
+
+fn news(mut class: watch::Receiver<Arc<Snapshot>>) -> BoxFuture<'static, Signal> {
+    Box::pin(async move {
+        match class.changed().await {
+            Ok(()) => Signal::News(class),
+            Err(_) => Signal::Gone,
+        }
+    })
+}
+
+fn ended(end: CancellationToken) -> BoxFuture<'static, Signal> {
+    Box::pin(async move {
+        end.cancelled_owned().await;
+        Signal::End
+    })
+}
+
+pub(crate) struct Session<R> {
     requests: Requests<R>,
     state: StreamState,
     class: watch::Receiver<Arc<Snapshot>>,
+    /// Only those that fired are polled.
+    signals: FuturesUnordered<BoxFuture<'static, Signal>>,
     sync: SyncEntry,
     limits: Limits,
-    end: CancellationToken,
     proxy: Arc<str>,
-    /// When to stop waiting for clusters to warm.
-    waiting_until: Option<Instant>,
+    /// Until when clusters may warm, if any do.
+    patience: Option<Pin<Box<Sleep>>>,
     metrics: Opened,
     _guard: Box<dyn std::any::Any + Send>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl<R: Request> Session<R> {
-    fn responses(self: Box<Self>) -> impl Stream<Item = Result<Response, Status>> + Send {
-        stream::try_unfold(self, |mut session| async move {
-            let response = session.next().await?;
-            Ok(response.map(|response| (response, session)))
-        })
-    }
-
     /// The next response, or `None` when the stream is over.
-    async fn next(&mut self) -> Result<Option<Response>, Status> {
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Response>, Status>> {
         loop {
             // Requests first: what a client says in one breath is answered as a whole.
+            let mut silent = false;
             for _ in 0..BURST {
-                match self.requests.next().now_or_never() {
-                    None => break,
-                    Some(None) => return Ok(None),
-                    Some(Some(request)) => self.receive(request?)?,
+                match self.requests.poll_next_unpin(cx) {
+                    Poll::Ready(Some(request)) => self.receive(request?)?,
+                    Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                    Poll::Pending => {
+                        silent = true;
+                        break;
+                    }
                 }
             }
-            let newest = self.class.borrow_and_update().clone();
+            while let Poll::Ready(Some(signal)) = self.signals.poll_next_unpin(cx) {
+                match signal {
+                    Signal::News(class) => self.signals.push(news(class)),
+                    Signal::Gone => {
+                        let message = "the configuration of this proxy is no longer served here";
+                        return Poll::Ready(Err(Status::unavailable(message)));
+                    }
+                    Signal::End => return Poll::Ready(Ok(None)),
+                }
+            }
+            let newest = self.class.borrow().clone();
             if let Some(response) = self.state.next(&newest) {
                 let Response { kind, nonce, version, batch, removed: _ } = &response;
                 self.metrics.0.pushed(*kind, batch.len());
                 self.sync.sent(*kind, *nonce, *version);
-                return Ok(Some(response));
+                return Poll::Ready(Ok(Some(response)));
             }
             if self.state.has(&newest) && self.sync.reached(newest.sequence) {
                 self.metrics.0.converged(newest.since.elapsed());
             }
-            self.set_patience();
-            let patience = self.waiting_until;
-            tokio::select! {
-                biased;
-                request = self.requests.next() => match request {
-                    Some(request) => self.receive(request?)?,
-                    None => return Ok(None),
-                },
-                changed = self.class.changed() => if changed.is_err() {
-                    return Err(Status::unavailable("the configuration of this proxy is no longer served here"));
-                },
-                () = self.end.cancelled() => return Ok(None),
-                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
-                    tracing::debug!(proxy = %self.proxy, "no endpoints asked for in time: sending routes all the same");
-                    self.state.stop_waiting();
-                    self.metrics.0.gave_up_waiting();
-                },
+            if self.has_patience(cx) && silent {
+                return Poll::Pending;
             }
         }
     }
 
-    fn set_patience(&mut self) {
+    /// Whether waiting goes on; if not, there may be something to send now.
+    fn has_patience(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.state.is_waiting() {
-            self.waiting_until = None;
-        } else if self.waiting_until.is_none() {
-            self.waiting_until = Some(Instant::now() + self.limits.warming_patience);
+            self.patience = None;
+            return true;
         }
+        let wait = self.limits.warming_patience;
+        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(wait)));
+        if patience.as_mut().poll(cx).is_pending() {
+            return true;
+        }
+        tracing::debug!(proxy = %self.proxy, "no endpoints asked for in time: sending routes all the same");
+        self.patience = None;
+        self.state.stop_waiting();
+        self.metrics.0.gave_up_waiting();
+        false
     }
 
     fn receive(&mut self, request: R) -> Result<(), Status> {
+        let names = request.has_names();
         let received = request.apply(&mut self.state);
         let Received { kind, acknowledged: _, stale, rejected, quarantined } = received;
         if stale {
@@ -219,7 +299,7 @@ impl<R: Request> Session<R> {
             tracing::warn!(proxy = %self.proxy, kind = kind.label(), ?resources, message, "rejected");
         }
         self.sync.received(kind, self.state.nonces(kind), rejected.is_some());
-        if self.state.subscribed_names() > self.limits.max_names {
+        if names && self.state.subscribed_names() > self.limits.max_names {
             let limit = self.limits.max_names;
             let message = format!("a stream may subscribe to at most {limit} names");
             return Err(Status::resource_exhausted(message));
