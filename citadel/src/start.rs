@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use http::Extensions;
 use mesh_lease::Candidate;
 use mesh_pki::{Credential, TrustBundle};
 use mesh_proto::istio::v1::auth::istio_certificate_service_server::IstioCertificateServiceServer;
@@ -17,6 +18,7 @@ use tonic::service::Routes;
 use crate::{
     Authority,
     authenticate::{Authenticator, Oidc, RequireCaller, TokenReviewer},
+    caller::Caller,
     config::{Config, Place, RootConfig},
     guard::Guarded,
     impersonate::NodeAgents,
@@ -93,9 +95,12 @@ impl Citadel {
         Routes::new(self.inner.service.clone())
     }
 
-    /// Lets only proven callers through to another service.
-    pub fn require_caller(&self) -> RequireCaller {
-        RequireCaller::new(self.inner.authenticator.clone())
+    /// Lets only proven callers through to another service; `tell` may put the caller into words that the service knows.
+    pub fn require_caller(
+        &self,
+        tell: impl Fn(&Caller, &mut Extensions) + Send + Sync + 'static,
+    ) -> RequireCaller {
+        RequireCaller::new(self.inner.authenticator.clone(), tell)
     }
 
     /// TLS for the port, renewed while it serves.

@@ -3,8 +3,10 @@
 //! Flags that istiod has, too, take its spelling (`--grpcAddr`) as well as ours (`--grpc-addr`).
 
 pub mod address;
+mod ca;
 mod configuration;
 pub mod connection_age;
+pub mod identity;
 pub mod object;
 mod proxies;
 mod serve;
@@ -13,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use mesh_runtime::logging;
 
 use crate::output::Format;
+pub use ca::{CaCommand, CaRotateArgs, CaStatusArgs};
 pub use configuration::{AnalyzeArgs, ExplainCommand, ExplainRouteArgs, Threshold, WaitArgs};
 pub use proxies::{CallArgs, ConfigPart, ProxyCommand, ProxyConfigArgs, ProxyListArgs};
 pub use serve::{ControlPlaneArgs, UpArgs};
@@ -20,6 +23,7 @@ pub use serve::{ControlPlaneArgs, UpArgs};
 /// Where a control plane's debug endpoints are unless told otherwise.
 pub const ADMIN_ADDRESS: &str = "127.0.0.1:15014";
 const XDS_ADDRESS: &str = "127.0.0.1:15010";
+const SECURE_ADDRESS: &str = "127.0.0.1:15012";
 const READY_ADDRESS: &str = "127.0.0.1:8080";
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed (analyze: the configuration has errors, or what --failure-threshold says; call: requests got no answer); \
@@ -62,7 +66,7 @@ pub enum Command {
     Up(UpArgs),
     /// Run the control plane against a cluster, or against a directory of YAML
     #[command(alias = "discovery")]
-    ControlPlane(ControlPlaneArgs),
+    ControlPlane(Box<ControlPlaneArgs>),
     /// Send requests through a workload's sidecar and show who answered
     Call(CallArgs),
     /// Say what is wrong with a file or a directory of YAML
@@ -72,6 +76,9 @@ pub enum Command {
     /// Say what becomes of a request, and why
     #[command(subcommand)]
     Explain(ExplainCommand),
+    /// Look at the certificate authority, and change its root
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// Look at connected proxies
     #[command(subcommand)]
     Proxy(ProxyCommand),
@@ -105,7 +112,7 @@ mod tests {
     fn control_plane(arguments: &[&str]) -> ControlPlaneArgs {
         let arguments = ["meltemi", "control-plane"].iter().chain(arguments);
         match Cli::try_parse_from(arguments).unwrap().command {
-            Command::ControlPlane(args) => args,
+            Command::ControlPlane(args) => *args,
             other => panic!("{other:?}"),
         }
     }
@@ -128,7 +135,7 @@ mod tests {
     #[test]
     fn the_defaults_stay_on_this_machine() {
         let args = control_plane(&[]);
-        for address in [args.grpc_addr, args.http_addr, args.monitoring_addr] {
+        for address in [args.grpc_addr, args.secure_grpc_addr, args.http_addr, args.monitoring_addr] {
             assert!(address.socket().is_some_and(|address| address.ip().is_loopback()), "{address}");
         }
         assert_eq!(args.keepalive_max_server_connection_age.0, None);

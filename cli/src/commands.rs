@@ -1,6 +1,7 @@
 //! One file a command. Here: which one runs, with which logging, on which runtime.
 
 mod analyze;
+mod ca;
 mod call;
 mod completion;
 mod control_plane;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use mesh_runtime::logging;
 
-use crate::args::{Cli, Command, ExplainCommand, LoggingArgs, ProxyCommand};
+use crate::args::{CaCommand, Cli, Command, ExplainCommand, LoggingArgs, ProxyCommand};
 
 /// Runs the command of `cli`.
 pub fn run(cli: Cli) -> Result<ExitCode> {
@@ -25,7 +26,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(args) => in_runtime(up::run(args, logging)),
         Command::ControlPlane(args) => {
             start_logging(&logging, "info")?;
-            in_runtime(control_plane::run(args))
+            in_runtime(control_plane::run(*args))
         }
         Command::Call(args) => {
             start_logging(&logging, "warn")?;
@@ -40,6 +41,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             in_runtime(wait::run(args))
         }
         Command::Explain(ExplainCommand::Route(args)) => in_runtime(explain::route(args)),
+        Command::Ca(CaCommand::Status(args)) => in_runtime(ca::status(args)),
+        Command::Ca(CaCommand::Rotate(args)) => in_runtime(ca::rotate(args)),
         Command::Proxy(ProxyCommand::List(args)) => in_runtime(proxy::list(args)),
         Command::Proxy(ProxyCommand::Config(args)) => in_runtime(proxy::config(args)),
         Command::Completion(args) => completion::run(&args),

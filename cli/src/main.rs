@@ -9,6 +9,7 @@ mod envoy_binary;
 mod live;
 mod output;
 mod problems;
+mod secure;
 mod serving;
 mod table;
 

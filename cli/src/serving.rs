@@ -28,28 +28,41 @@ pub struct Serving {
     shutdown: Shutdown,
 }
 
-/// Starts a control plane, and the debug server at `monitoring` with `routes` beside its own.
-pub async fn start(config: Config, monitoring: Option<SocketAddr>, routes: Router) -> Result<Serving> {
+/// What others add to the process before it serves.
+#[derive(Default)]
+pub struct Parts {
+    /// What must be there before it is ready.
+    pub readiness: Readiness,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Routes for whoever can reach the debug server.
+    pub open: Router,
+    /// Routes for this machine only.
+    pub debug: Router,
+}
+
+/// Starts a control plane, and the debug server at `monitoring`.
+pub async fn start(config: Config, monitoring: Option<SocketAddr>, parts: Parts) -> Result<Serving> {
+    let Parts { readiness, mut metrics, open, debug } = parts;
     let (shutdown, drain) = signals::shutdown().context("can't listen for signals")?;
-    let readiness = Readiness::new();
     let pilot = pilot::start(config, &readiness, &drain).await?;
-    let mut metrics = Metrics::new();
     metrics.registry().register_collector(Box::new(pilot.metrics()));
     metrics.build_info("meltemi_build", vec![("version", env!("CARGO_PKG_VERSION").to_owned())]);
     let mut serving =
         Serving { pilot, drain, admin: None, readiness, exposition: metrics.finish(), shutdown };
     if let Some(address) = monitoring {
-        let routes = routes.merge(serving.pilot.debug_routes());
-        serving.admin = Some(serving.listen(address, routes).await?);
+        let debug = debug.merge(serving.pilot.debug_routes());
+        serving.admin = Some(serving.listen(address, open, debug).await?);
     }
     Ok(serving)
 }
 
 impl Serving {
-    /// Serves `/ready`, `/healthz` and `/metrics` at `address` to whoever can reach it, and `debug` to this machine only.
-    pub async fn listen(&self, address: SocketAddr, debug: Router) -> Result<SocketAddr> {
+    /// Serves `/ready`, `/healthz` and `/metrics` and `open` at `address` to whoever can reach it, and `debug` to this machine only.
+    pub async fn listen(&self, address: SocketAddr, open: Router, debug: Router) -> Result<SocketAddr> {
         let admin = Admin::new(self.readiness.clone(), self.exposition.clone());
-        let bound = admin.draining_with(&self.drain).loopback_routes(debug).bind(address).await?;
+        let bound =
+            admin.draining_with(&self.drain).routes(open).loopback_routes(debug).bind(address).await?;
         let address = bound.address();
         tokio::spawn(bound.serve());
         Ok(address)

@@ -13,5 +13,6 @@ mod status;
 
 pub use config::{Config, SourceConfig, StatusConfig};
 pub use metrics::PilotMetrics;
+pub use proxy::admission;
 pub use publish::{Audience, Counts, Publisher};
 pub use start::{Pilot, StartError, start};

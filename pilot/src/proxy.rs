@@ -5,9 +5,41 @@
 
 use mesh_model::{Kind, Labels, Locality, Mesh, NamespacedName, ObjectRef, Str};
 use pilot_view::{Capture, Proxy};
-use pilot_xds::{source::Refusal, wire::Node};
+use pilot_xds::{
+    source::{Admission, Refusal},
+    wire::Node,
+};
 use prost_types::{Struct, Value, value::Kind as ValueKind};
 use std::{net::IpAddr, sync::Arc};
+
+/// Lets a proven identity open streams of its own workloads only: what a node says of its namespace and service account must agree.
+pub fn admission(namespace: &str, service_account: &str) -> Admission {
+    let (namespace, account) = (namespace.to_owned(), service_account.to_owned());
+    Admission(Arc::new(move |node| {
+        let claimed = claimed_namespace(node);
+        if claimed != Some(&namespace) {
+            let claimed = claimed.unwrap_or_default();
+            let message = format!("the caller is of namespace {namespace}, and the node says {claimed:?}");
+            return Err(Refusal::Denied(message));
+        }
+        // A node that names none is taken for what its caller is: nothing that it gets depends on the name it leaves out.
+        match text(node.metadata.as_ref(), "SERVICE_ACCOUNT") {
+            Some(claimed) if claimed != account => Err(Refusal::Denied(format!(
+                "the caller's service account is {account}, and the node says {claimed:?}"
+            ))),
+            _ => Ok(()),
+        }
+    }))
+}
+
+/// The namespace that a node says it is in; the same that its configuration is of.
+fn claimed_namespace(node: &Node) -> Option<&str> {
+    let mut parts = node.id.split('~').skip(2);
+    let (name, domain) = (parts.next()?, parts.next()?);
+    text(node.metadata.as_ref(), "NAMESPACE")
+        .or_else(|| domain.split('.').next().filter(|part| !part.is_empty()))
+        .or_else(|| name.rsplit_once('.').map(|(_, namespace)| namespace))
+}
 
 /// What a proxy says of itself.
 #[derive(Debug, Clone)]
@@ -20,7 +52,7 @@ impl Connected {
     pub fn from_node(node: &Node) -> Result<Self, Refusal> {
         let invalid = |what: &str| Refusal::Invalid(format!("{what} (node id {:?})", node.id));
         let parts: Vec<&str> = node.id.split('~').collect();
-        let [kind, address, name, domain] = parts[..] else {
+        let [kind, address, name, _domain] = parts[..] else {
             return Err(invalid("the id must be <type>~<ip>~<pod>.<namespace>~<namespace>.svc.<domain>"));
         };
         if kind != "sidecar" {
@@ -31,10 +63,7 @@ impl Connected {
         let address: IpAddr =
             address.parse().map_err(|_| invalid(&format!("{address:?} is no IP address")))?;
         let metadata = node.metadata.as_ref();
-        let namespace = text(metadata, "NAMESPACE")
-            .or_else(|| domain.split('.').next().filter(|part| !part.is_empty()))
-            .or_else(|| name.rsplit_once('.').map(|(_, namespace)| namespace));
-        let namespace: Str = namespace.ok_or_else(|| invalid("no namespace"))?.into();
+        let namespace: Str = claimed_namespace(node).ok_or_else(|| invalid("no namespace"))?.into();
         let pod =
             text(metadata, "NAME").or_else(|| name.strip_suffix(&format!(".{namespace}"))).unwrap_or(name);
         let mut addresses = vec![address];

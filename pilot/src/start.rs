@@ -9,8 +9,9 @@ use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Report, Settings, Update};
 use pilot_status::{Condition, Programmed, Progress, Sources, collect};
 use pilot_xds::{
-    server::{Handles, ServerConfig},
+    server::{AdsService, Handles, ServerConfig},
     sync::ProxyStatus,
+    transport::{Security, serve_connections},
 };
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Instant};
 use tokio::{
@@ -18,6 +19,7 @@ use tokio::{
     sync::watch,
 };
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 /// Why the control plane could not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,7 @@ pub enum StartError {
 pub struct Pilot {
     publisher: Publisher,
     xds: Handles,
+    ads: AdsService<Publisher>,
     grpc_address: SocketAddr,
     mesh: watch::Receiver<Arc<Mesh>>,
     report: watch::Receiver<Arc<Report>>,
@@ -57,7 +60,13 @@ impl Pilot {
         &self.xds
     }
 
-    /// Where xDS is served.
+    /// The discovery service, for another port that has it, too. There, whoever authenticates callers adds an
+    /// [`admission`](crate::admission) to each request.
+    pub fn ads(&self) -> AdsService<Publisher> {
+        self.ads.clone()
+    }
+
+    /// Where xDS is served in plain text.
     pub fn grpc_address(&self) -> SocketAddr {
         self.grpc_address
     }
@@ -199,9 +208,11 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         cancel.cancel();
     });
     let source = Arc::new(publisher.clone());
-    let handles = xds.clone();
+    let ads = AdsService::new(&server, source, xds.clone());
+    let routes = Routes::new(ads.clone());
     tokio::spawn(async move {
-        if let Err(error) = pilot_xds::server::serve(server, source, handles, listener, shutdown).await {
+        let served = serve_connections(server.transport, Security::Plaintext, routes, listener, shutdown);
+        if let Err(error) = served.await {
             tracing::error!(%error, "the xDS server stopped");
         }
         drop(hold);
@@ -229,5 +240,5 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
             drop(hold);
         });
     }
-    Ok(Pilot { publisher, xds, grpc_address, mesh: mesh_receiver, report, published: published_receiver })
+    Ok(Pilot { publisher, xds, ads, grpc_address, mesh: mesh_receiver, report, published: published_receiver })
 }

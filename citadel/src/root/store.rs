@@ -4,7 +4,7 @@ mod kubernetes;
 mod memory;
 mod secret;
 
-pub use kubernetes::KubernetesStore;
+pub use kubernetes::{KubernetesStore, request_rotation};
 pub use memory::MemoryStore;
 pub use secret::{PLUGGED_IN, ROTATE_ANNOTATION, SELF_SIGNED, SecretError};
 

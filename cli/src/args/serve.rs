@@ -6,7 +6,10 @@ use clap::Args;
 use meltemi_local::duration::parse_duration;
 
 use super::{
-    ADMIN_ADDRESS, READY_ADDRESS, XDS_ADDRESS, address::ListenAddress, connection_age::ConnectionAge,
+    ADMIN_ADDRESS, READY_ADDRESS, SECURE_ADDRESS, XDS_ADDRESS,
+    address::ListenAddress,
+    connection_age::ConnectionAge,
+    identity::{Component, IdentityArgs},
 };
 
 /// `meltemi up`.
@@ -71,9 +74,12 @@ pub struct ControlPlaneArgs {
     /// Plaintext xDS; loopback only unless told otherwise
     #[arg(long, alias = "grpcAddr", value_name = "ADDRESS", default_value = XDS_ADDRESS)]
     pub grpc_addr: ListenAddress,
-    /// xDS over TLS (not supported yet: a warning says so)
-    #[arg(long, alias = "secureGRPCAddr", value_name = "ADDRESS")]
-    pub secure_grpc_addr: Option<String>,
+    /// xDS and certificates over TLS, for callers that prove who they are; loopback only unless told otherwise
+    #[arg(long, alias = "secureGRPCAddr", value_name = "ADDRESS", default_value = SECURE_ADDRESS)]
+    pub secure_grpc_addr: ListenAddress,
+    /// What to run: pilot, citadel, or both. Without a cluster, citadel runs only if `--jwt-rule` says whose tokens it takes
+    #[arg(long, value_name = "PART", value_delimiter = ',', default_value = "pilot,citadel")]
+    pub components: Vec<Component>,
     /// `/ready`, for probes
     #[arg(long, alias = "httpAddr", value_name = "ADDRESS", default_value = READY_ADDRESS)]
     pub http_addr: ListenAddress,
@@ -94,4 +100,7 @@ pub struct ControlPlaneArgs {
     /// How long a shutdown may take
     #[arg(long, alias = "shutdownDuration", value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub shutdown_duration: Duration,
+    /// The certificate authority.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
 }

@@ -4,9 +4,15 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use axum::Router;
+use mesh_runtime::transport::TransportConfig;
 use pilot::{Config, SourceConfig, StatusConfig};
 
-use crate::{args::ControlPlaneArgs, output, serving};
+use crate::{
+    args::{ControlPlaneArgs, identity::Component},
+    output,
+    secure::{self, Alone, Cluster, SecurePort, ServeSecurely, Started},
+    serving::{self, Parts},
+};
 
 pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
     let ControlPlaneArgs {
@@ -25,15 +31,39 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
         monitoring_addr,
         keepalive_max_server_connection_age,
         shutdown_duration,
+        components,
+        identity,
     } = args;
-    not_supported("--secureGRPCAddr", secure_grpc_addr.as_deref(), "xDS is served in plain text only");
     not_supported("--httpsAddr", https_addr.as_deref(), "there are no admission webhooks");
-    if cluster_id != DEFAULT_CLUSTER {
-        not_supported(
-            "--clusterID",
-            Some(&cluster_id),
-            "there is one cluster only, and its name has no effect",
-        );
+    let replica = replica(pod_name);
+    let with_pilot = components.contains(&Component::Pilot);
+    // Without a cluster, only an issuer of tokens makes that anybody can prove who they are.
+    let with_citadel =
+        components.contains(&Component::Citadel) && (config_dir.is_none() || identity.jwt_rule.is_some());
+    let secure_address = secure_grpc_addr.socket().filter(|_| with_citadel);
+    let authority = match secure_address {
+        None => None,
+        Some(address) => {
+            let cluster = config_dir.is_none().then(|| Cluster {
+                kubeconfig: kubeconfig.clone(),
+                name: cluster_id,
+                namespace: namespace.clone(),
+                identity: replica.clone(),
+                lease: LEASE,
+            });
+            Some((SecurePort::bind(address).await?, secure::config(identity, cluster).await?))
+        }
+    };
+    let max_connection_age = keepalive_max_server_connection_age.0;
+    let transport = TransportConfig { max_connection_age, ..TransportConfig::default() };
+    if !with_pilot {
+        let (port, config) = authority.context(
+            "there is nothing to run: --components has no pilot, and citadel needs --secure-grpc-addr and a cluster or --jwt-rule",
+        )?;
+        let admin = [http_addr, monitoring_addr].into_iter().filter_map(|address| address.socket()).collect();
+        let shutdown = shutdown_duration;
+        Alone { port, config, transport, admin, shutdown }.run().await?;
+        return Ok(ExitCode::SUCCESS);
     }
     let source = match config_dir {
         Some(directory) => SourceConfig::Files(directory),
@@ -47,15 +77,35 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
         root_namespace: namespace,
         mesh_config,
         grpc_address,
-        max_connection_age: keepalive_max_server_connection_age.0,
-        status: (!no_status).then(|| StatusConfig { identity: identity(pod_name), lease_duration: LEASE }),
+        max_connection_age,
+        status: (!no_status).then_some(StatusConfig { identity: replica, lease_duration: LEASE }),
         ..Config::new(source)
     };
-    let mut serving = serving::start(config, monitoring_addr.socket(), Router::new()).await?;
-    if let Some(address) = http_addr.socket() {
-        serving.listen(address, Router::new()).await?;
+    let started = Started::default();
+    let mut parts = Parts { open: started.routes(), ..Parts::default() };
+    let authority = authority.map(|(port, config)| {
+        let ready = parts.readiness.handle("the certificate authority");
+        (port, config, ready, citadel::Metrics::register(parts.metrics.registry()))
+    });
+    let mut serving = serving::start(config, monitoring_addr.socket(), parts).await?;
+    let mut secure_address = None;
+    if let Some((port, config, ready, metrics)) = authority {
+        secure_address = Some(port.address());
+        port.serve(ServeSecurely {
+            config,
+            metrics,
+            pilot: Some(serving.pilot.clone()),
+            transport,
+            started,
+            ready,
+            drain: serving.drain.clone(),
+        });
     }
-    tracing::info!(xds = %serving.pilot.grpc_address(), monitoring = ?serving.admin, "serving");
+    if let Some(address) = http_addr.socket() {
+        serving.listen(address, Router::new(), Router::new()).await?;
+    }
+    let (xds, monitoring) = (serving.pilot.grpc_address(), serving.admin);
+    tracing::info!(%xds, secure = ?secure_address, ?monitoring, "serving");
     serving.asked_to_end().await;
     serving.end(shutdown_duration).await?;
     Ok(ExitCode::SUCCESS)
@@ -65,14 +115,11 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
 const LEASE: Duration = Duration::from_secs(15);
 
 /// Who this replica is: no two may have one name, on one machine neither.
-fn identity(pod_name: Option<String>) -> String {
+fn replica(pod_name: Option<String>) -> String {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
     let name = pod_name.or_else(|| host().ok()).unwrap_or_else(|| "meltemi".to_owned());
     format!("{name}_{}", std::process::id())
 }
-
-/// The name that clusters have unless told otherwise.
-const DEFAULT_CLUSTER: &str = "Kubernetes";
 
 /// A flag of istiod's that is accepted must not go unheard. Its empty form turns the part off, which it is.
 fn not_supported(flag: &str, value: Option<&str>, meaning: &str) {

@@ -21,7 +21,7 @@ use crate::{
     args::{self, LoggingArgs, UpArgs},
     envoy_binary,
     live::{Live, Row, Snapshot},
-    serving::{self, Serving},
+    serving::{self, Parts, Serving},
 };
 
 /// How often acknowledgements and numbers are looked at. Everything else is shown when it happens.
@@ -61,7 +61,8 @@ pub async fn run(args: UpArgs, logging: LoggingArgs) -> Result<ExitCode> {
         ..Config::new(SourceConfig::Files(path.clone()))
     };
     let directory = Directory::default();
-    let serving = serving::start(config, monitoring_addr.socket(), directory.router()).await?;
+    let parts = Parts { debug: directory.router(), ..Parts::default() };
+    let serving = serving::start(config, monitoring_addr.socket(), parts).await?;
     if let Some(binary) = binary {
         let settings = EnvoySettings {
             binary,

@@ -35,5 +35,5 @@ pub use rejections::{Rejection, Rejections};
 pub use resource::{Protocol, Resource, ResourceType};
 pub use server::{AdsService, Handles, ServerConfig, serve};
 pub use snapshot::{LAYERS, Snapshot};
-pub use source::{Attachment, NoAliases, Refusal, Resolve, Source};
+pub use source::{Admission, Attachment, NoAliases, Refusal, Resolve, Source};
 pub use sync::{ProxyStatus, SyncTable};

@@ -24,7 +24,7 @@ use crate::names::Names;
 use crate::rejections::Rejections;
 use crate::requests::Requests;
 use crate::session::{Limits, Opening, Request};
-use crate::source::Source;
+use crate::source::{Admission, Source};
 use crate::stream::Shared;
 use crate::sync::SyncTable;
 use crate::transport::{ConnectionEnd, Security, TransportConfig, serve_connections};
@@ -165,6 +165,7 @@ impl<S: Source> AdsService<S> {
         let end = request.extensions().get::<ConnectionEnd>().cloned().unwrap_or_default().0;
         let opening = Opening::<S, R> {
             source: inner.source.clone(),
+            admission: request.extensions().get::<Admission>().cloned(),
             requests: Requests::new(request.into_body(), inner.max_request_bytes),
             shared: inner.shared.clone(),
             metrics: inner.handles.metrics.clone(),

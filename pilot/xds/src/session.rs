@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::requests::Requests;
 use crate::resource::Protocol;
 use crate::snapshot::Snapshot;
-use crate::source::{Attachment, Refusal, Source};
+use crate::source::{Admission, Attachment, Refusal, Source};
 use crate::stream::{Received, Response, Shared, StreamState};
 use crate::sync::{SyncEntry, SyncTable};
 use crate::wire::{DeltaDiscoveryRequest, DiscoveryRequest, Node};
@@ -84,6 +84,7 @@ pub(crate) struct Limits {
 /// All that is needed to open a stream.
 pub(crate) struct Opening<S, R> {
     pub(crate) source: Arc<S>,
+    pub(crate) admission: Option<Admission>,
     pub(crate) requests: Requests<R>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) metrics: Arc<Metrics>,
@@ -100,7 +101,7 @@ impl<S: Source, R: Request> Opening<S, R> {
     }
 
     async fn open(self) -> Result<Box<Session<R>>, Status> {
-        let Self { source, mut requests, shared, metrics, table, limits, end, permit } = self;
+        let Self { source, admission, mut requests, shared, metrics, table, limits, end, permit } = self;
         let Some(first) = requests.next().await else {
             return Err(Status::cancelled("the stream ended before its first request"));
         };
@@ -109,8 +110,7 @@ impl<S: Source, R: Request> Opening<S, R> {
         if node.id.is_empty() {
             return Err(Status::invalid_argument("the first request must carry a node with an id"));
         }
-        let attached = source.attach(&node, R::PROTOCOL).await;
-        let Attachment { proxy_name, class, resolver, guard } = attached.map_err(|refusal| {
+        let refused = |refusal: Refusal| {
             metrics.stream_refused();
             let message = refusal.to_string();
             match refusal {
@@ -118,7 +118,12 @@ impl<S: Source, R: Request> Opening<S, R> {
                 Refusal::Denied(_) => Status::permission_denied(message),
                 Refusal::Unavailable(_) => Status::unavailable(message),
             }
-        })?;
+        };
+        if let Some(Admission(admit)) = admission {
+            admit(&node).map_err(refused)?;
+        }
+        let attached = source.attach(&node, R::PROTOCOL).await;
+        let Attachment { proxy_name, class, resolver, guard } = attached.map_err(refused)?;
         tracing::debug!(proxy = %proxy_name, node = %node.id, protocol = ?R::PROTOCOL, "proxy connected");
         let state = StreamState::new(R::PROTOCOL, proxy_name.clone(), resolver, shared);
         let sync = table.connect(proxy_name.clone(), node.id.into(), R::PROTOCOL);

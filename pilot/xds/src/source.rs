@@ -54,6 +54,14 @@ pub enum Refusal {
     Unavailable(String),
 }
 
+/// Request extension: decides whether whoever opened a stream may be the node that it says it is. Set by whoever has found out who that is;
+/// where it is missing, as on a plain-text port, everyone is taken at their word.
+#[derive(Clone)]
+pub struct Admission(pub Arc<Admit>);
+
+/// Says whether a node is the opener's own.
+pub type Admit = dyn Fn(&Node) -> Result<(), Refusal> + Send + Sync;
+
 /// Gives each proxy the class it belongs to.
 pub trait Source: Send + Sync + 'static {
     /// Attaches a proxy to its class, creating the class if it is the first. Resolves when the class has a snapshot.

@@ -6,14 +6,14 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
-    api::PostParams,
+    api::{Patch, PatchParams, PostParams},
     runtime::{WatchStreamExt, watcher},
 };
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     Store, StoreError, Stored,
-    secret::{self, PLUGGED_IN, SELF_SIGNED},
+    secret::{self, PLUGGED_IN, ROTATE_ANNOTATION, SELF_SIGNED},
 };
 use crate::root::rotation::Kept;
 
@@ -55,6 +55,32 @@ impl KubernetesStore {
 
     async fn get(&self, name: &str) -> Result<Option<Secret>, StoreError> {
         within(self.api.get_opt(name)).await?.map_err(|error| unavailable(&error))
+    }
+}
+
+/// Asks whoever leads for a new root.
+///
+/// # Errors
+/// When there is no self-signed authority in `namespace`, or it can't be written.
+pub async fn request_rotation(client: Client, namespace: &str) -> Result<(), StoreError> {
+    let api: Api<Secret> = Api::namespaced(client, namespace);
+    let unreadable = |reason: &str| StoreError::Unreadable {
+        place: format!("namespace {namespace}"),
+        reason: reason.to_owned(),
+    };
+    if within(api.get_opt(PLUGGED_IN)).await?.map_err(|error| unavailable(&error))?.is_some() {
+        return Err(unreadable(
+            "its root is plugged in by Secret cacerts: change it there, in steps (see the guide)",
+        ));
+    }
+    let patch = serde_json::json!({"metadata": {"annotations": {ROTATE_ANNOTATION: "true"}}});
+    let patched = within(api.patch(SELF_SIGNED, &PatchParams::default(), &Patch::Merge(&patch))).await?;
+    match patched {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            Err(unreadable("it has no certificate authority of Meltemi's: is the control plane there?"))
+        }
+        Err(error) => Err(unavailable(&error)),
     }
 }
 

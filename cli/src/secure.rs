@@ -1,0 +1,179 @@
+//! The port that needs proof: certificates for workloads, and configuration for proxies that have shown who they are.
+//!
+//! In: the settings of the authority, and the configuration that is served, if it is. Out: a port with TLS. It is bound at once and served as soon
+//! as there is an authority, which may have to wait for the API server.
+
+mod alone;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use anyhow::{Context, Result};
+use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
+use citadel::{Caller, Citadel, Clusters, Config, Place};
+use mesh_runtime::{
+    drain::Drain,
+    ready::InitHandle,
+    transport::{Security, TransportConfig, serve_connections},
+};
+use pilot::Pilot;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::Layer;
+
+use crate::args::identity::IdentityArgs;
+
+pub use alone::Alone;
+
+/// The authority, once there is one.
+#[derive(Clone, Default)]
+pub struct Started(Arc<OnceLock<Citadel>>);
+
+impl Started {
+    /// `/healthz/certificates`: how long everything still lives. 503 when something ends within days.
+    pub fn routes(&self) -> Router {
+        let started = self.clone();
+        Router::new().route("/healthz/certificates", get(move || std::future::ready(started.answer())))
+    }
+
+    fn answer(&self) -> axum::response::Response {
+        let Some(citadel) = self.0.get() else {
+            return (StatusCode::SERVICE_UNAVAILABLE, "there is no certificate authority yet\n")
+                .into_response();
+        };
+        Json(citadel.report()).into_response()
+    }
+}
+
+/// A cluster whose workloads get certificates.
+pub struct Cluster {
+    /// Where its API server is.
+    pub kubeconfig: Option<std::path::PathBuf>,
+    /// Its name.
+    pub name: String,
+    /// The namespace of the control plane.
+    pub namespace: String,
+    /// Who this replica is.
+    pub identity: String,
+    /// How long a leader may be silent.
+    pub lease: std::time::Duration,
+}
+
+/// The authority's settings; in `cluster`, or else for this process alone.
+pub async fn config(args: IdentityArgs, cluster: Option<Cluster>) -> Result<Config> {
+    let IdentityArgs {
+        trust_domain,
+        trust_domain_alias,
+        token_audience,
+        jwt_rule,
+        trusted_node_account,
+        workload_cert_ttl,
+        max_workload_cert_ttl,
+        root_ttl,
+        root_key,
+    } = args;
+    let mut config = match cluster {
+        None => Config::new(Place::Memory, &trust_domain),
+        Some(Cluster { kubeconfig, name, namespace, identity, lease }) => {
+            let client = pilot_ingest::connect(kubeconfig.as_deref()).await?;
+            let clusters = Clusters { local: name, client: client.clone(), remote: Default::default() };
+            let server_names = citadel::server_names(&namespace);
+            let place = Place::Cluster { client, namespace, identity, lease };
+            let tokens = Some((clusters, token_audience));
+            Config { tokens, server_names, ..Config::new(place, &trust_domain) }
+        }
+    };
+    config.trust_domain.aliases = trust_domain_alias;
+    config.oidc = jwt_rule.into_iter().collect();
+    config.node_accounts = trusted_node_account;
+    config.lifetimes.usual = workload_cert_ttl;
+    config.lifetimes.longest = max_workload_cert_ttl.max(workload_cert_ttl);
+    config.root.lifetime = root_ttl;
+    config.root.key = root_key;
+    Ok(config)
+}
+
+/// A port that waits for its authority.
+pub struct SecurePort {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl SecurePort {
+    /// Takes the port.
+    pub async fn bind(address: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.with_context(|| format!("can't listen on {address} (--secure-grpc-addr)"))?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves the authority, and configuration by `pilot`, until the drain; what is served before there is an authority: nothing.
+    pub fn serve(self, serving: ServeSecurely) {
+        let ServeSecurely { config, metrics, pilot, transport, started, ready, drain } = serving;
+        let hold = drain.hold("connections with TLS");
+        tokio::spawn(async move {
+            let signaled = hold.signaled();
+            let citadel = tokio::select! {
+                citadel = citadel::start(config, metrics, &drain) => citadel,
+                () = hold.signaled() => return,
+            };
+            let citadel = match citadel {
+                Ok(citadel) => citadel,
+                Err(error) => {
+                    // Not ready, ever: the handle is dropped. Going on would mean workloads without identity.
+                    tracing::error!(%error, "there is no certificate authority");
+                    return;
+                }
+            };
+            let mut routes = citadel.routes();
+            if let Some(pilot) = pilot {
+                routes = routes.add_service(citadel.require_caller(admit).layer(pilot.ads()));
+            }
+            let end = CancellationToken::new();
+            let cancel = end.clone();
+            tokio::spawn(async move {
+                signaled.await;
+                cancel.cancel();
+            });
+            let tls = Security::Tls(citadel.tls());
+            let _ = started.0.set(citadel);
+            ready.ready();
+            if let Err(error) = serve_connections(transport, tls, routes, self.listener, end).await {
+                tracing::error!(%error, "the port with TLS is no longer served");
+            }
+            drop(hold);
+        });
+    }
+}
+
+/// What is served on a port with TLS.
+pub struct ServeSecurely {
+    /// The authority.
+    pub config: Config,
+    /// What it counts.
+    pub metrics: citadel::Metrics,
+    /// Whose configuration is served, if any is.
+    pub pilot: Option<Pilot>,
+    /// Connections.
+    pub transport: TransportConfig,
+    /// Set when there is an authority.
+    pub started: Started,
+    /// Marked when there is an authority.
+    pub ready: InitHandle,
+    /// Ends it.
+    pub drain: Drain,
+}
+
+/// A proxy may say that it is of its own namespace and service account, and of no other.
+fn admit(caller: &Caller, extensions: &mut axum::http::Extensions) {
+    let identity = &caller.identity;
+    extensions.insert(pilot::admission(identity.namespace(), identity.service_account()));
+}
