@@ -49,7 +49,9 @@ pub use percent::Percent;
 pub use problem::{Parsed, Problem, Reason, Severity};
 pub use protocol::Protocol;
 pub use service::{Registry, Resolution, Service, ServicePort};
-pub use sidecar::{EgressHost, EgressNamespace, Sidecar, SidecarEgress};
+pub use sidecar::{
+    EgressHost, EgressNamespace, IngressEndpoint, Sidecar, SidecarEgress, SidecarIngress, SidecarListener,
+};
 pub use string_match::StringMatch;
 pub use traffic_policy::{
     ClusterPolicy, ConnectionPool, ConsistentHash, HashKey, HashRing, Http2Keepalive, HttpPool, LoadBalancer,

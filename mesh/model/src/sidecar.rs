@@ -1,7 +1,10 @@
-//! Sidecar: what a workload's proxy may see.
+//! Sidecar: where a workload's proxy listens, and what it may see.
 
-use crate::{Host, Labels, Metadata, OutboundPolicy, Str};
+use crate::{
+    ConnectionPool, Destination, EndpointAddress, Host, Labels, Metadata, OutboundPolicy, Protocol, Str,
+};
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// Istio's Sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -10,15 +13,73 @@ pub struct Sidecar {
     pub metadata: Metadata,
     /// Workloads of its namespace that it applies to; `None`: all of them.
     pub selector: Option<Labels>,
+    /// Where the workload is reached. Empty: at the ports of its services.
+    pub ingress: Vec<SidecarIngress>,
+    /// Limits for connections to the workload, where an entry of `ingress` has none of its own.
+    pub inbound_pool: Option<ConnectionPool>,
     /// What is visible. Empty: everything (as Istio when `egress` is left out).
     pub egress: Vec<SidecarEgress>,
     /// Overrides the mesh's policy for unknown destinations.
     pub outbound_policy: Option<OutboundPolicy>,
+    /// `outboundTrafficPolicy.egressProxy`: where traffic for unknown destinations goes when it is let through.
+    pub egress_proxy: Option<Destination>,
+}
+
+/// One `ingress` entry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct SidecarIngress {
+    /// Its place in the object.
+    pub index: usize,
+    /// Where the proxy listens.
+    pub listener: SidecarListener,
+    /// Where requests go; `None`: to the port that they came for.
+    pub endpoint: Option<IngressEndpoint>,
+    /// `connectionPool`, in place of the Sidecar's.
+    pub pool: Option<ConnectionPool>,
+}
+
+/// `ingress.defaultEndpoint`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum IngressEndpoint {
+    /// `127.0.0.1:PORT` or `[::1]:PORT`.
+    Loopback(u16),
+    /// `0.0.0.0:PORT` or `[::]:PORT`: the workload's own address.
+    Workload(u16),
+    /// `unix:///path`.
+    Unix(Str),
+}
+
+impl IngressEndpoint {
+    /// The address, for a workload at `own` whose loopback address is `loopback`.
+    pub fn address(&self, loopback: IpAddr, own: IpAddr) -> (EndpointAddress, u16) {
+        match self {
+            IngressEndpoint::Loopback(port) => (EndpointAddress::Ip(loopback), *port),
+            IngressEndpoint::Workload(port) => (EndpointAddress::Ip(own), *port),
+            IngressEndpoint::Unix(path) => (EndpointAddress::Unix(path.clone()), 0),
+        }
+    }
+}
+
+/// `port`, `bind` and `captureMode` of a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct SidecarListener {
+    /// Port.
+    pub port: u16,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Whether clients speak to it as to an HTTP proxy (`HTTP_PROXY`).
+    pub is_proxy: bool,
+    /// Its address; `None`: as such listeners have.
+    pub bind: Option<IpAddr>,
+    /// Whether traffic comes to the listener itself (`captureMode: NONE`), instead of being redirected.
+    pub is_bound: bool,
 }
 
 /// One `egress` entry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct SidecarEgress {
+    /// Where they are called; `None`: at their own ports and addresses.
+    pub listener: Option<SidecarListener>,
     /// The services it imports, in the object's order.
     pub hosts: Vec<EgressHost>,
 }
@@ -57,10 +118,37 @@ impl EgressHost {
 impl Sidecar {
     /// Whether clients of namespace `client` import the service or virtual service `host` of `namespace`.
     pub fn imports(&self, client: &str, namespace: &str, host: &Host) -> bool {
-        self.egress.is_empty()
-            || self.egress.iter().flat_map(|egress| &egress.hosts).any(|egress| {
-                egress.namespace_for(client).is_none_or(|wanted| wanted == namespace)
-                    && egress.host.overlaps(host)
-            })
+        self.egress.is_empty() || self.egress.iter().any(|egress| egress.imports(client, namespace, host))
+    }
+
+    /// The listeners at which clients of namespace `client` call port `port` of the service `host` of `namespace`: `None` is the
+    /// service's own address. A port that one entry has a listener for is no other entry's.
+    pub fn listeners(
+        &self,
+        client: &str,
+        namespace: &str,
+        host: &Host,
+        port: u16,
+    ) -> Vec<Option<&SidecarListener>> {
+        if self.egress.is_empty() {
+            return vec![None];
+        }
+        let listeners = || self.egress.iter().filter_map(|egress| egress.listener.as_ref());
+        let taken = listeners().any(|listener| listener.port == port);
+        let imported = self.egress.iter().filter(|egress| egress.imports(client, namespace, host));
+        let of_entries = imported.filter_map(|egress| match &egress.listener {
+            None => (!taken).then_some(None),
+            Some(listener) => (listener.is_proxy || listener.port == port).then_some(Some(listener)),
+        });
+        of_entries.collect()
+    }
+}
+
+impl SidecarEgress {
+    fn imports(&self, client: &str, namespace: &str, host: &Host) -> bool {
+        self.hosts.iter().any(|egress| {
+            egress.namespace_for(client).is_none_or(|wanted| wanted == namespace)
+                && egress.host.overlaps(host)
+        })
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn build_inline_route_configuration(spec: &RouteConfigurationSpec) ->
         origins: _, // Not part of the message.
     } = spec;
     let mut hosts: Vec<_> = virtual_hosts.iter().map(|host| build_embedded(host)).collect();
-    hosts.extend(build_catch_all(*catch_all));
+    hosts.extend(build_catch_all(catch_all));
     route::RouteConfiguration {
         name: name.to_string(),
         virtual_hosts: hosts,

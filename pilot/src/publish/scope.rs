@@ -35,6 +35,8 @@ pub struct ScopeState {
     hosts: HashMap<Host, Contribution>,
     ports: Ports,
     routes: Routes,
+    /// Listeners that it has whatever its hosts are.
+    own_listeners: BTreeSet<Str>,
     members: usize,
     /// Members that need virtual hosts inside route configurations.
     sotw_members: usize,
@@ -83,6 +85,7 @@ impl ScopeState {
             hosts: HashMap::new(),
             ports: Ports::default(),
             routes: Routes::default(),
+            own_listeners: BTreeSet::new(),
             members: 0,
             sotw_members: 0,
         };
@@ -132,7 +135,15 @@ impl ScopeState {
             for spec in scope_clusters(scope) {
                 update.edit.set(pool.get(&spec));
             }
-            for spec in scope_listeners(scope) {
+            let listeners = scope_listeners(scope);
+            let names = listeners.iter().map(|spec| spec.name.clone()).collect();
+            for gone in std::mem::replace(&mut state.own_listeners, names) {
+                if !state.own_listeners.contains(&gone) {
+                    update.edit.remove(ResourceType::Listener, &gone);
+                    state.routes.link(&gone, BTreeSet::new(), &mut update.dirty.routes);
+                }
+            }
+            for spec in listeners {
                 state.set_listener(spec, update);
             }
             let visible = hosts(mesh);

@@ -3,6 +3,8 @@
 //! Depends on the services that select the workload, not on its name or address (unless traffic is not redirected), so
 //! that all replicas of a Deployment have equal inbound configuration.
 
+mod ingress;
+
 use crate::{
     Capture, Proxy,
     outbound::{opaque_chains, plain_text_http},
@@ -12,11 +14,11 @@ use crate::{
         RouteSource, RouteSpec, TcpSpec, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
     },
     stat_name::{Subject, stat_name},
-    well_known::{INBOUND_SOURCE, loop_guard, plain_cluster, tcp_to},
+    well_known::{INBOUND_SOURCE, loop_guard, plain_cluster, pool, tcp_to},
 };
 use mesh_model::{
-    EndpointAddress, InboundPolicy, Mesh, Protocol, Registry, Retries, RetryOn, RouteHeaders, Service,
-    ServicePort, Str, Workload,
+    EndpointAddress, InboundPolicy, Mesh, ObjectRef, Protocol, Registry, Retries, RetryOn, RouteHeaders,
+    Service, ServicePort, Sidecar, SidecarIngress, Str, Workload,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,31 +40,15 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     let ports = ports(mesh, proxy);
     let passthrough = ClusterDiscovery::OriginalDst { port: None, source: Some(INBOUND_SOURCE) };
     let mut clusters: Vec<ClusterSpec> = Vec::with_capacity(ports.len() + 1);
-    for InboundPort { target, service, port } in ports.values() {
-        let discovery = match &proxy.capture {
+    for entry in ports.values() {
+        let discovery = ingress::discovery(entry, proxy).unwrap_or_else(|| match &proxy.capture {
             Capture::Redirect => match config.inbound_policy {
                 InboundPolicy::Passthrough => passthrough.clone(),
-                InboundPolicy::Localhost => {
-                    ClusterDiscovery::Static { address: Ipv4Addr::LOCALHOST.into(), port: *target }
-                }
+                InboundPolicy::Localhost => at(Ipv4Addr::LOCALHOST.into(), entry.target),
             },
-            Capture::None { bind: _, application, http_proxy_port: _ } => {
-                ClusterDiscovery::Static { address: *application, port: *target }
-            }
-        };
-        let protocol = match port.protocol {
-            Protocol::Auto => UpstreamProtocol::Downstream,
-            protocol if protocol.is_http2() => UpstreamProtocol::Http2,
-            protocol if protocol.is_http() => UpstreamProtocol::Http1,
-            _ => UpstreamProtocol::Tcp,
-        };
-        let cluster = plain_cluster(mesh, &cluster_name(*target), discovery, protocol);
-        let subject = Subject { service, port, subset: "" };
-        clusters.push(ClusterSpec {
-            origins: Arc::new([service.metadata.object.clone()]),
-            stat_name: stat_name(&config.inbound_stat_name, subject),
-            ..cluster
+            Capture::None { bind: _, application, http_proxy_port: _ } => at(*application, entry.target),
         });
+        clusters.push(port_cluster(mesh, proxy, entry, discovery));
     }
     let listeners = match &proxy.capture {
         Capture::Redirect => {
@@ -72,13 +58,44 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
                 passthrough,
                 UpstreamProtocol::Downstream,
             ));
-            vec![virtual_inbound(mesh, &ports)]
+            let own = ports.values().filter_map(|port| {
+                let bind = port.own_listener()?.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+                Some(bound(mesh, bind, port))
+            });
+            std::iter::once(virtual_inbound(mesh, &ports)).chain(own).collect()
         }
         Capture::None { bind, application: _, http_proxy_port: _ } => {
-            ports.values().map(|port| bound(mesh, *bind, port)).collect()
+            let own = |port: &InboundPort<'_>| port.ingress.and_then(|ingress| ingress.listener.bind);
+            ports.values().map(|port| bound(mesh, proxy.capture.bind(own(port), *bind), port)).collect()
         }
     };
     Inbound { listeners, clusters }
+}
+
+/// Where requests go that came for `entry`.
+fn port_cluster(
+    mesh: &Mesh,
+    proxy: &Proxy,
+    entry: &InboundPort<'_>,
+    discovery: ClusterDiscovery,
+) -> ClusterSpec {
+    let protocol = match entry.protocol {
+        Protocol::Auto => UpstreamProtocol::Downstream,
+        protocol if protocol.is_http2() => UpstreamProtocol::Http2,
+        protocol if protocol.is_http() => UpstreamProtocol::Http1,
+        _ => UpstreamProtocol::Tcp,
+    };
+    let pattern = &mesh.config().inbound_stat_name;
+    ClusterSpec {
+        origins: origins(entry.origins()),
+        stat_name: entry.service.as_ref().and_then(|of| of.stat_name(pattern)),
+        connection_pool: pool(mesh, ingress::own_pool(mesh, proxy, entry)),
+        ..plain_cluster(mesh, &cluster_name(entry.target), discovery, protocol)
+    }
+}
+
+fn at(address: IpAddr, port: u16) -> ClusterDiscovery {
+    ClusterDiscovery::Static { address: EndpointAddress::Ip(address), port, source: None }
 }
 
 type Ports<'a> = BTreeMap<u16, InboundPort<'a>>;
@@ -87,14 +104,49 @@ type Ports<'a> = BTreeMap<u16, InboundPort<'a>>;
 struct InboundPort<'a> {
     /// Its number on the workload.
     target: u16,
-    /// The service that sends requests to it.
+    /// What is spoken there.
+    protocol: Protocol,
+    /// The service that sends requests to it, if there is one.
+    service: Option<OfService<'a>>,
+    /// What a Sidecar says of it.
+    sidecar: Option<&'a Arc<Sidecar>>,
+    /// The Sidecar's entry that it is.
+    ingress: Option<&'a SidecarIngress>,
+}
+
+impl InboundPort<'_> {
+    /// The address of a listener of its own, as far as it is known here; `None`: it is part of virtualInbound.
+    fn own_listener(&self) -> Option<Option<IpAddr>> {
+        let listener = &self.ingress?.listener;
+        listener.is_bound.then_some(listener.bind)
+    }
+
+    fn origins(&self) -> impl Iterator<Item = &ObjectRef> {
+        let service = self.service.iter().map(|of| &of.service.metadata.object);
+        service.chain(self.ingress.and(self.sidecar).map(|sidecar| &sidecar.metadata.object))
+    }
+}
+
+/// A service, and one of its ports.
+struct OfService<'a> {
     service: &'a Arc<Service>,
-    /// The service's port.
     port: &'a ServicePort,
+}
+
+impl OfService<'_> {
+    /// What the cluster is called in statistics, where the mesh has a pattern for that.
+    fn stat_name(&self, pattern: &str) -> Option<Str> {
+        let Self { service, port } = self;
+        stat_name(pattern, Subject { service, port, subset: "" })
+    }
 }
 
 /// The workload's ports that services send requests to; of services that disagree about a port the oldest is right.
 fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
+    let sidecar = mesh.sidecar_for(&proxy.namespace, &proxy.labels);
+    if let Some(sidecar) = sidecar.filter(|sidecar| !sidecar.ingress.is_empty()) {
+        return ingress::ports(sidecar);
+    }
     let workload = proxy.workload.as_ref().and_then(|object| mesh.workload(object));
     let mut services: Vec<_> = mesh.services_of_namespace(&proxy.namespace).collect();
     services.sort_by_key(|service| service.metadata.precedence());
@@ -123,7 +175,15 @@ fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
                 }),
             };
             if let Some(target) = target {
-                ports.entry(target).or_insert(InboundPort { target, service, port });
+                let of = OfService { service, port };
+                let entry = InboundPort {
+                    target,
+                    protocol: port.protocol,
+                    service: Some(of),
+                    sidecar,
+                    ingress: None,
+                };
+                ports.entry(target).or_insert(entry);
             }
         }
     }
@@ -150,7 +210,7 @@ fn cluster_name(target: u16) -> Str {
 fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
     let config = mesh.config();
     let mut chains = vec![loop_guard(mesh, "virtualInbound-blackhole", config.inbound_port)];
-    for port in ports.values() {
+    for port in ports.values().filter(|port| port.own_listener().is_none()) {
         let matches = ChainMatch { destination_port: Some(port.target), ..ChainMatch::default() };
         chains.extend(port_chains(mesh, &format!("0.0.0.0_{}", port.target), matches, port));
     }
@@ -160,7 +220,8 @@ fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
         matches: plain_text_http(ChainMatch::default()),
         network: NetworkSpec::Http(catch_all),
     });
-    let declared = ports.values().filter(|entry| entry.port.protocol != Protocol::Auto);
+    let declared =
+        ports.values().filter(|entry| entry.own_listener().is_none() && entry.protocol != Protocol::Auto);
     let skip_ports = declared.map(|entry| entry.target).collect();
     ListenerSpec {
         name: "virtualInbound".into(),
@@ -183,15 +244,15 @@ fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
             network: NetworkSpec::Tcp(tcp_to(mesh, "InboundPassthroughCluster")),
         }),
         access_log: config.access_log.clone(),
-        origins: origins(ports.values().map(|entry| entry.service)),
+        origins: origins(ports.values().flat_map(InboundPort::origins)),
     }
 }
 
 /// A listener of its own for one port, where nothing is redirected.
 fn bound(mesh: &Mesh, bind: IpAddr, entry: &InboundPort<'_>) -> ListenerSpec {
-    let InboundPort { target, service, port } = entry;
+    let InboundPort { target, protocol, service: _, sidecar: _, ingress: _ } = entry;
     let name: Str = format!("{bind}_{target}").into();
-    let sniffs = port.protocol == Protocol::Auto;
+    let sniffs = *protocol == Protocol::Auto;
     let config = mesh.config();
     ListenerSpec {
         chains: port_chains(mesh, &name, ChainMatch::default(), entry),
@@ -209,7 +270,7 @@ fn bound(mesh: &Mesh, bind: IpAddr, entry: &InboundPort<'_>) -> ListenerSpec {
         },
         default_chain: None,
         access_log: config.access_log.clone(),
-        origins: origins(std::iter::once(*service)),
+        origins: origins(entry.origins()),
     }
 }
 
@@ -220,9 +281,16 @@ fn port_chains(
     matches: ChainMatch,
     entry: &InboundPort<'_>,
 ) -> Vec<FilterChainSpec> {
-    let InboundPort { target, service, port } = entry;
+    let InboundPort { target, protocol, service, sidecar, ingress: _ } = entry;
     let cluster = cluster_name(*target);
-    let operation = format!("{}:{}/*", service.host, port.number);
+    let operation = match service {
+        Some(OfService { service, port }) => format!("{}:{}/*", service.host, port.number),
+        // As Istio: it belongs to no host, but spans are to be told apart.
+        None => match sidecar.map(|sidecar| &sidecar.metadata.object.name) {
+            Some(name) => format!("{}.{}:{target}/*", name.name, name.namespace),
+            None => format!(":{target}/*"),
+        },
+    };
     let http = || {
         NetworkSpec::Http(inbound_http(
             mesh,
@@ -232,7 +300,8 @@ fn port_chains(
             &operation,
         ))
     };
-    let stat_prefix = stat_name(&mesh.config().inbound_stat_name, Subject { service, port, subset: "" });
+    let pattern = &mesh.config().inbound_stat_name;
+    let stat_prefix = service.as_ref().and_then(|of| of.stat_name(pattern));
     let tcp = || {
         let proxy = tcp_to(mesh, &cluster);
         NetworkSpec::Tcp(TcpSpec {
@@ -241,9 +310,9 @@ fn port_chains(
         })
     };
     let chain = |matches, network| FilterChainSpec { name: name.into(), matches, network };
-    if port.protocol.is_http() {
+    if protocol.is_http() {
         vec![chain(matches, http())]
-    } else if port.protocol == Protocol::Auto {
+    } else if *protocol == Protocol::Auto {
         let mut chains = vec![chain(plain_text_http(matches.clone()), http())];
         chains.extend(opaque_chains(name, &matches, &tcp(), true));
         chains
@@ -304,8 +373,8 @@ fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, opera
     }
 }
 
-fn origins<'a>(services: impl Iterator<Item = &'a Arc<Service>>) -> crate::spec::Origins {
-    let mut origins: Vec<_> = services.map(|service| service.metadata.object.clone()).collect();
+fn origins<'a>(objects: impl Iterator<Item = &'a ObjectRef>) -> crate::spec::Origins {
+    let mut origins: Vec<_> = objects.cloned().collect();
     origins.sort();
     origins.dedup();
     origins.into()

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod connection;
+mod egress;
 mod listener;
 mod locality;
 mod route;
@@ -18,7 +19,7 @@ use crate::{
     select::MergedRule,
     spec::{ClusterSpec, EndpointsSpec, VirtualHostSpec},
 };
-use mesh_model::{Host, ObjectRef, Protocol, Service, ServicePort, Str};
+use mesh_model::{Destination, Host, ObjectRef, Protocol, Service, ServicePort, Str};
 use std::sync::Arc;
 
 /// Everything that one host contributes to a scope.
@@ -108,6 +109,12 @@ impl ServiceContext<'_> {
 /// The name of an outbound cluster.
 fn cluster_name(port: u16, subset: &str, host: &Host) -> Str {
     format!("outbound|{port}|{subset}|{host}").into()
+}
+
+/// The cluster of a destination that names its port.
+fn destination_cluster(destination: &Destination) -> mesh_model::Str {
+    let Destination { host, subset, port } = destination;
+    cluster_name(port.unwrap_or_default(), subset, host)
 }
 
 /// Whether requests on `port` are routed one by one.

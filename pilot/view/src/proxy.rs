@@ -1,7 +1,10 @@
 //! Who asks for configuration.
 
 use mesh_model::{Labels, Locality, ObjectRef, Str};
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 /// A connected sidecar, as its node metadata and, where known, its workload describe it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +25,24 @@ pub struct Proxy {
     pub capture: Capture,
     /// Whether its workload's DNS queries are answered with addresses that only the mesh knows.
     pub dns_capture: bool,
+}
+
+impl Capture {
+    /// Where a listener is that is to be at `wanted`, or else at `usual`. Where several workloads share a machine, each has an address
+    /// that stands for its loopback and for all of its own.
+    pub(crate) fn bind(&self, wanted: Option<IpAddr>, usual: IpAddr) -> IpAddr {
+        let shares = match self {
+            Capture::Redirect => None,
+            Capture::None { bind, application, http_proxy_port: _ } => {
+                (*application != IpAddr::V4(Ipv4Addr::LOCALHOST)).then_some(*bind)
+            }
+        };
+        match (wanted, shares) {
+            (Some(wanted), Some(own)) if wanted.is_loopback() || wanted.is_unspecified() => own,
+            (Some(wanted), _) => wanted,
+            (None, _) => usual,
+        }
+    }
 }
 
 /// How a workload's traffic gets into its proxy. Istio's interception mode.

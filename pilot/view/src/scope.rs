@@ -2,8 +2,8 @@
 
 use crate::{Capture, Proxy, inbound::own_ports};
 use mesh_model::{
-    ExportTo, Host, Labels, Mesh, NETWORK_LABEL, NODE_LABEL, NamespacedName, OutboundPolicy, REGION_LABEL,
-    SUB_ZONE_LABEL, Service, Sidecar, Str, Vip, ZONE_LABEL,
+    Destination, ExportTo, Host, Labels, Mesh, NETWORK_LABEL, NODE_LABEL, NamespacedName, OutboundPolicy,
+    REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar, SidecarListener, Str, Vip, ZONE_LABEL,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -106,6 +106,25 @@ impl<'a> Scope<'a> {
             true => told.map(|address| Vip::Ip(*address)).collect(),
             false => service.vips.clone(),
         }
+    }
+
+    /// The listeners at which clients call port `port` of the `host` of `namespace`, which they see: `None` is its own addresses.
+    pub fn doors(&self, namespace: &str, host: &Host, port: u16) -> Vec<Option<&SidecarListener>> {
+        match &self.sidecar {
+            Some(sidecar) => sidecar.listeners(&self.key.namespace, namespace, host, port),
+            None => vec![None],
+        }
+    }
+
+    /// The listeners that the Sidecar asks for.
+    pub fn sidecar_listeners(&self) -> impl Iterator<Item = &SidecarListener> {
+        let egress = self.sidecar.iter().flat_map(|sidecar| &sidecar.egress);
+        egress.filter_map(|egress| egress.listener.as_ref())
+    }
+
+    /// Where traffic for unknown destinations goes instead, when it is let through.
+    pub fn egress_proxy(&self) -> Option<&Destination> {
+        self.sidecar.as_ref()?.egress_proxy.as_ref()
     }
 
     /// Whether a Sidecar limits what is seen.

@@ -63,7 +63,8 @@ impl<'a> Scope<'a> {
             };
             let names = || std::iter::once(host.clone()).chain(alias::names_of(self.mesh, host));
             let wanted = |name: Host| self.mesh.virtual_services_to_host(&name).any(imported);
-            if !self.has_sidecar() || !names().any(wanted) {
+            let is_proxy = self.egress_proxy().is_some_and(|proxy| names().any(|name| proxy.host == name));
+            if !self.has_sidecar() || !(is_proxy || names().any(wanted)) {
                 return None;
             }
             let services = self.mesh.services_of_host(host).into_iter();

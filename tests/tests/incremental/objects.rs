@@ -283,10 +283,32 @@ fn sidecars() -> BoxedStrategy<FileEdit> {
         "istio-system/*",
         "./virtual.example.com",
     ]);
-    let policy = one_of(&["", "  outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n"]);
-    let text = (selector, hosts, policy).prop_map(|(selector, hosts, policy)| {
-        format!("spec:\n{selector}{policy}  egress: [{{hosts: ['{hosts}']}}]\n")
-    });
+    let policy = one_of(&[
+        "",
+        "",
+        "  outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n",
+        "  outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: b.x.svc.cluster.local, port: {number: 80}}}\n",
+    ]);
+    let ingress = one_of(&[
+        "",
+        "",
+        "  inboundConnectionPool: {tcp: {maxConnections: 9}}\n",
+        "  ingress: [{port: {number: 8080, protocol: HTTP, name: a}, defaultEndpoint: '127.0.0.1:9'}]\n",
+        "  ingress: [{port: {number: 8081, protocol: TCP, name: a}, bind: 127.0.0.9, captureMode: NONE}]\n",
+    ]);
+    let listener = one_of(&[
+        "",
+        "",
+        "",
+        "{port: {number: 80, protocol: HTTP, name: a}, hosts: ['*/*']}, ",
+        "{port: {number: 90, protocol: TCP, name: a}, bind: 127.0.0.9, captureMode: NONE, hosts: ['./*']}, ",
+        "{port: {number: 7070, protocol: HTTP_PROXY, name: a}, hosts: ['y/*']}, ",
+    ]);
+    let text = (selector, hosts, policy, ingress, listener).prop_map(
+        |(selector, hosts, policy, ingress, listener)| {
+            format!("spec:\n{selector}{policy}{ingress}  egress: [{listener}{{hosts: ['{hosts}']}}]\n")
+        },
+    );
     let names = &[("sc-1", "x/sc1"), ("sc-2", "x/sc2"), ("sc-3", "istio-system/sc3")];
     file(names, text, "apiVersion: networking.istio.io/v1\nkind: Sidecar")
 }
@@ -340,6 +362,11 @@ fn mesh_config() -> BoxedStrategy<FileEdit> {
         "connectTimeout: 3s",
         "accessLogFile: /dev/stdout",
         "rootNamespace: y",
+        "proxyHttpPort: 7071",
+        "inboundTrafficPolicy: {mode: LOCALHOST}",
+        "defaultServiceExportTo: ['.']",
+        "defaultVirtualServiceExportTo: [y]",
+        "defaultDestinationRuleExportTo: ['.']",
     ]);
     let text = settings.prop_map(|settings| format!("data:\n  mesh: |\n    {settings}\n"));
     file(&[("mesh", "istio-system/istio")], text, "apiVersion: v1\nkind: ConfigMap")

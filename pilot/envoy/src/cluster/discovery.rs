@@ -1,6 +1,6 @@
 //! Where a cluster's endpoints come from: type, EDS source, DNS settings, inline endpoints, original destination.
 
-use crate::address::{ip_and_port, socket_address};
+use crate::address::{endpoint_address, socket_address};
 use crate::config_source::ads;
 use crate::endpoints::build_localities;
 use crate::envoy::cluster::Cluster;
@@ -9,7 +9,7 @@ use crate::envoy::cluster::cluster::{
 };
 use crate::envoy::{core, endpoint};
 use crate::value::{duration, uint32};
-use mesh_model::{Duration, Endpoint};
+use mesh_model::{Duration, Endpoint, EndpointAddress};
 use pilot_view::spec::{ClusterDiscovery, Preference};
 use std::net::IpAddr;
 
@@ -34,9 +34,10 @@ pub(super) fn apply_discovery(discovery: &ClusterDiscovery, cluster: &mut Cluste
             apply_dns(DiscoveryType::LogicalDns, endpoints, &Preference::None, *refresh, cluster);
         }
         ClusterDiscovery::OriginalDst { port, source } => apply_original_dst(*port, *source, cluster),
-        ClusterDiscovery::Static { address, port } => {
+        ClusterDiscovery::Static { address, port, source } => {
             set_type(DiscoveryType::Static, cluster);
-            cluster.load_assignment = Some(one_address(&cluster.name, *address, *port));
+            cluster.load_assignment = Some(one_address(&cluster.name, address, *port));
+            apply_source(*source, cluster);
         }
         // Static without endpoints: every request finds nobody.
         ClusterDiscovery::Nowhere => set_type(DiscoveryType::Static, cluster),
@@ -80,6 +81,10 @@ fn apply_original_dst(port: Option<u16>, source: Option<IpAddr>, cluster: &mut C
             ..Default::default()
         }));
     }
+    apply_source(source, cluster);
+}
+
+fn apply_source(source: Option<IpAddr>, cluster: &mut Cluster) {
     if let Some(source) = source {
         cluster.upstream_bind_config = Some(core::BindConfig {
             source_address: Some(socket_address(source.to_string(), 0)),
@@ -88,8 +93,9 @@ fn apply_original_dst(port: Option<u16>, source: Option<IpAddr>, cluster: &mut C
     }
 }
 
-fn one_address(name: &str, address: IpAddr, port: u16) -> endpoint::ClusterLoadAssignment {
-    let endpoint = endpoint::Endpoint { address: Some(ip_and_port(address, port)), ..Default::default() };
+fn one_address(name: &str, address: &EndpointAddress, port: u16) -> endpoint::ClusterLoadAssignment {
+    let endpoint =
+        endpoint::Endpoint { address: Some(endpoint_address(address, port)), ..Default::default() };
     let host = endpoint::LbEndpoint {
         host_identifier: Some(endpoint::lb_endpoint::HostIdentifier::Endpoint(endpoint)),
         ..Default::default()

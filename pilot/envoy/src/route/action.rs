@@ -8,7 +8,6 @@ use super::rewrite::apply_rewrite;
 use crate::envoy::route::route_action::{ClusterSpecifier, HostRewriteSpecifier};
 use crate::envoy::route::weighted_cluster::{ClusterWeight, cluster_weight};
 use crate::envoy::route::{self, RouteAction};
-use crate::names::PASSTHROUGH_CLUSTER;
 use crate::value::{duration, uint32};
 use mesh_model::Duration;
 use pilot_view::spec::{ForwardSpec, WeightedCluster};
@@ -31,10 +30,10 @@ pub(super) fn build_forward(spec: &ForwardSpec, authority: Option<String>) -> Ro
     action
 }
 
-/// To the address that the client asked for, without time limit.
-pub(super) fn build_pass_through() -> RouteAction {
+/// To `cluster`, whatever host is asked for, without time limit.
+pub(super) fn build_pass_through(cluster: &str) -> RouteAction {
     let mut action = RouteAction {
-        cluster_specifier: Some(ClusterSpecifier::Cluster(PASSTHROUGH_CLUSTER.to_owned())),
+        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_owned())),
         ..Default::default()
     };
     apply_timeout(None, &mut action);

@@ -5,7 +5,7 @@ use super::direct_response::build_status;
 use super::entry::build_route;
 use super::matches::build_everything;
 use crate::envoy::route::{Route, VirtualHost, route};
-use crate::names::{ALLOW_ANY, BLOCK_ALL};
+use crate::names::{ALLOW_ANY, BLOCK_ALL, PASSTHROUGH_CLUSTER};
 use mesh_model::Str;
 use pilot_view::spec::{CatchAll, VirtualHostSpec};
 
@@ -37,9 +37,10 @@ pub(super) fn build_embedded(spec: &VirtualHostSpec) -> VirtualHost {
 }
 
 /// The virtual host `*`, if the configuration has one of its own.
-pub(super) fn build_catch_all(catch_all: CatchAll) -> Option<VirtualHost> {
+pub(super) fn build_catch_all(catch_all: &CatchAll) -> Option<VirtualHost> {
     let (name, action) = match catch_all {
-        CatchAll::AllowAny => (ALLOW_ANY, route::Action::Route(build_pass_through())),
+        CatchAll::AllowAny => (ALLOW_ANY, route::Action::Route(build_pass_through(PASSTHROUGH_CLUSTER))),
+        CatchAll::Via(cluster) => (ALLOW_ANY, route::Action::Route(build_pass_through(cluster))),
         CatchAll::BlockAll => (BLOCK_ALL, route::Action::DirectResponse(build_status(BAD_GATEWAY))),
         CatchAll::None => return None,
     };

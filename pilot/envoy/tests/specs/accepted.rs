@@ -53,7 +53,11 @@ fn clusters() -> Vec<ClusterSpec> {
     let one = [endpoint(EndpointAddress::Name("localhost".into()))];
     let refresh = Duration::from_secs(60);
     let source = Some(Ipv4Addr::new(127, 0, 0, 6).into());
-    let local = ClusterDiscovery::Static { address: Ipv4Addr::LOCALHOST.into(), port: 8080 };
+    let local = ClusterDiscovery::Static {
+        address: EndpointAddress::Unix("/run/app.sock".into()),
+        port: 0,
+        source: None,
+    };
     let inbound = ClusterDiscovery::OriginalDst { port: None, source };
     let pass_through = ClusterDiscovery::OriginalDst { port: Some(80), source: None };
     vec![

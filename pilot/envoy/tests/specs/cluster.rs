@@ -62,8 +62,9 @@ fn well_known_clusters() {
     assert_eq!(at(&inbound, "/original_dst_lb_config/upstream_port_override"), 8080);
     assert_eq!(at(&inbound, "/upstream_bind_config/source_address/address"), "127.0.0.6");
 
-    let address = Ipv4Addr::LOCALHOST.into();
-    let local = built(&well_known("inbound|8080||", ClusterDiscovery::Static { address, port: 8080 }));
+    let address = EndpointAddress::Ip(Ipv4Addr::LOCALHOST.into());
+    let local =
+        built(&well_known("inbound|8080||", ClusterDiscovery::Static { address, port: 8080, source: None }));
     let path = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
     assert_eq!(at(&local, path), &json!({"address": "127.0.0.1", "port_value": 8080}));
 }

@@ -1,6 +1,9 @@
 //! Sidecar.
 
-use super::Model;
+mod ingress;
+mod listener;
+
+use super::{Model, traffic_policy::parse_connection_pool, virtual_service::parse_destination};
 use crate::{
     at::At,
     decode::decode_spec,
@@ -8,9 +11,9 @@ use crate::{
     values::{parse_host, parse_labels},
 };
 use mesh_api::networking::sidecar as api;
-use mesh_model::{EgressHost, EgressNamespace, OutboundPolicy, Reason, Sidecar, SidecarEgress};
+use mesh_model::{Destination, EgressHost, EgressNamespace, OutboundPolicy, Reason, Sidecar, SidecarEgress};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Reads one object.
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
@@ -22,32 +25,56 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         outbound_traffic_policy,
     } = decode_spec(value, at)?;
     let at = at.field("spec");
-    at.not_supported("ingress", !ingress.is_empty());
-    at.not_supported("inboundConnectionPool", inbound_connection_pool.is_some());
+    let ingress = ingress::parse(ingress, &at.field("ingress"));
     let at_egress = at.field("egress");
-    let egress = egress
+    let egress: Vec<_> = egress
         .into_iter()
         .enumerate()
         .map(|(index, listener)| parse_egress(listener, &at_egress.index(index)))
         .collect();
+    report_doubles(&egress, &at_egress);
+    let at_policy = at.field("outboundTrafficPolicy");
+    let outbound = outbound_traffic_policy.map(|policy| parse_outbound(policy, &at_policy));
+    let (outbound_policy, egress_proxy) = match outbound {
+        Some((policy, proxy)) => (Some(policy), proxy),
+        None => (None, None),
+    };
     Some(Model::Sidecar(Arc::new(Sidecar {
         metadata: meta.metadata,
         selector: workload_selector
             .map(|selector| parse_labels(&selector.labels))
             .filter(|labels| !labels.is_empty()),
+        ingress,
+        inbound_pool: inbound_connection_pool
+            .map(|pool| parse_connection_pool(pool, &at.field("inboundConnectionPool"))),
         egress,
-        outbound_policy: outbound_traffic_policy
-            .and_then(|policy| parse_outbound(policy, &at.field("outboundTrafficPolicy"))),
+        outbound_policy,
+        egress_proxy,
     })))
 }
 
 /// A listener of which no host can be used stays: without it everything would become visible.
 fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
     let api::EgressListener { port, bind, capture_mode, hosts } = listener;
-    at.not_supported("port", port.is_some());
-    at.not_supported("bind", bind.is_some_and(|bind| !bind.is_empty()));
-    let captured = matches!(capture_mode, None | Some(api::CaptureMode::Default));
-    at.not_supported("captureMode", !captured);
+    let has_port = port.is_some();
+    let listener = match port {
+        Some(port) => listener::parse(port, bind, capture_mode, at),
+        None => {
+            let bound = matches!(capture_mode, Some(api::CaptureMode::None));
+            if bind.is_some_and(|bind| !bind.is_empty()) || bound {
+                at.warning_hint(
+                    Reason::NotSupported,
+                    "without a port these services are called at their own addresses, whatever `bind` and `captureMode` say",
+                    "add `port`",
+                );
+            }
+            None
+        }
+    };
+    if has_port && listener.is_none() {
+        // Without its listener it is not one for everything instead.
+        return SidecarEgress { listener: None, hosts: Vec::new() };
+    }
     let at_hosts = at.field("hosts");
     if hosts.is_empty() {
         at_hosts.error_hint(
@@ -61,7 +88,7 @@ fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
         .enumerate()
         .filter_map(|(index, text)| parse_egress_host(text, &at_hosts.index(index)))
         .collect();
-    SidecarEgress { hosts }
+    SidecarEgress { listener, hosts }
 }
 
 fn parse_egress_host(text: &str, at: &At<'_>) -> Option<EgressHost> {
@@ -90,12 +117,51 @@ fn parse_egress_host(text: &str, at: &At<'_>) -> Option<EgressHost> {
     Some(EgressHost { namespace, host: parse_host(host, at)? })
 }
 
-fn parse_outbound(policy: api::OutboundTrafficPolicy, at: &At<'_>) -> Option<OutboundPolicy> {
+fn parse_outbound(policy: api::OutboundTrafficPolicy, at: &At<'_>) -> (OutboundPolicy, Option<Destination>) {
     let api::OutboundTrafficPolicy { mode, egress_proxy } = policy;
-    at.not_supported("egressProxy", egress_proxy.is_some());
     // Protobuf's zero value: a policy without mode says REGISTRY_ONLY.
-    Some(match mode {
+    let policy = match mode {
         None | Some(api::OutboundTrafficMode::RegistryOnly) => OutboundPolicy::RegistryOnly,
         Some(api::OutboundTrafficMode::AllowAny) => OutboundPolicy::AllowAny,
-    })
+    };
+    let at = at.field("egressProxy");
+    let Some(proxy) = egress_proxy else { return (policy, None) };
+    if policy != OutboundPolicy::AllowAny {
+        at.error_hint(
+            Reason::Conflict,
+            "nothing goes to a proxy where unknown destinations are not reached",
+            "write `mode: ALLOW_ANY`, or leave `egressProxy` out",
+        );
+        return (policy, None);
+    }
+    if proxy.port.as_ref().and_then(|port| port.number).is_none() {
+        at.field("port").error(Reason::Required, "which port of the proxy? Without one it is not used");
+        return (policy, None);
+    }
+    (policy, parse_destination(proxy, &at))
+}
+
+/// What is about one port twice.
+fn report_doubles(egress: &[SidecarEgress], at: &At<'_>) {
+    let mut seen = BTreeSet::new();
+    let mut everything = None;
+    for (index, SidecarEgress { listener, hosts }) in egress.iter().enumerate() {
+        let at = at.index(index);
+        match listener {
+            // What cannot be used has been told already.
+            None if hosts.is_empty() => {}
+            Some(listener) if !seen.insert((listener.bind, listener.port)) => {
+                let message =
+                    format!("port {} has a listener already; both have the same services", listener.port);
+                at.field("port").warning(Reason::Duplicate, message);
+            }
+            Some(_) => {}
+            None => {
+                if let Some(first) = everything.replace(index) {
+                    let message = format!("egress[{first}] has no port either; they count as one");
+                    at.warning_hint(Reason::Duplicate, message, "list all hosts in one of them");
+                }
+            }
+        }
+    }
 }

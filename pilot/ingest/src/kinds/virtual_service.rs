@@ -12,6 +12,7 @@ mod parts;
 mod retries;
 mod route;
 
+pub use destination::parse_destination;
 pub use parts::RouteParts;
 pub use retries::parse_retries;
 

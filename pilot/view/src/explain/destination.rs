@@ -5,7 +5,7 @@ use super::{
     answer::{Endpoints, Target},
 };
 use crate::spec::{ClusterDiscovery, ClusterSpec, WeightedCluster};
-use mesh_model::{Endpoint, EndpointAddress, Health, Host, Kind, LoadBalancing};
+use mesh_model::{Endpoint, EndpointAddress, Health, Host, Kind, LoadBalancing, Str};
 
 /// Where `cluster` leads.
 pub fn target(scene: &Scene<'_>, cluster: &WeightedCluster) -> Target {
@@ -26,11 +26,8 @@ pub fn target(scene: &Scene<'_>, cluster: &WeightedCluster) -> Target {
 }
 
 /// Where requests for unknown hosts go.
-pub fn passthrough(scene: &Scene<'_>) -> Target {
-    target(
-        scene,
-        &WeightedCluster { cluster: "PassthroughCluster".into(), weight: 1, headers: Default::default() },
-    )
+pub fn unknown(scene: &Scene<'_>, cluster: Str) -> Target {
+    target(scene, &WeightedCluster { cluster, weight: 1, headers: Default::default() })
 }
 
 fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
@@ -51,7 +48,11 @@ fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
             Endpoints::Resolved(endpoints.iter().map(shown).collect())
         }
         ClusterDiscovery::OriginalDst { port: _, source: _ } => Endpoints::Original,
-        ClusterDiscovery::Static { address, port } => Endpoints::Known(vec![format!("{address}:{port}")]),
+        ClusterDiscovery::Static { address, port, source: _ } => Endpoints::Known(vec![match address {
+            EndpointAddress::Ip(address) => format!("{address}:{port}"),
+            EndpointAddress::Name(name) => format!("{name}:{port}"),
+            EndpointAddress::Unix(path) => path.to_string(),
+        }]),
         ClusterDiscovery::Nowhere => Endpoints::Known(Vec::new()),
     };
 }

@@ -142,7 +142,10 @@ impl<'a> Scene<'a> {
             return;
         }
         explanation.outcome = match configuration.catch_all {
-            CatchAll::AllowAny => Outcome::Forwarded(vec![destination::passthrough(self)]),
+            CatchAll::AllowAny => {
+                Outcome::Forwarded(vec![destination::unknown(self, "PassthroughCluster".into())])
+            }
+            CatchAll::Via(cluster) => Outcome::Forwarded(vec![destination::unknown(self, cluster)]),
             CatchAll::BlockAll => Outcome::Answered {
                 status: 502,
                 why: "no service or VirtualService has this host, and outboundTrafficPolicy is REGISTRY_ONLY"

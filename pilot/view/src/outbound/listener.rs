@@ -7,7 +7,7 @@
 use super::{
     HostView, ServiceContext,
     connection::{self, Opaque},
-    route_name,
+    destination_cluster, egress, route_name,
 };
 use crate::{
     Capture, Scope, domains,
@@ -17,7 +17,8 @@ use crate::{
     },
 };
 use mesh_model::{
-    Cidr, EndpointAddress, Metadata, ObjectRef, OutboundPolicy, Protocol, RouteHeaders, ServicePort, Str, Vip,
+    Cidr, EndpointAddress, Metadata, ObjectRef, OutboundPolicy, Protocol, RouteHeaders, Service, ServicePort,
+    Str, Vip,
 };
 use std::{
     collections::BTreeMap,
@@ -57,10 +58,57 @@ pub struct PortUse {
     pub config: Option<ObjectRef>,
 }
 
-const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub(super) const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Adds what `port` needs of listeners to `view`.
 pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostView) {
+    let ServiceContext { scope, service, rule: _ } = context;
+    for door in scope.doors(service.namespace(), &service.host, port.number) {
+        match door {
+            None => derive_usual(context, port, view),
+            Some(listener) => egress::derive(context, port, listener, view),
+        }
+    }
+}
+
+/// What `service` needs of a listener for each part of its connections.
+pub(super) fn uses(
+    service: &Service,
+    opaque: &[Opaque],
+    routes: Option<Str>,
+    ranges: &[Cidr],
+    server_names: &[Option<Str>],
+) -> Vec<PortUse> {
+    let of = |target: &Opaque, server_name: Option<Str>| {
+        let Opaque { subnets, server_name: _, tcp, config } = target.clone();
+        PortUse {
+            metadata: service.metadata.clone(),
+            ranges: if subnets.is_empty() { ranges.to_vec() } else { subnets },
+            server_name,
+            routes: routes.clone(),
+            tcp: Some(tcp),
+            config,
+        }
+    };
+    // Only what no VirtualService routes is known by the service's own names.
+    let names = |target: &Opaque| match target.config {
+        None => server_names.to_vec(),
+        Some(_) => vec![target.server_name.clone()],
+    };
+    opaque.iter().flat_map(|target| names(target).into_iter().map(|name| of(target, name))).collect()
+}
+
+/// The server names by which TLS connections to `service` are known; `None`: by none, and so all of them.
+pub(super) fn own_names(scope: &Scope<'_>, service: &Service, is_tls: bool) -> Vec<Option<Str>> {
+    // Envoy takes every SNI when none is asked for, and knows no `*`.
+    match is_tls && service.host.as_str() != "*" {
+        true => domains::server_names(scope, service).into_iter().map(Some).collect(),
+        false => vec![None],
+    }
+}
+
+/// What it needs of listeners at the service's own addresses.
+fn derive_usual(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostView) {
     let ServiceContext { scope, service, rule: _ } = context;
     let capture = &scope.key.capture;
     let mut add = |address, entry| view.ports.push((PortKey { address, port: port.number }, entry));
@@ -75,32 +123,9 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
         return;
     }
     let opaque = connection::of_port(context, port);
-    // Envoy takes every SNI when none is asked for, and knows no `*`.
-    let own_names: Vec<Option<Str>> = match port.protocol.is_tls() && service.host.as_str() != "*" {
-        true => domains::server_names(scope, service).into_iter().map(Some).collect(),
-        false => vec![None],
-    };
-    let entries = |routes: Option<Str>, ranges: &[Cidr], server_names: &[Option<Str>]| -> Vec<PortUse> {
-        let of = |target: &Opaque, server_name: Option<Str>| {
-            let Opaque { subnets, server_name: _, tcp, config } = target.clone();
-            PortUse {
-                metadata: service.metadata.clone(),
-                ranges: if subnets.is_empty() { ranges.to_vec() } else { subnets },
-                server_name,
-                routes: routes.clone(),
-                tcp: Some(tcp),
-                config,
-            }
-        };
-        // Only what no VirtualService routes is known by the service's own names.
-        let names = |target: &Opaque| match target.config {
-            None => server_names.to_vec(),
-            Some(_) => vec![target.server_name.clone()],
-        };
-        opaque.iter().flat_map(|target| names(target).into_iter().map(|name| of(target, name))).collect()
-    };
-    let own = |routes| entries(routes, &[], &[None]);
-    let shared = |routes, ranges: &[Cidr]| entries(routes, ranges, &own_names);
+    let own_names = own_names(scope, service, port.protocol.is_tls());
+    let own = |routes| uses(service, &opaque, routes, &[], &[None]);
+    let shared = |routes, ranges: &[Cidr]| uses(service, &opaque, routes, ranges, &own_names);
     if let Capture::None { bind, application: _, http_proxy_port: _ } = capture {
         // Requests come in through the HTTP proxy; opaque connections need a port of their own to tell them apart, and one at
         // which the workload itself is not reached.
@@ -225,7 +250,7 @@ pub fn port_listener<'u>(
         name: key.name(),
         address: key.address,
         port: key.port,
-        bind_to_port: matches!(scope.key.capture, Capture::None { .. }),
+        bind_to_port: matches!(scope.key.capture, Capture::None { .. }) || egress::is_bound(scope, key),
         use_original_dst: false,
         direction: Direction::Outbound,
         inspectors: Inspectors {
@@ -304,7 +329,10 @@ pub fn opaque_chains(
 /// Where connections to unknown destinations go.
 pub fn unknown(scope: &Scope<'_>) -> TcpSpec {
     let cluster: Str = match scope.outbound_policy() {
-        OutboundPolicy::AllowAny => "PassthroughCluster".into(),
+        OutboundPolicy::AllowAny => match scope.egress_proxy() {
+            Some(proxy) => destination_cluster(proxy),
+            None => "PassthroughCluster".into(),
+        },
         OutboundPolicy::RegistryOnly => "BlackHoleCluster".into(),
     };
     TcpSpec {

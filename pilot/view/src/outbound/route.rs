@@ -1,6 +1,6 @@
 //! Routes of a virtual host: a VirtualService's, or the default one.
 
-use super::{HTTP_PROXY, ServiceContext, cluster_name};
+use super::{ServiceContext, cluster_name, destination_cluster, egress};
 use crate::{
     Scope,
     spec::{
@@ -274,12 +274,15 @@ pub fn route_configuration(
         name: name.clone(),
         catch_all: match scope.outbound_policy() {
             _ if takes_all => CatchAll::None,
-            OutboundPolicy::AllowAny => CatchAll::AllowAny,
+            OutboundPolicy::AllowAny => match scope.egress_proxy() {
+                Some(proxy) => CatchAll::Via(destination_cluster(proxy)),
+                None => CatchAll::AllowAny,
+            },
             OutboundPolicy::RegistryOnly => CatchAll::BlockAll,
         },
         // A sniffed port's own route configuration has the one virtual host `*`; there is nothing to add to it.
         vhds: !takes_all || !name.contains(':'),
-        ignore_port: **name != *HTTP_PROXY,
+        ignore_port: !egress::is_proxy_route(scope, name),
         virtual_hosts: inline,
         origins: origins.into(),
     }

@@ -1,47 +1,98 @@
 //! Virtual hosts: one for each host and HTTP port.
 
-use super::{HTTP_PROXY, HostView, ServiceContext, route, route_name, routes_requests};
+use super::{HTTP_PROXY, HostView, ServiceContext, egress, route, route_name, routes_requests};
 use crate::{
     Capture, Scope, domains,
     spec::{ActionSpec, RouteMatchSpec, RouteSpec, VirtualHostSpec},
 };
-use mesh_model::{Host, ObjectRef, Protocol, RouteHeaders, ServicePort, Str, Traffic, VirtualService};
+use mesh_model::{
+    Host, ObjectRef, Protocol, RouteHeaders, Service, ServicePort, SidecarListener, Str, Traffic,
+    VirtualService,
+};
 use std::sync::Arc;
 
 /// Adds the virtual hosts of `port` to `view`.
 pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostView) {
-    if !routes_requests(port) {
+    let ServiceContext { scope, service, rule: _ } = context;
+    let doors = scope.doors(service.namespace(), &service.host, port.number);
+    let is_http = |door: &Option<&SidecarListener>| match door {
+        None => routes_requests(port),
+        Some(listener) => egress::routes_requests(listener, port),
+    };
+    let doors: Vec<_> = doors.into_iter().filter(is_http).collect();
+    if doors.is_empty() {
         return;
     }
-    let ServiceContext { scope, service, rule: _ } = context;
     let value = scope.virtual_service(&service.host, Traffic::Http);
     let routes = route::of_service(context, port, value.map(|value| &**value));
     if routes.is_empty() {
         return;
     }
-    let name: Str = format!("{}:{}", service.host, port.number).into();
-    let origins = origins(Some(&service.metadata.object), value.map(|value| &**value));
     let domains = domains::of_service(scope, service, port.number);
-    let mut add = |route_configuration: Str, domains: Vec<Str>| {
-        let spec = VirtualHostSpec {
-            route_configuration,
-            name: name.clone(),
-            domains,
-            routes: routes.clone(),
-            origins: origins.clone(),
-        };
-        view.virtual_hosts.push(Arc::new(spec));
+    let mut named = Named {
+        name: format!("{}:{}", service.host, port.number).into(),
+        routes,
+        origins: origins(Some(&service.metadata.object), value.map(|value| &**value)),
+        view,
     };
-    if scope.http_proxy_port().is_some() {
-        add(HTTP_PROXY.into(), domains::with_port(&domains, port.number));
-    }
-    match (&scope.key.capture, port.protocol) {
-        (Capture::None { .. }, _) => {}
-        // A sniffed port of a service with an address of its own has a route configuration of its own.
-        (Capture::Redirect, Protocol::Auto) if !scope.vips(service).is_empty() || service.headless => {
-            add(name.clone(), vec!["*".into()])
+    for door in doors {
+        match (door, &scope.key.capture, port.protocol) {
+            (Some(listener), ..) => named.add_to_listener(listener, &domains, port.number),
+            (None, Capture::Redirect, Protocol::Auto) if has_own_routes(scope, service) => {
+                named.add_to_proxy(scope, &domains, port.number);
+                named.add(named.name.clone(), vec!["*".into()]);
+            }
+            (None, capture, _) => {
+                named.add_to_proxy(scope, &domains, port.number);
+                if let Capture::Redirect = capture {
+                    named.add(route_name(capture, port.number), domains.clone());
+                }
+            }
         }
-        (Capture::Redirect, _) => add(route_name(&scope.key.capture, port.number), domains),
+    }
+}
+
+/// A sniffed port of a service with an address of its own has a route configuration of its own.
+fn has_own_routes(scope: &Scope<'_>, service: &Service) -> bool {
+    !scope.vips(service).is_empty() || service.headless
+}
+
+/// A virtual host that is part of several route configurations.
+struct Named<'v> {
+    name: Str,
+    routes: Vec<RouteSpec>,
+    origins: Arc<[ObjectRef]>,
+    view: &'v mut HostView,
+}
+
+impl Named<'_> {
+    fn add(&mut self, route_configuration: Str, domains: Vec<Str>) {
+        // Several listeners may have one port, and so one route configuration.
+        let is_there = |host: &Arc<VirtualHostSpec>| {
+            host.route_configuration == route_configuration && host.name == self.name
+        };
+        if !self.view.virtual_hosts.iter().any(is_there) {
+            self.view.virtual_hosts.push(Arc::new(VirtualHostSpec {
+                route_configuration,
+                name: self.name.clone(),
+                domains,
+                routes: self.routes.clone(),
+                origins: self.origins.clone(),
+            }));
+        }
+    }
+
+    /// For the mesh's own HTTP proxies.
+    fn add_to_proxy(&mut self, scope: &Scope<'_>, domains: &[Str], port: u16) {
+        if scope.http_proxy_port().is_some() {
+            self.add(HTTP_PROXY.into(), domains::with_port(domains, port));
+        }
+    }
+
+    /// For a listener that a Sidecar asks for.
+    fn add_to_listener(&mut self, listener: &SidecarListener, domains: &[Str], port: u16) {
+        let domains = if listener.is_proxy { domains::with_port(domains, port) } else { domains.to_vec() };
+        self.add(egress::route_name(listener), domains);
     }
 }
 
@@ -58,20 +109,18 @@ pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostVie
         return;
     }
     let domains = domains::of_host(host);
-    let mut add = |route_configuration, domains| {
-        view.virtual_hosts.push(Arc::new(VirtualHostSpec {
-            route_configuration,
-            name: format!("{host}:{PORT}").into(),
-            domains,
-            routes: routes.clone(),
-            origins: origins(None, Some(value)),
-        }));
-    };
-    if scope.http_proxy_port().is_some() {
-        add(HTTP_PROXY.into(), domains::with_port(&domains, PORT));
-    }
-    if let Capture::Redirect = scope.key.capture {
-        add(route_name(&scope.key.capture, PORT), domains);
+    let name = format!("{host}:{PORT}").into();
+    let mut named = Named { name, routes, origins: origins(None, Some(value)), view };
+    for door in scope.doors(value.metadata.namespace(), host, PORT) {
+        match (door, &scope.key.capture) {
+            (Some(listener), _) => named.add_to_listener(listener, &domains, PORT),
+            (None, capture) => {
+                named.add_to_proxy(scope, &domains, PORT);
+                if let Capture::Redirect = capture {
+                    named.add(route_name(capture, PORT), domains.clone());
+                }
+            }
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Origins, Preference};
 use mesh_model::{
-    ConnectionPool, Duration, Endpoint, Host, LoadBalancing, NamespacedName, OutlierDetection, ProxyProtocol,
-    RetryBudget, Str, Warmup,
+    ConnectionPool, Duration, Endpoint, EndpointAddress, Host, LoadBalancing, NamespacedName,
+    OutlierDetection, ProxyProtocol, RetryBudget, Str, Warmup,
 };
 use std::{net::IpAddr, sync::Arc};
 
@@ -73,9 +73,11 @@ pub enum ClusterDiscovery {
     /// Exactly here.
     Static {
         /// The address.
-        address: IpAddr,
-        /// The port.
+        address: EndpointAddress,
+        /// The port; 0 where the address has none.
         port: u16,
+        /// From this source address, as above.
+        source: Option<IpAddr>,
     },
     /// Nowhere: every request fails.
     Nowhere,

@@ -26,10 +26,12 @@ pub struct RouteConfigurationSpec {
 }
 
 /// The virtual host `*`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CatchAll {
     /// `allow_any`: to PassthroughCluster, without time limit.
     AllowAny,
+    /// `allow_any`, too, but to this cluster.
+    Via(Str),
     /// `block_all`: 502.
     BlockAll,
     /// There is none: a virtual host takes `*` itself.

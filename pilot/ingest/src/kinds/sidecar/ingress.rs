@@ -1,0 +1,80 @@
+//! `ingress`: where a workload is reached.
+
+use super::listener;
+use crate::{at::At, kinds::traffic_policy::parse_connection_pool, values::parse_port};
+use mesh_api::networking::sidecar as api;
+use mesh_model::{IngressEndpoint, Problem, Reason, SidecarIngress};
+use std::{collections::BTreeSet, net::SocketAddr};
+
+/// Reads all entries; what cannot be used is left out.
+pub fn parse(entries: Vec<api::IngressListener>, at: &At<'_>) -> Vec<SidecarIngress> {
+    let mut ports = BTreeSet::new();
+    let mut parsed = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let at = at.index(index);
+        let Some(ingress) = parse_entry(index, entry, &at) else { continue };
+        if ports.insert(ingress.listener.port) {
+            parsed.push(ingress);
+        } else {
+            let message = format!("port {} is there before; this entry has no effect", ingress.listener.port);
+            at.field("port").error(Reason::Duplicate, message);
+        }
+    }
+    parsed
+}
+
+fn parse_entry(index: usize, entry: api::IngressListener, at: &At<'_>) -> Option<SidecarIngress> {
+    let api::IngressListener { port, bind, capture_mode, default_endpoint, tls, connection_pool } = entry;
+    if tls.is_some() {
+        // Better nobody than anybody in plain text.
+        at.report(
+            Problem::error(
+                Reason::NotSupported,
+                at.field("tls").path(),
+                "Meltemi does not terminate TLS yet, so this port is not served at all",
+            )
+            .hint("leave `tls` out to serve plain text"),
+        );
+        return None;
+    }
+    let listener = listener::parse(port, bind, capture_mode, at)?;
+    let endpoint = match default_endpoint.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(parse_endpoint(text, &at.field("defaultEndpoint"))?),
+    };
+    if listener.is_bound && endpoint.is_none() {
+        at.field("defaultEndpoint").warning_hint(
+            Reason::Required,
+            "the proxy listens here itself, and is not told where the workload does",
+            "write 127.0.0.1:PORT, with another port than this",
+        );
+    }
+    let pool = connection_pool.map(|pool| parse_connection_pool(pool, &at.field("connectionPool")));
+    Some(SidecarIngress { index, listener, endpoint, pool })
+}
+
+fn parse_endpoint(text: &str, at: &At<'_>) -> Option<IngressEndpoint> {
+    if let Some(path) = text.strip_prefix("unix://") {
+        // The whole of an abstract socket is its name.
+        if path.starts_with(['/', '@']) {
+            return Some(IngressEndpoint::Unix(path.into()));
+        }
+        at.error_hint(Reason::InvalidValue, format!("`{text}` is no absolute path"), "write unix:///path");
+        return None;
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        let port = parse_port(address.port(), at)?;
+        if address.ip().is_loopback() {
+            return Some(IngressEndpoint::Loopback(port));
+        }
+        if address.ip().is_unspecified() {
+            return Some(IngressEndpoint::Workload(port));
+        }
+    }
+    at.error_hint(
+        Reason::InvalidValue,
+        format!("`{text}` is not where a workload can be; the entry is left out"),
+        "write 127.0.0.1:PORT, 0.0.0.0:PORT (the workload's own address) or unix:///path",
+    );
+    None
+}
