@@ -28,6 +28,15 @@ pub fn pin(core: usize) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("cannot run on core {core}"))
 }
 
+/// Runs this thread, and children that it starts from now on, on any core.
+pub fn unpin() -> Result<()> {
+    let mut all = CpuSet::new();
+    for core in 0..cores() {
+        all.set(core)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &all).context("cannot run on all cores")
+}
+
 fn cores() -> usize {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     cpuinfo.lines().filter(|line| line.starts_with("processor")).count()

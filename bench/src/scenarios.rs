@@ -3,6 +3,7 @@
 //! In: how thorough to be. Out: figures. Every scenario starts its own control plane and ends it, so that none sees
 //! what another left behind.
 
+mod ca;
 mod edits;
 mod memory;
 mod publisher;
@@ -61,6 +62,8 @@ pub const SCENARIOS: &[(&str, Run)] = &[
     ("scale", |options, rows| Box::pin(scale::run(options, rows))),
     ("streams", |options, rows| Box::pin(streams::run(options, rows))),
     ("publisher", |options, rows| Box::pin(publisher::run(options, rows))),
+    // The last: it leaves the cores to whoever wants them.
+    ("ca", |options, rows| Box::pin(ca::run(options, rows))),
 ];
 
 /// A control plane on a mesh of its own, and the proxies of that mesh.

@@ -76,6 +76,42 @@ impl Server {
         Ok(Self { child, xds, monitoring, started })
     }
 
+    /// Starts the certificate authority of `program` for the cluster of `kubeconfig`, on whatever core. [`Server::xds`] is where it serves.
+    pub fn start_authority(program: &Path, kubeconfig: &Path, namespace: &str, log: &Path) -> Result<Self> {
+        let [secure, monitoring] = free_addresses()?;
+        let log = fs::File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
+        let started = Instant::now();
+        let child = Command::new(program)
+            .args(["control-plane", "--components", "citadel", "--httpAddr", "", "--namespace", namespace])
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(["--secureGRPCAddr".into(), secure.to_string()])
+            .args(["--monitoringAddr".into(), monitoring.to_string()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn();
+        let child = child.with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self { child, xds: secure, monitoring, started })
+    }
+
+    /// Returns when it says that it is ready.
+    pub async fn ready(&self) {
+        while !self.ask("/ready").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The mean time of a step of a request for a certificate, as the authority counts it.
+    pub fn mean_step(&self, step: &str) -> Option<Duration> {
+        let metrics = self.metrics().ok()?;
+        let value = |part: &str| {
+            let name = format!("citadel_request_step_seconds_{part}{{step=\"{step}\"}} ");
+            metrics.lines().find_map(|line| line.strip_prefix(&name))?.parse::<f64>().ok()
+        };
+        Duration::try_from_secs_f64(value("sum")? / value("count")?).ok()
+    }
+
     /// Returns when it has ended.
     pub async fn ended(&mut self) {
         while matches!(self.child.try_wait(), Ok(None)) {
@@ -117,8 +153,12 @@ impl Server {
     }
 
     fn metrics(&self) -> Result<String> {
+        self.ask("/metrics")
+    }
+
+    fn ask(&self, path: &str) -> Result<String> {
         let mut connection = TcpStream::connect(self.monitoring)?;
-        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         connection.write_all(request.as_bytes())?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer)?;

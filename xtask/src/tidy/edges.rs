@@ -17,8 +17,8 @@ const TABLE_FILE: &str = "ARCHITECTURE.md";
 
 const TEST_KIT: &str = "mesh-testkit";
 
-/// Crates that are nothing but tests and tasks.
-const MAY_USE_TEST_KIT: &[&str] = &["mesh-tests", "xtask"];
+/// Crates that are nothing but tests, measurements and tasks.
+const MAY_USE_TEST_KIT: &[&str] = &["mesh-bench", "mesh-tests", "xtask"];
 
 /// What a crate must not reach, in whatever way.
 struct Ban {
