@@ -19,6 +19,7 @@ use mesh_proto::istio::v1::auth::{
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, SanType};
 use tonic::Code;
 
+mod interop;
 #[path = "../cluster/port.rs"]
 #[allow(dead_code, reason = "shared with the tests against an API server")]
 mod port;
@@ -261,4 +262,60 @@ async fn a_client_that_sends_a_byte_at_a_time_is_dropped() {
     assert_eq!(slow.await.unwrap(), (true, true));
     let token = tokens.token("shop", "web", HOUR).unwrap();
     assert_eq!(code(&served, Proof::token(&token), order(&csr())).await, Code::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_written_from_the_proto_alone_gets_a_certificate() {
+    let (served, tokens) = serve().await;
+    let token = tokens.token("shop", "web", HOUR).unwrap();
+    let (public, chain) = interop::ask(served.address, served.citadel.bundle().pem(), &token).await.unwrap();
+    openssl_verify(&chain).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let leaf = directory.path().join("leaf.pem");
+    std::fs::write(&leaf, &chain[0]).unwrap();
+    let said =
+        port::run(std::process::Command::new("openssl").args(["x509", "-noout", "-pubkey", "-in"]).arg(leaf));
+    assert_eq!(said.unwrap(), public);
+    assert_eq!(served.citadel.report().workloads, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_certificates_are_no_proof() {
+    use citadel::authority::{Material, State};
+    let (served, tokens) = serve().await;
+    let token = tokens.token("shop", "web", HOUR).unwrap();
+    let (good, bad) = (
+        served.enrol(Proof::token(&token)).await.unwrap(),
+        served.enrol(Proof::token(&token)).await.unwrap(),
+    );
+    // What the authority signs with, plus a list that revokes one of the two.
+    let kept = served.citadel.stored().borrow().kept.clone();
+    let key = keys::read(&kept.material.key).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&kept.material.certificate, key).unwrap();
+    let now = std::time::SystemTime::now();
+    let serial: Vec<u8> = (0..bad.facts().serial.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&bad.facts().serial[at..at + 2], 16).unwrap())
+        .collect();
+    let list = rcgen::CertificateRevocationListParams {
+        this_update: (now - HOUR).into(),
+        next_update: (now + HOUR).into(),
+        crl_number: rcgen::SerialNumber::from(1_u64),
+        issuing_distribution_point: None,
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        revoked_certs: vec![rcgen::RevokedCertParams {
+            serial_number: rcgen::SerialNumber::from(serial),
+            revocation_time: (now - HOUR).into(),
+            reason_code: None,
+            invalidity_date: None,
+        }],
+    };
+    let list = list.signed_by(&issuer).unwrap().pem().unwrap();
+    let material = Material { revocations: Some(list), ..kept.material };
+    let mut tls = served.citadel.tls();
+    tls.mark_unchanged();
+    served.citadel.authority().replace(State::new(&material, now).unwrap());
+    tls.changed().await.unwrap();
+    assert_eq!(code(&served, Proof::credential(&good), order(&csr())).await, Code::Ok);
+    assert_ne!(code(&served, Proof::credential(&bad), order(&csr())).await, Code::Ok);
 }
