@@ -15,7 +15,7 @@ use crate::snapshot::Snapshot;
 /// A layer with fewer resources of a type is not worth remembering its part.
 const FEW: usize = 32;
 
-/// Resources of one type that go out in one response, in order.
+/// Resources of one type that go out in one response.
 #[derive(Debug, Default)]
 pub struct Batch {
     groups: Box<[Arc<Group>]>,
@@ -32,7 +32,7 @@ impl Batch {
         Arc::new(Self { groups: groups.into_boxed_slice() })
     }
 
-    /// The resources, in order within each layer.
+    /// The resources.
     pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> + Clone {
         self.groups.iter().flat_map(|group| group.resources())
     }

@@ -1,9 +1,12 @@
 //! Groups: neighbouring resources that go out together, and whose bytes can be had joined while a storm of equal pushes lasts.
 //!
-//! In: the resources of a first push, in order. Out: groups of some 40 KiB whose boundaries depend on the resources beside them
-//! alone: lists that differ in a few places have most of their groups in common, whichever scope, class or moment they are from. So
-//! joined bytes are about one copy of the mesh, not one a scope. Joined bytes are bounded: over budget a stream joins by itself.
+//! In: the resources of a first push. Out: groups of some 40 KiB whose boundaries depend on the resources beside them alone: lists
+//! that differ in a few places have most of their groups in common, whichever scope, class or moment they are from. So joined bytes
+//! are about one copy of the mesh, not one a scope. Joined bytes are bounded: over budget a stream joins by itself.
+//!
+//! Resources of one DNS domain stand together: what a namespace sees otherwise than the others is mostly its own.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -24,7 +27,7 @@ const BOUNDARY_EVERY: usize = 24 * 1024;
 /// A group is joined when this many streams have asked for it: the second of a storm pays, a lone one does not.
 const JOIN_AT: u32 = 2;
 
-/// Neighbouring resources, in order.
+/// Resources that stand together.
 #[derive(Debug)]
 pub(crate) struct Group {
     protocol: Protocol,
@@ -85,7 +88,7 @@ impl Group {
         })
     }
 
-    /// The resources, in order.
+    /// The resources.
     pub(crate) fn resources(&self) -> &[Arc<Resource>] {
         &self.resources
     }
@@ -132,16 +135,21 @@ impl Groups {
         Self { budget: Budget::of(limit), by_content: WeakMap::new(256) }
     }
 
-    /// `resources` in groups, those that are in use already among them.
+    /// `resources`, which come in order of name, in groups, those that are in use already among them.
     pub(crate) fn divide<'a>(
         &mut self,
         protocol: Protocol,
         resources: impl Iterator<Item = &'a Arc<Resource>>,
     ) -> Vec<Arc<Group>> {
+        let mut domains: BTreeMap<&str, Vec<&Arc<Resource>>> = BTreeMap::new();
+        for resource in resources {
+            let (_, domain) = resource.name().split_once('.').unwrap_or_default();
+            domains.entry(domain).or_default().push(resource);
+        }
         let mut groups = Vec::new();
         let mut group = Vec::new();
         let mut bytes = 0;
-        for resource in resources {
+        for resource in domains.into_values().flatten() {
             let length = resource.entry_len(protocol);
             bytes += length;
             group.push(resource);
@@ -160,7 +168,7 @@ impl Groups {
     }
 
     fn intern(&mut self, protocol: Protocol, resources: &[&Arc<Resource>]) -> Arc<Group> {
-        // Fingerprints are keyed by a secret: nobody can make up another list of the same sum. Names differ, so order is given.
+        // Fingerprints are keyed by a secret: nobody can make up another list of the same sum. Names differ, and give the order.
         let content = resources.iter().fold(0u128, |sum, resource| sum.wrapping_add(resource.fingerprint()));
         self.by_content.get(&(protocol, content)).unwrap_or_else(|| {
             let resources = resources.iter().map(|resource| Arc::clone(resource)).collect();
@@ -200,12 +208,30 @@ mod tests {
         let after = groups.divide(Protocol::Delta, edited.iter());
         let missing = groups.divide(Protocol::Delta, all.iter().skip(1));
         for other in [&after, &missing] {
-            let listed: Vec<_> = other.iter().flat_map(|group| group.resources()).collect();
-            assert!(listed.is_sorted_by_key(|resource| resource.name()), "in order");
             let new = other.iter().filter(|group| !before.iter().any(|held| Arc::ptr_eq(held, group)));
             assert!(new.count() <= 3, "all but the groups around the difference are the same");
         }
         assert_eq!(after.iter().map(|group| group.resources().len()).sum::<usize>(), 2000);
+    }
+
+    #[test]
+    fn what_one_namespace_sees_otherwise_is_in_few_groups() {
+        let mut groups = Groups::new(usize::MAX);
+        let mut seen_from = |namespace: usize| {
+            let mut all: Vec<_> = (0..2000)
+                .map(|number| {
+                    let message = [u8::from(number % 20 == namespace); 700];
+                    let name = format!("80/svc-{number:04}.team-{:02}.svc.cluster.local:80", number % 20);
+                    Resource::new(ResourceType::VirtualHost, name, &message, &[], Arc::new([]))
+                })
+                .collect();
+            all.sort_by(|one, two| one.name().cmp(two.name()));
+            groups.divide(Protocol::Delta, all.iter())
+        };
+        let (one, two) = (seen_from(3), seen_from(7));
+        let own = two.iter().filter(|group| !one.iter().any(|other| Arc::ptr_eq(other, group)));
+        let bytes: usize = own.map(|group| group.len()).sum();
+        assert!(bytes < 2000 * 700 / 3, "{bytes} bytes are not shared");
     }
 
     #[test]

@@ -83,12 +83,20 @@ impl Layer {
         }
         let revision = self.revision + 1;
         let mut log = self.log.clone();
-        if log.len() == LOG_EDITS {
-            log.pop_front();
+        // Where there was nothing, all is new: the tree says the same, and most layers are made once and never edited.
+        if !self.is_empty() {
+            if log.len() == LOG_EDITS {
+                log.pop_front();
+            }
+            let names = (count <= LOG_NAMES).then(|| changed.map(Vec::into_boxed_slice));
+            log.push_back(Arc::new(LoggedEdit { from: self.id, names }));
         }
-        let names = (count <= LOG_NAMES).then(|| changed.map(Vec::into_boxed_slice));
-        log.push_back(Arc::new(LoggedEdit { from: self.id, names }));
         Arc::new(Self { id: next_id(), lineage: self.lineage, revision, resources, sums, log })
+    }
+
+    /// Whether it has no resources at all.
+    pub fn is_empty(&self) -> bool {
+        self.resources.iter().all(Resources::is_empty)
     }
 
     /// Unique identity of this very layer.
