@@ -21,7 +21,8 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         at.field("host").error(Reason::Required, "the host is empty");
         return None;
     }
-    let host = parse_host(&host, &at.field("host"))?;
+    // Without one there is no rule, but all that is wrong is said at once.
+    let host = parse_host(&host, &at.field("host"));
     let policy = traffic_policy
         .map(|policy| parse_traffic_policy(policy, &at.field("trafficPolicy")))
         .unwrap_or_default();
@@ -40,7 +41,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     };
     Some(Model::DestinationRule(Arc::new(DestinationRule {
         metadata: meta.metadata,
-        host,
+        host: host?,
         policy,
         subsets,
         export_to,

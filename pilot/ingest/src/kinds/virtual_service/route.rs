@@ -45,41 +45,12 @@ pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>)
         cors_policy,
         headers,
     } = route;
-    let matches = parse_matches(matches, &at.field("match"))?;
+    // Everything is read before anything makes it be left out: all that is wrong is said at once.
+    let matches = parse_matches(matches, &at.field("match"));
     let forwards = !route.is_empty();
     let actions = [forwards, redirect.is_some(), direct_response.is_some()];
-    match (actions.iter().filter(|set| **set).count(), &delegate, role) {
-        (_, Some(_), Role::Delegate) => {
-            at.field("delegate").error_hint(
-                Reason::InvalidValue,
-                "a VirtualService without hosts cannot hand over to another one, so this route is left out",
-                "name the other one in the VirtualService that hands over to this one",
-            );
-            return None;
-        }
-        (0, Some(_), Role::Root) | (0, None, Role::Delegate) | (1, None, _) => {}
-        (1, Some(_), Role::Root) if direct_response.is_some() => {}
-        (0, None, Role::Root) => {
-            at.error_hint(
-                Reason::Required,
-                "the route does nothing",
-                "set one of route, redirect, directResponse, delegate",
-            );
-            return None;
-        }
-        (_, Some(_), Role::Root) => {
-            at.field("delegate").error(
-                Reason::Conflict,
-                "a route that hands over to another VirtualService cannot have `route` or `redirect`",
-            );
-            return None;
-        }
-        (_, None, _) => {
-            at.error(Reason::Conflict, "only one of `route`, `redirect` and `directResponse` can be set");
-            return None;
-        }
-    }
-    let delegate = read(delegate, |value| parse_delegate(value, &at.field("delegate")))?;
+    let acts = does_one_thing(actions, delegate.is_some(), role, at);
+    let delegate = read(delegate, |value| parse_delegate(value, &at.field("delegate")));
     let fault = fault.and_then(|fault| parse_fault(fault, &at.field("fault")));
     if redirect.is_some() && fault.is_some() {
         at.field("fault").warning(Reason::Conflict, "a fault on a redirect delays or replaces the redirect");
@@ -106,29 +77,79 @@ pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>)
     let mirror_percent =
         parse_mirror_percent(mirror_percentage, mirror_percent, mirror_percent_snake_case, at);
     let destinations = match forwards {
-        true => parse_destinations(route, &at.field("route"))?,
-        false => Vec::new(),
+        true => parse_destinations(route, &at.field("route")),
+        false => Some(Vec::new()),
     };
-    Some(RouteParts {
+    let redirect = read(redirect, |value| parse_redirect(value, &at.field("redirect")));
+    let direct_response =
+        read(direct_response, |value| parse_direct_response(value, &at.field("directResponse")));
+    // What can be rewritten depends on what is matched.
+    let rewrite = match &matches {
+        Some(matches) => read(rewrite, |value| parse_rewrite(value, matches, &at.field("rewrite"))),
+        None => None,
+    };
+    let timeout = timeout.and_then(|value| parse_duration(value, &at.field("timeout")));
+    let retries = retries.map(|value| parse_retries(value, &at.field("retries")));
+    let mirror = mirror.and_then(|value| parse_destination(value, &at.field("mirror")));
+    let mirrors = parse_mirrors(mirrors, &at.field("mirrors"));
+    let cors = cors_policy.map(|value| parse_cors(value, &at.field("corsPolicy")));
+    let headers = headers.map(|value| parse_headers(value, &at.field("headers")));
+    let parts = RouteParts {
         index,
         name: name.unwrap_or_default().into(),
-        destinations,
-        redirect: read(redirect, |value| parse_redirect(value, &at.field("redirect")))?,
-        direct_response: read(direct_response, |value| {
-            parse_direct_response(value, &at.field("directResponse"))
-        })?,
-        delegate,
-        rewrite: read(rewrite, |value| parse_rewrite(value, &matches, &at.field("rewrite")))?,
-        matches,
-        timeout: timeout.and_then(|value| parse_duration(value, &at.field("timeout"))),
-        retries: retries.map(|value| parse_retries(value, &at.field("retries"))),
+        matches: matches?,
+        destinations: destinations?,
+        redirect: redirect?,
+        direct_response: direct_response?,
+        delegate: delegate?,
+        rewrite: rewrite?,
+        timeout,
+        retries,
         fault,
-        mirror: mirror.and_then(|value| parse_destination(value, &at.field("mirror"))),
+        mirror,
         mirror_percent,
-        mirrors: parse_mirrors(mirrors, &at.field("mirrors")),
-        cors: cors_policy.map(|value| parse_cors(value, &at.field("corsPolicy"))),
-        headers: headers.map(|value| parse_headers(value, &at.field("headers"))),
-    })
+        mirrors,
+        cors,
+        headers,
+    };
+    acts.then_some(parts)
+}
+
+/// Whether the route does exactly one thing with a request, or hands over where it may.
+fn does_one_thing(actions: [bool; 3], delegates: bool, role: Role, at: &At<'_>) -> bool {
+    let [_, _, answers] = actions;
+    match (actions.iter().filter(|set| **set).count(), delegates, role) {
+        (_, true, Role::Delegate) => {
+            at.field("delegate").error_hint(
+                Reason::InvalidValue,
+                "a VirtualService without hosts cannot hand over to another one, so this route is left out",
+                "name the other one in the VirtualService that hands over to this one",
+            );
+            return false;
+        }
+        (0, true, Role::Root) | (0, false, Role::Delegate) | (1, false, _) => {}
+        (1, true, Role::Root) if answers => {}
+        (0, false, Role::Root) => {
+            at.error_hint(
+                Reason::Required,
+                "the route does nothing",
+                "set one of route, redirect, directResponse, delegate",
+            );
+            return false;
+        }
+        (_, true, Role::Root) => {
+            at.field("delegate").error(
+                Reason::Conflict,
+                "a route that hands over to another VirtualService cannot have `route` or `redirect`",
+            );
+            return false;
+        }
+        (_, false, _) => {
+            at.error(Reason::Conflict, "only one of `route`, `redirect` and `directResponse` can be set");
+            return false;
+        }
+    }
+    true
 }
 
 /// `Some(None)` for nothing, `None` for something without which the route cannot be used.
