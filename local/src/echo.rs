@@ -48,6 +48,12 @@ pub struct EchoSpec {
 }
 
 impl EchoSpec {
+    /// Whether only the ports are others.
+    pub(crate) fn is_same_replica(&self, other: &Self) -> bool {
+        let Self { identity, pod_address, application, ports: _ } = self;
+        (identity, pod_address, application) == (&other.identity, &other.pod_address, &other.application)
+    }
+
     /// The echo that stands for `workload`; `None` unless Meltemi runs that workload.
     pub fn of(workload: &Workload) -> Option<Self> {
         let local = workload.local.as_ref()?;
@@ -146,8 +152,16 @@ impl RequestCounter {
 #[derive(Debug)]
 pub struct EchoHandle {
     replica: Arc<Replica>,
-    addresses: Vec<SocketAddr>,
-    ports: Vec<JoinHandle<()>>,
+    open: Vec<OpenPort>,
+}
+
+/// A port that is open.
+#[derive(Debug)]
+struct OpenPort {
+    /// As it was asked for.
+    wanted: LocalPort,
+    address: SocketAddr,
+    task: JoinHandle<()>,
 }
 
 /// Opens all ports of `spec`. Port 0 takes a free one, told by [`EchoHandle::addresses`].
@@ -155,22 +169,11 @@ pub struct EchoHandle {
 /// # Errors
 /// When one of them can't be opened; then none stays open.
 pub async fn start(spec: EchoSpec) -> Result<EchoHandle, EchoError> {
-    let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
-    for port in spec.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
-        let address = SocketAddr::new(spec.application, port.number);
-        let error = |source| EchoError { pod: spec.identity.pod.clone(), address, source };
-        let listener = TcpListener::bind(address).await.map_err(error)?;
-        let address = listener.local_addr().map_err(error)?;
-        addresses.push(address);
-        listeners.push((listener, LocalPort { number: address.port(), protocol: port.protocol }));
-    }
+    let ports = spec.ports.clone();
     let replica = Arc::new(Replica { spec, failing: AtomicBool::new(false), requests: AtomicU64::new(0) });
-    let ports = listeners
-        .into_iter()
-        .map(|(listener, port)| tokio::spawn(accept(listener, port, replica.clone())))
-        .collect();
-    Ok(EchoHandle { replica, addresses, ports })
+    let mut handle = EchoHandle { replica, open: Vec::new() };
+    handle.set_ports(&ports).await?;
+    Ok(handle)
 }
 
 async fn accept(listener: TcpListener, port: LocalPort, replica: Arc<Replica>) {
@@ -192,9 +195,37 @@ async fn accept(listener: TcpListener, port: LocalPort, replica: Arc<Replica>) {
 }
 
 impl EchoHandle {
-    /// Where it listens, in the order of the spec's TCP ports.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// Where it listens, in the order in which the ports were opened.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.iter().map(|port| port.address).collect()
+    }
+
+    /// Opens the ports that are not open yet and closes those that are not wanted. The others, and the connections to them, are
+    /// left alone.
+    ///
+    /// # Errors
+    /// When one of them can't be opened.
+    pub async fn set_ports(&mut self, wanted: &[LocalPort]) -> Result<(), EchoError> {
+        let (kept, closed) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition::<Vec<_>, _>(|port| wanted.contains(&port.wanted));
+        self.open = kept;
+        // First, so that a port may speak something else from now on.
+        close(closed).await;
+        for port in wanted.iter().filter(|port| port.protocol != Protocol::Udp) {
+            if self.open.iter().any(|open| open.wanted == *port) {
+                continue;
+            }
+            let spec = &self.replica.spec;
+            let address = SocketAddr::new(spec.application, port.number);
+            let error = |source| EchoError { pod: spec.identity.pod.clone(), address, source };
+            let listener = TcpListener::bind(address).await.map_err(error)?;
+            let address = listener.local_addr().map_err(error)?;
+            let opened = LocalPort { number: address.port(), protocol: port.protocol };
+            let task = tokio::spawn(accept(listener, opened, self.replica.clone()));
+            self.open.push(OpenPort { wanted: port.clone(), address, task });
+        }
+        Ok(())
     }
 
     /// HTTP requests, gRPC calls and TCP connections answered so far, failures included.
@@ -214,16 +245,21 @@ impl EchoHandle {
 
     /// Closes ports and connections; when it returns the ports are free.
     pub async fn stop(mut self) {
-        for port in std::mem::take(&mut self.ports) {
-            port.abort();
-            // Aborted is what it is meant to be.
-            let _ = port.await;
-        }
+        close(std::mem::take(&mut self.open)).await;
+    }
+}
+
+/// When it returns the ports are free.
+async fn close(ports: Vec<OpenPort>) {
+    for OpenPort { wanted: _, address: _, task } in ports {
+        task.abort();
+        // Aborted is what it is meant to be.
+        let _ = task.await;
     }
 }
 
 impl Drop for EchoHandle {
     fn drop(&mut self) {
-        self.ports.iter().for_each(JoinHandle::abort);
+        self.open.iter().for_each(|port| port.task.abort());
     }
 }

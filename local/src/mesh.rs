@@ -98,7 +98,12 @@ impl LocalMesh {
                 return;
             }
             match old.echo {
-                Ok(handle) if same_echo => echo = Some(handle),
+                Ok(handle) if same_echo => echo = Some(Ok(handle)),
+                // Other ports are no reason to lose what is under way on those that stay.
+                Ok(mut handle) if old.echo_spec.is_same_replica(&echo_spec) => {
+                    let changed = handle.set_ports(&echo_spec.ports).await;
+                    echo = Some(changed.map(|()| handle).map_err(|error| error.to_string()));
+                }
                 Ok(handle) => handle.stop().await,
                 Err(_) => {}
             }
@@ -109,7 +114,7 @@ impl LocalMesh {
             }
         }
         let echo = match echo {
-            Some(running) => Ok(running),
+            Some(running) => running,
             None => echo::start(echo_spec.clone()).await.map_err(|error| error.to_string()),
         };
         let sidecar = sidecar.unwrap_or_else(|| {

@@ -140,11 +140,19 @@ impl Traffic {
     /// # Errors
     /// When it does not get there.
     pub async fn apply(&self, file: &str, yaml: &str) -> Result<()> {
+        let edit = self.edit(|| self.write(file, yaml));
+        edit.await.with_context(|| format!("after {file} was written:\n{yaml}"))
+    }
+
+    /// Writes a file of configuration and waits for nothing.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write(&self, file: &str, yaml: &str) -> Result<()> {
         // Written beside the directory and moved, so that there is one change, at one moment.
         let (path, aside) = (self.files.join(file), self.files.with_extension(file));
         fs::write(&aside, yaml)?;
-        let edit = || Ok(fs::rename(&aside, &path)?);
-        self.edit(edit).await.with_context(|| format!("after {file} was written:\n{yaml}"))
+        Ok(fs::rename(&aside, &path)?)
     }
 
     /// Removes a file of configuration and waits likewise.
@@ -156,14 +164,31 @@ impl Traffic {
         self.edit(|| Ok(fs::remove_file(&path)?)).await.with_context(|| format!("after {file} was removed"))
     }
 
+    /// Writes a file of configuration and waits only until the control plane has published what it changes: the next edit may come
+    /// while proxies are still busy with this one.
+    ///
+    /// # Errors
+    /// When it is not published.
+    pub async fn publish(&self, file: &str, yaml: &str) -> Result<()> {
+        let _one_at_a_time = self.edits.lock().await;
+        self.published_after(|| self.write(file, yaml))
+            .await
+            .with_context(|| format!("after {file} was written:\n{yaml}"))
+    }
+
     async fn edit(&self, edit: impl FnOnce() -> Result<()>) -> Result<()> {
         let _one_at_a_time = self.edits.lock().await;
+        self.published_after(edit).await?;
+        self.acknowledged().await
+    }
+
+    async fn published_after(&self, edit: impl FnOnce() -> Result<()>) -> Result<()> {
         let mut published = self.pilot.published();
         let before = *published.borrow_and_update();
         edit()?;
         let arrived = tokio::time::timeout(EDIT_WITHIN, published.wait_for(|now| *now > before)).await;
         arrived.context("nothing was published: the edit changes nothing, or was not seen")??;
-        self.acknowledged().await
+        Ok(())
     }
 
     /// Waits until every connected proxy has acknowledged what is published now.
@@ -218,6 +243,18 @@ impl Traffic {
     /// When there is no such pod.
     pub fn proxy(&self, pod: &str) -> Result<SocketAddr> {
         Ok(self.entry(pod)?.http_proxy)
+    }
+
+    /// A counter or gauge of a pod's Envoy; 0 while it has none of that name.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    pub async fn stat(&self, pod: &str, name: &str) -> Result<u64> {
+        let admin = self.entry(pod)?.admin;
+        let answer = Request::get(&format!("http://{admin}/stats"))?.direct().send(admin).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        Ok(value.map(str::parse).transpose()?.unwrap_or_default())
     }
 
     /// Sends many requests as `meltemi call` does, on connections that are kept.

@@ -45,6 +45,6 @@ pub struct LocalWorkload {
 pub struct LocalPort {
     /// Container port.
     pub number: u16,
-    /// What it speaks, taken from the Service that selects it.
+    /// What it speaks, taken from the Service that selects it, otherwise from the port's name.
     pub protocol: Protocol,
 }

@@ -17,8 +17,8 @@ use crate::{
     well_known::{INBOUND_SOURCE, loop_guard, plain_cluster, pool, tcp_to},
 };
 use mesh_model::{
-    EndpointAddress, InboundPolicy, Mesh, ObjectRef, Protocol, Registry, Retries, RetryOn, RouteHeaders,
-    Service, ServicePort, Sidecar, SidecarIngress, Str, Workload,
+    EndpointAddress, InboundPolicy, LocalPort, Mesh, ObjectRef, Protocol, Registry, Retries, RetryOn,
+    RouteHeaders, Service, ServicePort, Sidecar, SidecarIngress, Str, Workload,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -141,7 +141,8 @@ impl OfService<'_> {
     }
 }
 
-/// The workload's ports that services send requests to; of services that disagree about a port the oldest is right.
+/// The workload's ports that services send requests to; of services that disagree about a port the oldest is right. Where nothing
+/// is redirected, also those that its containers declare: when a service moves to one, its clients may know before this proxy does.
 fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
     let sidecar = mesh.sidecar_for(&proxy.namespace, &proxy.labels);
     if let Some(sidecar) = sidecar.filter(|sidecar| !sidecar.ingress.is_empty()) {
@@ -185,6 +186,15 @@ fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
                 };
                 ports.entry(target).or_insert(entry);
             }
+        }
+    }
+    let local = workload.and_then(|workload| workload.local.as_ref());
+    if let (Capture::None { .. }, Some(local)) = (&proxy.capture, local) {
+        for LocalPort { number, protocol } in local.ports.iter().filter(|port| port.protocol != Protocol::Udp)
+        {
+            let entry =
+                InboundPort { target: *number, protocol: *protocol, service: None, sidecar, ingress: None };
+            ports.entry(*number).or_insert(entry);
         }
     }
     ports

@@ -1,28 +1,51 @@
-//! Requests without a pause, until told to stop.
+//! Requests at a steady rate, until told to stop.
 //!
-//! In: a URL and the HTTP proxy port of a sidecar. Out: what came of each request: nothing is tried again, and every answer
-//! but 200 is told.
+//! In: a URL, the HTTP proxy port of a sidecar, and how many requests a second. Out: what came of each: nothing is tried again, and
+//! every answer but 200 is told, with what the test was doing. The loop is open: a slow answer delays no other request. Connections
+//! are kept as programs keep them, and one request in [`FRESH`] comes on a new one.
 
-use super::Request;
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
+use bytes::Bytes;
+use http::{Request, Uri, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use meltemi_local::echo::EchoAnswer;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::{MissedTickBehavior, interval, timeout},
+};
 
 /// So many failures are shown; a thousand tell no more.
 const SHOWN: usize = 10;
+/// After so many requests comes one on a connection of its own.
+const FRESH: usize = 10;
+/// More than this are not under way at a time: a machine that is too slow for the rate would fail for that reason alone.
+const UNDER_WAY: usize = 200;
+/// Longer than any answer takes.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// Requests that are being sent.
 pub struct Load {
-    stop: Arc<AtomicBool>,
+    /// What is asked, and what the test is doing; `None`: nothing more.
+    asked: watch::Sender<Option<Arc<Asked>>>,
     sent: watch::Receiver<usize>,
-    workers: JoinSet<Outcome>,
+    driver: JoinHandle<Outcome>,
+}
+
+/// Each request holds on to what it was asked by.
+#[derive(Debug)]
+struct Asked {
+    uri: Uri,
+    meanwhile: String,
 }
 
 /// What came of all requests.
@@ -39,72 +62,162 @@ pub struct Outcome {
 }
 
 impl Load {
-    /// Sends requests, so many at a time.
+    /// Sends so many requests a second.
     ///
     /// # Errors
     /// When it is no URL.
-    pub fn start(proxy: SocketAddr, url: &str, at_a_time: usize) -> Result<Self> {
-        let request = Request::get(url)?;
-        let stop = Arc::new(AtomicBool::new(false));
+    pub fn start(proxy: SocketAddr, url: &str, per_second: u32) -> Result<Self> {
+        let asked = Asked { uri: parse(url)?, meanwhile: "before the first edit".to_owned() };
+        let (asked, receiver) = watch::channel(Some(Arc::new(asked)));
         let (count, sent) = watch::channel(0);
-        let count = Arc::new(count);
-        let mut workers = JoinSet::new();
-        for _ in 0..at_a_time {
-            let (request, stop, count) = (request.clone(), stop.clone(), count.clone());
-            workers.spawn(async move {
-                let mut outcome = Outcome::default();
-                while !stop.load(Ordering::Relaxed) {
-                    outcome.add(request.send(proxy).await);
-                    count.send_modify(|count| *count += 1);
-                }
-                outcome
-            });
-        }
-        Ok(Self { stop, sent, workers })
+        let driver = tokio::spawn(drive(proxy, Duration::from_secs(1) / per_second, receiver, count));
+        Ok(Self { asked, sent, driver })
     }
 
-    /// How many have been sent.
+    /// Says what the test does from now on, for failures.
+    pub fn meanwhile(&self, what: &str) {
+        self.replace(|asked| Asked { uri: asked.uri.clone(), meanwhile: what.to_owned() });
+    }
+
+    /// Asks for another URL from now on; returns when all requests for the last one are answered.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub async fn ask(&self, url: &str) -> Result<()> {
+        let uri = parse(url)?;
+        let last = self.replace(|asked| Asked { uri, meanwhile: asked.meanwhile.clone() });
+        // An error would mean that the driver has ended, but it ends only when stopped.
+        let _ = self.sent.clone().wait_for(|_| last.strong_count() == 0).await;
+        Ok(())
+    }
+
+    fn replace(&self, new: impl FnOnce(&Asked) -> Asked) -> Weak<Asked> {
+        let mut last = Weak::new();
+        self.asked.send_modify(|asked| {
+            if let Some(asked) = asked {
+                last = Arc::downgrade(asked);
+                *asked = Arc::new(new(asked));
+            }
+        });
+        last
+    }
+
+    /// How many have been answered.
     pub fn sent(&self) -> usize {
         *self.sent.borrow()
     }
 
-    /// Waits until so many have been sent.
-    pub async fn reach(&self, count: usize) {
-        // An error would mean that the workers have ended, but they end only when stopped.
-        let _ = self.sent.clone().wait_for(|sent| *sent >= count).await;
+    /// Waits until so many more have been answered.
+    pub async fn more(&self, count: usize) {
+        let until = self.sent() + count;
+        // An error would mean that the driver has ended, but it ends only when stopped.
+        let _ = self.sent.clone().wait_for(|sent| *sent >= until).await;
     }
 
     /// Stops, and tells what came of it.
     ///
     /// # Errors
-    /// When a worker panicked.
-    pub async fn stop(mut self) -> Result<Outcome> {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut total = Outcome::default();
-        while let Some(outcome) = self.workers.join_next().await {
-            let Outcome { ok, failed, failures, versions } = outcome?;
-            total.ok += ok;
-            total.failed += failed;
-            total.failures.extend(failures);
-            for (version, count) in versions {
-                *total.versions.entry(version).or_default() += count;
-            }
-        }
-        total.failures.truncate(SHOWN);
-        Ok(total)
+    /// When the driver panicked.
+    pub async fn stop(self) -> Result<Outcome> {
+        self.asked.send_replace(None);
+        Ok(self.driver.await?)
     }
 }
 
+fn parse(url: &str) -> Result<Uri> {
+    url.parse().with_context(|| format!("`{url}`"))
+}
+
+async fn drive(
+    proxy: SocketAddr,
+    period: Duration,
+    asked: watch::Receiver<Option<Arc<Asked>>>,
+    answered: watch::Sender<usize>,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut under_way = JoinSet::new();
+    let kept = Arc::new(Kept::default());
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut number = 0;
+    loop {
+        ticks.tick().await;
+        while let Some(done) = under_way.try_join_next() {
+            outcome.add(done);
+        }
+        answered.send_if_modified(|count| {
+            std::mem::replace(count, outcome.ok + outcome.failed) != outcome.ok + outcome.failed
+        });
+        let Some(asked) = asked.borrow().clone() else { break };
+        if under_way.len() < UNDER_WAY {
+            number += 1;
+            let (kept, fresh) = (kept.clone(), number % FRESH == 0);
+            under_way.spawn(async move {
+                let answer = timeout(WITHIN, kept.exchange(proxy, &asked.uri, fresh)).await;
+                let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {WITHIN:?}")));
+                answer.map_err(|error| format!("request {number}, {}: {error:#}", asked.meanwhile))
+            });
+        }
+    }
+    while let Some(done) = under_way.join_next().await {
+        outcome.add(done);
+    }
+    outcome
+}
+
+type Sender = SendRequest<Empty<Bytes>>;
+
+/// Connections that wait for the next request.
+#[derive(Default)]
+struct Kept(Mutex<Vec<Sender>>);
+
+impl Kept {
+    /// The version that answers with 200.
+    async fn exchange(&self, proxy: SocketAddr, uri: &Uri, fresh: bool) -> Result<String> {
+        let waiting = if fresh { None } else { self.take() };
+        let mut sender = match waiting {
+            Some(sender) => sender,
+            None => connect(proxy).await?,
+        };
+        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let request = Request::get(uri).header(header::HOST, authority).body(Empty::new())?;
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        let body = body.collect().await.context("the answer broke off")?.to_bytes();
+        if sender.ready().await.is_ok() && !fresh {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        }
+        if head.status != 200 {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            return Err(anyhow!("{} {:?} {text}", head.status, head.headers));
+        }
+        let echo: EchoAnswer = serde_json::from_slice(&body).context("not by an echo workload")?;
+        Ok(echo.identity.version.to_string())
+    }
+
+    fn take(&self) -> Option<Sender> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| kept.pop()).find(|sender| sender.is_ready())
+    }
+}
+
+async fn connect(proxy: SocketAddr) -> Result<Sender> {
+    let stream = TcpStream::connect(proxy).await.context("the sidecar can't be reached")?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
 impl Outcome {
-    fn add(&mut self, answer: Result<super::Answer>) {
+    fn add(&mut self, answer: Result<Result<String, String>, tokio::task::JoinError>) {
         let failure = match answer {
-            Ok(answer) if answer.status == 200 => {
+            Ok(Ok(version)) => {
                 self.ok += 1;
-                *self.versions.entry(answer.version().to_owned()).or_default() += 1;
+                *self.versions.entry(version).or_default() += 1;
                 return;
             }
-            Ok(answer) => answer.summary(),
-            Err(error) => format!("{error:#}"),
+            Ok(Err(failure)) => failure,
+            Err(error) => error.to_string(),
         };
         self.failed += 1;
         if self.failures.len() < SHOWN {

@@ -25,6 +25,7 @@ pub struct Outside {
 struct Member {
     version: String,
     pod: String,
+    ports: Vec<LocalPort>,
     echo: EchoHandle,
     address: Loopback,
 }
@@ -52,8 +53,9 @@ impl Outside {
                     LocalPort { number: TCP_PORT, protocol: Protocol::Tcp },
                 ];
                 let (pod_address, application) = (address.ip(), address.ip());
-                let echo = echo::start(EchoSpec { identity, pod_address, application, ports }).await?;
-                members.push(Member { version: version.clone(), pod, echo, address });
+                let spec = EchoSpec { identity, pod_address, application, ports: ports.clone() };
+                let echo = echo::start(spec).await?;
+                members.push(Member { version: version.clone(), pod, ports, echo, address });
             }
         }
         Ok(Self { members })
@@ -74,6 +76,17 @@ impl Outside {
         Ok(())
     }
 
+    /// Closes the ports of one and all connections to them, as when its machine is switched off; or opens them again.
+    ///
+    /// # Errors
+    /// When there is none of that name, or a port can't be opened.
+    pub async fn set_dead(&mut self, pod: &str, dead: bool) -> Result<()> {
+        let member = self.members.iter_mut().find(|member| member.pod == pod);
+        let member = member.with_context(|| format!("there is no `{pod}`"))?;
+        let ports = if dead { &[][..] } else { &member.ports };
+        Ok(member.echo.set_ports(ports).await?)
+    }
+
     /// Requests and connections that they have taken together.
     pub fn requests(&self) -> u64 {
         self.members.iter().map(|member| member.echo.requests()).sum()
@@ -92,7 +105,7 @@ impl Outside {
              \x20 ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {HTTP_PORT}}}]\n\
              \x20 endpoints:\n"
         );
-        for Member { version, pod: _, echo: _, address } in &self.members {
+        for Member { version, pod: _, ports: _, echo: _, address } in &self.members {
             // Writing to a String cannot fail.
             let _ = writeln!(yaml, "  - {{address: {}, labels: {{version: {version}}}}}", address.ip());
         }
@@ -119,7 +132,7 @@ impl Outside {
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        for Member { version: _, pod: _, echo, address } in self.members.drain(..) {
+        for Member { version: _, pod: _, ports: _, echo, address } in self.members.drain(..) {
             // The address may be claimed again only when its ports are free.
             tokio::spawn(async move {
                 echo.stop().await;

@@ -1,6 +1,6 @@
 //! Near endpoints first: the client runs in `eu/a`.
 
-use crate::{CLIENT, run};
+use crate::{CLIENT, figures, run};
 use anyhow::{Result, ensure};
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{HTTP_PORT, Outside, Request, Traffic};
@@ -74,8 +74,13 @@ fn failover_moves_and_comes_back() {
         outside.set_failing("v1-0", false)?;
         let healed = Instant::now();
         eventually(SOON, async || answered_by("v1").await).await?;
-        println!("failover: {lost} requests lost in {moved:?}; back {:?} after healing", healed.elapsed());
-        Ok(())
+        figures::tell(
+            "locality-failover",
+            &format!(
+                "without retries {lost} requests lost in {moved:.0?} until they went elsewhere; back {:.1?} after healing",
+                healed.elapsed()
+            ),
+        )
     });
 }
 

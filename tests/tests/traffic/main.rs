@@ -1,8 +1,11 @@
 //! What requests do, through real Envoys.
 
 mod cases;
+mod changes;
 mod connections;
 mod discovery;
+mod failover;
+mod figures;
 mod locality;
 mod on_demand;
 mod protocols;

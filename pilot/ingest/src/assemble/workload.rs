@@ -93,13 +93,14 @@ impl Ingest {
             mtls: accepts_mtls(labels),
             local: None,
         };
-        let ports = self.served_ports(&workload);
+        let ports = self.served_ports(&workload, &replica.template.ports);
         workload.local = Some(LocalWorkload { application, ports });
         Some(workload)
     }
 
-    /// The ports that Services lead to. Services are looked at in order of their names, so the first one's word counts.
-    fn served_ports(&self, workload: &Workload) -> Vec<LocalPort> {
+    /// The ports that Services lead to, and those that its containers declare: what it serves is not to depend on who may call it.
+    /// Services are looked at in order of their names, so the first one's word counts.
+    fn served_ports(&self, workload: &Workload, declared: &[LocalPort]) -> Vec<LocalPort> {
         let mut ports: BTreeMap<u16, LocalPort> = BTreeMap::new();
         let definers: BTreeSet<_> =
             self.joins.selecting(&workload.object.name.namespace, &workload.labels).collect();
@@ -114,6 +115,9 @@ impl Ingest {
                     ports.entry(number).or_insert(LocalPort { number, protocol: port.protocol });
                 }
             }
+        }
+        for port in declared {
+            ports.entry(port.number).or_insert_with(|| port.clone());
         }
         ports.into_values().collect()
     }

@@ -7,7 +7,7 @@ use crate::{
     meta::Meta,
     values::{parse_port, shared_labels},
 };
-use mesh_model::{Labels, Metadata, Reason, Str};
+use mesh_model::{Labels, LocalPort, Metadata, Protocol, Reason, Str};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -32,6 +32,8 @@ pub struct Template {
     pub service_account: Str,
     /// Named container ports.
     pub named_ports: Vec<(Str, u16)>,
+    /// All container ports, and what their names say is spoken there.
+    pub ports: Vec<LocalPort>,
 }
 
 /// More would not fit on one machine, and is most likely a slip.
@@ -85,6 +87,8 @@ pub struct ContainerPort {
     pub name: Option<String>,
     /// Its number.
     pub container_port: i64,
+    /// `TCP` if nothing is said.
+    pub protocol: Option<String>,
 }
 
 /// Reads one object.
@@ -115,15 +119,20 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
 pub fn parse_template_spec(spec: PodSpec, labels: Arc<Labels>, at: &At<'_>) -> Template {
     let PodSpec { service_account_name, node_name: _, host_network: _, containers } = spec;
     let at = at.field("containers");
-    let mut named_ports = Vec::new();
+    let (mut named_ports, mut all_ports) = (Vec::new(), Vec::new());
     for (index, Container { ports }) in containers.into_iter().enumerate() {
         let at = at.index(index);
         let at = at.field("ports");
-        for (index, ContainerPort { name, container_port }) in
+        for (index, ContainerPort { name, container_port, protocol }) in
             ports.unwrap_or_default().into_iter().enumerate()
         {
-            let number = parse_port(container_port, &at.index(index).field("containerPort"));
-            if let (Some(name), Some(number)) = (name, number) {
+            let Some(number) = parse_port(container_port, &at.index(index).field("containerPort")) else {
+                continue;
+            };
+            let transport = protocol.as_deref().unwrap_or("TCP");
+            let spoken = Protocol::select(None, name.as_deref().unwrap_or_default(), number, transport);
+            all_ports.push(LocalPort { number, protocol: spoken });
+            if let Some(name) = name {
                 named_ports.push((Str::from(name), number));
             }
         }
@@ -133,5 +142,6 @@ pub fn parse_template_spec(spec: PodSpec, labels: Arc<Labels>, at: &At<'_>) -> T
         labels,
         service_account: service_account.unwrap_or_else(|| "default".to_owned()).into(),
         named_ports,
+        ports: all_ports,
     }
 }

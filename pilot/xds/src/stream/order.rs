@@ -3,7 +3,8 @@
 //! In: the newest snapshot. Out: at most one response a call, in the order clusters, endpoints, listeners, routes, virtual hosts,
 //! removals. Clusters and endpoints follow the newest snapshot; listeners and routes follow `ready`, the newest one whose
 //! clusters the client has acknowledged and whose endpoints it has for every cluster it warms. A cluster is removed when no
-//! acknowledged snapshot of listeners or routes has it any more. A pure endpoint change waits for nothing.
+//! acknowledged snapshot of listeners or routes has it any more. A pure endpoint change waits for nothing, except while clusters
+//! warm whose endpoints the newest snapshot has no more: routes are about to name them.
 
 use std::sync::Arc;
 
@@ -130,22 +131,36 @@ impl StreamState {
     }
 
     fn next_endpoints(&mut self, newest: &Arc<Snapshot>) -> Option<Response> {
-        let Self { context, watches, warming, .. } = self;
-        let endpoints = &mut watches[ResourceType::Endpoints.index()];
-        endpoints.absorb(newest, context);
-        if context.protocol == Protocol::Sotw {
-            // This protocol cannot say that there are no endpoints: the cluster is about to go, do not wait for it.
-            warming.retain(|name, _| newest.get(ResourceType::Endpoints, name).is_some());
-        } else if !endpoints.leaving.is_empty() {
-            // A cluster that still warms is to hear at once that no endpoints are coming.
-            for name in warming.iter().filter(|(_, carried_by)| **carried_by == 0).map(|(name, _)| name) {
-                if endpoints.leaving.remove(name).is_some() {
-                    endpoints.owed.changed.insert(name.clone());
+        let has_lost = self.has_lost_endpoints(newest);
+        let Self { context, watches, .. } = self;
+        let [clusters, endpoints, ..] = watches;
+        match &clusters.base {
+            // The routes of this rollout are still to come, and would find clusters without endpoints.
+            Some(rollout) if has_lost => {
+                if endpoints.base.as_ref().is_none_or(|base| base.sequence < rollout.sequence) {
+                    endpoints.absorb(rollout, context);
                 }
             }
+            _ => endpoints.absorb(newest, context),
         }
         let outgoing = endpoints.compose(newest, context)?;
         Some(self.send(ResourceType::Endpoints, outgoing))
+    }
+
+    /// Whether endpoints that clusters wait for exist no more in the newest snapshot.
+    fn has_lost_endpoints(&self, newest: &Arc<Snapshot>) -> bool {
+        let Self { watches, warming, settling, .. } = self;
+        let Some(rollout) = &watches[ResourceType::Cluster.index()].base else { return false };
+        if Arc::ptr_eq(rollout, newest) {
+            return false;
+        }
+        let exist = |snapshot: &Snapshot, name: &str| snapshot.get(ResourceType::Endpoints, name).is_some();
+        let lost = |name: &Arc<str>| !exist(newest, name) && exist(rollout, name);
+        let mut has_lost = warming.keys().any(lost);
+        if *settling {
+            newest.changed_since(rollout, ResourceType::Endpoints, |name| has_lost |= lost(name));
+        }
+        has_lost
     }
 
     /// Notes which response will finish the warming of which clusters.

@@ -121,6 +121,14 @@ impl Bench {
                 let refused = world::is_refused(ready, ResourceType::Cluster, name);
                 let there = self.clusters.contains(&**name) || refused;
                 assert!(there, "{} names {name}, which is not acknowledged", sent.name());
+                // Whatever has become of them since: a cluster without endpoints answers 503.
+                let has_some = ready.get(ResourceType::Endpoints, name).is_some();
+                let known = self.proxy.version(ResourceType::Endpoints, name).is_some();
+                assert!(
+                    known || refused || !has_some,
+                    "{} names {name}, which got no endpoints",
+                    sent.name()
+                );
             }
             if response.kind == ResourceType::VirtualHost {
                 self.hosts.entry(sent.name().clone()).or_default().push(names);

@@ -1,0 +1,135 @@
+//! A replica whose ports are closed: nobody answers there, not even with an error.
+
+use super::{SOON, service};
+use crate::{CLIENT, figures, run};
+use anyhow::{Result, ensure};
+use mesh_testkit::eventually;
+use mesh_tests::traffic::{Request, Traffic};
+use std::{collections::BTreeSet, net::SocketAddr, time::Instant};
+
+/// How many requests are lost before an endpoint is ejected, if all go there.
+const FAILURES: usize = 3;
+const POLICY: &str = "{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 3, interval: 1s, \
+                      baseEjectionTime: 2s, maxEjectionPercent: 100}}";
+/// Enough that every replica's turn comes, whatever other requests do to the order.
+const REQUESTS: usize = 60;
+
+/// Answers other than 200, and the pods of the others.
+async fn send(request: &Request, proxy: SocketAddr, count: usize) -> Result<(usize, BTreeSet<String>)> {
+    let (mut lost, mut pods) = (0, BTreeSet::new());
+    for _ in 0..count {
+        let answer = request.send(proxy).await?;
+        if answer.status == 200 {
+            pods.insert(answer.pod().to_owned());
+        } else {
+            lost += 1;
+        }
+    }
+    Ok((lost, pods))
+}
+
+async fn ejected(traffic: &Traffic, cluster: &str) -> Result<u64> {
+    traffic.stat(CLIENT, &format!("cluster.{cluster};.outlier_detection.ejections_active")).await
+}
+
+#[test]
+fn a_dead_replica_is_ejected_and_comes_back() {
+    run(async |traffic| {
+        let (mut outside, request) = service(traffic, "dead", 3, POLICY, "retries: {attempts: 0}, ").await?;
+        let proxy = traffic.proxy(CLIENT)?;
+        let (lost, pods) = send(&request, proxy, REQUESTS).await?;
+        ensure!(lost == 0 && pods.len() == 3, "{lost} lost, {pods:?}");
+
+        outside.set_dead("v1-1", true).await?;
+        let died = Instant::now();
+        let (mut sent, mut lost) = (0, 0);
+        while ejected(traffic, "outbound|80||dead.test").await? == 0 {
+            let (more, _) = send(&request, proxy, 1).await?;
+            (sent, lost) = (sent + 1, lost + more);
+            ensure!(lost <= FAILURES, "{lost} of {sent} requests lost, and it is not ejected");
+        }
+        let took = died.elapsed();
+        ensure!(lost == FAILURES, "{lost} lost instead of {FAILURES}");
+
+        outside.set_dead("v1-1", false).await?;
+        let back = Instant::now();
+        eventually(SOON, async || {
+            let (lost, pods) = send(&request, proxy, 6).await?;
+            ensure!(lost == 0 && pods.len() == 3, "{lost} lost, {pods:?}");
+            Ok(())
+        })
+        .await?;
+        figures::tell(
+            "dead-replica",
+            &format!(
+                "without retries {lost} of {sent} requests lost until it was ejected after {took:.0?}; \
+                 it took requests again {:.1?} after it had come back",
+                back.elapsed()
+            ),
+        )
+    });
+}
+
+#[test]
+fn retries_hide_a_dead_replica() {
+    run(async |traffic| {
+        // Nothing is said about retries: two, by default, when nobody answers.
+        let (mut outside, request) = service(traffic, "hidden-dead", 3, POLICY, "").await?;
+        let proxy = traffic.proxy(CLIENT)?;
+        let (lost, _) = send(&request, proxy, REQUESTS).await?;
+        ensure!(lost == 0, "{lost} lost while all lived");
+        outside.set_dead("v1-1", true).await?;
+        let (lost, pods) = send(&request, proxy, 2 * REQUESTS).await?;
+        ensure!(lost == 0 && pods.len() == 2, "{lost} lost, {pods:?}");
+        let retries =
+            traffic.stat(CLIENT, "cluster.outbound|80||hidden-dead.test;.upstream_rq_retry").await?;
+        ensure!(retries >= FAILURES as u64, "{retries} retries: were any requests sent there?");
+        let sent = 2 * REQUESTS;
+        figures::tell("hidden-by-retries", &format!("none of {sent} requests lost, {retries} tried again"))
+    });
+}
+
+#[test]
+fn too_few_healthy_replicas_are_not_trusted() {
+    run(async |traffic| {
+        // Below the panic threshold ejected endpoints get requests as the others do.
+        for (name, min_health, trusted) in [("no-panic", 0, true), ("panic", 70, false)] {
+            let policy = POLICY.replace(
+                "baseEjectionTime: 2s",
+                &format!("baseEjectionTime: 3m, minHealthPercent: {min_health}"),
+            );
+            let (outside, request) = service(traffic, name, 4, &policy, "retries: {attempts: 0}, ").await?;
+            for pod in ["v1-1", "v1-2"] {
+                outside.set_failing(pod, true)?;
+            }
+            let proxy = traffic.proxy(CLIENT)?;
+            let cluster = format!("outbound|80||{name}.test");
+            eventually(SOON, async || {
+                send(&request, proxy, 8).await?;
+                let ejected = ejected(traffic, &cluster).await?;
+                ensure!(ejected == 2, "{ejected} ejected");
+                Ok(())
+            })
+            .await?;
+            // Half of the requests, or none. (With one ejected it would be a third: balancers hear of the second ejection within a
+            // second only at the end of that, by Envoy's `update_merge_window`.)
+            let expected = if trusted { 0..=0 } else { REQUESTS * 9 / 20..=REQUESTS * 11 / 20 };
+            let lost = eventually(SOON, async || {
+                let (lost, _) = send(&request, proxy, REQUESTS).await?;
+                ensure!(
+                    expected.contains(&lost),
+                    "{name}: {lost} of {REQUESTS} failed, expected {expected:?}"
+                );
+                Ok(lost)
+            })
+            .await?;
+            figures::tell(
+                name,
+                &format!(
+                    "half of 4 replicas ejected, minHealthPercent {min_health}: {lost} of {REQUESTS} requests failed"
+                ),
+            )?;
+        }
+        Ok(())
+    });
+}
