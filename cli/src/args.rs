@@ -3,6 +3,7 @@
 //! Flags that istiod has, too, take its spelling (`--grpcAddr`) as well as ours (`--grpc-addr`).
 
 pub mod address;
+mod analyze;
 mod ca;
 mod configuration;
 pub mod connection_age;
@@ -15,8 +16,9 @@ use clap::{Args, Parser, Subcommand};
 use mesh_runtime::logging;
 
 use crate::output::Format;
+pub use analyze::AnalyzeArgs;
 pub use ca::{CaCommand, CaRotateArgs, CaStatusArgs};
-pub use configuration::{AnalyzeArgs, ExplainCommand, ExplainRouteArgs, Threshold, WaitArgs};
+pub use configuration::{ExplainCommand, ExplainRouteArgs, WaitArgs};
 pub use proxies::{CallArgs, ConfigPart, ProxyCommand, ProxyConfigArgs, ProxyListArgs};
 pub use serve::{ControlPlaneArgs, UpArgs};
 
@@ -69,7 +71,7 @@ pub enum Command {
     ControlPlane(Box<ControlPlaneArgs>),
     /// Send requests through a workload's sidecar and show who answered
     Call(CallArgs),
-    /// Say what is wrong with a file or a directory of YAML
+    /// Say what is wrong with a file or a directory of YAML, or with a cluster
     Analyze(AnalyzeArgs),
     /// Wait until an object has got to the proxies that it concerns
     Wait(WaitArgs),

@@ -34,7 +34,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Analyze(args) => {
             start_logging(&logging, "warn")?;
-            analyze::run(&args)
+            in_runtime(analyze::run(args))
         }
         Command::Wait(args) => {
             start_logging(&logging, "warn")?;

@@ -240,5 +240,13 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
             drop(hold);
         });
     }
-    Ok(Pilot { publisher, xds, ads, grpc_address, mesh: mesh_receiver, report, published: published_receiver })
+    Ok(Pilot {
+        publisher,
+        xds,
+        ads,
+        grpc_address,
+        mesh: mesh_receiver,
+        report,
+        published: published_receiver,
+    })
 }

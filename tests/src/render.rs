@@ -86,6 +86,14 @@ pub fn render(told: &Told, problems: Vec<String>, print: &Print) -> Result<Strin
     Ok(yaml::to_yaml(&Value::Object(sections)))
 }
 
+/// A resource without what all of its type have alike.
+///
+/// # Errors
+/// When it is no message of its type.
+pub fn gist(resource: &Resource) -> Result<Value> {
+    message(resource, &Print::default())
+}
+
 fn message(resource: &Resource, print: &Print) -> Result<Value> {
     let kind = resource.kind();
     let json = mesh_proto::json::to_json(kind.type_url(), &resource.message())

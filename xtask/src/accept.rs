@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::tidy::workspace_root;
 
-/// Writes what is generated from the code: the CRDs.
+/// Writes what is generated from the code: the CRDs and the reference.
 pub fn generate() -> Result<()> {
-    test(&["--package", "mesh-api", "--test", "crds"])
+    test(&["--package", "mesh-api", "--test", "crds"])?;
+    test(&["--package", "mesh-tests", "--test", "reference"])
 }
 
 /// Accepts new golden outputs, of one crate or of all.

@@ -20,7 +20,7 @@ enum Task {
     Setup,
     /// Check the rules of this tree that the compiler does not know: dependency edges, file sizes, names, headers.
     Tidy,
-    /// Write what is generated from the code: the CRDs.
+    /// Write what is generated from the code: the CRDs and the reference.
     Gen,
     /// Accept new golden outputs; then read the diff.
     Bless {

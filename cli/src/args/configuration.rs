@@ -1,8 +1,8 @@
-//! Flags of what tells about configuration: `analyze`, `wait` and `explain`.
+//! Flags of what tells about configuration: `wait` and `explain`.
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use http::{HeaderName, HeaderValue, Method};
 use meltemi_local::duration::parse_duration;
 use pilot_status::ConditionType;
@@ -14,33 +14,6 @@ use super::{
     proxies::{EndpointArgs, parse_header},
 };
 use crate::output::Format;
-
-/// `meltemi analyze`.
-#[derive(Debug, Args)]
-pub struct AnalyzeArgs {
-    /// A file, or a directory
-    pub path: PathBuf,
-    /// How to print the problems
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub output: Format,
-    /// From which severity on problems make the exit code 1
-    #[arg(long, value_name = "SEVERITY", default_value = "error", ignore_case = true)]
-    pub failure_threshold: Threshold,
-    /// The mesh's DNS domain
-    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
-    pub domain: String,
-}
-
-/// The least severity that counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Threshold {
-    /// Whatever there is to say
-    Info,
-    /// What probably has not the effect that was meant, and errors
-    Warning,
-    /// What cannot be used
-    Error,
-}
 
 /// `meltemi wait`.
 #[derive(Debug, Args)]

@@ -1,40 +1,56 @@
-//! `meltemi analyze`: what a control plane would say about these files. The exit code is 1 when there are errors, or
-//! problems of a lower severity if asked so.
+//! `meltemi analyze`: what a control plane would say about these files, or says about a cluster. The exit code is 1 when there are
+//! problems that are serious enough.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use mesh_model::Severity;
-use pilot_ingest::Settings;
+use pilot_ingest::{Settings, Source};
 
 use crate::{
-    args::{AnalyzeArgs, Threshold},
+    args::AnalyzeArgs,
     output::{self, Format},
     problems::{self, Count, Finding},
 };
 
-pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
-    let AnalyzeArgs { path, output, failure_threshold, domain } = args;
-    let settings = Settings { domain: domain.clone(), ..Settings::default() };
-    let (_, report) = pilot_ingest::load(path, settings)?;
+pub async fn run(args: AnalyzeArgs) -> Result<ExitCode> {
+    let AnalyzeArgs {
+        path,
+        cluster: _,
+        kubeconfig,
+        root_namespace,
+        timeout,
+        failure_threshold,
+        output_threshold,
+        output,
+        domain,
+    } = args;
+    let settings = Settings { domain, root_namespace, ..Settings::default() };
+    let (subject, mut report) = match path {
+        Some(path) => {
+            let (_, report) = pilot_ingest::load(&path, settings)?;
+            (path.display().to_string(), report)
+        }
+        None => {
+            let source = Source::Cluster { kubeconfig };
+            let (_, report) = pilot_ingest::look(source, settings, timeout).await?;
+            ("the cluster".to_owned(), report)
+        }
+    };
+    let fails = Finding::of_report(&report)
+        .iter()
+        .any(|finding| finding.problem.severity >= failure_threshold.severity());
+    for entry in &mut report.entries {
+        entry.problems.retain(|problem| problem.severity >= output_threshold.severity());
+    }
+    report.entries.retain(|entry| !entry.problems.is_empty());
     let findings = Finding::of_report(&report);
-    let count = Count::of(&findings);
     match output {
         Format::Json => output::print_json(&report)?,
         Format::Text => {
             output::print(&problems::text(&findings))?;
             let gap = if findings.is_empty() { "" } else { "\n" };
-            output::remark(&format!("{gap}{}: {}", path.display(), count.summary()));
+            output::remark(&format!("{gap}{subject}: {}", Count::of(&findings).summary()));
         }
     }
-    let fails = findings.iter().any(|finding| finding.problem.severity >= least(*failure_threshold));
     Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn least(threshold: Threshold) -> Severity {
-    match threshold {
-        Threshold::Info => Severity::Info,
-        Threshold::Warning => Severity::Warning,
-        Threshold::Error => Severity::Error,
-    }
 }

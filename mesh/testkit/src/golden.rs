@@ -46,6 +46,17 @@ pub fn run(directory: impl AsRef<Path>, render: impl Fn(&Case) -> String) {
     }
 }
 
+/// The cases below `directory` (relative to the crate), in order of their names, for tests that look at all of them.
+///
+/// # Errors
+/// When the directory or a file cannot be read.
+pub fn cases(directory: impl AsRef<Path>) -> std::io::Result<Vec<Case>> {
+    let directory = directory.as_ref();
+    let files = files_below(directory)?;
+    let inputs = files.iter().filter(|file| file.to_string_lossy().ends_with(INPUT));
+    inputs.map(|file| Case::read(directory, file, INPUT)).collect()
+}
+
 fn check(directory: &Path, update: bool, render: impl Fn(&Case) -> String) -> Report {
     let mut report = Report::default();
     let files = match files_below(directory) {

@@ -4,6 +4,7 @@
 //! into the mesh and says what changed; `references` and `report` say what is wrong. Nothing here knows Envoy or proxies.
 
 mod allocate;
+mod annotations;
 mod assemble;
 mod at;
 mod decode;
@@ -39,7 +40,7 @@ pub use object::parse_object;
 pub use references::{Reference, references};
 pub use report::{ObjectReport, Report, Snapshot, has_status};
 pub use settings::{Settings, SourceError};
-pub use source::{Source, start};
+pub use source::{Source, look, start};
 pub use store::{DocumentProblem, Edit};
 pub use updates::{Update, Updates};
 pub use watch::connect;

@@ -1,12 +1,13 @@
 //! One untyped object to what is held of it.
 
 use crate::{
+    annotations,
     at::{Context, Finished, Shared},
     kinds::{Object, Row},
     meta::{Meta, identity},
     schema::{add_new, normalise, type_errors, unknown_fields},
 };
-use mesh_model::{Problem, Reason, Severity, Source};
+use mesh_model::{Kind, Problem, Reason, Severity, Source};
 use serde_json::Value;
 
 /// Reads an object of a kind. Fails only when it has no name, so that there is nothing to hold it under.
@@ -26,6 +27,7 @@ pub fn parse_object(
     let from_file = matches!(source, Source::File { .. });
     let mut problems = if from_file { normalise(row.kind, &mut value) } else { Vec::new() };
     problems.extend(unknown_fields(row.kind, &value, from_file));
+    problems.extend(annotations(row, &value));
     let shared = Shared::new(context, &object.name.namespace);
     let at = shared.root();
     let meta = Meta::parse(object.clone(), source.clone(), &value, &at);
@@ -49,4 +51,14 @@ pub fn parse_object(
 /// An unknown field alone keeps nothing from being read.
 fn explains_undecodable(problem: &Problem) -> bool {
     problem.severity == Severity::Error && problem.reason != Reason::UnknownField
+}
+
+fn annotations(row: &Row, value: &Value) -> Vec<Problem> {
+    let at = |path: &str| value.pointer(path).and_then(Value::as_object);
+    let mut problems = annotations::check(row.kind, at("/metadata/annotations"), "metadata.annotations");
+    if row.kind == Kind::Deployment {
+        let of_pods = at("/spec/template/metadata/annotations");
+        problems.extend(annotations::check(Kind::Pod, of_pods, "spec.template.metadata.annotations"));
+    }
+    problems
 }

@@ -5,11 +5,16 @@
 mod claims;
 mod connection;
 mod destination;
+mod ports;
+mod routes;
 mod selection;
 
 use crate::nearest::nearest;
-use mesh_model::{Destination, DestinationRule, Host, Mesh, ObjectRef, Problem, Service};
-use std::{collections::BTreeMap, sync::Arc};
+use mesh_model::{Destination, DestinationRule, Host, Mesh, ObjectRef, Problem, Service, VirtualService};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// A destination as its author wrote it. The model has lost where that was: parts that cannot be used are not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,7 @@ pub fn references<'a>(
     index.check_contested_hosts(&mut found);
     for value in mesh.virtual_services() {
         index.check_connection_routes(value, &mut found);
+        index.check_matches(value, &mut found);
         index.check_aliased_hosts(value, &mut found);
     }
     for value in mesh.destination_rules() {
@@ -44,6 +50,11 @@ pub fn references<'a>(
         index.check_sidecar(value, &mut found);
     }
     claims::check_default_sidecars(mesh, &mut found);
+    claims::check_selecting_sidecars(mesh, &mut found);
+    claims::check_selecting_rules(mesh, &mut found);
+    ports::check_protocols(mesh, &mut found);
+    ports::check_addresses(mesh, &mut found);
+    ports::check_shared_workloads(mesh, &mut found);
     selection::check_selectors(mesh, &mut found);
     found.0
 }
@@ -62,6 +73,7 @@ struct Index<'a> {
     mesh: &'a Mesh,
     wildcard_services: Vec<&'a Arc<Service>>,
     wildcard_rules: Vec<&'a Arc<DestinationRule>>,
+    by_name: HashMap<&'a ObjectRef, &'a Arc<VirtualService>>,
 }
 
 impl<'a> Index<'a> {
@@ -70,6 +82,7 @@ impl<'a> Index<'a> {
             mesh,
             wildcard_services: mesh.services().filter(|service| service.host.is_wildcard()).collect(),
             wildcard_rules: mesh.destination_rules().filter(|rule| rule.host.is_wildcard()).collect(),
+            by_name: mesh.virtual_services().map(|value| (&value.metadata.object, value)).collect(),
         }
     }
 

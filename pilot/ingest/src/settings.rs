@@ -59,6 +59,14 @@ pub enum SourceError {
     /// The cluster.
     #[error("cannot tell how to reach the cluster: {0}")]
     Cluster(String),
+    /// Its API server does not answer.
+    #[error("the API server does not answer: {0}")]
+    Unreachable(String),
+    /// It answers, and does not give everything.
+    #[error(
+        "not every kind could be listed within {0:?}: is there a right to list all of them in all namespaces?"
+    )]
+    Incomplete(std::time::Duration),
 }
 
 impl SourceError {

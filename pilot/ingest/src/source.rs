@@ -4,11 +4,13 @@ use crate::{
     assemble::Ingest,
     mesh_file::{self, MeshFile},
     reload,
+    report::Report,
     settings::{Settings, SourceError},
     updates::{QUEUE, Updates},
     watch,
 };
-use std::path::PathBuf;
+use mesh_model::Mesh;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinSet};
 
 /// A source of configuration.
@@ -39,4 +41,20 @@ pub async fn start(source: Source, settings: Settings) -> Result<Updates, Source
         }
     }
     Ok(Updates::new(Ingest::new(context), receiver, tasks))
+}
+
+/// Reads everything at `source` once, as a control plane would.
+pub async fn look(
+    source: Source,
+    settings: Settings,
+    within: Duration,
+) -> Result<(Arc<Mesh>, Report), SourceError> {
+    if let Source::Cluster { kubeconfig } = &source {
+        watch::reach(&watch::connect(kubeconfig.as_deref()).await?).await?;
+    }
+    let mut updates = start(source, settings).await?;
+    match tokio::time::timeout(within, updates.next()).await {
+        Ok(Some(update)) => Ok((update.mesh, updates.report())),
+        Ok(None) | Err(_) => Err(SourceError::Incomplete(within)),
+    }
 }

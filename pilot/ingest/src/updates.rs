@@ -92,6 +92,11 @@ impl Updates {
         self.reports.clone()
     }
 
+    /// What is wrong with what the last update was made of. Takes a look at the whole mesh.
+    pub fn report(&self) -> Report {
+        Report::new(&Snapshot { sequence: self.sequence, ..self.ingest.snapshot() })
+    }
+
     /// The next mesh that differs, or `None` when all sources have ended. The first is given when everything is in, even if that
     /// is nothing. Cancel-safe.
     pub async fn next(&mut self) -> Option<Update> {

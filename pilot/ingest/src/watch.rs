@@ -52,6 +52,11 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, SourceError> {
     Client::try_from(config).map_err(|error| cluster(&error))
 }
 
+/// Whether there is an API server that answers, for whoever would otherwise wait for lists that never come.
+pub async fn reach(client: &Client) -> Result<(), SourceError> {
+    client.apiserver_version().await.map(drop).map_err(|error| SourceError::Unreachable(error.to_string()))
+}
+
 /// What the watches share.
 #[derive(Clone)]
 struct Shared {

@@ -1,7 +1,9 @@
 //! Statuses on the objects of a real Kubernetes API server. Each test has a server of its own: whoever leads writes to every object.
 
 mod addresses;
+mod analyze;
 mod foreign;
 mod leader;
 mod objects;
+mod rights;
 mod told;

@@ -33,8 +33,17 @@ pub async fn apply(server: &ApiServer, namespace: &str, yaml: &str) -> Result<()
 
 /// A control plane that stands for election as `identity`, with a lease short enough for a test.
 pub async fn leader(server: &ApiServer, identity: &str) -> Result<ControlPlane> {
+    leader_with(server, identity, |config| config).await
+}
+
+/// As [`leader`], with other settings.
+pub async fn leader_with(
+    server: &ApiServer,
+    identity: &str,
+    adjust: impl FnOnce(Config) -> Config,
+) -> Result<ControlPlane> {
     let status = StatusConfig { identity: identity.to_owned(), lease_duration: Duration::from_secs(3) };
-    let adjust = |config| Config { status: Some(status), root_namespace: ROOT.into(), ..config };
+    let adjust = |config| adjust(Config { status: Some(status), root_namespace: ROOT.into(), ..config });
     let control_plane = ControlPlane::start_with(server, adjust).await?;
     control_plane.ready().await?;
     Ok(control_plane)

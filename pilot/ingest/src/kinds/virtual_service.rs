@@ -9,6 +9,7 @@ mod fault;
 mod headers;
 mod mirror;
 mod parts;
+mod reach;
 mod retries;
 mod route;
 
@@ -130,6 +131,13 @@ fn parse_http(http: Vec<api::HttpRoute>, role: Role, at_http: &At<'_>) -> Vec<Ro
         }
         routes.push(route);
     }
+    if role == Role::Delegate {
+        // Which of its routes are left depends on who hands over.
+        return routes;
+    }
+    // What a catch-all takes has been said.
+    let end = routes.iter().position(|route| catch_all.is_some_and(|first| route.index > first));
+    reach::check_reach(routes.get(..end.unwrap_or(routes.len())).unwrap_or_default(), at_http);
     routes
 }
 

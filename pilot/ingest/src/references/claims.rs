@@ -1,8 +1,11 @@
 //! Objects that claim the same thing, of which one counts.
 
-use super::{Found, Index};
-use mesh_model::{ExportTo, Mesh, Problem, Reason, Severity, Sidecar, Traffic, VirtualService};
-use std::{collections::BTreeMap, sync::Arc};
+use super::{Found, Index, ports::overlap};
+use mesh_model::{Labels, Mesh, ObjectRef, Problem, Reason, Severity, Sidecar, Traffic, VirtualService};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 impl Index<'_> {
     /// Requests under another name of a service are routed as those for the service.
@@ -34,7 +37,7 @@ impl Index<'_> {
                 let mut claims = claims.iter().filter(|value| value.routes(traffic));
                 let Some(winner) = claims.next() else { continue };
                 // Each may be for namespaces that the other is not for.
-                for other in claims.filter(|other| overlap(winner, other)) {
+                for other in claims.filter(|other| overlap(&winner.export_to, &other.export_to)) {
                     let message = format!(
                         "{} routes {routes} to {host} already; this VirtualService has no effect on them where both apply",
                         winner.metadata.object
@@ -48,15 +51,6 @@ impl Index<'_> {
                 }
             }
         }
-    }
-}
-
-fn overlap(left: &VirtualService, right: &VirtualService) -> bool {
-    match (&left.export_to, &right.export_to) {
-        (ExportTo::Namespaces(left), ExportTo::Namespaces(right)) => {
-            left.intersection(right).next().is_some()
-        }
-        (ExportTo::All | ExportTo::Default, _) | (_, ExportTo::All | ExportTo::Default) => true,
     }
 }
 
@@ -76,6 +70,81 @@ pub(super) fn check_default_sidecars(mesh: &Mesh, found: &mut Found) {
             );
             let problem = Problem::warning(Reason::Conflict, "spec", message);
             found.add(&other.metadata.object, problem.hint("merge them, or add a workloadSelector"));
+            let message =
+                format!("{} is for the whole namespace, too; this one counts", other.metadata.object);
+            let problem = Problem::new(Severity::Info, Reason::Conflict, "spec", message);
+            found.add(&winner.metadata.object, problem);
         }
     }
+}
+
+/// Of several Sidecars that select a workload the oldest counts.
+pub(super) fn check_selecting_sidecars(mesh: &Mesh, found: &mut Found) {
+    let mut selecting: BTreeMap<&str, Vec<&Arc<Sidecar>>> = BTreeMap::new();
+    for value in mesh.sidecars().filter(|value| value.selector.is_some()) {
+        selecting.entry(value.metadata.namespace()).or_default().push(value);
+    }
+    let mut contested: BTreeMap<(&ObjectRef, &ObjectRef), &ObjectRef> = BTreeMap::new();
+    let mut used: BTreeSet<&ObjectRef> = BTreeSet::new();
+    let mut inhabited: BTreeSet<&str> = BTreeSet::new();
+    for values in selecting.values_mut() {
+        values.sort_by_key(|value| value.metadata.precedence());
+    }
+    for workload in mesh.workloads() {
+        let namespace = &*workload.object.name.namespace;
+        inhabited.insert(namespace);
+        let values = selecting.get(namespace).into_iter().flatten();
+        let mut values = values.filter(|value| {
+            value.selector.iter().flatten().all(|(key, wanted)| workload.labels.get(key) == Some(wanted))
+        });
+        let Some(winner) = values.next() else { continue };
+        used.insert(&winner.metadata.object);
+        for other in values {
+            used.insert(&other.metadata.object);
+            let pair = (&winner.metadata.object, &other.metadata.object);
+            contested.entry(pair).or_insert(&workload.object);
+        }
+    }
+    for ((winner, other), workload) in contested {
+        let message = format!("{winner} selects {workload} already, so this one has no effect there");
+        let problem = Problem::warning(Reason::Conflict, "spec.workloadSelector", message);
+        found.add(other, problem.hint("merge them, or let each select other workloads"));
+        let message = format!("{other} selects {workload}, too; this one counts");
+        let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.workloadSelector", message);
+        found.add(winner, problem);
+    }
+    // Where there are no workloads at all, none can be expected to be selected.
+    let there = selecting.iter().filter(|(namespace, _)| inhabited.contains(*namespace));
+    for value in there.flat_map(|(_, values)| values) {
+        if !used.contains(&value.metadata.object) {
+            found.add(&value.metadata.object, selects_nobody());
+        }
+    }
+}
+
+/// DestinationRules for clients that are not there.
+pub(super) fn check_selecting_rules(mesh: &Mesh, found: &mut Found) {
+    let mut of_namespace: BTreeMap<&str, Vec<&Labels>> = BTreeMap::new();
+    let mut rules = mesh.destination_rules().filter(|rule| rule.selector.is_some()).peekable();
+    if rules.peek().is_none() {
+        return;
+    }
+    for workload in mesh.workloads() {
+        of_namespace.entry(&workload.object.name.namespace).or_default().push(&workload.labels);
+    }
+    for rule in rules {
+        let Some(there) = of_namespace.get(&**rule.metadata.namespace()) else { continue };
+        let chosen = |labels: &&&Labels| {
+            rule.selector.iter().flatten().all(|(key, wanted)| labels.get(key) == Some(wanted))
+        };
+        if !there.iter().any(|labels| chosen(&labels)) {
+            found.add(&rule.metadata.object, selects_nobody());
+        }
+    }
+}
+
+fn selects_nobody() -> Problem {
+    // Normal for what is scaled to zero, and what a misspelt label looks like.
+    let message = "no workload of this namespace has these labels, so this has no effect";
+    Problem::warning(Reason::NotFound, "spec.workloadSelector", message)
 }

@@ -1,6 +1,6 @@
 //! What VirtualServices route to and DestinationRules are about.
 
-use super::{Found, Index, Reference};
+use super::{Found, Index, Reference, routes::missing_ports};
 use mesh_model::{Destination, DestinationRule, ObjectRef, Problem, Reason};
 
 impl Index<'_> {
@@ -43,6 +43,9 @@ impl Index<'_> {
                     None => problem,
                 },
             );
+        }
+        if port.is_none() {
+            self.check_ports(object, reference, &services, found);
         }
         if let Some(port) = port
             && services.iter().all(|service| service.port(*port).is_none())
@@ -114,6 +117,14 @@ impl Index<'_> {
                 format!("{} is only another name of {target}, so this rule has no effect", value.host);
             let problem = Problem::warning(Reason::Unreachable, "spec.host", message);
             return found.add(object, problem.hint(format!("write `host: {target}`")));
+        }
+        if !value.host.is_wildcard() {
+            let services = self.visible(&value.host, namespace);
+            let of_subsets = value.subsets.iter().flat_map(|subset| subset.policy.ports.keys());
+            let wanted = value.policy.ports.keys().chain(of_subsets).copied().collect();
+            for problem in missing_ports(&wanted, &services, &value.host) {
+                found.add(object, problem);
+            }
         }
         self.check_subset_labels(value, found);
     }

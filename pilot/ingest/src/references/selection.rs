@@ -1,7 +1,7 @@
 //! What Sidecars import and Services select.
 
 use super::{Found, Index};
-use mesh_model::{Mesh, Problem, Reason, Service, Severity, Sidecar};
+use mesh_model::{Mesh, Problem, Reason, Registry, Service, Severity, Sidecar};
 
 impl Index<'_> {
     pub(super) fn check_sidecar(&self, value: &Sidecar, found: &mut Found) {
@@ -44,7 +44,11 @@ pub(super) fn check_selectors(mesh: &Mesh, found: &mut Found) {
         if !service.ports.iter().any(|port| on_port(port.number)) {
             // Normal for what is scaled to zero, and what a misspelt label looks like.
             let message = "no workload is selected, so there are no endpoints";
-            found.add(object, Problem::new(Severity::Info, Reason::NotFound, "spec.selector", message));
+            let path = match service.registry {
+                Registry::Kubernetes => "spec.selector",
+                Registry::External => "spec.workloadSelector",
+            };
+            found.add(object, Problem::new(Severity::Info, Reason::NotFound, path, message));
             continue;
         }
         for port in &service.ports {

@@ -1,0 +1,28 @@
+//! Fields whose effect is not in what Envoy is sent, or not in the answer of a single proxy: what they do, and the test.
+
+/// A field that no golden can show, and what does.
+pub struct Note {
+    /// The kind.
+    pub kind: &'static str,
+    /// The field.
+    pub path: &'static str,
+    /// What it does.
+    pub effect: &'static str,
+    /// The file of the test, from the root of the workspace; empty: the golden that was found.
+    pub file: &'static str,
+    /// The test in it.
+    pub test: &'static str,
+}
+
+/// All of them.
+pub const NOTES: &[Note] = &[
+    nothing("Sidecar", "egress[].port.targetPort", "Nothing, as in Istio, which has it for other kinds"),
+    nothing("Sidecar", "ingress[].port.targetPort", "Nothing, as in Istio, which has it for other kinds"),
+    nothing("Sidecar", "egress[].port.name", "Nothing: it is for readers"),
+    nothing("Sidecar", "ingress[].port.name", "Nothing: it is for readers"),
+];
+
+/// A field that has no effect, and need not have one.
+const fn nothing(kind: &'static str, path: &'static str, effect: &'static str) -> Note {
+    Note { kind, path, effect, file: "", test: "" }
+}
