@@ -41,6 +41,8 @@ pub struct Mesh {
     workloads_of_address: OrdMap<IpAddr, OrdSet<ObjectRef>>,
     source_label_keys: OrdMap<Str, usize>,
     client_needs: ClientNeeds,
+    /// Services with resolution DYNAMIC_DNS.
+    dynamic_services: usize,
 }
 
 fn link<K: Ord + Clone, V: Ord + Clone>(index: &mut OrdMap<K, OrdSet<V>>, key: K, value: V) {
@@ -96,6 +98,15 @@ impl Mesh {
             link(&mut self.services_of_vip, vip, key.clone());
         }
         changes.everything |= self.client_needs.replace_service(old.as_deref(), new.as_deref());
+        let dynamic = |service: &Option<Arc<Service>>| {
+            usize::from(
+                service.as_ref().is_some_and(|service| service.resolution == crate::Resolution::DynamicDns),
+            )
+        };
+        let before = self.dynamic_services;
+        self.dynamic_services = before + dynamic(&new) - dynamic(&old);
+        // Every proxy begins or ends to look names up.
+        changes.everything |= (before == 0) != (self.dynamic_services == 0);
         if let Some(target) = old.as_ref().and_then(|old| old.alias_of()) {
             unlink(&mut self.aliases_of_host, target, &key);
             changes.hosts.insert(target.clone());
@@ -310,6 +321,11 @@ impl Mesh {
     pub fn aliases_of(&self, host: &Host) -> impl Iterator<Item = &Arc<Service>> {
         let keys = self.aliases_of_host.get(host).into_iter().flatten();
         keys.filter_map(|key| self.services.get(key))
+    }
+
+    /// Whether requests may go to names that are not known before they come.
+    pub fn resolves_any_name(&self) -> bool {
+        self.dynamic_services > 0
     }
 
     /// The endpoints of a service.

@@ -24,6 +24,8 @@ pub enum Resolution {
     Dns,
     /// The proxy resolves one name and uses one answer at a time (LOGICAL_DNS).
     DnsRoundRobin,
+    /// The proxy resolves the name that each request or connection asks for (a dynamic forward proxy).
+    DynamicDns,
     /// Not at all: it is another name of this host (Kubernetes `ExternalName`). Requests for it are requests for that host.
     Alias(Host),
 }
@@ -73,9 +75,11 @@ impl Service {
     pub fn alias_of(&self) -> Option<&Host> {
         match &self.resolution {
             Resolution::Alias(target) => Some(target),
-            Resolution::Static | Resolution::Passthrough | Resolution::Dns | Resolution::DnsRoundRobin => {
-                None
-            }
+            Resolution::Static
+            | Resolution::Passthrough
+            | Resolution::Dns
+            | Resolution::DnsRoundRobin
+            | Resolution::DynamicDns => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! the route, in `typed_per_filter_config`.
 
 pub(crate) mod cors;
+pub(crate) mod dynamic_forward_proxy;
 pub(crate) mod fault;
 mod router;
 
@@ -19,7 +20,7 @@ pub(crate) struct Filter {
 }
 
 /// The chain. Istio's order; its own filters (`istio.*`) are not part of a stock Envoy, and `grpc_stats` only serves them.
-const FILTERS: &[Filter] = &[fault::FILTER, cors::FILTER, router::FILTER];
+const FILTERS: &[Filter] = &[fault::FILTER, cors::FILTER, dynamic_forward_proxy::FILTER, router::FILTER];
 
 /// The filters of a connection manager.
 pub(crate) fn build_filters(spec: &HttpSpec) -> Vec<HttpFilter> {

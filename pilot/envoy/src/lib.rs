@@ -9,6 +9,7 @@ mod address;
 pub mod check;
 mod cluster;
 mod config_source;
+mod dns_cache;
 mod encode;
 mod endpoints;
 mod envoy;

@@ -11,6 +11,8 @@ pub(crate) const BLOCK_ALL: &str = "block_all";
 
 pub(crate) const HTTP_CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 pub(crate) const TCP_PROXY: &str = "envoy.filters.network.tcp_proxy";
+pub(crate) const SNI_DYNAMIC_FORWARD_PROXY: &str = "envoy.filters.network.sni_dynamic_forward_proxy";
+pub(crate) const DYNAMIC_FORWARD_PROXY_CLUSTER: &str = "envoy.clusters.dynamic_forward_proxy";
 
 pub(crate) const ORIGINAL_DST: &str = "envoy.filters.listener.original_dst";
 pub(crate) const TLS_INSPECTOR: &str = "envoy.filters.listener.tls_inspector";

@@ -351,6 +351,7 @@ fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, opera
             rewrite: None,
             hash: vec![],
             mirrors: vec![],
+            by_name: false,
         }),
         headers: RouteHeaders::default(),
         fault: None,
@@ -378,6 +379,7 @@ fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, opera
         stat_prefix: stat_prefix.into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(routes)),
+        lookup: None,
         path_normalization: mesh.config().path_normalization,
         access_log: mesh.config().access_log.clone(),
     }

@@ -1,6 +1,6 @@
 //! Scopes: what outbound configuration depends on besides the mesh; and places: what load assignments depend on besides that.
 
-use crate::{Capture, Proxy, inbound::own_ports};
+use crate::{Capture, Proxy, inbound::own_ports, spec::NameLookup};
 use mesh_model::{
     Destination, ExportTo, Host, Labels, Mesh, NETWORK_LABEL, NODE_LABEL, NamespacedName, OutboundPolicy,
     REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar, SidecarListener, Str, Vip, ZONE_LABEL,
@@ -125,6 +125,12 @@ impl<'a> Scope<'a> {
     /// Where traffic for unknown destinations goes instead, when it is let through.
     pub fn egress_proxy(&self) -> Option<&Destination> {
         self.sidecar.as_ref()?.egress_proxy.as_ref()
+    }
+
+    /// How proxies of this scope look names up that only requests tell them, if they do.
+    pub fn lookup(&self) -> Option<NameLookup> {
+        let refresh = self.mesh.config().dns_refresh_rate;
+        self.mesh.resolves_any_name().then_some(NameLookup { refresh })
     }
 
     /// Whether a Sidecar limits what is seen.

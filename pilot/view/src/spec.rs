@@ -12,8 +12,8 @@ mod route;
 pub use cluster::{ClusterDiscovery, ClusterSpec, ServiceRef, UpstreamProtocol};
 pub use endpoints::{EndpointsSpec, Preference};
 pub use listener::{
-    ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource,
-    TcpSpec, Transport,
+    ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NameLookup, NetworkSpec,
+    RouteSource, SniLookup, TcpSpec, Transport,
 };
 pub use route::{
     ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,

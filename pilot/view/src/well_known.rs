@@ -67,6 +67,7 @@ pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
         max_connection_duration: None,
         hash_source_ip: false,
         tunnel: None,
+        sni_lookup: None,
         access_log: mesh.config().access_log.clone(),
     }
 }
@@ -135,6 +136,7 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         stat_prefix: format!("outbound_{name}").into(),
         direction: Direction::Outbound,
         routes: RouteSource::Rds(HTTP_PROXY.into()),
+        lookup: scope.lookup(),
         path_normalization: scope.mesh.config().path_normalization,
         access_log: access_log.clone(),
     };

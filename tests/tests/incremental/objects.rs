@@ -135,6 +135,7 @@ fn service_entries() -> BoxedStrategy<FileEdit> {
         "  resolution: STATIC\n  endpoints: [{address: 10.3.0.1, labels: {version: v1}}, {address: 10.3.0.2}]\n",
         "  resolution: STATIC\n  workloadSelector: {labels: {app: a}}\n",
         "  resolution: DNS_ROUND_ROBIN\n",
+        "  resolution: DYNAMIC_DNS\n",
     ]);
     let text = (hosts, addresses, ports, reached, one_of(EXPORT)).prop_map(
         |(hosts, addresses, ports, reached, export)| {

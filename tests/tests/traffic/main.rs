@@ -7,6 +7,7 @@ mod discovery;
 mod failover;
 mod figures;
 mod locality;
+mod names;
 mod on_demand;
 mod protocols;
 mod redirect;

@@ -2,14 +2,20 @@
 
 use crate::address::{endpoint_address, socket_address};
 use crate::config_source::ads;
+use crate::dns_cache::build_dns_cache;
 use crate::endpoints::build_localities;
 use crate::envoy::cluster::Cluster;
 use crate::envoy::cluster::cluster::{
-    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbConfig, OriginalDstLbConfig,
+    ClusterDiscoveryType, CustomClusterType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbConfig,
+    OriginalDstLbConfig,
 };
 use crate::envoy::{core, endpoint};
+use crate::names::DYNAMIC_FORWARD_PROXY_CLUSTER;
 use crate::value::{duration, uint32};
 use mesh_model::{Duration, Endpoint, EndpointAddress};
+use mesh_proto::envoy::extensions::clusters::dynamic_forward_proxy::v3::ClusterConfig;
+use mesh_proto::envoy::extensions::clusters::dynamic_forward_proxy::v3::cluster_config::ClusterImplementationSpecifier;
+use mesh_proto::pack;
 use pilot_view::spec::{ClusterDiscovery, Preference};
 use std::net::IpAddr;
 
@@ -32,6 +38,18 @@ pub(super) fn apply_discovery(discovery: &ClusterDiscovery, cluster: &mut Cluste
         }
         ClusterDiscovery::LogicalDns { endpoints, refresh } => {
             apply_dns(DiscoveryType::LogicalDns, endpoints, &Preference::None, *refresh, cluster);
+        }
+        ClusterDiscovery::Dynamic(lookup) => {
+            let config = ClusterConfig {
+                cluster_implementation_specifier: Some(ClusterImplementationSpecifier::DnsCacheConfig(
+                    build_dns_cache(lookup),
+                )),
+                ..Default::default()
+            };
+            cluster.cluster_discovery_type = Some(ClusterDiscoveryType::ClusterType(CustomClusterType {
+                name: DYNAMIC_FORWARD_PROXY_CLUSTER.to_owned(),
+                typed_config: Some(pack(&config)),
+            }));
         }
         ClusterDiscovery::OriginalDst { port, source } => apply_original_dst(*port, *source, cluster),
         ClusterDiscovery::Static { address, port, source } => {

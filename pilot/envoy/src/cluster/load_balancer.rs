@@ -15,13 +15,14 @@ const LARGEST_RING: u64 = 8 * 1024 * 1024;
 /// The largest Maglev table that Envoy accepts.
 const LARGEST_TABLE: u64 = 5_000_011;
 
-/// Applies the algorithm. A cluster to the original destination balances nothing, whatever the policy says.
+/// Applies the algorithm. A cluster to the original destination, or to any name, balances nothing, whatever the policy says.
 pub(super) fn apply_load_balancing(
     load_balancing: &LoadBalancing,
     warmup: Option<&Warmup>,
     cluster: &mut Cluster,
 ) {
-    if is_original_dst(cluster) {
+    let is_dynamic = matches!(cluster.cluster_discovery_type, Some(ClusterDiscoveryType::ClusterType(_)));
+    if is_original_dst(cluster) || is_dynamic {
         cluster.lb_policy = LbPolicy::ClusterProvided as i32;
         return;
     }

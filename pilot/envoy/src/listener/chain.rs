@@ -2,24 +2,44 @@
 
 use super::{http, tcp_proxy};
 use crate::address::cidr_range;
+use crate::dns_cache::build_dns_cache;
 use crate::envoy::{listener, wkt};
-use crate::names::{HTTP_CONNECTION_MANAGER, TCP_PROXY};
+use crate::names::{HTTP_CONNECTION_MANAGER, SNI_DYNAMIC_FORWARD_PROXY, TCP_PROXY};
 use crate::value::uint32;
 use mesh_model::Str;
+use mesh_proto::envoy::extensions::filters::network::sni_dynamic_forward_proxy::v3::FilterConfig;
+use mesh_proto::envoy::extensions::filters::network::sni_dynamic_forward_proxy::v3::filter_config::PortSpecifier;
 use mesh_proto::pack;
-use pilot_view::spec::{ChainMatch, FilterChainSpec, NetworkSpec, Transport};
+use pilot_view::spec::{ChainMatch, FilterChainSpec, NetworkSpec, SniLookup, Transport};
 
 /// The filter chain that the spec describes.
 pub(super) fn build_chain(spec: &FilterChainSpec) -> listener::FilterChain {
     let FilterChainSpec { name, matches, network } = spec;
-    let terminal = match network {
-        NetworkSpec::Http(http) => filter(HTTP_CONNECTION_MANAGER, pack(&http::build_http(http))),
-        NetworkSpec::Tcp(tcp) => filter(TCP_PROXY, pack(&tcp_proxy::build_tcp_proxy(tcp))),
+    let filters = match network {
+        NetworkSpec::Http(http) => vec![filter(HTTP_CONNECTION_MANAGER, pack(&http::build_http(http)))],
+        NetworkSpec::Tcp(tcp) => {
+            let lookup = tcp
+                .sni_lookup
+                .as_ref()
+                .map(|lookup| filter(SNI_DYNAMIC_FORWARD_PROXY, pack(&build_sni_lookup(lookup))));
+            let proxy = filter(TCP_PROXY, pack(&tcp_proxy::build_tcp_proxy(tcp)));
+            lookup.into_iter().chain([proxy]).collect()
+        }
     };
     listener::FilterChain {
         name: name.to_string(),
         filter_chain_match: build_match(matches),
-        filters: vec![terminal],
+        filters,
+        ..Default::default()
+    }
+}
+
+/// Looks the name up that the client asks for.
+fn build_sni_lookup(spec: &SniLookup) -> FilterConfig {
+    let SniLookup { lookup, port } = spec;
+    FilterConfig {
+        dns_cache_config: Some(build_dns_cache(lookup)),
+        port_specifier: Some(PortSpecifier::PortValue(u32::from(*port))),
         ..Default::default()
     }
 }

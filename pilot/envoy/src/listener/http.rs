@@ -20,7 +20,8 @@ const SERVER_NAME: &str = "istio-envoy";
 
 /// The connection manager that the spec describes.
 pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
-    let HttpSpec { stat_prefix, direction, routes, path_normalization, access_log } = spec;
+    // What looks names up is a filter's business.
+    let HttpSpec { stat_prefix, direction, routes, lookup: _, path_normalization, access_log } = spec;
     let mut manager = HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: stat_prefix.to_string(),

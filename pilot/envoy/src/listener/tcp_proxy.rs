@@ -18,6 +18,7 @@ pub(super) fn build_tcp_proxy(spec: &TcpSpec) -> TcpProxy {
         max_connection_duration,
         hash_source_ip,
         tunnel,
+        sni_lookup: _, // A filter of its own, before this one.
         access_log,
     } = spec;
     TcpProxy {

@@ -14,7 +14,8 @@ use pilot_view::spec::{ForwardSpec, WeightedCluster};
 
 /// The action that the spec describes. `authority` is the new `Host`, when header operations set one; a rewrite's wins.
 pub(super) fn build_forward(spec: &ForwardSpec, authority: Option<String>) -> RouteAction {
-    let ForwardSpec { clusters, timeout, retries, rewrite, hash, mirrors } = spec;
+    // What names are looked up by is the route's own.
+    let ForwardSpec { clusters, timeout, retries, rewrite, hash, mirrors, by_name: _ } = spec;
     let mut action = RouteAction {
         cluster_specifier: Some(build_clusters(clusters)),
         host_rewrite_specifier: authority.map(HostRewriteSpecifier::HostRewriteLiteral),

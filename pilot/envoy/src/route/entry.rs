@@ -7,7 +7,7 @@ use super::matches::build_match;
 use super::redirect::build_redirect;
 use crate::envoy::route::{Decorator, Route, route};
 use crate::envoy::wkt;
-use crate::filters::{cors, fault};
+use crate::filters::{cors, dynamic_forward_proxy, fault};
 use crate::metadata::origin;
 use mesh_model::{Cors, Fault};
 use mesh_proto::pack;
@@ -25,6 +25,13 @@ pub(super) fn build_route(spec: &RouteSpec) -> Route {
         mutations.append(build_headers(&only.headers));
     }
     let authority = mutations.authority.take();
+    let looked_up = match action {
+        ActionSpec::Forward(ForwardSpec { by_name: true, rewrite, .. }) => {
+            let rewritten = rewrite.as_ref().map(|rewrite| rewrite.authority.to_string());
+            rewritten.filter(|name| !name.is_empty()).or_else(|| authority.clone())
+        }
+        ActionSpec::Forward(_) | ActionSpec::Redirect(_) | ActionSpec::DirectResponse(_) => None,
+    };
     let Mutations { authority: _, request_add, request_remove, response_add, response_remove } = mutations;
     Route {
         name: name.to_string(),
@@ -39,7 +46,7 @@ pub(super) fn build_route(spec: &RouteSpec) -> Route {
         metadata: config.as_ref().map(|config| origin("virtual-service", config)),
         decorator: (!operation.is_empty())
             .then(|| Decorator { operation: operation.to_string(), propagate: None }),
-        typed_per_filter_config: build_per_filter(fault.as_ref(), cors.as_ref()),
+        typed_per_filter_config: build_per_filter(fault.as_ref(), cors.as_ref(), looked_up),
         request_headers_to_add: request_add,
         request_headers_to_remove: request_remove,
         response_headers_to_add: response_add,
@@ -49,8 +56,16 @@ pub(super) fn build_route(spec: &RouteSpec) -> Route {
     }
 }
 
-fn build_per_filter(fault: Option<&Fault>, cors: Option<&Cors>) -> BTreeMap<String, wkt::Any> {
+fn build_per_filter(
+    fault: Option<&Fault>,
+    cors: Option<&Cors>,
+    looked_up: Option<String>,
+) -> BTreeMap<String, wkt::Any> {
     let fault = fault.and_then(fault::build_fault).map(|fault| (fault::NAME.to_owned(), pack(&fault)));
     let cors = cors.map(|cors| (cors::NAME.to_owned(), pack(&cors::build_cors(cors))));
-    fault.into_iter().chain(cors).collect()
+    let lookup = looked_up.map(|name| {
+        let config = dynamic_forward_proxy::build_lookup(name);
+        (dynamic_forward_proxy::NAME.to_owned(), pack(&config))
+    });
+    fault.into_iter().chain(cors).chain(lookup).collect()
 }

@@ -14,8 +14,8 @@ use mesh_model::{
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
     ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec, HttpSpec,
-    Inspectors, ListenerSpec, MirrorSpec, NetworkSpec, Preference, RouteMatchSpec, RouteSource, RouteSpec,
-    Transport, UpstreamProtocol,
+    Inspectors, ListenerSpec, MirrorSpec, NameLookup, NetworkSpec, Preference, RouteMatchSpec, RouteSource,
+    RouteSpec, SniLookup, TcpSpec, Transport, UpstreamProtocol,
 };
 use serde_json::{Value, json};
 use std::{io::Write, net::Ipv4Addr, path::Path, process::Command, sync::Arc};
@@ -87,6 +87,7 @@ fn clusters() -> Vec<ClusterSpec> {
             discovery: ClusterDiscovery::LogicalDns { endpoints: one.into(), refresh },
             ..cluster()
         },
+        well_known("dynamic", ClusterDiscovery::Dynamic(NameLookup { refresh })),
         well_known("BlackHoleCluster", ClusterDiscovery::Nowhere),
         well_known("PassthroughCluster", pass_through),
         well_known("InboundPassthroughCluster", inbound),
@@ -139,10 +140,17 @@ fn json_log() -> Arc<AccessLog> {
     Arc::new(AccessLog { format, ..(*super::given::access_log()).clone() })
 }
 
+const LOOKUP: NameLookup = NameLookup { refresh: Duration::from_secs(1) };
+
 fn listeners() -> Vec<ListenerSpec> {
+    let sni_lookup = Some(SniLookup { lookup: LOOKUP, port: 443 });
+    let NetworkSpec::Tcp(by_name) = tcp(vec![to("dynamic", 1)]) else { unreachable!("it is opaque") };
+    let by_name = NetworkSpec::Tcp(TcpSpec { sni_lookup, ..by_name });
+    let wanted = ChainMatch { server_names: vec!["*.example.com".into()], ..Default::default() };
     let outbound = chain("", ChainMatch::default(), http(RouteSource::Rds("9080".into())));
     let inline = routes(vec![reviews(), virtual_host("a:80", &["a"], varied())]);
     let served = NetworkSpec::Http(HttpSpec {
+        lookup: Some(LOOKUP),
         stat_prefix: "inbound".into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(inline)),
@@ -167,6 +175,7 @@ fn listeners() -> Vec<ListenerSpec> {
     };
     vec![
         listener("0.0.0.0_9080", 9080, vec![outbound]),
+        listener("0.0.0.0_443", 443, vec![chain("names", wanted, by_name)]),
         ListenerSpec {
             direction: Direction::Inbound,
             bind_to_port: true,

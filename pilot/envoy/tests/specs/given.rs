@@ -70,6 +70,7 @@ pub fn to(cluster: &str, weight: u32) -> WeightedCluster {
 
 pub fn forward(clusters: Vec<WeightedCluster>) -> ForwardSpec {
     ForwardSpec {
+        by_name: false,
         clusters,
         timeout: None,
         retries: None,
@@ -126,6 +127,7 @@ pub fn routes(virtual_hosts: Vec<VirtualHostSpec>) -> RouteConfigurationSpec {
 
 pub fn http(routes: RouteSource) -> NetworkSpec {
     NetworkSpec::Http(HttpSpec {
+        lookup: None,
         stat_prefix: "outbound_0.0.0.0_9080;".into(),
         direction: Direction::Outbound,
         routes,
@@ -136,6 +138,7 @@ pub fn http(routes: RouteSource) -> NetworkSpec {
 
 pub fn tcp(clusters: Vec<WeightedCluster>) -> NetworkSpec {
     NetworkSpec::Tcp(TcpSpec {
+        sni_lookup: None,
         stat_prefix: "PassthroughCluster".into(),
         clusters,
         idle_timeout: None,

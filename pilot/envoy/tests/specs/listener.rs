@@ -60,6 +60,7 @@ fn a_port_with_routes_over_rds() {
 #[test]
 fn inbound_tells_the_application_who_called() {
     let spec = HttpSpec {
+        lookup: None,
         stat_prefix: "inbound_0.0.0.0_9080;".into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(routes(vec![reviews()]))),
@@ -142,6 +143,7 @@ fn inspectors_leave_declared_ports_alone() {
 #[test]
 fn bytes_are_forwarded() {
     let spec = TcpSpec {
+        sni_lookup: None,
         stat_prefix: "outbound|3306||db.shop.svc.cluster.local".into(),
         clusters: vec![to("v1", 3), to("v2", 1)],
         idle_timeout: Some(Duration::ZERO),

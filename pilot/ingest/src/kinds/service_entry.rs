@@ -1,6 +1,7 @@
 //! ServiceEntry.
 
 mod allocated;
+mod dynamic;
 mod endpoint;
 
 pub use endpoint::{EndpointTemplate, InlineEndpoint, parse_endpoint, parse_template};
@@ -53,7 +54,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let at = at.field("spec");
     at.not_supported("subjectAltNames", !subject_alt_names.is_empty());
     let subject_alt_names = subject_alt_names.iter().map(|name| Str::from(name.as_str())).collect();
-    let resolution = parse_resolution(resolution, &at.field("resolution"))?;
+    let resolution = parse_resolution(resolution);
     let selector = workload_selector.map(|selector| parse_labels(&selector.labels));
     if selector.is_some() && !endpoints.is_empty() {
         at.error(Reason::Conflict, "`endpoints` and `workloadSelector` exclude each other");
@@ -67,11 +68,21 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         );
         return None;
     }
+    let external = match location {
+        None | Some(api::Location::MeshExternal) => true,
+        Some(api::Location::MeshInternal) => false,
+    };
+    if resolution == Resolution::DynamicDns {
+        dynamic::check(external, !endpoints.is_empty() || selector.is_some(), &at)?;
+    }
     let hosts =
         parse_hosts(&hosts, &resolution, !endpoints.is_empty() || selector.is_some(), &at.field("hosts"));
     let allocated = allocated::parse(value, addresses.is_empty() && allocated::is_wanted(&meta, &resolution));
     let vips = parse_addresses(&addresses, &resolution, &at.field("addresses"));
-    let ports = parse_ports(ports, &at.field("ports"));
+    let mut ports = parse_ports(ports, &at.field("ports"));
+    if resolution == Resolution::DynamicDns {
+        ports.retain_mut(|port| dynamic::takes(port, &at.field("ports")));
+    }
     if hosts.is_empty() || ports.is_empty() {
         return None;
     }
@@ -91,10 +102,6 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
             parse_endpoint(endpoint, Some(&resolution), &at_endpoints.index(index))
         })
         .collect();
-    let external = match location {
-        None | Some(api::Location::MeshExternal) => true,
-        Some(api::Location::MeshInternal) => false,
-    };
     let export_to = parse_export_to(&export_to, &at.field("exportTo"));
     let common = Common {
         meta,
@@ -164,20 +171,13 @@ impl Common {
     }
 }
 
-fn parse_resolution(resolution: Option<api::Resolution>, at: &At<'_>) -> Option<Resolution> {
+fn parse_resolution(resolution: Option<api::Resolution>) -> Resolution {
     match resolution {
-        None | Some(api::Resolution::None) => Some(Resolution::Passthrough),
-        Some(api::Resolution::Static) => Some(Resolution::Static),
-        Some(api::Resolution::Dns) => Some(Resolution::Dns),
-        Some(api::Resolution::DnsRoundRobin) => Some(Resolution::DnsRoundRobin),
-        Some(api::Resolution::DynamicDns) => {
-            at.error_hint(
-                Reason::NotSupported,
-                "Meltemi does not build DYNAMIC_DNS yet, so this ServiceEntry has no effect",
-                "name the hosts one by one with `resolution: DNS`",
-            );
-            None
-        }
+        None | Some(api::Resolution::None) => Resolution::Passthrough,
+        Some(api::Resolution::Static) => Resolution::Static,
+        Some(api::Resolution::Dns) => Resolution::Dns,
+        Some(api::Resolution::DnsRoundRobin) => Resolution::DnsRoundRobin,
+        Some(api::Resolution::DynamicDns) => Resolution::DynamicDns,
     }
 }
 
@@ -236,7 +236,8 @@ fn parse_addresses(addresses: &[String], resolution: &Resolution, at: &At<'_>) -
             );
             continue;
         };
-        let by_name = matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin);
+        let by_name =
+            matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin | Resolution::DynamicDns);
         if matches!(vip, Vip::Range(_)) && by_name {
             at.error(
                 Reason::Conflict,

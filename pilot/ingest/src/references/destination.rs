@@ -8,7 +8,11 @@ impl Index<'_> {
         let Reference { path, to } = reference;
         let Destination { host, subset, port } = to;
         let namespace = &object.name.namespace;
-        let services = self.visible(host, namespace);
+        let mut services = self.visible(host, namespace);
+        if host.is_wildcard() {
+            // A service for any name below it, not one that takes in more.
+            services.retain(|service| service.host == *host);
+        }
         if services.is_empty() {
             let hidden = self.mesh.services_of_host(host);
             let problem = match hidden.first() {
@@ -16,6 +20,12 @@ impl Index<'_> {
                     let message = format!("{host} is not visible from namespace {namespace}");
                     let hint = format!("{} exports it only to others", service.metadata.object);
                     Problem::error(Reason::NotFound, format!("{path}.host"), message).hint(hint)
+                }
+                None if host.is_wildcard() => {
+                    let message =
+                        format!("`{host}` is a wildcard, and no ServiceEntry has it; requests to it fail");
+                    let problem = Problem::error(Reason::NotFound, format!("{path}.host"), message);
+                    problem.hint("name one host, or add a ServiceEntry with `resolution: DYNAMIC_DNS`")
                 }
                 None => {
                     let message = format!("there is no service {host}; requests to it fail");

@@ -144,6 +144,8 @@ pub enum Endpoints {
     Original,
     /// At one of these names, which the proxy resolves.
     Resolved(Vec<String>),
+    /// At the name that the request asks for, which the proxy resolves.
+    Named,
     /// Nowhere: there is no such cluster, with the reason.
     Missing(String),
 }
@@ -153,7 +155,7 @@ impl Target {
     pub fn reachable(&self) -> bool {
         match &self.endpoints {
             Endpoints::Known(known) => !known.is_empty(),
-            Endpoints::Original | Endpoints::Resolved(_) => true,
+            Endpoints::Original | Endpoints::Resolved(_) | Endpoints::Named => true,
             Endpoints::Missing(_) => false,
         }
     }

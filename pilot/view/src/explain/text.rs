@@ -103,6 +103,7 @@ fn write_target(f: &mut Formatter<'_>, target: &Target, all: u64) -> fmt::Result
     }
     let (what, list) = match endpoints {
         Endpoints::Original => return writeln!(f, "  to the address that the client connects to"),
+        Endpoints::Named => return writeln!(f, "  to what DNS says of the name that is asked for"),
         Endpoints::Missing(why) => return writeln!(f, "  503: {why}"),
         Endpoints::Known(list) if list.is_empty() => return writeln!(f, "  503: it has no endpoints"),
         Endpoints::Known(list) => ("endpoint", list),

@@ -142,6 +142,10 @@ impl<'a> Draft<'a> {
                 let port = self.port.target.filter(|target| *target != self.port.number);
                 Origin::None(ClusterDiscovery::OriginalDst { port, source: None })
             }
+            // Not to be passed through: nobody but the proxy knows the address.
+            Resolution::DynamicDns => {
+                Origin::None(scope.lookup().map_or(ClusterDiscovery::Nowhere, ClusterDiscovery::Dynamic))
+            }
             _ if self.passes_through() && self.redirected() => {
                 Origin::None(ClusterDiscovery::OriginalDst { port: None, source: None })
             }

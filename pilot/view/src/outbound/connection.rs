@@ -3,12 +3,12 @@
 use super::{ServiceContext, cluster_name, route};
 use crate::{
     Scope,
-    spec::{TcpSpec, WeightedCluster},
+    spec::{SniLookup, TcpSpec, WeightedCluster},
     stat_name::{Subject, stat_name},
 };
 use mesh_model::{
     Cidr, ClusterPolicy, ConnectionMatch, ConnectionRoute, ConsistentHash, HashKey, LoadBalancing, ObjectRef,
-    RouteHeaders, ServicePort, Str, Traffic, Tunnel, VirtualService,
+    Resolution, RouteHeaders, Service, ServicePort, Str, Traffic, Tunnel, VirtualService,
 };
 
 /// A part of the connections to a port, and where it goes.
@@ -92,7 +92,10 @@ fn routed(
     // A subset's own tunnel is for connections that all go there.
     let subset = first.filter(|_| clusters.len() == 1).map_or("", |first| &*first.subset);
     let tunnel = rule.and_then(|rule| rule.tunnel(subset).cloned());
-    let tcp = tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel);
+    let service = first.filter(|_| clusters.len() == 1).and_then(|first| scope.destination(&first.host));
+    let wanted = first.and_then(|first| first.port).unwrap_or(port);
+    let sni_lookup = service.and_then(|service| sni_lookup(scope, service, service.port(wanted)?));
+    let tcp = TcpSpec { sni_lookup, ..tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel) };
     let part = |server_name| Opaque {
         subnets: condition.subnets.clone(),
         server_name,
@@ -115,8 +118,15 @@ fn to_service(context: &ServiceContext<'_>, port: &ServicePort) -> Opaque {
         vec![WeightedCluster { cluster: cluster.clone(), weight: 1, headers: RouteHeaders::default() }];
     let subject = Subject { service, port, subset: "" };
     let stat_prefix = stat_name(&scope.mesh.config().outbound_stat_name, subject).unwrap_or(cluster);
-    let tcp = tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel);
+    let sni_lookup = sni_lookup(scope, service, port);
+    let tcp = TcpSpec { sni_lookup, ..tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel) };
     Opaque { subnets: Vec::new(), server_name: None, tcp, config: None }
+}
+
+/// Looks up the names that clients of `service` ask for, where it is for any name.
+fn sni_lookup(scope: &Scope<'_>, service: &Service, port: &ServicePort) -> Option<SniLookup> {
+    let lookup = scope.lookup().filter(|_| service.resolution == Resolution::DynamicDns)?;
+    Some(SniLookup { lookup, port: port.target.unwrap_or(port.number) })
 }
 
 fn tcp_proxy(
@@ -139,6 +149,7 @@ fn tcp_proxy(
             Some(LoadBalancing::ConsistentHash(ConsistentHash { key: HashKey::SourceIp, ring: _ }))
         ),
         tunnel,
+        sni_lookup: None,
         access_log: scope.mesh.config().access_log.clone(),
     }
 }

@@ -185,7 +185,8 @@ pub fn port_listener<'u>(
         let routes = RouteSource::Rds(routes);
         let path_normalization = scope.mesh.config().path_normalization;
         let direction = Direction::Outbound;
-        NetworkSpec::Http(HttpSpec { stat_prefix, direction, routes, path_normalization, access_log })
+        let lookup = scope.lookup();
+        NetworkSpec::Http(HttpSpec { stat_prefix, direction, routes, lookup, path_normalization, access_log })
     };
     let mut chains = Vec::new();
     let mut default_chain = None;
@@ -342,6 +343,7 @@ pub fn unknown(scope: &Scope<'_>) -> TcpSpec {
         max_connection_duration: None,
         hash_source_ip: false,
         tunnel: None,
+        sni_lookup: None,
         access_log: scope.mesh.config().access_log.clone(),
     }
 }

@@ -10,8 +10,8 @@ use crate::{
 };
 use mesh_model::{
     ClusterPolicy, Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing,
-    Mirror, OutboundPolicy, Redirect, RedirectPort, Retries, RouteHeaders, ServicePort, Str, StringMatch,
-    VirtualService, WeightedDestination,
+    Mirror, OutboundPolicy, Redirect, RedirectPort, Resolution, Retries, RouteHeaders, ServicePort, Str,
+    StringMatch, VirtualService, WeightedDestination,
 };
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ fn default_route(scope: &Scope<'_>, host: &Host, port: u16) -> RouteSpec {
             rewrite: None,
             hash: hash_keys(scope, &destination, port),
             mirrors: vec![],
+            // Nothing is rewritten.
+            by_name: false,
         }),
         headers: RouteHeaders::default(),
         fault: None,
@@ -141,6 +143,7 @@ fn one(
                 keys
             },
             mirrors: mirrors.iter().map(|mirror| mirror_spec(scope, port, mirror)).collect(),
+            by_name: destinations.iter().any(|each| is_by_name(scope, &each.destination)),
         }),
     };
     RouteSpec {
@@ -205,6 +208,11 @@ pub(super) fn weighted(
         weight: *weight,
         headers: headers.clone(),
     }
+}
+
+fn is_by_name(scope: &Scope<'_>, destination: &Destination) -> bool {
+    let service = scope.lookup().and_then(|_| scope.destination(&destination.host));
+    service.is_some_and(|service| service.resolution == Resolution::DynamicDns)
 }
 
 fn mirror_spec(scope: &Scope<'_>, listener_port: u16, mirror: &Mirror) -> MirrorSpec {

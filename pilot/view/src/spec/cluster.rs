@@ -1,6 +1,6 @@
 //! What a cluster depends on. Mirrors `envoy.config.cluster.v3.Cluster`.
 
-use super::{Origins, Preference};
+use super::{NameLookup, Origins, Preference};
 use mesh_model::{
     ConnectionPool, Duration, Endpoint, EndpointAddress, Host, LoadBalancing, NamespacedName,
     OutlierDetection, ProxyProtocol, RetryBudget, Str, Warmup,
@@ -63,6 +63,8 @@ pub enum ClusterDiscovery {
         /// How often.
         refresh: Duration,
     },
+    /// The proxy resolves the name that each request or connection asks for.
+    Dynamic(NameLookup),
     /// To the address that the client asked for.
     OriginalDst {
         /// On this port instead of the client's.

@@ -106,10 +106,29 @@ pub struct HttpSpec {
     pub direction: Direction,
     /// Where routes come from.
     pub routes: RouteSource,
+    /// Whether the names in requests are looked up, for clusters that need it.
+    pub lookup: Option<NameLookup>,
     /// What becomes of paths before they are matched.
     pub path_normalization: PathNormalization,
     /// Where and how accesses are logged; `None`: nowhere.
     pub access_log: Option<Arc<AccessLog>>,
+}
+
+/// How names are looked up that are not known before a request or a connection asks for them. Who looks up and the cluster that the name is
+/// for share a cache, so both have to agree about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NameLookup {
+    /// How often a name in use is looked up again.
+    pub refresh: Duration,
+}
+
+/// Looks up the name that a TLS client asks for (SNI).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SniLookup {
+    /// How.
+    pub lookup: NameLookup,
+    /// On which port the name is called.
+    pub port: u16,
 }
 
 /// Where the routes of an HTTP connection manager come from.
@@ -136,6 +155,8 @@ pub struct TcpSpec {
     pub hash_source_ip: bool,
     /// Wrapped in HTTP, towards a proxy.
     pub tunnel: Option<Tunnel>,
+    /// To the name that the client asks for.
+    pub sni_lookup: Option<SniLookup>,
     /// Where and how accesses are logged; `None`: nowhere.
     pub access_log: Option<Arc<AccessLog>>,
 }

@@ -120,6 +120,8 @@ pub struct ForwardSpec {
     pub hash: Vec<HashKey>,
     /// Who gets copies of requests.
     pub mirrors: Vec<MirrorSpec>,
+    /// Whether one of the clusters is for any name: what a request is for is looked up as it is rewritten.
+    pub by_name: bool,
 }
 
 /// Mirrors `RequestMirrorPolicy`.

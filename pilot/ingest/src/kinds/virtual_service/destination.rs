@@ -78,8 +78,9 @@ pub fn parse_destination(destination: destination_api::Destination, at: &At<'_>)
         at_host.error(Reason::Required, "the destination has no host");
         return None;
     }
-    if host.starts_with('*') {
-        at_host.error(Reason::InvalidValue, format!("`{host}` is a wildcard; requests go to one host"));
+    // Other wildcards may be hosts of ServiceEntries.
+    if host == "*" {
+        at_host.error(Reason::InvalidValue, "`*` is every host there is; requests go to one");
         return None;
     }
     let at_port = at.field("port");

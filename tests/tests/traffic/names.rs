@@ -1,0 +1,55 @@
+//! Names that nobody knew before a request asked for them.
+
+use crate::{CLIENT, run};
+use anyhow::ensure;
+use meltemi_local::{
+    Identity,
+    echo::{self, EchoSpec},
+};
+use mesh_model::{LocalPort, Protocol};
+use mesh_tests::traffic::Request;
+use std::net::{Ipv4Addr, TcpListener};
+
+#[test]
+fn each_request_goes_to_the_host_that_it_asks_for() {
+    run(async |traffic| {
+        // What resolves without a network is below `localhost`, which is this one address.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let identity = Identity {
+            pod: "local-0".into(),
+            namespace: "outside".into(),
+            workload: "local".into(),
+            app: "local".into(),
+            version: "v1".into(),
+        };
+        let address = Ipv4Addr::LOCALHOST.into();
+        let ports = vec![LocalPort { number: port, protocol: Protocol::Http }];
+        let server =
+            echo::start(EchoSpec { identity, pod_address: address, application: address, ports }).await?;
+        let entry = format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: names, namespace: traffic}}\n\
+             spec:\n  hosts: ['*.localhost']\n  location: MESH_EXTERNAL\n  resolution: DYNAMIC_DNS\n\
+             \x20 ports: [{{number: {port}, name: http, protocol: HTTP}}]\n"
+        );
+        traffic.apply("names.yaml", &entry).await?;
+        let proxy = traffic.proxy(CLIENT)?;
+        for name in ["one", "two"] {
+            let answer = Request::get(&format!("http://{name}.localhost:{port}/"))?.send(proxy).await?;
+            let seen = answer.echo.as_ref().and_then(|echo| echo.request.as_ref());
+            let host = seen.map_or("", |seen| &seen.host);
+            ensure!(answer.status == 200 && answer.pod() == "local-0", "{}", answer.summary());
+            ensure!(host == format!("{name}.localhost:{port}"), "{host}");
+        }
+        // A VirtualService may say another name than the client does.
+        let via = format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: via-names, namespace: traffic}}\n\
+             spec:\n  hosts: [via-names.test]\n  http:\n    - rewrite: {{authority: 'three.localhost:{port}'}}\n\
+             \x20     route: [{{destination: {{host: '*.localhost', port: {{number: {port}}}}}}}]\n"
+        );
+        traffic.apply("via-names.yaml", &via).await?;
+        let answer = Request::get("http://via-names.test/")?.send(proxy).await?;
+        ensure!(answer.status == 200 && answer.pod() == "local-0", "{}", answer.summary());
+        server.stop().await;
+        Ok(())
+    });
+}
