@@ -101,7 +101,9 @@ fn forwarded(targets: &[Target], answer: &Answer, counts: &mut Counts) -> Result
                 Endpoints::Known(known) => {
                     known.iter().any(|shown| shown.split(' ').next() == Some(endpoint))
                 }
-                Endpoints::Original | Endpoints::Resolved(_) | Endpoints::Missing(_) => false,
+                Endpoints::Original | Endpoints::Resolved(_) | Endpoints::Named | Endpoints::Missing(_) => {
+                    false
+                }
             };
             if candidates.iter().any(has) {
                 Ok(())
