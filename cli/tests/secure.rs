@@ -1,0 +1,172 @@
+//! `meltemi control-plane` in a cluster: certificates and configuration on the port with TLS, and what `meltemi ca` says of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
+use std::{
+    net::SocketAddr,
+    process::{Child, Command, Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use hyper_util::rt::TokioIo;
+use mesh_pki::{Credential, TrustBundle, keys, keys::KeyKind, request, tls};
+use mesh_proto::{
+    envoy::{
+        config::core::v3::Node,
+        service::discovery::v3::{
+            DeltaDiscoveryRequest, aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
+        },
+    },
+    istio::v1::auth::{
+        IstioCertificateRequest, istio_certificate_service_client::IstioCertificateServiceClient,
+    },
+    string_struct,
+};
+use mesh_testkit::{ApiServer, eventually, ports::Loopback};
+use tokio::net::TcpStream;
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint},
+};
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// A control plane; killed when dropped.
+struct ControlPlane {
+    child: Child,
+    secure: SocketAddr,
+    monitoring: SocketAddr,
+    _loopback: Loopback,
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn meltemi(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_meltemi")).args(arguments).output().unwrap()
+}
+
+impl ControlPlane {
+    fn start(server: &ApiServer, namespace: &str) -> Result<Self> {
+        let loopback = Loopback::claim()?;
+        let free = || anyhow::Ok(loopback.port()?.release());
+        let (plain, secure, monitoring) = (free()?, free()?, free()?);
+        let child = Command::new(env!("CARGO_BIN_EXE_meltemi"))
+            .args([
+                "control-plane",
+                "--no-status",
+                "--http-addr",
+                "",
+                "--namespace",
+                namespace,
+                "--kubeconfig",
+            ])
+            .arg(server.kubeconfig_path())
+            .args(["--grpc-addr", &plain.to_string(), "--secure-grpc-addr", &secure.to_string()])
+            .args(["--monitoring-addr", &monitoring.to_string()])
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { child, secure, monitoring, _loopback: loopback })
+    }
+
+    async fn connect(&self, roots: &TrustBundle, credential: Option<&Credential>) -> Result<Channel> {
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client(roots, credential)?));
+        let address = self.secure;
+        let connect = tower::service_fn(move |_| {
+            let connector = connector.clone();
+            async move {
+                let socket = TcpStream::connect(address).await?;
+                let name = "localhost".try_into().map_err(std::io::Error::other)?;
+                Ok::<_, std::io::Error>(TokioIo::new(connector.connect(name, socket).await?))
+            }
+        });
+        Ok(Endpoint::from_static("http://control-plane").connect_with_connector(connect).await?)
+    }
+}
+
+/// Opens a stream as a proxy that says this of itself, and tells how it goes.
+async fn stream(channel: Channel, namespace: &str, account: &str) -> Result<String, Status> {
+    let node = Node {
+        id: format!("sidecar~10.0.0.1~web-0.{namespace}~{namespace}.svc.cluster.local"),
+        metadata: Some(string_struct([("NAMESPACE", namespace), ("SERVICE_ACCOUNT", account)])),
+        ..Node::default()
+    };
+    let first = DeltaDiscoveryRequest {
+        node: Some(node),
+        type_url: "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    // A stream that stays open, as a proxy's does.
+    let requests = futures::StreamExt::chain(futures::stream::iter([first]), futures::stream::pending());
+    let mut client = AggregatedDiscoveryServiceClient::new(channel);
+    let mut responses = client.delta_aggregated_resources(Request::new(requests)).await?.into_inner();
+    Ok(responses.message().await?.map(|response| response.type_url).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_gets_a_certificate_and_with_it_its_own_configuration() {
+    let Some(server) = ApiServer::shared().await else { return };
+    let outcome = async {
+        let namespace = &server.fresh_namespace("istio-system").await?;
+        let plane = ControlPlane::start(server, namespace)?;
+        let address = plane.monitoring.to_string();
+        let roots = eventually(WITHIN, async || {
+            let path = "jsonpath={.data.root-cert\\.pem}";
+            let args = ["get", "configmap", "istio-ca-root-cert", "-n", namespace, "-o", path];
+            Ok(TrustBundle::from_pem(&server.kubectl(&args).await?)?)
+        })
+        .await?;
+        eventually(WITHIN, async || {
+            let output = meltemi(&["ca", "status", "--address", &address]);
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            ensure!(output.status.success() && said.contains("self-signed, root: steady"), "{output:?}");
+            Ok(())
+        })
+        .await?;
+
+        server.kubectl(&["create", "serviceaccount", "web", "-n", namespace]).await?;
+        let token =
+            server.kubectl(&["create", "token", "web", "-n", namespace, "--audience=istio-ca"]).await?;
+        let key = keys::generate(KeyKind::P256)?;
+        let order = IstioCertificateRequest { csr: request::make(&key, None)?, ..Default::default() };
+        let mut order = Request::new(order);
+        let bearer: tonic::metadata::MetadataValue<_> = format!("Bearer {}", token.trim()).parse()?;
+        order.metadata_mut().insert("authorization", bearer);
+        let anonymous = plane.connect(&roots, None).await?;
+        let mut client = IstioCertificateServiceClient::new(anonymous.clone());
+        let chain = client.create_certificate(order).await?.into_inner().cert_chain;
+        let (_, chain) = chain.split_last().context("an empty chain")?;
+        let credential = Credential::from_pem(&chain.concat(), &key.serialize_pem())?;
+
+        let own = eventually(WITHIN, async || {
+            let channel = plane.connect(&roots, Some(&credential)).await?;
+            Ok(stream(channel, namespace, "web").await?)
+        });
+        ensure!(own.await?.ends_with("Cluster"));
+        let channel = plane.connect(&roots, Some(&credential)).await?;
+        for (namespace, account) in [(namespace.as_str(), "admin"), ("kube-system", "web")] {
+            let status = stream(channel.clone(), namespace, account).await.expect_err(account);
+            ensure!(status.code() == Code::PermissionDenied, "{namespace} {account}: {status:?}");
+        }
+        let status = stream(anonymous, namespace, "web").await.expect_err("no proof");
+        ensure!(status.code() == Code::Unauthenticated, "{status:?}");
+
+        let kubeconfig = server.kubeconfig_path().to_str().context("a path of UTF-8")?;
+        let output = meltemi(&["ca", "rotate", "--kubeconfig", kubeconfig, "--namespace", namespace]);
+        ensure!(output.status.success(), "{output:?}");
+        eventually(WITHIN, async || {
+            let output = meltemi(&["ca", "status", "--address", &address]);
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            ensure!(said.contains("distributing the next root"), "{said}");
+            Ok(())
+        })
+        .await
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
