@@ -143,3 +143,57 @@ fn service_account(subject: &str) -> Option<(&str, &str)> {
     let (namespace, name) = subject.strip_prefix("system:serviceaccount:")?.split_once(':')?;
     (!name.contains(':')).then_some((namespace, name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mesh_pki::pki_types::CertificateDer;
+    use proptest::prelude::*;
+
+    fn authenticator() -> Authenticator {
+        let domain = TrustDomain { name: "cluster.local".to_owned(), aliases: Vec::new() };
+        let tokens = crate::LocalTokens::new("istio-ca").unwrap();
+        Authenticator::new(domain, vec![Oidc::new(tokens.rule())], None)
+    }
+
+    fn ask(headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Refusal> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(authenticator().authenticate(headers, extensions))
+    }
+
+    #[test]
+    fn service_accounts_have_exactly_two_parts() {
+        assert_eq!(service_account("system:serviceaccount:a:b"), Some(("a", "b")));
+        for text in ["system:serviceaccount:a", "system:serviceaccount:a:b:c", "a:b", ""] {
+            assert_eq!(service_account(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_anybody_known(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = http::HeaderValue::from_bytes(&value) {
+                headers.insert(http::header::AUTHORIZATION, value.clone());
+                headers.insert("clusterid", value);
+            }
+            prop_assert!(ask(&headers, &Extensions::new()).is_err());
+        }
+
+        #[test]
+        fn no_token_makes_anybody_known(parts in proptest::collection::vec("[A-Za-z0-9_-]{0,80}", 0..5)) {
+            let mut headers = HeaderMap::new();
+            let value = format!("Bearer {}", parts.join(".")).parse().unwrap();
+            headers.insert(http::header::AUTHORIZATION, value);
+            prop_assert!(ask(&headers, &Extensions::new()).is_err());
+        }
+
+        #[test]
+        fn no_bytes_are_a_certificate(der in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let mut extensions = Extensions::new();
+            let certificates = [CertificateDer::from(der)].into();
+            extensions.insert(Peer { address: ([127, 0, 0, 1], 1).into(), certificates });
+            prop_assert!(ask(&HeaderMap::new(), &extensions).is_err());
+        }
+    }
+}

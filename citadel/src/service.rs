@@ -184,3 +184,33 @@ impl Wishes {
         Self { impersonated: text("ImpersonatedIdentity"), signer: text("CertSigner") }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mesh_proto::google::protobuf::Value;
+    use proptest::prelude::*;
+    use prost::Message;
+
+    #[test]
+    fn only_texts_are_wishes() {
+        let struct_of = |kind| Struct {
+            fields: [("ImpersonatedIdentity".to_owned(), Value { kind })].into_iter().collect(),
+        };
+        let wished = |kind| Wishes::read(Some(struct_of(kind))).impersonated;
+        assert_eq!(wished(Some(Kind::StringValue("a".to_owned()))).as_deref(), Some("a"));
+        for kind in [None, Some(Kind::BoolValue(true)), Some(Kind::StringValue(String::new()))] {
+            assert_eq!(wished(kind), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(message) = IstioCertificateRequest::decode(&*bytes) {
+                Wishes::read(message.metadata);
+                prop_assert!(CertificateRequest::from_pem(&message.csr).is_err());
+            }
+        }
+    }
+}

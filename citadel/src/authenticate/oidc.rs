@@ -22,6 +22,8 @@ use crate::caller::{Caller, Proof};
 const FETCH_EVERY: Duration = Duration::from_secs(30);
 /// Keys are fetched anew after this time in any case: the issuer may have withdrawn one.
 const KEYS_LAST: Duration = Duration::from_secs(20 * 60);
+/// Seconds by which the issuer's clock may differ.
+const CLOCK_SKEW: u64 = 5;
 const FETCH_WITHIN: Duration = Duration::from_secs(5);
 const MAX_KEYS_BYTES: usize = 256 * 1024;
 /// Signatures by a shared secret are never taken: a public key could be passed off as the secret.
@@ -144,6 +146,7 @@ impl Oidc {
         validation.set_audience(&self.rule.audiences);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
+        validation.leeway = CLOCK_SKEW;
         let mut why = "no key of the issuer fits".to_owned();
         let named = |key: &&jsonwebtoken::jwk::Jwk| header.kid.is_none() || key.common.key_id == header.kid;
         for key in keys.keys.iter().filter(named) {

@@ -141,3 +141,25 @@ async fn nobody_acts_for_others_unless_trusted_and_on_their_node() {
     };
     outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_go_on_while_the_api_server_is_away() {
+    let Some(server) = ApiServer::own().await else { return };
+    let outcome = async {
+        let namespace = &server.fresh_namespace("away").await?;
+        let served = port::serve(port::config(&server, namespace, "one").await?).await?;
+        let known = token(&server, namespace, "web", "istio-ca").await?;
+        let credential = served.enrol(Proof::token(&known)).await?;
+        let unknown = token(&server, namespace, "late", "istio-ca").await?;
+        server.kill();
+        let renewed = served.enrol(Proof::credential(&credential)).await?;
+        served.enrol(Proof::credential(&renewed)).await?;
+        // Whoever has only a token is told to try again, not that it is nobody.
+        let status = served.ask(Proof::token(&unknown), order(&csr())).await.expect_err("nobody can tell");
+        ensure!(status.code() == Code::Unavailable, "{status:?}");
+        server.serve_again().await?;
+        served.enrol(Proof::token(&unknown)).await?;
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}

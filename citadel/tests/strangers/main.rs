@@ -137,6 +137,12 @@ async fn tokens_of_others_are_nothing() {
         assert_eq!(ask(odd).await, Code::Unauthenticated, "{odd}");
     }
     assert_eq!(ask(&good).await, Code::Ok, "and the authority goes on");
+    let expired = tokens.token("shop", "web", Duration::ZERO).unwrap();
+    let refused = mesh_testkit::eventually(Duration::from_secs(30), async || {
+        anyhow::ensure!(ask(&expired).await == Code::Unauthenticated);
+        Ok(())
+    });
+    refused.await.unwrap();
 }
 
 /// An authority of one's own, that looks like another in every respect but its key.
