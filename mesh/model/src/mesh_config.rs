@@ -1,8 +1,8 @@
 //! Mesh-wide settings: the part of Istio's MeshConfig that has an effect today.
 
 use crate::{
-    AccessLog, ConnectionPool, DefaultExports, Duration, LocalityLb, OutlierDetection, Retries, Str,
-    TcpKeepalive,
+    AccessLog, ConnectionPool, DefaultExports, Duration, LabelSelector, Labels, LocalityLb, OutlierDetection,
+    Retries, Str, TcpKeepalive,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -91,6 +91,17 @@ pub struct MeshConfig {
     pub http_proxy_port: Option<u16>,
     /// `defaultServiceExportTo` and its siblings.
     pub exports: DefaultExports,
+    /// `discoverySelectors`; empty: every namespace belongs to the mesh.
+    pub discovery: Vec<LabelSelector>,
+}
+
+impl MeshConfig {
+    /// Whether the namespace `name` with these labels belongs to the mesh. The root namespace always does.
+    pub fn discovers(&self, name: &str, labels: &Labels) -> bool {
+        self.discovery.is_empty()
+            || *name == *self.root_namespace
+            || self.discovery.iter().any(|selector| selector.selects(labels))
+    }
 }
 
 impl Default for MeshConfig {
@@ -117,6 +128,7 @@ impl Default for MeshConfig {
             inbound_stat_name: "".into(),
             http_proxy_port: None,
             exports: DefaultExports::default(),
+            discovery: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! In: batches of edits. Out: the next [`Mesh`] and what changed in it. The mesh is a function of the objects alone: the order in which
 //! they came does not show.
 
+mod discovery;
 mod export;
 mod link;
 mod workload;
@@ -80,10 +81,15 @@ impl Ingest {
         if differences.is_empty() {
             return changes;
         }
+        let touched =
+            differences.iter().filter_map(|difference| discovery::namespace_of(&difference.object)).collect();
         // Persistent maps: the clone shares everything.
         let mut mesh = (*self.mesh).clone();
         let mut dirty = Dirty::default();
         for difference in differences {
+            self.absorb(difference, &mut mesh, &mut dirty, &mut changes);
+        }
+        for difference in self.rediscover(&mesh, touched) {
             self.absorb(difference, &mut mesh, &mut dirty, &mut changes);
         }
         if mesh.config().exports != self.mesh.config().exports {

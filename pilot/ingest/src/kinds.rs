@@ -30,7 +30,7 @@ pub use workload_entry::WorkloadEntry;
 pub use workload_group::WorkloadGroup;
 
 use crate::{at::At, meta::Meta, references::Reference};
-use mesh_model::{DestinationRule, Kind, MeshConfig, ObjectRef, Problem, Sidecar, Source};
+use mesh_model::{DestinationRule, Kind, Labels, MeshConfig, ObjectRef, Problem, Sidecar, Source};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -48,7 +48,8 @@ pub enum Model {
     EndpointSlice(Arc<EndpointSlice>),
     Pod(Arc<Pod>),
     Node(Arc<Node>),
-    Namespace,
+    /// Its labels.
+    Namespace(Arc<Labels>),
     Deployment(Arc<Deployment>),
     MeshConfig(Arc<MeshConfig>),
 }

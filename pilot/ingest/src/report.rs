@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub(crate) documents: OrdMap<Str, Arc<[ObjectReport]>>,
     /// Services that several objects define; the one that does first.
     pub(crate) contested: OrdMap<ServiceKey, Arc<[ObjectRef]>>,
+    /// Namespaces that do not belong to the mesh.
+    pub(crate) hidden: OrdMap<Str, ()>,
     /// Number of the update that this moment belongs to.
     pub(crate) sequence: u64,
     /// What is wrong between VirtualServices that hand over, by the one that does; each problem with the object it is about.
@@ -82,6 +84,14 @@ impl Snapshot {
         match problems.is_empty() {
             true => self.joined.remove(object),
             false => self.joined.insert(object.clone(), problems.into()),
+        };
+    }
+
+    /// Notes whether what is in `namespace` means anything.
+    pub(crate) fn set_hidden(&mut self, namespace: &Str, hidden: bool) {
+        match hidden {
+            true => self.hidden.insert(namespace.clone(), ()),
+            false => self.hidden.remove(namespace),
         };
     }
 
@@ -132,9 +142,19 @@ fn told(held: &[Object]) -> Arc<[ObjectReport]> {
 impl Report {
     /// All problems of a moment.
     pub fn new(snapshot: &Snapshot) -> Self {
-        let Snapshot { mesh, objects, references: destinations, documents, contested, joined, sequence } =
-            snapshot;
-        let destinations = destinations.iter().map(|(object, references)| (object, &**references));
+        let Snapshot {
+            mesh,
+            objects,
+            references: destinations,
+            documents,
+            contested,
+            joined,
+            hidden,
+            sequence,
+        } = snapshot;
+        let is_hidden = |object: &ObjectRef| hidden.contains_key(&object.name.namespace);
+        let destinations = destinations.iter().filter(|(object, _)| !is_hidden(object));
+        let destinations = destinations.map(|(object, references)| (object, &**references));
         let mut of_mesh = references(mesh, destinations);
         for (object, problem) in joined.values().flat_map(|problems| problems.iter()) {
             of_mesh.entry(object.clone()).or_default().push(problem.clone());
@@ -155,13 +175,21 @@ impl Report {
         let mut generations = BTreeMap::new();
         let mut sources = BTreeMap::new();
         for (name, told) in objects {
-            if let Some(first) = told.first().filter(|_| has_status(name.kind)) {
+            // Others may look after what does not belong to this mesh.
+            if let Some(first) = told.first().filter(|_| has_status(name.kind) && !is_hidden(name)) {
                 generations.insert(name.clone(), first.generation);
             }
             if let Some(Source::File { path, line }) = told.first().map(|first| &first.source) {
                 sources.insert(name.clone(), Source::File { path: path.clone(), line: *line });
             }
             let mut of_mesh = of_mesh.remove(name);
+            if has_status(name.kind) && is_hidden(name) {
+                let namespace = &name.name.namespace;
+                let message =
+                    format!("discoverySelectors leave out namespace {namespace}, so this has no effect");
+                let problem = Problem::new(Severity::Info, Reason::NotFound, "metadata.namespace", message);
+                of_mesh.get_or_insert_default().push(problem);
+            }
             for entry in told.iter() {
                 // The first is in effect, so what the mesh says is about it.
                 let joined = of_mesh.take().unwrap_or_default();

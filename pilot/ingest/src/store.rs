@@ -61,8 +61,15 @@ pub struct Difference {
 pub struct Store {
     objects: BTreeMap<ObjectRef, Vec<Object>>,
     of_file: BTreeMap<Str, BTreeSet<ObjectRef>>,
+    /// Namespaces that do not belong to the mesh: what is in them is known, and means nothing.
+    hidden: BTreeSet<Str>,
     /// What each says of itself, for reports.
     pub(crate) told: Snapshot,
+}
+
+/// Whether what `object` means depends on its namespace being part of the mesh.
+fn belongs(object: &ObjectRef) -> bool {
+    !matches!(object.kind, Kind::Namespace | Kind::Node | Kind::MeshConfig)
 }
 
 fn path(source: &Source) -> Option<&Str> {
@@ -75,12 +82,49 @@ fn path(source: &Source) -> Option<&Str> {
 impl Store {
     /// What `object` means, as far as it is in effect.
     pub fn model(&self, object: &ObjectRef) -> Option<&Model> {
-        self.objects.get(object)?.first()?.model.as_ref()
+        self.meaning(object, self.objects.get(object)?)
+    }
+
+    /// What the objects of one name mean together: the first is in effect.
+    fn meaning<'a>(&self, object: &ObjectRef, held: &'a [Object]) -> Option<&'a Model> {
+        let model = held.first()?.model.as_ref()?;
+        (!belongs(object) || !self.hidden.contains(&object.name.namespace)).then_some(model)
+    }
+
+    /// Every namespace that something is in, or that is known itself.
+    pub fn namespaces(&self) -> BTreeSet<Str> {
+        let name = |object: &ObjectRef| match object.kind {
+            Kind::Namespace => object.name.name.clone(),
+            _ => object.name.namespace.clone(),
+        };
+        self.objects.keys().map(name).filter(|namespace| !namespace.is_empty()).collect()
+    }
+
+    /// Whether what is in `namespace` means anything; adds what differs by it.
+    pub fn hide(&mut self, namespace: &Str, hidden: bool, differences: &mut Vec<Difference>) {
+        let was_hidden = self.hidden.contains(namespace);
+        if hidden == was_hidden {
+            return;
+        }
+        match hidden {
+            true => self.hidden.insert(namespace.clone()),
+            false => self.hidden.remove(namespace),
+        };
+        self.told.set_hidden(namespace, hidden);
+        for (object, held) in &self.objects {
+            if belongs(object) && object.name.namespace == *namespace {
+                let model = held.first().and_then(|first| first.model.clone());
+                let (old, new) = if hidden { (model, None) } else { (None, model) };
+                if old != new {
+                    differences.push(Difference { object: object.clone(), old, new });
+                }
+            }
+        }
     }
 
     /// What everything means, as far as it is in effect.
     pub fn models(&self) -> impl Iterator<Item = (&ObjectRef, &Model)> {
-        self.objects.iter().filter_map(|(name, held)| Some((name, held.first()?.model.as_ref()?)))
+        self.objects.iter().filter_map(|(name, held)| Some((name, self.meaning(name, held)?)))
     }
 
     /// Makes one edit and adds what differs by it.
@@ -140,7 +184,7 @@ impl Store {
             }
         }
         let mut held = self.objects.remove(&name).unwrap_or_default();
-        let old = held.first().and_then(|object| object.model.clone());
+        let old = self.meaning(&name, &held).cloned();
         let before: Vec<Object> = held
             .extract_if(.., |object| path(&object.source) == from)
             .filter(|object| object.model.is_some())
@@ -148,7 +192,7 @@ impl Store {
         held.extend(objects.into_iter().map(|object| keep_last_good(object, before.first())));
         held.sort_by(|left, right| left.source.cmp(&right.source));
         self.told.set_object(&name, &held);
-        let new = held.first().and_then(|object| object.model.clone());
+        let new = self.meaning(&name, &held).cloned();
         if !held.is_empty() {
             self.objects.insert(name.clone(), held);
         }

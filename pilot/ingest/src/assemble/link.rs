@@ -55,7 +55,7 @@ impl Ingest {
             | Model::Sidecar(_)
             | Model::WorkloadEntry(_)
             | Model::WorkloadGroup(_)
-            | Model::Namespace
+            | Model::Namespace(_)
             | Model::MeshConfig(_) => {}
         }
     }
@@ -103,7 +103,7 @@ impl Ingest {
             | Model::Sidecar(_)
             | Model::WorkloadEntry(_)
             | Model::WorkloadGroup(_)
-            | Model::Namespace
+            | Model::Namespace(_)
             | Model::MeshConfig(_) => {}
         }
     }

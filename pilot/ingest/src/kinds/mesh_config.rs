@@ -1,6 +1,7 @@
 //! Mesh settings: the key `mesh` of the ConfigMap `istio` in the root namespace.
 
 mod access_log;
+mod discovery;
 mod later;
 mod written;
 
@@ -40,6 +41,7 @@ const BUILT: &[&str] = &[
     "defaultTrafficPolicy",
     "defaultVirtualServiceExportTo",
     "disableEnvoyListenerLog",
+    "discoverySelectors",
     "dnsRefreshRate",
     "h2UpgradePolicy",
     "inboundClusterStatName",
@@ -111,6 +113,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         default_virtual_service_export_to,
         default_destination_rule_export_to,
         default_config,
+        discovery_selectors,
         default_traffic_policy,
         locality_lb_setting,
         zone_aware_lb_setting,
@@ -196,6 +199,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     if let Some(port) = proxy_http_port.filter(|port| *port != 0) {
         config.http_proxy_port = parse_port(port, &at.field("proxyHttpPort"));
     }
+    config.discovery = discovery::parse(discovery_selectors, &at.field("discoverySelectors"));
     let exports = |entries: &[String], name: &str| parse_default_export(entries, &at.field(name));
     config.exports = DefaultExports {
         services: exports(&default_service_export_to, "defaultServiceExportTo"),

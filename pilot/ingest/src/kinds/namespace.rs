@@ -1,4 +1,4 @@
-//! Namespace. Nothing of it changes traffic yet; it is read so that what it asks for is answered.
+//! Namespace: its labels say whether it belongs to the mesh.
 
 use super::{Model, pod::NETWORK_LABEL};
 use crate::{at::At, meta::Meta};
@@ -8,5 +8,5 @@ use serde_json::Value;
 pub fn parse(meta: Meta, _: &Value, at: &At<'_>) -> Option<Model> {
     let at = at.field("metadata");
     at.field("labels").not_supported(NETWORK_LABEL, meta.labels.contains_key(NETWORK_LABEL));
-    Some(Model::Namespace)
+    Some(Model::Namespace(meta.labels))
 }

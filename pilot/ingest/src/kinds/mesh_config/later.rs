@@ -34,7 +34,6 @@ pub const OF_MESH: &[Later] = &[
     later("certificates", "", CERTIFICATES),
     later("configSources", "", "other sources of configuration: Meltemi reads one API server, or files"),
     later("defaultProviders", "", TELEMETRY),
-    later("discoverySelectors", "", "leaving out namespaces, which Meltemi does not do yet"),
     later("enableAutoMtls", "false", CERTIFICATES),
     later("enableEnvoyAccessLogService", "false", TELEMETRY),
     later("enablePrometheusMerge", "false", "the agent beside each proxy, which Meltemi does not have yet"),

@@ -1,6 +1,7 @@
 //! Mesh settings as they are written: Istio's MeshConfig, as far as it has an effect here. What it has besides is in `others`.
 
 use super::access_log::Encoding;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use mesh_api::{
     Duration as ApiDuration,
     networking::{
@@ -43,6 +44,8 @@ pub struct Settings {
     #[serde(default)]
     pub default_destination_rule_export_to: Vec<String>,
     pub default_config: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub discovery_selectors: Vec<LabelSelector>,
     pub default_traffic_policy: Option<TrafficPolicy>,
     pub locality_lb_setting: Option<LocalityLbSetting>,
     pub zone_aware_lb_setting: Option<ZoneAwareLbSetting>,

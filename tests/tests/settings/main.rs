@@ -1,0 +1,138 @@
+//! What requests do under settings of the whole mesh, and of the proxies at both ends. In a process and a mesh of its own: everybody
+//! else's requests would show it.
+
+use anyhow::{Context, Result, ensure};
+use mesh_testkit::eventually;
+use mesh_tests::traffic::{Answer, Request, Traffic, on_shared_mesh};
+use std::{fs, net::SocketAddr, time::Duration};
+
+/// Far more than it takes.
+const SOON: Duration = Duration::from_secs(20);
+/// Envoys write logs when their buffers are full, or every ten seconds.
+const LOGGED_WITHIN: Duration = Duration::from_secs(30);
+
+fn run(test: impl AsyncFnOnce(&'static Traffic) -> Result<()>) {
+    on_shared_mesh(include_str!("base.yaml"), test);
+}
+
+fn mesh_settings(settings: &str) -> String {
+    let settings = settings.replace('\n', "\n    ");
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
+         data:\n  mesh: |\n    {settings}\n"
+    )
+}
+
+async fn get(traffic: &Traffic, path: &str) -> Result<Answer> {
+    Request::get(&format!("http://app.set{path}"))?.send(traffic.proxy("client-0")?).await
+}
+
+fn seen_path(answer: &Answer) -> &str {
+    let seen = answer.echo.as_ref().and_then(|echo| echo.request.as_ref());
+    seen.map_or("", |seen| &seen.path)
+}
+
+/// In one test: each setting is everybody's.
+#[test]
+fn settings_of_the_mesh() {
+    run(async |traffic| {
+        // With each step clusters differ, so that no connection is left that knows older settings.
+        let mut steps = 1..;
+        let mut differing = || format!("connectTimeout: 9.{:03}s\n", steps.next().unwrap_or(0));
+        for (normalization, expected) in [
+            ("BASE", "/b//c%2Fd"),
+            ("NONE", "/a/../b//c%2Fd"),
+            ("MERGE_SLASHES", "/b/c%2Fd"),
+            ("DECODE_AND_MERGE_SLASHES", "/b/c/d"),
+        ] {
+            let settings =
+                format!("pathNormalization: {{normalization: {normalization}}}\nconnectTimeout: 9s");
+            traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
+            // Acknowledged is not yet taken up by every thread.
+            eventually(SOON, async || {
+                let answer = get(traffic, "/a/../b//c%2Fd").await?;
+                ensure!(seen_path(&answer) == expected, "{normalization}: {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+
+        traffic.apply("mesh.yaml", &mesh_settings("h2UpgradePolicy: UPGRADE")).await?;
+        let answer = get(traffic, "/").await?;
+        ensure!(answer.status == 200, "{}", answer.summary());
+        let forwarded = answer.echo.as_ref().map(|echo| echo.protocol.as_str());
+        ensure!(
+            forwarded == Some("HTTP/1.1"),
+            "the application speaks what its port says: {}",
+            answer.summary()
+        );
+
+        let directory = tempfile::tempdir()?;
+        for (name, settings, expected) in [
+            ("text", "accessLogFormat: 'line %REQ(:PATH)% %RESPONSE_CODE%'", "line /logged-text 200"),
+            (
+                "json",
+                "accessLogEncoding: JSON\naccessLogFormat: '{\"path\": \"%REQ(:PATH)%\", \"code\": \"%RESPONSE_CODE%\"}'",
+                "{\"code\":200,\"path\":\"/logged-json\"}",
+            ),
+        ] {
+            let file = directory.path().join(name);
+            let settings = format!("{}accessLogFile: {}\n{settings}", differing(), file.display());
+            traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
+            eventually(LOGGED_WITHIN, async || {
+                get(traffic, &format!("/logged-{name}")).await?;
+                let text = fs::read_to_string(&file).context("nothing is logged")?;
+                let whole = !text.is_empty() && text.lines().all(|line| line == expected);
+                ensure!(whole, "{text:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        traffic.remove("mesh.yaml").await
+    });
+}
+
+#[test]
+fn a_sidecar_says_where_the_workload_is_reached() {
+    run(async |traffic| {
+        let service = "apiVersion: v1\nkind: Service\nmetadata: {name: front, namespace: set}\n\
+                       spec: {selector: {app: app}, ports: [{name: http, port: 80, targetPort: 9000}]}\n";
+        traffic.apply("front.yaml", service).await?;
+        let send = async || Request::get("http://front.set/")?.send(traffic.proxy("client-0")?).await;
+        let answered_on = async |port: u16| {
+            eventually(SOON, async || {
+                let answer = send().await?;
+                let on = answer.echo.as_ref().map(|echo| echo.port);
+                ensure!(answer.status == 200 && on == Some(port), "{}", answer.summary());
+                Ok(())
+            })
+            .await
+        };
+        answered_on(9000).await?;
+        let sidecar = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: app, namespace: set}\n\
+                       spec:\n  workloadSelector: {labels: {app: app}}\n  ingress:\n\
+                       \x20 - {port: {number: 9000, protocol: HTTP, name: http}, defaultEndpoint: '127.0.0.1:8080'}\n";
+        traffic.apply("app-sidecar.yaml", sidecar).await?;
+        answered_on(8080).await?;
+        traffic.remove("app-sidecar.yaml").await?;
+        traffic.remove("front.yaml").await
+    });
+}
+
+#[test]
+fn a_sidecar_has_listeners_of_its_own() {
+    run(async |traffic| {
+        let sidecar = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: client, namespace: set}\n\
+                       spec:\n  workloadSelector: {labels: {app: client}}\n  egress:\n\
+                       \x20 - {port: {number: 7080, protocol: HTTP_PROXY, name: proxy}, hosts: ['./*']}\n";
+        traffic.apply("client-sidecar.yaml", sidecar).await?;
+        let usual = traffic.proxy("client-0")?;
+        let own = SocketAddr::new(usual.ip(), 7080);
+        let request = Request::get("http://app.set/")?;
+        let answer = request.send(own).await?;
+        ensure!(answer.status == 200 && answer.pod() == "app-0", "{}", answer.summary());
+        let answer = request.send(usual).await?;
+        ensure!(answer.status != 200, "it is imported for the other listener only: {}", answer.summary());
+        traffic.remove("client-sidecar.yaml").await
+    });
+}
