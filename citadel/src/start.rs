@@ -216,6 +216,7 @@ async fn start_with<S: Store>(
         // Nobody else has signed with an authority that was just made.
         unknown_until: if created { now } else { now + lifetimes.usual },
         alone: client.is_none(),
+        refused: None,
     };
     tasks.push(tokio::spawn(keeper.run()).abort_handle());
     if let Some(client) = &client {

@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{Authority, ledger::Ledger, metrics::Metrics};
 
-/// What is kept, for those who tell people about it.
-pub type View = watch::Receiver<Stored>;
+/// Why an authority is not taken that would be good by itself.
+const STRANGERS: &str = "workloads would not trust each other's certificates: first put the old and the new root into its roots, \
+                         and change the signing certificate after that";
 
 /// Keeps an authority up to date.
 pub(crate) struct Keeper<S> {
@@ -31,8 +32,10 @@ pub(crate) struct Keeper<S> {
     pub(crate) tick: Duration,
     /// When the last certificate that other processes issued before this one has expired.
     pub(crate) unknown_until: SystemTime,
-    /// Whether others may be issuing certificates, too.
+    /// Whether nobody else issues certificates.
     pub(crate) alone: bool,
+    /// The last version that was not taken: it is told once.
+    pub(crate) refused: Option<String>,
 }
 
 impl<S: Store> Keeper<S> {
@@ -68,33 +71,33 @@ impl<S: Store> Keeper<S> {
         }
     }
 
-    fn take(&self, stored: Stored) {
+    fn take(&mut self, stored: Stored) {
         if stored.version == self.stored.borrow().version {
             return;
         }
         let place = self.store.place(stored.plugged_in);
         if stored.kept.material != self.stored.borrow().kept.material {
             let state = match stored.kept.state(SystemTime::now()) {
-                Ok(state) => state,
-                Err(error) => {
-                    self.metrics.reloads_refused.inc();
-                    tracing::error!(place, %error, "the new certificate authority is not taken: going on with the last good one");
-                    return;
-                }
+                Ok(state) if self.authority.current().can_become(&state) => state,
+                Ok(_) => return self.refuse(&stored, &place, STRANGERS),
+                Err(error) => return self.refuse(&stored, &place, &error.to_string()),
             };
-            if !self.authority.current().can_become(&state) {
-                self.metrics.reloads_refused.inc();
-                tracing::error!(
-                    place,
-                    "the new certificate authority is not taken: workloads would not trust each other's certificates. \
-                     First put the old and the new root into its roots, and change the signing certificate after that"
-                );
-                return;
-            }
             tracing::info!(place, bundle = %state.bundle().digest(), "the certificate authority has changed");
             self.authority.replace(state);
         }
         self.stored.send_replace(stored);
+    }
+
+    fn refuse(&mut self, stored: &Stored, place: &str, why: &str) {
+        if self.refused.as_ref() != Some(&stored.version) {
+            self.refused = Some(stored.version.clone());
+            self.metrics.reloads_refused.inc();
+            tracing::error!(
+                place,
+                why,
+                "the new certificate authority is not taken: going on with the last good one"
+            );
+        }
     }
 
     async fn put_back(&self) {
