@@ -2,8 +2,12 @@
 
 use super::pool::Pool;
 use pilot_view::Inbound;
-use pilot_xds::layer::Layer;
-use std::{collections::HashMap, sync::Arc};
+use pilot_xds::{layer::Layer, resource::Resource};
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// A class, as long as somebody is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,21 +16,44 @@ pub struct ClassId(u64);
 /// All classes in use.
 #[derive(Default)]
 pub struct Classes {
-    by_inbound: HashMap<Arc<Inbound>, ClassId>,
+    by_resources: HashMap<Arc<[Same]>, ClassId>,
     by_id: HashMap<ClassId, Class>,
     next: u64,
 }
 
 struct Class {
-    inbound: Arc<Inbound>,
+    resources: Arc<[Same]>,
     layer: Arc<Layer>,
     members: usize,
 }
 
+/// A resource, known by its identity. The pool gives equal specs one resource as long as somebody holds it, so that the resources tell
+/// classes apart as the specs do: there is no need to keep these.
+#[derive(Debug, Clone)]
+struct Same(Arc<Resource>);
+
+impl PartialEq for Same {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Same {}
+
+impl Hash for Same {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
 impl Classes {
     /// Counts a proxy with this inbound configuration in.
-    pub fn enter(&mut self, inbound: Inbound, pool: &Pool) -> ClassId {
-        if let Some(id) = self.by_inbound.get(&inbound)
+    pub fn enter(&mut self, inbound: &Inbound, pool: &Pool) -> ClassId {
+        let Inbound { listeners, clusters } = inbound;
+        let clusters = clusters.iter().map(|spec| pool.get(spec));
+        let listeners = listeners.iter().map(|spec| pool.get(spec));
+        let resources: Arc<[Same]> = clusters.chain(listeners).map(Same).collect();
+        if let Some(id) = self.by_resources.get(&resources)
             && let Some(class) = self.by_id.get_mut(id)
         {
             class.members += 1;
@@ -35,17 +62,10 @@ impl Classes {
         let id = ClassId(self.next);
         self.next += 1;
         let layer = Layer::empty().edit(|edit| {
-            let Inbound { listeners, clusters } = &inbound;
-            for spec in clusters {
-                edit.set(pool.get(spec));
-            }
-            for spec in listeners {
-                edit.set(pool.get(spec));
-            }
+            resources.iter().for_each(|Same(resource)| edit.set(resource.clone()));
         });
-        let inbound = Arc::new(inbound);
-        self.by_inbound.insert(inbound.clone(), id);
-        self.by_id.insert(id, Class { inbound, layer, members: 1 });
+        self.by_resources.insert(resources.clone(), id);
+        self.by_id.insert(id, Class { resources, layer, members: 1 });
         id
     }
 
@@ -56,7 +76,7 @@ impl Classes {
         if class.members == 0
             && let Some(class) = self.by_id.remove(&id)
         {
-            self.by_inbound.remove(&class.inbound);
+            self.by_resources.remove(&class.resources);
         }
     }
 

@@ -130,7 +130,7 @@ impl State {
             .entry(scope.clone())
             .or_insert_with(|| ScopeState::new(scope.clone(), &self.mesh, &self.pool));
         state.enter(&place, protocol, &self.mesh, &self.pool);
-        let class = self.classes.enter(pilot_view::inbound(&self.mesh, proxy), &self.pool);
+        let class = self.classes.enter(&pilot_view::inbound(&self.mesh, proxy), &self.pool);
         Home { scope, place, class }
     }
 
