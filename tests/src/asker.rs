@@ -17,6 +17,8 @@ pub struct Asker {
     pub namespace: String,
     /// Its address.
     pub address: IpAddr,
+    /// Its other addresses, of the other version of IP for example.
+    pub other_addresses: Vec<IpAddr>,
     /// Its labels, as it says; those of a pod that is known count instead.
     pub labels: BTreeMap<String, String>,
     /// How traffic gets to it.
@@ -42,6 +44,7 @@ impl Default for Asker {
             pod: "client".into(),
             namespace: "default".into(),
             address: IpAddr::from([10, 9, 9, 9]),
+            other_addresses: Vec::new(),
             labels: BTreeMap::new(),
             capture: Capture::Redirect,
             http_proxy_port: None,
@@ -63,7 +66,8 @@ impl Asker {
 
     /// What it says of itself.
     pub fn node(&self) -> Node {
-        let Self { pod, namespace, address, labels, capture, http_proxy_port, dns_capture } = self;
+        let Self { pod, namespace, address, other_addresses, labels, capture, http_proxy_port, dns_capture } =
+            self;
         let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
         let mut metadata = BTreeMap::from([
             ("NAME".to_owned(), text(pod)),
@@ -72,6 +76,11 @@ impl Asker {
         ]);
         if *capture == Capture::None {
             metadata.insert("INTERCEPTION_MODE".to_owned(), text("NONE"));
+        }
+        if !other_addresses.is_empty() {
+            let all: Vec<String> =
+                std::iter::once(address).chain(other_addresses).map(ToString::to_string).collect();
+            metadata.insert("INSTANCE_IPS".to_owned(), text(&all.join(",")));
         }
         if *dns_capture {
             metadata.insert("DNS_CAPTURE".to_owned(), text("true"));

@@ -10,12 +10,14 @@ use crate::address::ip_and_port;
 use crate::envoy::{core, listener};
 use crate::value::boolean;
 use pilot_view::spec::{Direction, ListenerSpec};
+use std::net::IpAddr;
 
 /// The listener that the spec describes.
 pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
     let ListenerSpec {
         name,
         address,
+        additional,
         port,
         bind_to_port,
         use_original_dst,
@@ -29,6 +31,7 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
     let mut listener = listener::Listener {
         name: name.to_string(),
         address: Some(ip_and_port(*address, *port)),
+        additional_addresses: additional.iter().map(|address| additional_address(*address, *port)).collect(),
         // Both are true or absent in Istio's form, and absent means the usual thing.
         bind_to_port: if *bind_to_port { None } else { boolean(false) },
         use_original_dst: if *use_original_dst { boolean(true) } else { None },
@@ -40,6 +43,10 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
     };
     inspectors::apply_inspectors(inspectors, &mut listener);
     listener
+}
+
+fn additional_address(address: IpAddr, port: u16) -> listener::AdditionalAddress {
+    listener::AdditionalAddress { address: Some(ip_and_port(address, port)), ..Default::default() }
 }
 
 fn traffic_direction(direction: Direction) -> core::TrafficDirection {

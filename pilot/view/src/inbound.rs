@@ -6,7 +6,7 @@
 mod ingress;
 
 use crate::{
-    Capture, Proxy,
+    Capture, Families, Proxy,
     outbound::{opaque_chains, plain_text_http},
     spec::{
         ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec,
@@ -14,7 +14,7 @@ use crate::{
         RouteSource, RouteSpec, TcpSpec, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
     },
     stat_name::{Subject, stat_name},
-    well_known::{INBOUND_SOURCE, loop_guard, plain_cluster, pool, tcp_to},
+    well_known::{INBOUND_SOURCE, inbound_sources, loop_guard, plain_cluster, pool, tcp_to},
 };
 use mesh_model::{
     EndpointAddress, InboundPolicy, LocalPort, Mesh, ObjectRef, Protocol, Registry, Retries, RetryOn,
@@ -38,7 +38,8 @@ pub struct Inbound {
 pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     let config = mesh.config();
     let ports = ports(mesh, proxy);
-    let passthrough = ClusterDiscovery::OriginalDst { port: None, source: Some(INBOUND_SOURCE) };
+    let passthrough =
+        ClusterDiscovery::OriginalDst { port: None, sources: inbound_sources(proxy.families()) };
     let mut clusters: Vec<ClusterSpec> = Vec::with_capacity(ports.len() + 1);
     for entry in ports.values() {
         let discovery = ingress::discovery(entry, proxy).unwrap_or_else(|| match &proxy.capture {
@@ -62,7 +63,7 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
                 let bind = port.own_listener()?.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
                 Some(bound(mesh, bind, port))
             });
-            std::iter::once(virtual_inbound(mesh, &ports)).chain(own).collect()
+            std::iter::once(virtual_inbound(mesh, proxy.families(), &ports)).chain(own).collect()
         }
         Capture::None { bind, application: _, http_proxy_port: _ } => {
             let own = |port: &InboundPort<'_>| port.ingress.and_then(|ingress| ingress.listener.bind);
@@ -217,7 +218,7 @@ fn cluster_name(target: u16) -> Str {
     format!("inbound|{target}||").into()
 }
 
-fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
+fn virtual_inbound(mesh: &Mesh, families: Families, ports: &Ports<'_>) -> ListenerSpec {
     let config = mesh.config();
     let mut chains = vec![loop_guard(mesh, "virtualInbound-blackhole", config.inbound_port)];
     for port in ports.values().filter(|port| port.own_listener().is_none()) {
@@ -235,7 +236,8 @@ fn virtual_inbound(mesh: &Mesh, ports: &Ports<'_>) -> ListenerSpec {
     let skip_ports = declared.map(|entry| entry.target).collect();
     ListenerSpec {
         name: "virtualInbound".into(),
-        address: Ipv4Addr::UNSPECIFIED.into(),
+        address: families.any(),
+        additional: families.beside(families.any()),
         port: config.inbound_port,
         bind_to_port: true,
         use_original_dst: false,
@@ -268,6 +270,7 @@ fn bound(mesh: &Mesh, bind: IpAddr, entry: &InboundPort<'_>) -> ListenerSpec {
         chains: port_chains(mesh, &name, ChainMatch::default(), entry),
         name,
         address: bind,
+        additional: Vec::new(),
         port: *target,
         bind_to_port: true,
         use_original_dst: false,

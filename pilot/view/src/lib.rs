@@ -24,7 +24,7 @@ pub use outbound::{
     HostView, PlaceView, PortKey, PortUse, derive_host, derive_place, placeholder, port_listener,
     route_configuration,
 };
-pub use proxy::{Capture, Proxy};
+pub use proxy::{Capture, Families, Proxy};
 pub use scope::{Place, Scope, ScopeKey};
 pub use select::hosts;
 pub use well_known::{scope_clusters, scope_listeners};

@@ -2,7 +2,7 @@
 
 use mesh_model::{Labels, Locality, ObjectRef, Str};
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
@@ -41,6 +41,45 @@ impl Capture {
             (Some(wanted), Some(own)) if wanted.is_loopback() || wanted.is_unspecified() => own,
             (Some(wanted), _) => wanted,
             (None, _) => usual,
+        }
+    }
+}
+
+/// The versions of IP that a proxy's workload speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Families {
+    V4,
+    V6,
+    Both,
+}
+
+impl Families {
+    /// The address that stands for any, by which shared listeners are named.
+    pub fn any(self) -> IpAddr {
+        match self {
+            Families::V4 | Families::Both => Ipv4Addr::UNSPECIFIED.into(),
+            Families::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+
+    /// Where a listener at `address` listens, too: one for any address is for any of either version.
+    pub fn beside(self, address: IpAddr) -> Vec<IpAddr> {
+        match self {
+            Families::Both if address == self.any() => vec![Ipv6Addr::UNSPECIFIED.into()],
+            Families::V4 | Families::V6 | Families::Both => Vec::new(),
+        }
+    }
+}
+
+impl Proxy {
+    /// The versions of IP that its workload speaks: those of its addresses.
+    pub fn families(&self) -> Families {
+        let has = |wanted: fn(&IpAddr) -> bool| self.addresses.iter().any(wanted);
+        match (has(IpAddr::is_ipv4), has(IpAddr::is_ipv6)) {
+            (_, false) => Families::V4,
+            (false, true) => Families::V6,
+            (true, true) => Families::Both,
         }
     }
 }

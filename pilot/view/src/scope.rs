@@ -1,6 +1,6 @@
 //! Scopes: what outbound configuration depends on besides the mesh; and places: what load assignments depend on besides that.
 
-use crate::{Capture, Proxy, inbound::own_ports, spec::NameLookup};
+use crate::{Capture, Families, Proxy, inbound::own_ports, spec::NameLookup};
 use mesh_model::{
     Destination, ExportTo, Host, Labels, Mesh, NETWORK_LABEL, NODE_LABEL, NamespacedName, OutboundPolicy,
     REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar, SidecarListener, Str, Vip, ZONE_LABEL,
@@ -18,6 +18,8 @@ pub struct ScopeKey {
     pub sidecar: Option<NamespacedName>,
     /// How traffic gets to the proxies.
     pub capture: Capture,
+    /// The versions of IP that the clients speak.
+    pub families: Families,
     /// Whether clients are told addresses that the control plane has allocated.
     pub dns_capture: bool,
     /// Ports at which the workloads themselves are reached, where their proxies listen on them (capture none).
@@ -34,6 +36,7 @@ impl ScopeKey {
                 .sidecar_for(&proxy.namespace, &proxy.labels)
                 .map(|sidecar| sidecar.metadata.object.name.clone()),
             capture: proxy.capture.clone(),
+            families: proxy.families(),
             dns_capture: proxy.dns_capture,
             own_ports: own_ports(mesh, proxy),
         }

@@ -1,7 +1,7 @@
 //! What every sidecar has: virtualOutbound, the HTTP proxy, and the clusters for traffic that no service takes.
 
 use crate::{
-    Capture, Scope,
+    Capture, Families, Scope,
     outbound::{HTTP_PROXY, unknown},
     spec::{
         ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec, Inspectors,
@@ -10,12 +10,23 @@ use crate::{
 };
 use mesh_model::{ConnectionPool, LoadBalancing, Mesh, RouteHeaders, Str, TcpKeepalive};
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
 /// The source address of connections from a proxy to its own application: redirection rules leave it alone.
 pub const INBOUND_SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6));
+
+/// The same for each version of IP that the application speaks.
+pub fn inbound_sources(families: Families) -> Vec<IpAddr> {
+    let v4 = INBOUND_SOURCE;
+    let v6: IpAddr = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into();
+    match families {
+        Families::V4 => vec![v4],
+        Families::V6 => vec![v6],
+        Families::Both => vec![v4, v6],
+    }
+}
 
 /// A cluster without service.
 pub fn plain_cluster(
@@ -79,7 +90,7 @@ pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
         plain_cluster(
             scope.mesh,
             "PassthroughCluster",
-            ClusterDiscovery::OriginalDst { port: None, source: None },
+            ClusterDiscovery::OriginalDst { port: None, sources: Vec::new() },
             UpstreamProtocol::Downstream,
         ),
     ]
@@ -103,7 +114,8 @@ fn virtual_outbound(scope: &Scope<'_>) -> ListenerSpec {
     let config = scope.mesh.config();
     ListenerSpec {
         name: "virtualOutbound".into(),
-        address: Ipv4Addr::UNSPECIFIED.into(),
+        address: scope.key.families.any(),
+        additional: scope.key.families.beside(scope.key.families.any()),
         port: config.outbound_port,
         bind_to_port: true,
         use_original_dst: true,
@@ -142,6 +154,7 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
     };
     ListenerSpec {
         address: bind,
+        additional: Vec::new(),
         port,
         bind_to_port: true,
         use_original_dst: false,

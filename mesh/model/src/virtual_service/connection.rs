@@ -20,6 +20,8 @@ pub struct ConnectionMatch {
     pub sni_hosts: Vec<Host>,
     /// `destinationSubnets`: any of these ranges; empty: wherever the service is.
     pub subnets: Vec<Cidr>,
+    /// `sourceSubnet`: clients with an address in it.
+    pub source: Option<Cidr>,
     /// `port` that the client called.
     pub port: Option<u16>,
     /// `sourceLabels` of the client.

@@ -1,6 +1,7 @@
 //! Filter chains of one listener that take the same connections.
 
 use super::{Findings, Held, Problem};
+use crate::envoy::core::CidrRange;
 use crate::envoy::listener::{FilterChainMatch, Listener};
 use pilot_xds::resource::ResourceType;
 use std::collections::BTreeMap;
@@ -34,21 +35,25 @@ fn duplicates(listener: &Listener) -> Vec<Problem> {
     problems
 }
 
-/// Destination port, address range, server name, transport, application protocol.
-type Key = (Option<u32>, String, String, String, String);
+/// Destination port, address range, server name, transport, application protocol, the client's address range.
+type Key = (Option<u32>, String, String, String, String, String);
 
 fn keys(matches: &FilterChainMatch) -> Vec<Key> {
     let port = matches.destination_port.as_ref().map(|port| port.value);
-    let ranges = matches.prefix_ranges.iter();
-    let ranges = or_any(ranges.map(|range| format!("{}/{:?}", range.address_prefix, range.prefix_len)));
+    let shown = |range: &CidrRange| format!("{}/{:?}", range.address_prefix, range.prefix_len);
+    let ranges = or_any(matches.prefix_ranges.iter().map(shown));
+    let sources = or_any(matches.source_prefix_ranges.iter().map(shown));
     let servers = or_any(matches.server_names.iter().cloned());
     let protocols = or_any(matches.application_protocols.iter().cloned());
     let mut keys = Vec::new();
     for range in &ranges {
         for server in &servers {
             for protocol in &protocols {
-                let transport = matches.transport_protocol.clone();
-                keys.push((port, range.clone(), server.clone(), transport, protocol.clone()));
+                for source in &sources {
+                    let transport = matches.transport_protocol.clone();
+                    let (range, server) = (range.clone(), server.clone());
+                    keys.push((port, range, server, transport, protocol.clone(), source.clone()));
+                }
             }
         }
     }

@@ -51,11 +51,11 @@ pub(super) fn apply_discovery(discovery: &ClusterDiscovery, cluster: &mut Cluste
                 typed_config: Some(pack(&config)),
             }));
         }
-        ClusterDiscovery::OriginalDst { port, source } => apply_original_dst(*port, *source, cluster),
+        ClusterDiscovery::OriginalDst { port, sources } => apply_original_dst(*port, sources, cluster),
         ClusterDiscovery::Static { address, port, source } => {
             set_type(DiscoveryType::Static, cluster);
             cluster.load_assignment = Some(one_address(&cluster.name, address, *port));
-            apply_source(*source, cluster);
+            apply_sources(source.as_slice(), cluster);
         }
         // Static without endpoints: every request finds nobody.
         ClusterDiscovery::Nowhere => set_type(DiscoveryType::Static, cluster),
@@ -90,7 +90,7 @@ fn apply_dns(
     });
 }
 
-fn apply_original_dst(port: Option<u16>, source: Option<IpAddr>, cluster: &mut Cluster) {
+fn apply_original_dst(port: Option<u16>, sources: &[IpAddr], cluster: &mut Cluster) {
     set_type(DiscoveryType::OriginalDst, cluster);
     cluster.cleanup_interval = Some(duration(ORIGINAL_DST_CLEANUP));
     if let Some(port) = port {
@@ -99,13 +99,18 @@ fn apply_original_dst(port: Option<u16>, source: Option<IpAddr>, cluster: &mut C
             ..Default::default()
         }));
     }
-    apply_source(source, cluster);
+    apply_sources(sources, cluster);
 }
 
-fn apply_source(source: Option<IpAddr>, cluster: &mut Cluster) {
-    if let Some(source) = source {
+/// Binds connections to the first address, or to another where its version is not that of the endpoint.
+fn apply_sources(sources: &[IpAddr], cluster: &mut Cluster) {
+    if let [source, others @ ..] = sources {
+        let address = |source: &IpAddr| Some(socket_address(source.to_string(), 0));
+        let extra =
+            |source: &IpAddr| core::ExtraSourceAddress { address: address(source), ..Default::default() };
         cluster.upstream_bind_config = Some(core::BindConfig {
-            source_address: Some(socket_address(source.to_string(), 0)),
+            source_address: address(source),
+            extra_source_addresses: others.iter().map(extra).collect(),
             ..Default::default()
         });
     }

@@ -53,11 +53,18 @@ fn filter(name: &str, config: wkt::Any) -> listener::Filter {
 
 /// `None` when the chain takes everything.
 fn build_match(matches: &ChainMatch) -> Option<listener::FilterChainMatch> {
-    let ChainMatch { destination_port, prefix_ranges, server_names, application_protocols, transport } =
-        matches;
+    let ChainMatch {
+        destination_port,
+        prefix_ranges,
+        source_ranges,
+        server_names,
+        application_protocols,
+        transport,
+    } = matches;
     let built = listener::FilterChainMatch {
         destination_port: destination_port.and_then(|port| uint32(port.into())),
         prefix_ranges: prefix_ranges.iter().map(cidr_range).collect(),
+        source_prefix_ranges: source_ranges.iter().map(cidr_range).collect(),
         server_names: strings(server_names),
         application_protocols: strings(application_protocols),
         transport_protocol: match transport {

@@ -18,7 +18,13 @@ use pilot_view::spec::{
     RouteSpec, SniLookup, TcpSpec, Transport, UpstreamProtocol,
 };
 use serde_json::{Value, json};
-use std::{io::Write, net::Ipv4Addr, path::Path, process::Command, sync::Arc};
+use std::{
+    io::Write,
+    net::{Ipv4Addr, Ipv6Addr},
+    path::Path,
+    process::Command,
+    sync::Arc,
+};
 
 fn clusters() -> Vec<ClusterSpec> {
     let hash = |name: &str, ring| ClusterSpec {
@@ -52,14 +58,14 @@ fn clusters() -> Vec<ClusterSpec> {
     let named = [endpoint(EndpointAddress::Name("localhost".into())), endpoint(ip(1))];
     let one = [endpoint(EndpointAddress::Name("localhost".into()))];
     let refresh = Duration::from_secs(60);
-    let source = Some(Ipv4Addr::new(127, 0, 0, 6).into());
+    let sources = vec![Ipv4Addr::new(127, 0, 0, 6).into(), Ipv6Addr::LOCALHOST.into()];
     let local = ClusterDiscovery::Static {
         address: EndpointAddress::Unix("/run/app.sock".into()),
         port: 0,
         source: None,
     };
-    let inbound = ClusterDiscovery::OriginalDst { port: None, source };
-    let pass_through = ClusterDiscovery::OriginalDst { port: Some(80), source: None };
+    let inbound = ClusterDiscovery::OriginalDst { port: None, sources };
+    let pass_through = ClusterDiscovery::OriginalDst { port: Some(80), sources: vec![] };
     vec![
         cluster(),
         hash("ring", HashRing::Ring { minimum_size: 2048 }),
@@ -174,7 +180,10 @@ fn listeners() -> Vec<ListenerSpec> {
         timeout: Duration::ZERO,
     };
     vec![
-        listener("0.0.0.0_9080", 9080, vec![outbound]),
+        ListenerSpec {
+            additional: vec![Ipv6Addr::UNSPECIFIED.into()],
+            ..listener("0.0.0.0_9080", 9080, vec![outbound])
+        },
         listener("0.0.0.0_443", 443, vec![chain("names", wanted, by_name)]),
         ListenerSpec {
             direction: Direction::Inbound,

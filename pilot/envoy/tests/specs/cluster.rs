@@ -54,8 +54,8 @@ fn well_known_clusters() {
     assert_eq!(at(&nowhere, "/load_assignment"), &Value::Null);
     assert_eq!(at(&nowhere, "/alt_stat_name"), &Value::Null);
 
-    let source = Some(Ipv4Addr::new(127, 0, 0, 6).into());
-    let discovery = ClusterDiscovery::OriginalDst { port: Some(8080), source };
+    let sources = vec![Ipv4Addr::new(127, 0, 0, 6).into()];
+    let discovery = ClusterDiscovery::OriginalDst { port: Some(8080), sources };
     let inbound = built(&well_known("InboundPassthroughCluster", discovery));
     assert_eq!(at(&inbound, "/type"), "ORIGINAL_DST");
     assert_eq!(at(&inbound, "/lb_policy"), "CLUSTER_PROVIDED");

@@ -157,6 +157,7 @@ pub fn listener(name: &str, port: u16, chains: Vec<FilterChainSpec>) -> Listener
     ListenerSpec {
         name: name.into(),
         address: Ipv4Addr::UNSPECIFIED.into(),
+        additional: vec![],
         port,
         bind_to_port: false,
         use_original_dst: false,

@@ -68,6 +68,7 @@ fn inbound_tells_the_application_who_called() {
         access_log: Some(super::given::access_log()),
     };
     let matches = ChainMatch {
+        source_ranges: vec![Cidr { address: Ipv4Addr::new(10, 2, 0, 0).into(), length: 16 }],
         destination_port: Some(9080),
         prefix_ranges: vec![Cidr { address: Ipv4Addr::new(10, 0, 0, 0).into(), length: 8 }],
         server_names: vec!["a.example".into()],
@@ -99,6 +100,7 @@ fn inbound_tells_the_application_who_called() {
         &json!({
             "destination_port": 9080,
             "prefix_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}],
+            "source_prefix_ranges": [{"address_prefix": "10.2.0.0", "prefix_len": 16}],
             "server_names": ["a.example"],
             "application_protocols": ["h2c"],
             "transport_protocol": "raw_buffer",

@@ -14,7 +14,7 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    values::{parse_dns_name, parse_export_to, parse_host, parse_labels, parse_port},
+    values::{parse_dns_name, parse_export_to, parse_host, parse_labels, parse_port, parse_range},
 };
 use mesh_api::networking::service_entry as api;
 use mesh_model::{
@@ -99,7 +99,18 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         .take(only_first)
         .enumerate()
         .filter_map(|(index, endpoint)| {
-            parse_endpoint(endpoint, Some(&resolution), &at_endpoints.index(index))
+            let at = at_endpoints.index(index);
+            let endpoint = parse_endpoint(endpoint, Some(&resolution), &at)?;
+            let at_ports = at.field("ports");
+            for name in endpoint.ports.keys().filter(|name| ports.iter().all(|port| port.name != **name)) {
+                let known: Vec<&str> = ports.iter().map(|port| &*port.name).collect();
+                at_ports.field(name).warning_hint(
+                    Reason::NotFound,
+                    format!("no port of this ServiceEntry is called `{name}`, so this is not used"),
+                    format!("its ports are {}", known.join(", ")),
+                );
+            }
+            Some(endpoint)
         })
         .collect();
     let export_to = parse_export_to(&export_to, &at.field("exportTo"));
@@ -224,17 +235,12 @@ fn parse_addresses(addresses: &[String], resolution: &Resolution, at: &At<'_>) -
     let mut vips = Vec::with_capacity(addresses.len());
     for (index, text) in addresses.iter().enumerate() {
         let at = at.index(index);
-        let vip = match text.split_once('/') {
-            None => text.parse().ok().map(Vip::Ip),
-            Some((address, length)) => parse_cidr(address, length),
-        };
-        let Some(vip) = vip else {
-            at.error_hint(
-                Reason::InvalidValue,
-                format!("`{text}` is neither an IP address nor a range"),
-                "write an address such as 10.1.2.3 or a range such as 10.1.0.0/16",
-            );
-            continue;
+        let Some(range) = parse_range(text, &at) else { continue };
+        let vip = match range {
+            Cidr { address: IpAddr::V4(_), length: 32 } | Cidr { address: IpAddr::V6(_), length: 128 } => {
+                Vip::Ip(range.address)
+            }
+            _ => Vip::Range(range),
         };
         let by_name =
             matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin | Resolution::DynamicDns);
@@ -250,24 +256,6 @@ fn parse_addresses(addresses: &[String], resolution: &Resolution, at: &At<'_>) -
         }
     }
     vips
-}
-
-/// A prefix with its host bits cleared; a full-length one is an address.
-fn parse_cidr(address: &str, length: &str) -> Option<Vip> {
-    let address: IpAddr = address.parse().ok()?;
-    let length: u8 = length.parse().ok()?;
-    let (address, full) = match address {
-        IpAddr::V4(v4) if length <= 32 => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-            (IpAddr::V4((v4.to_bits() & mask).into()), 32)
-        }
-        IpAddr::V6(v6) if length <= 128 => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
-            (IpAddr::V6((v6.to_bits() & mask).into()), 128)
-        }
-        _ => return None,
-    };
-    Some(if length == full { Vip::Ip(address) } else { Vip::Range(Cidr { address, length }) })
 }
 
 fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<ServicePort> {

@@ -21,6 +21,7 @@ pub enum Way<'s> {
 /// What a client's connection shows.
 struct Connection<'r> {
     request: &'r Request,
+    source: Option<IpAddr>,
     destination: Option<IpAddr>,
     port: u16,
     tls: bool,
@@ -29,8 +30,13 @@ struct Connection<'r> {
 /// The way of the connection that `request` comes on.
 pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
     let destination = request.destination.or_else(|| resolve(scene, request.host()));
-    let connection =
-        Connection { request, destination, port: request.port(), tls: request.scheme == "https" };
+    let connection = Connection {
+        request,
+        source: scene.address(),
+        destination,
+        port: request.port(),
+        tls: request.scheme == "https",
+    };
     let found = match scene.capture() {
         Capture::Redirect => redirected(scene, &connection),
         Capture::None { bind, application: _, http_proxy_port: _ } => {
@@ -46,7 +52,7 @@ pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
 type Found<'s> = Result<(&'s ListenerSpec, String), String>;
 
 fn redirected<'s>(scene: &'s Scene<'_>, connection: &Connection<'_>) -> Found<'s> {
-    let Connection { request, destination, port, tls: _ } = *connection;
+    let Connection { request, source: _, destination, port, tls: _ } = *connection;
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     if let Some(address) = destination
         && let Some(listener) = scene.listeners.get(&*format!("{address}_{port}"))
@@ -127,10 +133,10 @@ fn enter<'s>(listener: &'s ListenerSpec, connection: &Connection<'_>, why: Strin
 /// How specifically a chain matches a connection; `None`: not at all.
 type Step = fn(&ChainMatch, &ListenerSpec, &Connection<'_>) -> Option<usize>;
 
-/// Envoy goes by destination port, address, SNI, transport and application protocol, takes the most specific at each step, and
+/// Envoy goes by destination port, address, SNI, transport, application protocol and the client's address, takes the most specific at each step, and
 /// does not come back.
 fn choose_chain<'s>(listener: &'s ListenerSpec, connection: &Connection<'_>) -> Option<&'s FilterChainSpec> {
-    let steps: [Step; 5] = [by_port, by_address, by_name, by_transport, by_protocol];
+    let steps: [Step; 6] = [by_port, by_address, by_name, by_transport, by_protocol, by_source];
     let mut left: Vec<&FilterChainSpec> = listener.chains.iter().collect();
     for step in steps {
         let ranked: Vec<_> = left
@@ -192,6 +198,17 @@ fn by_protocol(matches: &ChainMatch, listener: &ListenerSpec, connection: &Conne
     let plain = connection.request.scheme == "http" && listener.inspectors.http;
     let found = plain && matches.application_protocols.iter().any(|protocol| &**protocol == "http/1.1");
     found.then_some(1)
+}
+
+fn by_source(matches: &ChainMatch, _: &ListenerSpec, connection: &Connection<'_>) -> Option<usize> {
+    if matches.source_ranges.is_empty() {
+        return Some(0);
+    }
+    let within = matches
+        .source_ranges
+        .iter()
+        .filter(|range| connection.source.is_some_and(|source| contains(range, source)));
+    within.map(|range| 1 + usize::from(range.length)).max()
 }
 
 fn contains(range: &Cidr, address: IpAddr) -> bool {

@@ -48,7 +48,7 @@ fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
             Endpoints::Resolved(endpoints.iter().map(shown).collect())
         }
         ClusterDiscovery::Dynamic(_) => Endpoints::Named,
-        ClusterDiscovery::OriginalDst { port: _, source: _ } => Endpoints::Original,
+        ClusterDiscovery::OriginalDst { port: _, sources: _ } => Endpoints::Original,
         ClusterDiscovery::Static { address, port, source: _ } => Endpoints::Known(vec![match address {
             EndpointAddress::Ip(address) => format!("{address}:{port}"),
             EndpointAddress::Name(name) => format!("{name}:{port}"),

@@ -83,6 +83,11 @@ impl<'a> Scene<'a> {
         &self.key.namespace
     }
 
+    /// From where the client's connections come.
+    pub(super) fn address(&self) -> Option<std::net::IpAddr> {
+        self.proxy.addresses.first().copied()
+    }
+
     pub(super) fn capture(&self) -> &Capture {
         &self.key.capture
     }

@@ -140,14 +140,14 @@ impl<'a> Draft<'a> {
         match service.resolution {
             Resolution::Passthrough if self.redirected() => {
                 let port = self.port.target.filter(|target| *target != self.port.number);
-                Origin::None(ClusterDiscovery::OriginalDst { port, source: None })
+                Origin::None(ClusterDiscovery::OriginalDst { port, sources: Vec::new() })
             }
             // Not to be passed through: nobody but the proxy knows the address.
             Resolution::DynamicDns => {
                 Origin::None(scope.lookup().map_or(ClusterDiscovery::Nowhere, ClusterDiscovery::Dynamic))
             }
             _ if self.passes_through() && self.redirected() => {
-                Origin::None(ClusterDiscovery::OriginalDst { port: None, source: None })
+                Origin::None(ClusterDiscovery::OriginalDst { port: None, sources: Vec::new() })
             }
             Resolution::Passthrough if service.registry == Registry::Kubernetes => Origin::ControlPlane,
             Resolution::Passthrough if service.host.is_wildcard() => Origin::None(ClusterDiscovery::Nowhere),

@@ -16,6 +16,8 @@ use mesh_model::{
 pub struct Opaque {
     /// Only those to these addresses; empty: wherever the service is.
     pub subnets: Vec<Cidr>,
+    /// Only those from clients with such an address.
+    pub source: Option<Cidr>,
     /// Only those with this SNI.
     pub server_name: Option<Str>,
     /// Where they go.
@@ -43,7 +45,7 @@ pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> 
         let everything = [ConnectionMatch::default()];
         let matches = if matches.is_empty() { &everything[..] } else { matches };
         for condition in matches.iter().filter(|condition| applies(scope, port.number, condition)) {
-            all_taken |= condition.subnets.is_empty();
+            all_taken |= condition.subnets.is_empty() && condition.source.is_none();
             parts.extend(routed(scope, port.number, value, route, condition));
         }
     }
@@ -61,8 +63,15 @@ pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> 
 
 /// The part of a match that the control plane decides.
 fn applies(scope: &Scope<'_>, port: u16, condition: &ConnectionMatch) -> bool {
-    let ConnectionMatch { sni_hosts: _, subnets: _, port: wanted, source_labels, source_namespace, gateways } =
-        condition;
+    let ConnectionMatch {
+        sni_hosts: _,
+        subnets: _,
+        source: _,
+        port: wanted,
+        source_labels,
+        source_namespace,
+        gateways,
+    } = condition;
     let labels = &scope.key.labels;
     wanted.is_none_or(|wanted| wanted == port)
         && source_namespace.as_ref().is_none_or(|wanted| *wanted == scope.key.namespace)
@@ -98,6 +107,7 @@ fn routed(
     let tcp = TcpSpec { sni_lookup, ..tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel) };
     let part = |server_name| Opaque {
         subnets: condition.subnets.clone(),
+        source: condition.source,
         server_name,
         tcp: tcp.clone(),
         config: Some(value.metadata.object.clone()),
@@ -120,7 +130,7 @@ fn to_service(context: &ServiceContext<'_>, port: &ServicePort) -> Opaque {
     let stat_prefix = stat_name(&scope.mesh.config().outbound_stat_name, subject).unwrap_or(cluster);
     let sni_lookup = sni_lookup(scope, service, port);
     let tcp = TcpSpec { sni_lookup, ..tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel) };
-    Opaque { subnets: Vec::new(), server_name: None, tcp, config: None }
+    Opaque { subnets: Vec::new(), source: None, server_name: None, tcp, config: None }
 }
 
 /// Looks up the names that clients of `service` ask for, where it is for any name.

@@ -69,7 +69,15 @@ pub fn derive(
     let key = |address| PortKey { address, port: listener.port };
     if listener.is_proxy || spoken(listener, port).is_http() {
         let metadata = service.metadata.clone();
-        let entry = PortUse { metadata, ranges: vec![], server_name: None, routes, tcp: None, config: None };
+        let entry = PortUse {
+            metadata,
+            ranges: vec![],
+            server_name: None,
+            source: None,
+            routes,
+            tcp: None,
+            config: None,
+        };
         view.ports.push((key(at.unwrap_or(ANY)), entry));
         return;
     }

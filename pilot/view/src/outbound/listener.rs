@@ -50,6 +50,8 @@ pub struct PortUse {
     pub ranges: Vec<Cidr>,
     /// The SNI that it takes; `None`: all.
     pub server_name: Option<Str>,
+    /// Clients' addresses that it takes; `None`: all.
+    pub source: Option<Cidr>,
     /// Route configuration, when requests are routed one by one.
     pub routes: Option<Str>,
     /// Where opaque connections go; `None` for declared HTTP.
@@ -80,11 +82,12 @@ pub(super) fn uses(
     server_names: &[Option<Str>],
 ) -> Vec<PortUse> {
     let of = |target: &Opaque, server_name: Option<Str>| {
-        let Opaque { subnets, server_name: _, tcp, config } = target.clone();
+        let Opaque { subnets, source, server_name: _, tcp, config } = target.clone();
         PortUse {
             metadata: service.metadata.clone(),
             ranges: if subnets.is_empty() { ranges.to_vec() } else { subnets },
             server_name,
+            source,
             routes: routes.clone(),
             tcp: Some(tcp),
             config,
@@ -116,8 +119,15 @@ fn derive_usual(context: &ServiceContext<'_>, port: &ServicePort, view: &mut Hos
         if let Capture::Redirect = capture {
             let routes = Some(route_name(capture, port.number));
             let metadata = service.metadata.clone();
-            let entry =
-                PortUse { metadata, ranges: vec![], server_name: None, routes, tcp: None, config: None };
+            let entry = PortUse {
+                metadata,
+                ranges: vec![],
+                server_name: None,
+                source: None,
+                routes,
+                tcp: None,
+                config: None,
+            };
             add(ANY, entry);
         }
         return;
@@ -195,11 +205,12 @@ pub fn port_listener<'u>(
         chains.push(FilterChainSpec { matches, network: requests(&key.name(), routes), name: key.name() });
     }
     let everything = chains.iter().any(|chain| chain.matches == ChainMatch::default());
-    for (Destination { range, server_name }, entry) in opaque {
+    for (Destination { range, server_name, source }, entry) in opaque {
         let Some(tcp) = entry.tcp.clone().map(NetworkSpec::Tcp) else { continue };
         let matches = ChainMatch {
             prefix_ranges: range.into_iter().collect(),
             server_names: server_name.clone().into_iter().collect(),
+            source_ranges: source.into_iter().collect(),
             ..ChainMatch::default()
         };
         if matches == ChainMatch::default() {
@@ -207,11 +218,16 @@ pub fn port_listener<'u>(
             default_chain = Some(FilterChainSpec { name, matches, network: tcp });
             continue;
         }
-        let parts = [range.map(|range| range.to_string()), server_name.map(|name| name.to_string())];
+        let parts = [
+            range.map(|range| range.to_string()),
+            server_name.map(|name| name.to_string()),
+            source.map(|source| format!("from_{source}")),
+        ];
         let suffix = parts.into_iter().flatten().collect::<Vec<_>>().join("_");
         let name: Str = format!("{}_{suffix}", key.name()).into();
         let Some(routes) = entry.routes.clone() else {
-            chains.push(FilterChainSpec { name, matches, network: tcp });
+            // Clients' addresses come last, behind the transport by which the chain for requests is found.
+            chains.extend(opaque_chains(&name, &matches, &tcp, sniffs && source.is_some()));
             continue;
         };
         // Envoy looks at addresses first, then at the transport, and does not come back: a range has chains of its own for
@@ -247,9 +263,12 @@ pub fn port_listener<'u>(
     origins.sort();
     origins.dedup();
     let by_name = chains.iter().any(|chain| !chain.matches.server_names.is_empty());
+    let families = scope.key.families;
+    let address = if key.address == ANY { families.any() } else { key.address };
     let listener = ListenerSpec {
         name: key.name(),
-        address: key.address,
+        address,
+        additional: families.beside(address),
         port: key.port,
         bind_to_port: matches!(scope.key.capture, Capture::None { .. }) || egress::is_bound(scope, key),
         use_original_dst: false,
@@ -273,6 +292,7 @@ pub fn port_listener<'u>(
 struct Destination {
     range: Option<Cidr>,
     server_name: Option<Str>,
+    source: Option<Cidr>,
 }
 
 /// Who of `sorted` (oldest first) takes which opaque connections, and who comes too late for one.
@@ -285,8 +305,8 @@ fn share<'u>(sorted: &[&'u PortUse]) -> (BTreeMap<Destination, &'u PortUse>, Vec
             false => entry.ranges.iter().map(|range| Some(*range)).collect(),
         };
         for range in ranges {
-            let older =
-                taken.entry(Destination { range, server_name: entry.server_name.clone() }).or_insert(entry);
+            let wanted = Destination { range, server_name: entry.server_name.clone(), source: entry.source };
+            let older = taken.entry(wanted).or_insert(entry);
             if older.metadata != entry.metadata && !lost.contains(&&entry.metadata) {
                 lost.push(&entry.metadata);
             }

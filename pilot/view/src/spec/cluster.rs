@@ -69,8 +69,8 @@ pub enum ClusterDiscovery {
     OriginalDst {
         /// On this port instead of the client's.
         port: Option<u16>,
-        /// From this source address (inbound: 127.0.0.6, so that redirection rules know it).
-        source: Option<IpAddr>,
+        /// From these source addresses, one of a version (inbound: 127.0.0.6, so that redirection rules know it); none: from any.
+        sources: Vec<IpAddr>,
     },
     /// Exactly here.
     Static {

@@ -11,6 +11,8 @@ pub struct ListenerSpec {
     pub name: Str,
     /// Where it listens, or stands for when `bind_to_port` is false.
     pub address: IpAddr,
+    /// Where it listens, too, on the same port.
+    pub additional: Vec<IpAddr>,
     /// Port.
     pub port: u16,
     /// Whether it opens a socket. Listeners behind virtualOutbound do not.
@@ -72,6 +74,8 @@ pub struct ChainMatch {
     pub destination_port: Option<u16>,
     /// Original destination address.
     pub prefix_ranges: Vec<Cidr>,
+    /// The client's address.
+    pub source_ranges: Vec<Cidr>,
     /// SNI.
     pub server_names: Vec<Str>,
     /// ALPN, or what the HTTP inspector found.

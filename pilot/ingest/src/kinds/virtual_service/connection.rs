@@ -117,15 +117,13 @@ fn parse_tcp_match(condition: api::L4MatchAttributes, at: &At<'_>) -> Option<Con
         gateways,
         source_namespace,
     } = condition;
-    if source_subnet.is_some() {
-        at.field("sourceSubnet").error_hint(
-            Reason::NotSupported,
-            "clients cannot be told apart by their addresses, so this match is left out; Istio would ignore the field",
-            "choose clients by sourceLabels or sourceNamespace",
-        );
-        return None;
-    }
-    Conditions { destination_subnets, port, source_labels, gateways, source_namespace }.parse(at)
+    // Istio reads over this one. A route that takes more than it says is worse than one that takes what it says.
+    let source = match source_subnet.filter(|text| !text.is_empty()) {
+        Some(text) => Some(parse_range(&text, &at.field("sourceSubnet"))?),
+        None => None,
+    };
+    let rest = Conditions { destination_subnets, port, source_labels, gateways, source_namespace };
+    Some(ConnectionMatch { source, ..rest.parse(at)? })
 }
 
 /// The conditions that both kinds have.
@@ -155,6 +153,7 @@ impl Conditions {
         Some(ConnectionMatch {
             sni_hosts: Vec::new(),
             subnets,
+            source: None,
             port: match port {
                 None | Some(0) => None,
                 Some(port) => Some(parse_port(port, &at.field("port"))?),
