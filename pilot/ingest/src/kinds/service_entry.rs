@@ -3,6 +3,7 @@
 mod allocated;
 mod dynamic;
 mod endpoint;
+mod ports;
 
 pub use endpoint::{EndpointTemplate, InlineEndpoint, parse_endpoint, parse_template};
 
@@ -14,12 +15,11 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    values::{parse_dns_name, parse_export_to, parse_host, parse_labels, parse_port, parse_range},
+    values::{parse_dns_name, parse_export_to, parse_host, parse_labels, parse_range},
 };
 use mesh_api::networking::service_entry as api;
 use mesh_model::{
-    Cidr, ExportTo, Host, Labels, LocalityLb, Protocol, Reason, Registry, Resolution, Service, ServicePort,
-    Str, Vip,
+    Cidr, ExportTo, Host, Labels, LocalityLb, Reason, Registry, Resolution, Service, ServicePort, Str, Vip,
 };
 use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
@@ -79,7 +79,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         parse_hosts(&hosts, &resolution, !endpoints.is_empty() || selector.is_some(), &at.field("hosts"));
     let allocated = allocated::parse(value, addresses.is_empty() && allocated::is_wanted(&meta, &resolution));
     let vips = parse_addresses(&addresses, &resolution, &at.field("addresses"));
-    let mut ports = parse_ports(ports, &at.field("ports"));
+    let mut ports = ports::parse_ports(ports, &at.field("ports"));
     if resolution == Resolution::DynamicDns {
         ports.retain_mut(|port| dynamic::takes(port, &at.field("ports")));
     }
@@ -256,53 +256,4 @@ fn parse_addresses(addresses: &[String], resolution: &Resolution, at: &At<'_>) -
         }
     }
     vips
-}
-
-fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<ServicePort> {
-    if ports.is_empty() {
-        at.error(Reason::Required, "there are no ports");
-    }
-    let mut parsed: Vec<ServicePort> = Vec::with_capacity(ports.len());
-    for (index, port) in ports.into_iter().enumerate() {
-        let at = at.index(index);
-        let api::ServicePort { number, protocol, name, target_port } = port;
-        let Some(number) = parse_port(number, &at.field("number")) else { continue };
-        let at_name = at.field("name");
-        if name.is_empty() {
-            at_name.error(Reason::Required, "the port has no name");
-            continue;
-        }
-        if parsed.iter().any(|other| *other.name == *name) {
-            at_name.error(
-                Reason::Duplicate,
-                format!("there is another port `{name}` above; this one is left out"),
-            );
-            continue;
-        }
-        if parsed.iter().any(|other| other.number == number) {
-            let message = format!("there is another port {number} above; this one is left out");
-            at.field("number").error(Reason::Duplicate, message);
-            continue;
-        }
-        let target = match target_port {
-            None => None,
-            Some(target) => match parse_port(target, &at.field("targetPort")) {
-                Some(target) => Some(target),
-                None => continue,
-            },
-        };
-        let protocol = match protocol.filter(|text| !text.is_empty()) {
-            None => Protocol::select(None, &name, number, "TCP"),
-            Some(text) => Protocol::parse(&text).unwrap_or_else(|| {
-                at.field("protocol").error_hint(
-                    Reason::InvalidValue,
-                    format!("`{text}` is not a protocol; what is spoken is found out at run time"),
-                    "write one of HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO",
-                );
-                Protocol::Auto
-            }),
-        };
-        parsed.push(ServicePort { number, name: name.into(), protocol, target, target_name: Str::default() });
-    }
-    parsed
 }

@@ -1,0 +1,55 @@
+//! `ports` of a ServiceEntry. One that cannot be read, or that is there already, is left out; what is left is told by name and number.
+
+use crate::{at::At, values::parse_port};
+use mesh_api::networking::service_entry as api;
+use mesh_model::{Protocol, Reason, ServicePort, Str};
+
+/// Reads the list.
+pub(super) fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<ServicePort> {
+    if ports.is_empty() {
+        at.error(Reason::Required, "there are no ports");
+    }
+    let mut parsed: Vec<ServicePort> = Vec::with_capacity(ports.len());
+    for (index, port) in ports.into_iter().enumerate() {
+        let at = at.index(index);
+        let api::ServicePort { number, protocol, name, target_port } = port;
+        let Some(number) = parse_port(number, &at.field("number")) else { continue };
+        let at_name = at.field("name");
+        if name.is_empty() {
+            at_name.error(Reason::Required, "the port has no name");
+            continue;
+        }
+        if parsed.iter().any(|other| *other.name == *name) {
+            at_name.error(
+                Reason::Duplicate,
+                format!("there is another port `{name}` above; this one is left out"),
+            );
+            continue;
+        }
+        if parsed.iter().any(|other| other.number == number) {
+            let message = format!("there is another port {number} above; this one is left out");
+            at.field("number").error(Reason::Duplicate, message);
+            continue;
+        }
+        let target = match target_port {
+            None => None,
+            Some(target) => match parse_port(target, &at.field("targetPort")) {
+                Some(target) => Some(target),
+                None => continue,
+            },
+        };
+        let protocol = match protocol.filter(|text| !text.is_empty()) {
+            None => Protocol::select(None, &name, number, "TCP"),
+            Some(text) => Protocol::parse(&text).unwrap_or_else(|| {
+                at.field("protocol").error_hint(
+                    Reason::InvalidValue,
+                    format!("`{text}` is not a protocol; what is spoken is found out at run time"),
+                    "write one of HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO",
+                );
+                Protocol::Auto
+            }),
+        };
+        parsed.push(ServicePort { number, name: name.into(), protocol, target, target_name: Str::default() });
+    }
+    parsed
+}
