@@ -110,15 +110,20 @@ impl Index<'_> {
         };
         let object = &value.metadata.object;
         if !any {
-            let message = format!("there is no service {}, so this rule has no effect", value.host);
+            let hidden = self.mesh.services_of_host(&value.host);
+            let (what, hint) = match hidden.first() {
+                Some(service) => (
+                    format!("{} is not visible from namespace {namespace}", value.host),
+                    Some(format!("{} exports it only to others", service.metadata.object)),
+                ),
+                None => (
+                    format!("there is no service {}", value.host),
+                    self.namesake(&value.host, namespace).map(|other| format!("did you mean {other}?")),
+                ),
+            };
+            let message = format!("{what}, so this rule has no effect");
             let problem = Problem::warning(Reason::NotFound, "spec.host", message);
-            found.add(
-                object,
-                match self.namesake(&value.host, namespace) {
-                    Some(other) => problem.hint(format!("did you mean {other}?")),
-                    None => problem,
-                },
-            );
+            found.add(object, hint.into_iter().fold(problem, Problem::hint));
             return;
         }
         let target = self.visible(&value.host, namespace).into_iter().find_map(|service| service.alias_of());

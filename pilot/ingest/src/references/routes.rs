@@ -112,9 +112,13 @@ impl Index<'_> {
 pub(super) fn missing_ports(wanted: &BTreeSet<u16>, services: &[&Arc<Service>], host: &Host) -> Vec<Problem> {
     let missing =
         wanted.iter().filter(|number| services.iter().all(|service| service.port(**number).is_none()));
+    let known: BTreeSet<u16> =
+        services.iter().flat_map(|service| &service.ports).map(|port| port.number).collect();
+    let known: Vec<String> = known.iter().map(u16::to_string).collect();
     let problem = |number: &u16| {
         let message = format!("{host} has no port {number}, so these settings have no effect");
         Problem::warning(Reason::NotFound, "spec.trafficPolicy.portLevelSettings", message)
+            .hint(format!("its ports are {}", known.join(", ")))
     };
     missing.map(problem).collect()
 }

@@ -6,7 +6,7 @@ use crate::{
     values::{parse_host, parse_port},
 };
 use mesh_api::networking::{destination as destination_api, virtual_service::http_route as api};
-use mesh_model::{Destination, Reason, WeightedDestination};
+use mesh_model::{Destination, Problem, Reason, Severity, WeightedDestination};
 
 /// Reads `route`; `None` when no destination is left.
 pub fn parse_destinations(
@@ -56,6 +56,10 @@ pub fn parse_destinations(
             format!("the weights add up to {sum}; at most {} is allowed", u32::MAX),
         );
         return None;
+    }
+    if parsed.len() > 1 && sum != 100 {
+        let message = format!("the weights add up to {sum}: each is a share of that, and not percent");
+        at.report(Problem::new(Severity::Info, Reason::InvalidValue, at.path(), message));
     }
     if parsed.is_empty() {
         if all_zero && at.errors() == errors {
