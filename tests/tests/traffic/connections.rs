@@ -26,6 +26,7 @@ spec:
     - {name: tcp-split, port: 9100, targetPort: 9090}
     - {name: tcp-caller, port: 9101, targetPort: 9090}
     - {name: tcp-other, port: 9102, targetPort: 9090}
+    - {name: tcp-near, port: 9103, targetPort: 9090}
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -48,6 +49,10 @@ spec:
       route: [{destination: {host: routed, port: {number: 9101}, subset: v1}}]
     - match: [{port: 9101, sourceLabels: {app: client}, gateways: [mesh]}]
       route: [{destination: {host: routed, port: {number: 9101}, subset: v2}}]
+    - match: [{port: 9103, sourceSubnet: 10.0.0.0/8}]
+      route: [{destination: {host: routed, port: {number: 9103}, subset: v2}}]
+    - match: [{port: 9103, sourceSubnet: 127.0.0.0/8}]
+      route: [{destination: {host: routed, port: {number: 9103}, subset: v1}}]
 ";
 
 /// How many connections each version took.
@@ -66,6 +71,9 @@ fn tcp_goes_by_port_caller_and_weight() {
         ensure!((340..=460).contains(&second) && split.len() == 2, "{split:?}");
         let caller = versions(&traffic.call(CLIENT, "tcp://routed:9101", 40, 4).await?)?;
         ensure!(caller.keys().eq(["v2"]), "{caller:?}");
+        // Everybody here calls from the loopback network.
+        let near = versions(&traffic.call(CLIENT, "tcp://routed:9103", 40, 4).await?)?;
+        ensure!(near.keys().eq(["v1"]), "{near:?}");
         // No route is about this port: it goes to the service.
         let other = versions(&traffic.call(CLIENT, "tcp://routed:9102", 60, 4).await?)?;
         ensure!(other.len() == 2, "{other:?}");

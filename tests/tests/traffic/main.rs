@@ -13,6 +13,7 @@ mod protocols;
 mod redirect;
 mod reload;
 mod scoping;
+mod workload_entries;
 
 use anyhow::Result;
 use mesh_tests::traffic::{Traffic, on_shared_mesh};
