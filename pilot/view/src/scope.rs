@@ -136,6 +136,13 @@ impl<'a> Scope<'a> {
         self.mesh.resolves_any_name().then_some(NameLookup { refresh })
     }
 
+    /// How the HTTP proxy looks up hosts that are no service's, if those may be called and no other proxy takes them.
+    pub fn stranger_lookup(&self) -> Option<NameLookup> {
+        let allowed = self.outbound_policy() == OutboundPolicy::AllowAny && self.egress_proxy().is_none();
+        let asked = allowed && self.http_proxy_port().is_some();
+        asked.then_some(NameLookup { refresh: self.mesh.config().dns_refresh_rate })
+    }
+
     /// Whether a Sidecar limits what is seen.
     pub fn has_sidecar(&self) -> bool {
         self.sidecar.is_some()

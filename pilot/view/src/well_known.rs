@@ -14,6 +14,9 @@ use std::{
     sync::Arc,
 };
 
+/// Where requests go whose host is looked up. Istio's name.
+pub const ANY_NAME: &str = "AllowAnyDynamicDNSCluster";
+
 /// The source address of connections from a proxy to its own application: redirection rules leave it alone.
 pub const INBOUND_SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6));
 
@@ -85,7 +88,7 @@ pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
 
 /// The clusters that each scope has whatever its hosts are.
 pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
-    vec![
+    let mut clusters = vec![
         plain_cluster(scope.mesh, "BlackHoleCluster", ClusterDiscovery::Nowhere, UpstreamProtocol::Tcp),
         plain_cluster(
             scope.mesh,
@@ -93,7 +96,12 @@ pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
             ClusterDiscovery::OriginalDst { port: None, sources: Vec::new() },
             UpstreamProtocol::Downstream,
         ),
-    ]
+    ];
+    clusters.extend(scope.stranger_lookup().map(|lookup| {
+        let discovery = ClusterDiscovery::Dynamic(lookup);
+        plain_cluster(scope.mesh, ANY_NAME, discovery, UpstreamProtocol::Downstream)
+    }));
+    clusters
 }
 
 /// The listeners that each scope has whatever its hosts are.
@@ -148,7 +156,7 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         stat_prefix: format!("outbound_{name}").into(),
         direction: Direction::Outbound,
         routes: RouteSource::Rds(HTTP_PROXY.into()),
-        lookup: scope.lookup(),
+        lookup: scope.lookup().or_else(|| scope.stranger_lookup()),
         path_normalization: scope.mesh.config().path_normalization,
         access_log: access_log.clone(),
     };

@@ -113,8 +113,10 @@ fn forwarded(targets: &[Target], answer: &Answer, counts: &mut Counts) -> Result
         }
         (503, None) => {
             counts.unreachable += 1;
-            // What asks an HTTP proxy has no original destination.
-            let fails = |target: &&Target| !target.reachable() || target.endpoints == Endpoints::Original;
+            // What asks an HTTP proxy has no original destination, and nothing resolves the names of these requests.
+            let elsewhere =
+                |target: &Target| matches!(target.endpoints, Endpoints::Original | Endpoints::Named);
+            let fails = |target: &&Target| !target.reachable() || elsewhere(target);
             if candidates.iter().any(fails) {
                 Ok(())
             } else {

@@ -20,10 +20,14 @@ use mesh_testkit::{Envoy, ports::Loopback};
 use mesh_tests::flow::{TestMesh, within};
 use pilot_view::{
     Capture, Proxy,
-    explain::{Request, Scene},
+    explain::{Explanation, Outcome, Request, Scene},
 };
 use random::Random;
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 use stub::Stubs;
 
 const ROUNDS: usize = 30;
@@ -96,17 +100,20 @@ fn report(figures: &str) {
     eprintln!("{figures}");
 }
 
-/// A request to a host that is known, if one is found soon: unknown ones are all alike.
+/// A request to a host that is known, if one is found soon: unknown ones are all alike. None leaves this machine, as one to an unknown
+/// address would.
 fn worth_asking(generator: &mut Generator, scene: &Scene<'_>) -> Request {
-    let known = |request: &Request| scene.explain(request).virtual_host.is_some();
-    let mut request = generator.request();
-    for _ in 0..2 {
-        if known(&request) {
-            break;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let request = generator.request();
+        let Explanation { virtual_host, outcome, .. } = scene.explain(&request);
+        let host = request.authority.rsplit_once(':').map_or(&*request.authority, |(host, _)| host);
+        let leaves = host.parse::<IpAddr>().is_ok() && matches!(outcome, Outcome::Forwarded(_));
+        if virtual_host.is_some() || (tries > 2 && !leaves) {
+            return request;
         }
-        request = generator.request();
     }
-    request
 }
 
 fn proxy(listener: SocketAddr) -> Proxy {

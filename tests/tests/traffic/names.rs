@@ -1,10 +1,10 @@
 //! Names that nobody knew before a request asked for them.
 
 use crate::{CLIENT, run};
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use meltemi_local::{
     Identity,
-    echo::{self, EchoSpec},
+    echo::{self, EchoHandle, EchoSpec},
 };
 use mesh_model::{LocalPort, Protocol};
 use mesh_tests::traffic::Request;
@@ -13,19 +13,7 @@ use std::net::{Ipv4Addr, TcpListener};
 #[test]
 fn each_request_goes_to_the_host_that_it_asks_for() {
     run(async |traffic| {
-        // What resolves without a network is below `localhost`, which is this one address.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let identity = Identity {
-            pod: "local-0".into(),
-            namespace: "outside".into(),
-            workload: "local".into(),
-            app: "local".into(),
-            version: "v1".into(),
-        };
-        let address = Ipv4Addr::LOCALHOST.into();
-        let ports = vec![LocalPort { number: port, protocol: Protocol::Http }];
-        let server =
-            echo::start(EchoSpec { identity, pod_address: address, application: address, ports }).await?;
+        let (server, port) = outside().await?;
         let entry = format!(
             "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: names, namespace: traffic}}\n\
              spec:\n  hosts: ['*.localhost']\n  location: MESH_EXTERNAL\n  resolution: DYNAMIC_DNS\n\
@@ -52,4 +40,38 @@ fn each_request_goes_to_the_host_that_it_asks_for() {
         server.stop().await;
         Ok(())
     });
+}
+
+#[test]
+fn an_unknown_host_is_called_by_its_name() {
+    run(async |traffic| {
+        let (server, port) = outside().await?;
+        let proxy = traffic.proxy(CLIENT)?;
+        // No ServiceEntry says a word of it, nor of this port.
+        let answer = Request::get(&format!("http://stranger.localhost:{port}/"))?.send(proxy).await?;
+        ensure!(answer.status == 200 && answer.pod() == "local-0", "{}", answer.summary());
+        // Nobody knows the way: at once an error, and not a loop.
+        let answer = Request::get("http://nobody.invalid/")?.send(proxy).await?;
+        ensure!(answer.status == 503, "{}", answer.summary());
+        server.stop().await;
+        Ok(())
+    });
+}
+
+/// A server that no object tells of, and its port.
+async fn outside() -> Result<(EchoHandle, u16)> {
+    // What resolves without a network is below `localhost`, which is this one address.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let identity = Identity {
+        pod: "local-0".into(),
+        namespace: "outside".into(),
+        workload: "local".into(),
+        app: "local".into(),
+        version: "v1".into(),
+    };
+    let address = Ipv4Addr::LOCALHOST.into();
+    let ports = vec![LocalPort { number: port, protocol: Protocol::Http }];
+    let server =
+        echo::start(EchoSpec { identity, pod_address: address, application: address, ports }).await?;
+    Ok((server, port))
 }

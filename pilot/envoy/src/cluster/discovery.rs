@@ -44,6 +44,8 @@ pub(super) fn apply_discovery(discovery: &ClusterDiscovery, cluster: &mut Cluste
                 cluster_implementation_specifier: Some(ClusterImplementationSpecifier::DnsCacheConfig(
                     build_dns_cache(lookup),
                 )),
+                // Else Envoy refuses any protocol options without SNI. It is TLS settings that would say more of that.
+                allow_insecure_cluster_options: true,
                 ..Default::default()
             };
             cluster.cluster_discovery_type = Some(ClusterDiscoveryType::ClusterType(CustomClusterType {

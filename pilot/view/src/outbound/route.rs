@@ -1,12 +1,13 @@
 //! Routes of a virtual host: a VirtualService's, or the default one.
 
-use super::{ServiceContext, cluster_name, destination_cluster, egress};
+use super::{HTTP_PROXY, ServiceContext, cluster_name, destination_cluster, egress};
 use crate::{
     Scope,
     spec::{
         ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
         VirtualHostSpec, WeightedCluster,
     },
+    well_known::ANY_NAME,
 };
 use mesh_model::{
     ClusterPolicy, Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing,
@@ -284,6 +285,10 @@ pub fn route_configuration(
             _ if takes_all => CatchAll::None,
             OutboundPolicy::AllowAny => match scope.egress_proxy() {
                 Some(proxy) => CatchAll::Via(destination_cluster(proxy)),
+                // Whoever asks a proxy has connected to it, not to the host: the name is all there is to go by.
+                None if **name == *HTTP_PROXY && scope.stranger_lookup().is_some() => {
+                    CatchAll::Via(ANY_NAME.into())
+                }
                 None => CatchAll::AllowAny,
             },
             OutboundPolicy::RegistryOnly => CatchAll::BlockAll,
