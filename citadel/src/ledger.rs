@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use mesh_pki::{SpiffeId, bundle::Digest};
@@ -41,6 +41,8 @@ struct Inner {
     by_pod: HashMap<String, String>,
     /// The longest-lived of those that were not remembered.
     beyond: Option<SystemTime>,
+    /// The longest life of any.
+    longest: Duration,
 }
 
 /// How workloads stand.
@@ -64,7 +66,8 @@ impl Ledger {
         let issue::Issued { chain: _, serial, not_after, bundle } = issued;
         let (serial, not_after, bundle) = (serial.clone(), *not_after, *bundle);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { by_serial, by_pod, beyond } = &mut *inner;
+        let Inner { by_serial, by_pod, beyond, longest } = &mut *inner;
+        *longest = not_after.duration_since(now).unwrap_or_default().max(*longest);
         let mut pod = caller.pod().map(|pod| pod.uid.clone());
         let replaced = match &caller.proof {
             Proof::Certificate { serial } => Some(serial.clone()),
@@ -88,6 +91,12 @@ impl Ledger {
             by_pod.insert(pod.clone(), serial.clone());
         }
         by_serial.insert(serial, Issued { identity: caller.identity.clone(), pod, not_after, bundle });
+    }
+
+    /// The longest life of a certificate that was issued, in whole seconds.
+    pub fn longest(&self) -> Duration {
+        let longest = self.inner.lock().unwrap_or_else(PoisonError::into_inner).longest;
+        Duration::from_secs(longest.as_secs() + u64::from(longest.subsec_nanos() > 0))
     }
 
     /// How workloads stand towards the roots `current`.

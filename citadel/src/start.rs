@@ -203,6 +203,7 @@ async fn start_with<S: Store>(
         Place::Memory => None,
         Place::Cluster { client, .. } => Some(client),
     };
+    let longest = stored.kept.longest.unwrap_or_default().max(lifetimes.usual);
     let (stored_sender, stored) = watch::channel(stored);
     let keeper = Keeper {
         store,
@@ -214,7 +215,7 @@ async fn start_with<S: Store>(
         policy: Policy { request, settle, lifetime: lifetimes.usual, renew_at },
         tick,
         // Nobody else has signed with an authority that was just made.
-        unknown_until: if created { now } else { now + lifetimes.usual },
+        unknown_until: if created { now } else { now + longest },
         alone: client.is_none(),
         refused: None,
     };

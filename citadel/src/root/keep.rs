@@ -66,8 +66,27 @@ impl<S: Store> Keeper<S> {
             // Nothing has changed, then: signing needs no store.
             Err(error) => tracing::warn!(%error, "cannot look after the certificate authority"),
         }
-        if *self.leading.borrow() && !self.stored.borrow().plugged_in {
+        if self.stored.borrow().plugged_in {
+            return;
+        }
+        self.note_longest().await;
+        if *self.leading.borrow() {
             self.step().await;
+        }
+    }
+
+    /// Lets the others know, and whoever comes after this process, that a certificate lives longer than usual. Every replica does.
+    async fn note_longest(&self) {
+        let stored = self.stored.borrow().clone();
+        let longest = self.ledger.longest();
+        if longest > stored.kept.lifetime(&self.policy) {
+            let kept = Kept { longest: Some(longest), ..stored.kept.clone() };
+            self.write(
+                &stored,
+                &kept,
+                "a certificate lives longer than usual: a change of the root will wait for it",
+            )
+            .await;
         }
     }
 
@@ -121,22 +140,22 @@ impl<S: Store> Keeper<S> {
                 rotation::Rotation::Distributing { since, .. } => *since,
                 rotation::Rotation::Steady | rotation::Rotation::Retiring { .. } => now,
             };
-            self.unknown_until.max(since + self.policy.settle + self.policy.lifetime)
+            self.unknown_until.max(since + self.policy.settle + stored.kept.lifetime(&self.policy))
         };
         let world = World { now, standing: self.ledger.standing(bundle, now), unknown_until };
         match rotation::next(&stored.kept, &world, &self.policy) {
             Ok(None) => {}
-            Ok(Some(next)) => self.write(&stored, &next).await,
+            Ok(Some(next)) => self.write(&stored, &next, next.rotation.name()).await,
             Err(error) => tracing::error!(%error, "cannot change the root"),
         }
     }
 
-    async fn write(&self, before: &Stored, next: &Kept) {
+    async fn write(&self, before: &Stored, next: &Kept, what: &str) {
         match self.store.replace(before, next).await {
             // It is taken when it is read back, as on every replica.
-            Ok(true) => tracing::info!(step = next.rotation.name(), "the change of the root goes on"),
+            Ok(true) => tracing::info!(what, "wrote the certificate authority"),
             Ok(false) => tracing::debug!("somebody else has written the certificate authority first"),
-            Err(error) => tracing::warn!(%error, "cannot write the next step of the change of the root"),
+            Err(error) => tracing::warn!(%error, what, "cannot write the certificate authority"),
         }
     }
 }

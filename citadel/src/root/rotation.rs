@@ -28,6 +28,8 @@ pub struct Kept {
     pub rotation: Rotation,
     /// Somebody has asked for a new root.
     pub requested: bool,
+    /// The longest life of a certificate that any replica has issued, if it is longer than usual: a change of the root waits for it.
+    pub longest: Option<Duration>,
 }
 
 /// How far a change of the root is.
@@ -65,7 +67,12 @@ impl Rotation {
 impl Kept {
     /// An authority whose root is not being changed.
     pub fn steady(material: Material) -> Self {
-        Self { material, rotation: Rotation::Steady, requested: false }
+        Self { material, rotation: Rotation::Steady, requested: false, longest: None }
+    }
+
+    /// How long a certificate of this authority may live that nobody here knows of.
+    pub fn lifetime(&self, policy: &Policy) -> Duration {
+        self.longest.unwrap_or_default().max(policy.lifetime)
     }
 
     /// What signs now.
@@ -106,13 +113,14 @@ pub struct World {
 /// # Errors
 /// When a new root can't be made, or what is kept can't be read.
 pub fn next(kept: &Kept, world: &World, policy: &Policy) -> Result<Option<Kept>, Error> {
-    let Kept { material, rotation, requested } = kept;
+    let Kept { material, rotation, requested, longest } = kept;
+    let lifetime = kept.lifetime(policy);
     match rotation {
         Rotation::Steady => {
             if !requested && !is_due(material, world.now, policy)? {
                 return Ok(None);
             }
-            distribute(material, world, policy).map(Some)
+            distribute(kept, world, policy).map(Some)
         }
         Rotation::Distributing { next, since } => {
             if !may_sign(material, *since, world, policy)? {
@@ -120,12 +128,13 @@ pub fn next(kept: &Kept, world: &World, policy: &Policy) -> Result<Option<Kept>,
             }
             let trusted = TrustBundle::from_pem(&next.roots)?.with(&TrustBundle::from_pem(&material.roots)?);
             // What is signed at this moment, by replicas that have not heard of it yet, counts too.
-            let latest = world.standing.latest.unwrap_or(world.now).max(world.now + policy.lifetime);
+            let latest = world.standing.latest.unwrap_or(world.now).max(world.now + lifetime);
             let until = latest.max(world.unknown_until) + policy.settle;
             Ok(Some(Kept {
                 material: Material { roots: trusted.pem().to_owned(), ..(**next).clone() },
                 rotation: Rotation::Retiring { old: material.certificate.clone(), until },
                 requested: *requested,
+                longest: *longest,
             }))
         }
         Rotation::Retiring { old: _, until } => {
@@ -133,12 +142,13 @@ pub fn next(kept: &Kept, world: &World, policy: &Policy) -> Result<Option<Kept>,
                 return Ok(None);
             }
             let material = Material { roots: material.certificate.clone(), ..material.clone() };
-            Ok(Some(Kept { material, rotation: Rotation::Steady, requested: *requested }))
+            Ok(Some(Kept { material, rotation: Rotation::Steady, requested: *requested, longest: *longest }))
         }
     }
 }
 
-fn distribute(material: &Material, world: &World, policy: &Policy) -> Result<Kept, Error> {
+fn distribute(kept: &Kept, world: &World, policy: &Policy) -> Result<Kept, Error> {
+    let Kept { material, rotation: _, requested: _, longest } = kept;
     let next = create::self_signed(&policy.request, world.now)?;
     // The current one stays first: clients that read only the first root must go on.
     let trusted = TrustBundle::from_pem(&material.roots)?.with(&TrustBundle::from_pem(&next.roots)?);
@@ -146,6 +156,7 @@ fn distribute(material: &Material, world: &World, policy: &Policy) -> Result<Kep
         material: Material { roots: trusted.pem().to_owned(), ..material.clone() },
         rotation: Rotation::Distributing { next: Box::new(next), since: world.now },
         requested: false,
+        longest: *longest,
     })
 }
 

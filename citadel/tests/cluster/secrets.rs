@@ -5,6 +5,7 @@ use std::{path::Path, process::Command, time::Duration};
 use anyhow::{Context, Result, ensure};
 use citadel::{Config, RootConfig, root::rotation::Rotation};
 use mesh_pki::{keys, keys::KeyKind, request};
+use mesh_proto::istio::v1::auth::IstioCertificateRequest;
 use mesh_testkit::{ApiServer, eventually};
 
 use crate::port::{self, Proof, openssl_text, openssl_verify, order, run, token};
@@ -204,6 +205,12 @@ async fn a_change_of_the_root_survives_the_death_of_its_leader_in_every_step() {
         let before = served.citadel.bundle();
         let token = &token(server, namespace, "web", "istio-ca").await?;
         let mut credential = served.enrol(Proof::token(token)).await?;
+        // Somebody asks for more than usual: whoever leads later must know.
+        let message = IstioCertificateRequest { validity_duration: 6, ..order(&csr()) };
+        served.ask(Proof::token(token), message).await?;
+        let mut stored = served.citadel.stored();
+        let noted = tokio::time::timeout(WITHIN, stored.wait_for(|stored| stored.kept.longest.is_some()));
+        ensure!(noted.await??.kept.longest >= Some(Duration::from_secs(5)));
         let annotation = format!("{}=now", citadel::root::store::ROTATE_ANNOTATION);
         server.kubectl(&["annotate", "secret", "istio-ca-secret", "-n", namespace, &annotation]).await?;
 

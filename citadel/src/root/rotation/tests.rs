@@ -95,3 +95,14 @@ fn a_root_is_changed_by_itself_before_it_ends() {
     // What is kept holds both, and the current one first.
     assert!(changed.material.roots.starts_with(&kept.material.certificate));
 }
+
+#[test]
+fn certificates_of_other_replicas_that_live_longer_are_waited_for() {
+    let start = SystemTime::now();
+    let kept = Kept { requested: true, longest: Some(DAY * 20), ..begin(start) };
+    let distributing = step(&kept, &world(start)).unwrap();
+    let retiring = step(&distributing, &world(start + DAY)).unwrap();
+    assert!(step(&retiring, &world(start + DAY * 20)).is_none());
+    let steady = step(&retiring, &world(start + DAY * 22)).unwrap();
+    assert_eq!(steady.longest, kept.longest);
+}

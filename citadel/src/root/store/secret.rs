@@ -31,6 +31,8 @@ const ROTATION: &str = "rotation.json";
 const NEXT_CERTIFICATE: &str = "next-ca-cert.pem";
 const NEXT_KEY: &str = "next-ca-key.pem";
 const OLD_CERTIFICATE: &str = "old-ca-cert.pem";
+/// In seconds.
+const LONGEST: &str = "longest-lifetime";
 
 /// Why a Secret holds no authority.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +73,9 @@ pub(super) fn read(secret: &Secret, plugged_in: bool) -> Result<Stored, StoreErr
     let requested =
         !plugged_in && annotations.is_some_and(|annotations| annotations.contains_key(ROTATE_ANNOTATION));
     let version = secret.metadata.resource_version.clone().unwrap_or_default();
-    Ok(Stored { kept: Kept { material, rotation, requested }, version, plugged_in })
+    let longest = data.get(LONGEST).and_then(|bytes| std::str::from_utf8(bytes).ok()?.parse().ok());
+    let longest = longest.map(Duration::from_secs);
+    Ok(Stored { kept: Kept { material, rotation, requested, longest }, version, plugged_in })
 }
 
 fn read_rotation(data: &Data) -> Result<Rotation, SecretError> {
@@ -99,9 +103,12 @@ fn read_rotation(data: &Data) -> Result<Rotation, SecretError> {
 
 /// A Secret that holds `kept`; with `version`, it takes the place of that version only.
 pub(super) fn write(kept: &Kept, namespace: &str, version: Option<&str>) -> Result<Secret, StoreError> {
-    let Kept { material, rotation, requested } = kept;
+    let Kept { material, rotation, requested, longest } = kept;
     let mut data = material.to_secret();
     let mut put = |name: &str, text: &str| data.insert(name.to_owned(), text.as_bytes().to_vec());
+    if let Some(longest) = longest {
+        put(LONGEST, &longest.as_secs().to_string());
+    }
     let written = match rotation {
         Rotation::Steady => None,
         Rotation::Distributing { next, since } => {
