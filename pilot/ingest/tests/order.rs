@@ -97,7 +97,8 @@ fn an_unusable_version_keeps_the_last_good_one() {
 
 #[test]
 fn a_half_written_file_keeps_what_it_said() {
-    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}\n";
+    let service =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{name: http, port: 80}]}\n";
     let file = |text: &str| parse_file(&"a.yaml".into(), text.as_bytes(), &Context::default());
     let mut ingest = Ingest::new(Context::default());
     ingest.apply(vec![file(service)]);

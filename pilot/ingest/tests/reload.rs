@@ -6,7 +6,8 @@ use mesh_model::{MeshConfig, OutboundPolicy};
 use pilot_ingest::{Settings, Source, Update, Updates, start};
 use std::{fs, path::Path, time::Duration};
 
-const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: NAME}\nspec: {ports: [{port: 80}]}\n";
+const SERVICE: &str =
+    "apiVersion: v1\nkind: Service\nmetadata: {name: NAME}\nspec: {ports: [{name: http, port: 80}]}\n";
 
 fn write(directory: &Path, file: &str, names: &[&str]) {
     let text: Vec<String> = names.iter().map(|name| SERVICE.replace("NAME", name)).collect();
