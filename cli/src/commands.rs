@@ -56,6 +56,6 @@ fn start_logging(args: &LoggingArgs, default: &str) -> Result<()> {
 }
 
 fn in_runtime(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Runtime::new().context("can't start the runtime")?;
+    let runtime = mesh_runtime::scheduler::build().context("can't start the runtime")?;
     runtime.block_on(command)
 }

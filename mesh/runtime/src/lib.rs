@@ -30,5 +30,6 @@ pub mod logging;
 pub mod metrics;
 mod process;
 pub mod ready;
+pub mod scheduler;
 pub mod signals;
 pub mod transport;
