@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 pub struct ChangeSet {
     /// Hosts of services, VirtualServices and DestinationRules that appeared, vanished or differ; wildcards as written.
     pub hosts: BTreeSet<Host>,
+    /// Those of them whose service or DestinationRule did: what their workloads serve may differ.
+    pub served: BTreeSet<Host>,
     /// Hosts that VirtualServices route to which appeared, vanished or differ: a Sidecar that imports a VirtualService
     /// imports what it routes to.
     pub destinations: BTreeSet<Host>,
@@ -25,8 +27,9 @@ pub struct ChangeSet {
 impl ChangeSet {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        let Self { hosts, destinations, endpoints, workloads, namespaces, everything } = self;
+        let Self { hosts, served, destinations, endpoints, workloads, namespaces, everything } = self;
         hosts.is_empty()
+            && served.is_empty()
             && destinations.is_empty()
             && endpoints.is_empty()
             && workloads.is_empty()
@@ -36,8 +39,9 @@ impl ChangeSet {
 
     /// Adds what `other` names.
     pub fn merge(&mut self, other: ChangeSet) {
-        let ChangeSet { hosts, destinations, endpoints, workloads, namespaces, everything } = other;
+        let ChangeSet { hosts, served, destinations, endpoints, workloads, namespaces, everything } = other;
         self.hosts.extend(hosts);
+        self.served.extend(served);
         self.destinations.extend(destinations);
         self.endpoints.extend(endpoints);
         self.workloads.extend(workloads);

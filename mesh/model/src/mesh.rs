@@ -124,6 +124,7 @@ impl Mesh {
             Some(_) => link(&mut self.services_of_namespace, key.namespace, key.host.clone()),
             None => unlink(&mut self.services_of_namespace, &key.namespace, &key.host),
         }
+        changes.served.insert(key.host.clone());
         changes.hosts.insert(key.host);
     }
 
@@ -197,7 +198,10 @@ impl Mesh {
         if let Some(new) = &new {
             link(&mut self.destination_rules_of_host, new.host.clone(), name);
         }
-        changes.hosts.extend(old.iter().chain(&new).map(|value| value.host.clone()));
+        for value in old.iter().chain(&new) {
+            changes.served.insert(value.host.clone());
+            changes.hosts.insert(value.host.clone());
+        }
     }
 
     /// Replaces a Sidecar. One in the root namespace without selector is every namespace's default.

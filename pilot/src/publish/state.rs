@@ -81,14 +81,14 @@ impl State {
     fn classify(&mut self, old: &Mesh, changes: &ChangeSet) {
         let mut namespaces: BTreeSet<_> = changes.namespaces.iter().cloned().collect();
         // Rules about many hosts are rules for each of their workloads.
-        for wildcard in changes.hosts.iter().filter(|host| host.is_wildcard()) {
+        for wildcard in changes.served.iter().filter(|host| host.is_wildcard()) {
             let covered = self.mesh.services().filter(|service| wildcard.covers(&service.host));
             namespaces.extend(covered.map(|service| service.namespace().clone()));
         }
-        for host in changes.hosts.iter().chain(&changes.endpoints) {
+        for host in changes.served.iter().chain(&changes.endpoints) {
             for service in old.services_of_host(host).into_iter().chain(self.mesh.services_of_host(host)) {
                 // Endpoints say where a workload is reached only if nothing else does.
-                if changes.hosts.contains(host) || service.selector.is_none() {
+                if changes.served.contains(host) || service.selector.is_none() {
                     namespaces.insert(service.namespace().clone());
                 }
             }
