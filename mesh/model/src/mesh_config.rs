@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub enum OutboundPolicy {
     /// Let it through.
     AllowAny,
+    /// The same, and HTTP proxies look the names up that requests ask for (`ALLOW_ANY_DYNAMIC_DNS`).
+    AllowAnyDynamicDns,
     /// Only registered services are reachable.
     RegistryOnly,
 }

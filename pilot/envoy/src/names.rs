@@ -6,6 +6,9 @@ pub(crate) const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
 /// Virtual host and route that let unknown hosts through.
 pub(crate) const ALLOW_ANY: &str = "allow_any";
 
+/// Virtual host and route that look unknown hosts up.
+pub(crate) const ALLOW_ANY_DYNAMIC_DNS: &str = "allow_any_dynamic_dns";
+
 /// Virtual host and route that turn unknown hosts away.
 pub(crate) const BLOCK_ALL: &str = "block_all";
 

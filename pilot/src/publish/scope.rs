@@ -35,7 +35,9 @@ pub struct ScopeState {
     hosts: HashMap<Host, Contribution>,
     ports: Ports,
     routes: Routes,
-    /// Listeners that it has whatever its hosts are.
+    /// Clusters that it has whatever its hosts are.
+    own_clusters: BTreeSet<Str>,
+    /// The same for listeners.
     own_listeners: BTreeSet<Str>,
     members: usize,
     /// Members that need virtual hosts inside route configurations.
@@ -85,6 +87,7 @@ impl ScopeState {
             hosts: HashMap::new(),
             ports: Ports::default(),
             routes: Routes::default(),
+            own_clusters: BTreeSet::new(),
             own_listeners: BTreeSet::new(),
             members: 0,
             sotw_members: 0,
@@ -132,7 +135,14 @@ impl ScopeState {
     /// Derives everything; what comes out equal changes nothing.
     pub fn derive_all(&mut self, mesh: &Mesh, pool: &Pool) {
         let stale = self.rebuild(mesh, pool, |state, scope, update| {
-            for spec in scope_clusters(scope) {
+            let clusters = scope_clusters(scope);
+            let names = clusters.iter().map(|spec| spec.name.clone()).collect();
+            for gone in std::mem::replace(&mut state.own_clusters, names) {
+                if !state.own_clusters.contains(&gone) {
+                    update.edit.remove(ResourceType::Cluster, &gone);
+                }
+            }
+            for spec in clusters {
                 update.edit.set(pool.get(&spec));
             }
             let listeners = scope_listeners(scope);

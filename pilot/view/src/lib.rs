@@ -27,4 +27,4 @@ pub use outbound::{
 pub use proxy::{Capture, Families, Proxy};
 pub use scope::{Place, Scope, ScopeKey};
 pub use select::hosts;
-pub use well_known::{scope_clusters, scope_listeners};
+pub use well_known::{ANY_NAME, scope_clusters, scope_listeners};

@@ -133,13 +133,19 @@ impl<'a> Scope<'a> {
     /// How proxies of this scope look names up that only requests tell them, if they do.
     pub fn lookup(&self) -> Option<NameLookup> {
         let refresh = self.mesh.config().dns_refresh_rate;
-        self.mesh.resolves_any_name().then_some(NameLookup { refresh })
+        let looks_up =
+            self.mesh.resolves_any_name() || self.outbound_policy() == OutboundPolicy::AllowAnyDynamicDns;
+        looks_up.then_some(NameLookup { refresh })
     }
 
-    /// How the HTTP proxy looks up hosts that are no service's, if those may be called and no other proxy takes them.
+    /// How hosts are looked up that are no service's: by the HTTP proxy, if they may be called and no other proxy takes them, or by all
+    /// listeners for requests, where the mesh says so.
     pub fn stranger_lookup(&self) -> Option<NameLookup> {
-        let allowed = self.outbound_policy() == OutboundPolicy::AllowAny && self.egress_proxy().is_none();
-        let asked = allowed && self.http_proxy_port().is_some();
+        let asked = match self.outbound_policy() {
+            OutboundPolicy::AllowAny => self.egress_proxy().is_none() && self.http_proxy_port().is_some(),
+            OutboundPolicy::AllowAnyDynamicDns => true,
+            OutboundPolicy::RegistryOnly => false,
+        };
         asked.then_some(NameLookup { refresh: self.mesh.config().dns_refresh_rate })
     }
 

@@ -360,6 +360,7 @@ fn endpoints() -> BoxedStrategy<FileEdit> {
 fn mesh_config() -> BoxedStrategy<FileEdit> {
     let settings = one_of(&[
         "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
+        "outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}",
         "connectTimeout: 3s",
         "accessLogFile: /dev/stdout",
         "rootNamespace: y",

@@ -32,6 +32,15 @@ fn seen_path(answer: &Answer) -> &str {
     seen.map_or("", |seen| &seen.path)
 }
 
+/// A server that is no part of the mesh.
+async fn answer_all(server: tokio::net::TcpListener) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    while let Ok((mut stream, _)) = server.accept().await {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+    }
+}
+
 /// In one test: each setting is everybody's.
 #[test]
 fn settings_of_the_mesh() {
@@ -66,6 +75,26 @@ fn settings_of_the_mesh() {
             "the application speaks what its port says: {}",
             answer.summary()
         );
+
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let unknown = format!("http://localhost:{}/", server.local_addr()?.port());
+        tokio::spawn(answer_all(server));
+        let ask = async || Request::get(&unknown)?.send(traffic.proxy("client-0")?).await;
+        traffic.apply("mesh.yaml", &mesh_settings("outboundTrafficPolicy: {mode: REGISTRY_ONLY}")).await?;
+        eventually(SOON, async || {
+            let answer = ask().await?;
+            ensure!(answer.status == 502, "nobody knows the host: {}", answer.summary());
+            Ok(())
+        })
+        .await?;
+        let settings = "outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}";
+        traffic.apply("mesh.yaml", &mesh_settings(settings)).await?;
+        eventually(SOON, async || {
+            let answer = ask().await?;
+            ensure!(answer.status == 204, "{}", answer.summary());
+            Ok(())
+        })
+        .await?;
 
         let directory = tempfile::tempdir()?;
         for (name, settings, expected) in [

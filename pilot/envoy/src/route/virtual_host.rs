@@ -5,9 +5,12 @@ use super::direct_response::build_status;
 use super::entry::build_route;
 use super::matches::build_everything;
 use crate::envoy::route::{Route, VirtualHost, route};
-use crate::names::{ALLOW_ANY, BLOCK_ALL, PASSTHROUGH_CLUSTER};
+use crate::names::{ALLOW_ANY, ALLOW_ANY_DYNAMIC_DNS, BLOCK_ALL, PASSTHROUGH_CLUSTER};
 use mesh_model::Str;
-use pilot_view::spec::{CatchAll, VirtualHostSpec};
+use pilot_view::{
+    ANY_NAME,
+    spec::{CatchAll, VirtualHostSpec},
+};
 
 /// What an unknown host is answered when it may not be reached.
 const BAD_GATEWAY: u32 = 502;
@@ -40,6 +43,7 @@ pub(super) fn build_embedded(spec: &VirtualHostSpec) -> VirtualHost {
 pub(super) fn build_catch_all(catch_all: &CatchAll) -> Option<VirtualHost> {
     let (name, action) = match catch_all {
         CatchAll::AllowAny => (ALLOW_ANY, route::Action::Route(build_pass_through(PASSTHROUGH_CLUSTER))),
+        CatchAll::LookUp => (ALLOW_ANY_DYNAMIC_DNS, route::Action::Route(build_pass_through(ANY_NAME))),
         CatchAll::Via(cluster) => (ALLOW_ANY, route::Action::Route(build_pass_through(cluster))),
         CatchAll::BlockAll => (BLOCK_ALL, route::Action::DirectResponse(build_status(BAD_GATEWAY))),
         CatchAll::None => return None,

@@ -94,6 +94,10 @@ fn clusters() -> Vec<ClusterSpec> {
             ..cluster()
         },
         well_known("dynamic", ClusterDiscovery::Dynamic(NameLookup { refresh })),
+        ClusterSpec {
+            protocol: UpstreamProtocol::Downstream,
+            ..well_known("dynamic-http", ClusterDiscovery::Dynamic(NameLookup { refresh }))
+        },
         well_known("BlackHoleCluster", ClusterDiscovery::Nowhere),
         well_known("PassthroughCluster", pass_through),
         well_known("InboundPassthroughCluster", inbound),

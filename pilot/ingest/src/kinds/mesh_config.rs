@@ -135,6 +135,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         config.outbound_policy = match mode {
             None | Some(OutboundMode::RegistryOnly) => OutboundPolicy::RegistryOnly,
             Some(OutboundMode::AllowAny) => OutboundPolicy::AllowAny,
+            Some(OutboundMode::AllowAnyDynamicDns) => OutboundPolicy::AllowAnyDynamicDns,
         };
     }
     let at_field = at.field("protocolDetectionTimeout");

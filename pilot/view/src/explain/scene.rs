@@ -5,7 +5,7 @@ use super::{
     rule,
 };
 use crate::{
-    Capture, Place, PortKey, PortUse, Proxy, Scope, ScopeKey, derive_host, derive_place, hosts,
+    ANY_NAME, Capture, Place, PortKey, PortUse, Proxy, Scope, ScopeKey, derive_host, derive_place, hosts,
     port_listener, route_configuration, scope_clusters, scope_listeners,
     spec::{CatchAll, ClusterSpec, ListenerSpec, TcpSpec, VirtualHostSpec},
 };
@@ -150,6 +150,7 @@ impl<'a> Scene<'a> {
             CatchAll::AllowAny => {
                 Outcome::Forwarded(vec![destination::unknown(self, "PassthroughCluster".into())])
             }
+            CatchAll::LookUp => Outcome::Forwarded(vec![destination::unknown(self, ANY_NAME.into())]),
             CatchAll::Via(cluster) => Outcome::Forwarded(vec![destination::unknown(self, cluster)]),
             CatchAll::BlockAll => Outcome::Answered {
                 status: 502,

@@ -354,6 +354,8 @@ pub fn unknown(scope: &Scope<'_>) -> TcpSpec {
             Some(proxy) => destination_cluster(proxy),
             None => "PassthroughCluster".into(),
         },
+        // Whoever connects to an address has looked the name up already.
+        OutboundPolicy::AllowAnyDynamicDns => "PassthroughCluster".into(),
         OutboundPolicy::RegistryOnly => "BlackHoleCluster".into(),
     };
     TcpSpec {

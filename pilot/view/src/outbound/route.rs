@@ -291,6 +291,7 @@ pub fn route_configuration(
                 }
                 None => CatchAll::AllowAny,
             },
+            OutboundPolicy::AllowAnyDynamicDns => CatchAll::LookUp,
             OutboundPolicy::RegistryOnly => CatchAll::BlockAll,
         },
         // A sniffed port's own route configuration has the one virtual host `*`; there is nothing to add to it.

@@ -32,6 +32,8 @@ pub enum CatchAll {
     AllowAny,
     /// `allow_any`, too, but to this cluster.
     Via(Str),
+    /// `allow_any_dynamic_dns`: to wherever DNS says that the host is.
+    LookUp,
     /// `block_all`: 502.
     BlockAll,
     /// There is none: a virtual host takes `*` itself.

@@ -76,6 +76,8 @@ pub enum OutboundMode {
     RegistryOnly,
     #[serde(rename = "ALLOW_ANY")]
     AllowAny,
+    #[serde(rename = "ALLOW_ANY_DYNAMIC_DNS")]
+    AllowAnyDynamicDns,
 }
 
 #[derive(Deserialize)]
