@@ -48,9 +48,9 @@ impl Publisher {
         let counts = Counts {
             services: 0,
             virtual_services: 0,
-            scopes: state.scopes.len(),
+            scopes: state.scopes.values().filter(|scope| !scope.is_vacant()).count(),
             places: state.scopes.values().map(ScopeState::places).sum(),
-            classes: state.classes.len(),
+            classes: state.classes.count(),
             proxies: state.proxies.len(),
             encoded: state.pool.memo().stats().entries,
         };
@@ -64,7 +64,7 @@ impl Publisher {
     pub fn conflicts(&self) -> BTreeMap<ObjectRef, Vec<Problem>> {
         let state = self.lock();
         let mut problems: BTreeMap<ObjectRef, Vec<Problem>> = BTreeMap::new();
-        for scope in state.scopes.values() {
+        for scope in state.scopes.values().filter(|scope| !scope.is_vacant()) {
             for (key, object) in scope.conflicts() {
                 let message = format!("connections to {}:{} go to an older service", key.address, key.port);
                 let problem = Problem::warning(Reason::Conflict, "spec.ports", message)

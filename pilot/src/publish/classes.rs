@@ -9,20 +9,19 @@ use std::{
     sync::Arc,
 };
 
-/// A class, as long as somebody is in it.
+/// A class. It stays until a change finds nobody in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClassId(u64);
 
-/// All classes in use.
+/// All classes.
 #[derive(Default)]
 pub struct Classes {
-    by_resources: HashMap<Arc<[Same]>, ClassId>,
+    by_resources: HashMap<Box<[Same]>, ClassId>,
     by_id: HashMap<ClassId, Class>,
     next: u64,
 }
 
 struct Class {
-    resources: Arc<[Same]>,
     layer: Arc<Layer>,
     members: usize,
 }
@@ -52,7 +51,7 @@ impl Classes {
         let Inbound { listeners, clusters } = inbound;
         let clusters = clusters.iter().map(|spec| pool.get(spec));
         let listeners = listeners.iter().map(|spec| pool.get(spec));
-        let resources: Arc<[Same]> = clusters.chain(listeners).map(Same).collect();
+        let resources: Box<[Same]> = clusters.chain(listeners).map(Same).collect();
         if let Some(id) = self.by_resources.get(&resources)
             && let Some(class) = self.by_id.get_mut(id)
         {
@@ -64,29 +63,31 @@ impl Classes {
         let layer = Layer::empty().edit(|edit| {
             resources.iter().for_each(|Same(resource)| edit.set(resource.clone()));
         });
-        self.by_resources.insert(resources.clone(), id);
-        self.by_id.insert(id, Class { resources, layer, members: 1 });
+        self.by_resources.insert(resources, id);
+        self.by_id.insert(id, Class { layer, members: 1 });
         id
     }
 
     /// Counts a proxy out.
     pub fn leave(&mut self, id: ClassId) {
-        let Some(class) = self.by_id.get_mut(&id) else { return };
-        class.members -= 1;
-        if class.members == 0
-            && let Some(class) = self.by_id.remove(&id)
-        {
-            self.by_resources.remove(&class.resources);
+        if let Some(class) = self.by_id.get_mut(&id) {
+            class.members -= 1;
         }
     }
 
-    /// The layer of a class; `None` when nobody is in it.
+    /// Forgets the classes that nobody is in.
+    pub fn forget_vacant(&mut self) {
+        self.by_id.retain(|_, class| class.members > 0);
+        self.by_resources.retain(|_, id| self.by_id.contains_key(id));
+    }
+
+    /// The layer of a class.
     pub fn layer(&self, id: ClassId) -> Option<&Arc<Layer>> {
         self.by_id.get(&id).map(|class| &class.layer)
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
+    /// How many somebody is in.
+    pub fn count(&self) -> usize {
+        self.by_id.values().filter(|class| class.members > 0).count()
     }
 }

@@ -103,7 +103,7 @@ impl ScopeState {
 
     /// How many places its clients are in.
     pub fn places(&self) -> usize {
-        self.places.len()
+        self.places.count()
     }
 
     /// Counts a proxy in.
@@ -121,15 +121,24 @@ impl ScopeState {
         }
     }
 
-    /// Counts a proxy out; true when it was the last.
-    pub fn leave(&mut self, place: &Place, protocol: Protocol) -> bool {
+    /// Counts a proxy out.
+    pub fn leave(&mut self, place: &Place, protocol: Protocol) {
         self.members -= 1;
         self.places.leave(place);
         if protocol == Protocol::Sotw {
             self.sotw_members -= 1;
             self.routes.inline = self.sotw_members > 0;
         }
+    }
+
+    /// Whether nobody is in it.
+    pub fn is_vacant(&self) -> bool {
         self.members == 0
+    }
+
+    /// Forgets the places that nobody is in.
+    pub fn forget_vacant(&mut self) {
+        self.places.forget_vacant();
     }
 
     /// Derives everything; what comes out equal changes nothing.

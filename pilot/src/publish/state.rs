@@ -60,6 +60,7 @@ impl State {
         }
         self.sequence += 1;
         self.classify(&old, changes);
+        self.forget_vacant();
         if changes.everything {
             for scope in self.scopes.values_mut() {
                 scope.derive_all(&self.mesh, &self.pool);
@@ -75,6 +76,14 @@ impl State {
             }
         }
         self.send(since);
+    }
+
+    /// Forgets what nobody is in. Until a change would have it derived again it is kept: proxies whose connections were cut all come
+    /// back at once.
+    fn forget_vacant(&mut self) {
+        self.scopes.retain(|_, scope| !scope.is_vacant());
+        self.scopes.values_mut().for_each(ScopeState::forget_vacant);
+        self.classes.forget_vacant();
     }
 
     /// Finds scope and class of the proxies that may have moved.
@@ -137,10 +146,8 @@ impl State {
     /// Counts a proxy out.
     pub fn leave(&mut self, home: &Home, protocol: Protocol) {
         let Home { scope, place, class } = home;
-        if let Some(state) = self.scopes.get_mut(scope)
-            && state.leave(place, protocol)
-        {
-            self.scopes.remove(scope);
+        if let Some(state) = self.scopes.get_mut(scope) {
+            state.leave(place, protocol);
         }
         self.classes.leave(*class);
     }

@@ -32,9 +32,9 @@ pub struct Stale {
 }
 
 impl Places {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_place.len()
+    /// How many somebody is in.
+    pub fn count(&self) -> usize {
+        self.by_place.values().filter(|state| state.members > 0).count()
     }
 
     /// The layer of a place.
@@ -61,11 +61,14 @@ impl Places {
 
     /// Counts a proxy out.
     pub fn leave(&mut self, place: &Place) {
-        let Some(state) = self.by_place.get_mut(place) else { return };
-        state.members -= 1;
-        if state.members == 0 {
-            self.by_place.remove(place);
+        if let Some(state) = self.by_place.get_mut(place) {
+            state.members -= 1;
         }
+    }
+
+    /// Forgets the places that nobody is in.
+    pub fn forget_vacant(&mut self) {
+        self.by_place.retain(|_, state| state.members > 0);
     }
 
     /// Derives hosts again, in every place.
