@@ -5,6 +5,7 @@
 //! It must not know how anything in between works: tests stand at the boundaries.
 
 pub mod asker;
+pub mod client_hello;
 pub mod cluster;
 pub mod flow;
 pub mod render;

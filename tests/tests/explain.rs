@@ -55,9 +55,52 @@ spec:
   - directResponse: { status: 204 }
 "#;
 
+/// Connections that are routed: in the order in which they are written, except where a name is more specific.
+const ROUTED: &str = r#"
+---
+apiVersion: v1
+kind: Service
+metadata: { name: queue, namespace: shop }
+spec: { clusterIP: 10.2.0.3, ports: [{ name: tcp, port: 5672 }] }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: queue, namespace: shop }
+spec:
+  hosts: [queue]
+  tcp:
+  - match: [{ sourceLabels: { app: other } }, { port: 5673 }]
+    route: [{ destination: { host: queue, subset: v1 } }]
+  - match: [{ destinationSubnets: [10.9.0.0/16] }]
+    route: [{ destination: { host: queue, subset: v1 } }]
+  - route: [{ destination: { host: queue, subset: v2 } }]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: vault, namespace: shop }
+spec:
+  hosts: ["*.vault.example.com"]
+  location: MESH_EXTERNAL
+  resolution: NONE
+  ports: [{ number: 8200, name: tls, protocol: TLS }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: vault, namespace: shop }
+spec:
+  hosts: ["*.vault.example.com"]
+  tls:
+  - match: [{ sniHosts: [b.vault.example.com] }]
+    route: [{ destination: { host: x.vault.example.com, subset: v2 } }]
+  - match: [{ sniHosts: ["*.vault.example.com"] }]
+    route: [{ destination: { host: x.vault.example.com } }]
+  - match: [{ port: 1, sniHosts: [c.vault.example.com] }, { sniHosts: [a.vault.example.com] }]
+    route: [{ destination: { host: x.vault.example.com, subset: v1 } }]
+"#;
+
 fn explain(url: &str, headers: &[(&str, &str)]) -> Explanation {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("mesh.yaml"), MESH).unwrap();
+    std::fs::write(directory.path().join("mesh.yaml"), [MESH, ROUTED].concat()).unwrap();
     let (mesh, report) = pilot_ingest::load(directory.path(), Settings::default()).unwrap();
     let mut request = Request::get(url).unwrap();
     request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -166,6 +209,37 @@ fn connections_that_are_not_requests() {
             "listener 0.0.0.0_443, chain",
             "=> cluster outbound|443||bank.example.com",
             "what DNS says of bank.example.com:443",
+        ],
+    );
+}
+
+#[test]
+fn connections_that_rules_route() {
+    let explanation = explain("tcp://queue:5672", &[]);
+    assert_says(
+        &explanation,
+        &[
+            "listener 10.2.0.3_5672",
+            "not spec.tcp[0].match[0] of VirtualService shop/queue (mesh.yaml:",
+            "the client has the label app=client, not other\n",
+            "not spec.tcp[0].match[1]",
+            "the port is 5672, not 5673\n",
+            "not spec.tcp[1].match[0]",
+            "the address is 10.2.0.3, not in 10.9.0.0/16\n",
+            "rule spec.tcp[2] of VirtualService shop/queue",
+            "=> cluster outbound|5672|v2|queue.shop",
+        ],
+    );
+    let explanation = explain("https://a.vault.example.com:8200/", &[]);
+    assert_says(
+        &explanation,
+        &[
+            "not spec.tls[0].match[0] of VirtualService shop/vault",
+            "the server name is a.vault.example.com, not b.vault.example.com\n",
+            "not spec.tls[1].match[0]",
+            "a rule for a more specific name or address takes the connection\n",
+            "rule spec.tls[2].match[1]",
+            "=> cluster outbound|8200|v1|",
         ],
     );
 }

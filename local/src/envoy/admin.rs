@@ -18,7 +18,7 @@ pub struct Traffic {
 /// Only the two counters that are shown: an Envoy has thousands.
 const FILTER: &str = "^http\\.(inbound|outbound|http_proxy).*\\.downstream_rq_completed$";
 
-const ACTIVE: &str = "^http\\.inbound.*\\.downstream_rq_active$";
+const ACTIVE: &str = "^http\\.inbound.*\\.downstream_cx_active$";
 
 #[derive(Deserialize)]
 struct Stats {
@@ -67,11 +67,11 @@ async fn counters(admin: SocketAddr, filter: &str) -> Result<Vec<(String, u64)>,
     Ok(stats.into_iter().map(|Stat { name, value }| (name, value.as_u64().unwrap_or(0))).collect())
 }
 
-/// Requests to its workload that an Envoy is busy with.
+/// Connections to its workload that clients keep to an Envoy.
 ///
 /// # Errors
 /// When it can't be asked.
-pub async fn active_requests(admin: SocketAddr) -> Result<u64, HttpGetError> {
+pub async fn active_connections(admin: SocketAddr) -> Result<u64, HttpGetError> {
     Ok(counters(admin, ACTIVE).await?.into_iter().map(|(_, count)| count).sum())
 }
 

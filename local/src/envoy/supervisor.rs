@@ -140,12 +140,12 @@ impl Supervisor {
     }
 }
 
-/// Resolves when no request is under way. Twice, because one that was sent before its sender heard of the end may be yet to
-/// arrive. An Envoy that does not answer has none to end well.
+/// Resolves when no client has a connection to its workload: other sidecars close theirs when they hear that it goes, after the last
+/// answer. Twice, because one may be yet to arrive. An Envoy that does not answer has none to end well.
 async fn drained(admin: SocketAddr) {
     let mut idle = 0;
     while idle < 2 {
-        match admin::active_requests(admin).await {
+        match admin::active_connections(admin).await {
             Ok(0) => idle += 1,
             Ok(_) => idle = 0,
             Err(_) => return,

@@ -10,6 +10,7 @@ mod client;
 mod condition;
 mod connection;
 mod destination;
+mod opaque;
 mod redirect;
 mod request;
 mod rule;

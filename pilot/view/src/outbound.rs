@@ -8,6 +8,7 @@ mod locality;
 mod route;
 mod virtual_host;
 
+pub(crate) use connection::{Opaque, RuleIndex, opaque_parts, traffic_of};
 pub use listener::{PortKey, PortUse, port_listener};
 pub(crate) use listener::{opaque_chains, plain_text_http, unknown};
 pub(crate) use route::applies;

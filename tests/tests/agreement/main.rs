@@ -8,6 +8,7 @@
 mod client;
 mod expect;
 mod generate;
+mod opaque;
 mod random;
 mod stub;
 
@@ -16,34 +17,49 @@ use client::{Client, bootstrap};
 use futures::future::try_join_all;
 use generate::{Generator, NAMESPACE};
 use mesh_model::Labels;
-use mesh_testkit::{Envoy, ports::Loopback};
+use mesh_testkit::{Envoy, eventually, ports::Loopback};
 use mesh_tests::flow::{TestMesh, within};
 use pilot_view::{
     Capture, Proxy,
-    explain::{Explanation, Outcome, Request, Scene},
+    explain::{Explanation, Outcome, Request, Scene, Target},
 };
 use random::Random;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use stub::Stubs;
 
 const ROUNDS: usize = 30;
 const REQUESTS: usize = 240;
+/// Meshes for connections that are no requests, and connections to each.
+const OPAQUE_ROUNDS: usize = 25;
+const CONNECTIONS: usize = 60;
+/// Until a listener that Envoy has acknowledged takes connections.
+const SOON: Duration = Duration::from_secs(10);
 /// Connections to Envoy at a time.
 const CLIENTS: usize = 4;
 const POD: &str = "client";
 
 #[test]
 fn envoy_and_explain_agree() {
+    run(agree);
+}
+
+#[test]
+fn envoy_and_explain_agree_on_connections() {
+    run(agree_on_connections);
+}
+
+#[expect(clippy::unwrap_used, reason = "only tests run this")]
+fn run(test: impl AsyncFnOnce(u64) -> Result<()>) {
     let seed = std::env::var("MELTEMI_SEED")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or_else(random::fresh_seed);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let outcome = runtime.block_on(agree(seed));
+    let outcome = runtime.block_on(test(seed));
     outcome.unwrap_or_else(|error| panic!("MELTEMI_SEED={seed}: {error:#}"));
 }
 
@@ -88,6 +104,54 @@ async fn agree(seed: u64) -> Result<()> {
                     "round {round}: {difference}\n{request:#?}\n{explanation}\n{answer:#?}\n{}",
                     generator.current()
                 );
+            }
+        }
+    }
+    report(&format!("{counts:?} in {:?}, seed {seed}", started.elapsed()));
+    counts.check()
+}
+
+async fn agree_on_connections(seed: u64) -> Result<()> {
+    let started = Instant::now();
+    let stubs = Stubs::start().await?;
+    let (mut random, addresses) = (Random::new(seed), stubs.addresses());
+    let mut text = opaque::mesh(&mut random, &addresses);
+    let mesh = TestMesh::start(&[("mesh.yaml", &text)]).await?;
+    let loopback = Loopback::claim()?;
+    let listener = loopback.port()?.release();
+    let Some(_envoy) =
+        Envoy::start(&bootstrap(mesh.pilot.grpc_address(), listener, POD, NAMESPACE).to_string()).await
+    else {
+        return Ok(());
+    };
+    let proxy = proxy(listener);
+    let mut counts = opaque::Counts::default();
+    for round in 0..OPAQUE_ROUNDS {
+        if round > 0 {
+            text = opaque::mesh(&mut random, &addresses);
+            mesh.edit("mesh.yaml", &text).await?;
+        }
+        settle(&mesh, &proxy).await?;
+        let snapshot = mesh.pilot.mesh().borrow().clone();
+        let scene = Scene::new(&snapshot, &proxy, &|_| None);
+        for _ in 0..CONNECTIONS {
+            let request = opaque::request(&mut random);
+            // Envoy's workers follow what it acknowledges, a little later.
+            let explanation = eventually(SOON, async || {
+                let (explanation, difference) = opaque::compare(&scene, &request, listener.ip()).await?;
+                match difference {
+                    None => Ok(explanation),
+                    Some(difference) => {
+                        bail!("round {round}: {difference}\n{request:#?}\n{explanation}\n{text}")
+                    }
+                }
+            })
+            .await?;
+            counts.passed += explanation.passed.len();
+            counts.by_rule += usize::from(explanation.rule.is_some());
+            match explanation.outcome {
+                Outcome::Forwarded(targets) if targets.iter().all(Target::reachable) => counts.answered += 1,
+                _ => counts.closed += 1,
             }
         }
     }

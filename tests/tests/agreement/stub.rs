@@ -1,4 +1,4 @@
-//! Endpoints that answer everything and say who they are.
+//! Endpoints that answer everything and say who they are: requests in a header, other bytes in a line.
 
 use anyhow::Result;
 use mesh_testkit::ports::Loopback;
@@ -47,6 +47,10 @@ async fn answer(mut stream: TcpStream, address: SocketAddr) -> std::io::Result<(
         let count = stream.read(&mut buffer).await?;
         if count == 0 {
             return Ok(());
+        }
+        if tail.is_empty() && !buffer[0].is_ascii_uppercase() {
+            // No request begins so.
+            return stream.write_all(format!("endpoint {address}\n").as_bytes()).await;
         }
         tail.extend_from_slice(&buffer[..count]);
         while let Some(end) = tail.windows(4).position(|window| window == b"\r\n\r\n") {

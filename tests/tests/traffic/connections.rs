@@ -4,7 +4,10 @@ use crate::{CLIENT, run};
 use anyhow::{Context, Result, ensure};
 use meltemi_local::call::Report;
 use mesh_testkit::eventually;
-use mesh_tests::traffic::{Outside, Request};
+use mesh_tests::{
+    client_hello::client_hello,
+    traffic::{Outside, Request},
+};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -172,19 +175,4 @@ async fn comes_back(port: SocketAddr, name: &str) -> Result<bool> {
         // Closed, politely or not.
         Err(_) => Ok(false),
     }
-}
-
-/// TLS 1.2, one cipher suite, and the server name as its only extension.
-fn client_hello(name: &str) -> Result<Vec<u8>> {
-    fn sized(bytes: &[u8], width: usize) -> Result<Vec<u8>> {
-        let length = u32::try_from(bytes.len())?.to_be_bytes();
-        Ok([&length[4 - width..], bytes].concat())
-    }
-    let host_name = [&[0][..], &sized(name.as_bytes(), 2)?].concat();
-    let server_name = [&[0, 0][..], &sized(&sized(&host_name, 2)?, 2)?].concat();
-    let (version, random, session, suites, compression) =
-        ([3, 3], [7; 32], sized(&[], 1)?, sized(&[0xc0, 0x2f], 2)?, sized(&[0], 1)?);
-    let parts = [&version[..], &random, &session, &suites, &compression, &sized(&server_name, 2)?];
-    let message = [&[1][..], &sized(&parts.concat(), 3)?].concat();
-    Ok([&[22, 3, 1][..], &sized(&message, 2)?].concat())
 }

@@ -7,6 +7,10 @@ use std::{collections::BTreeMap, fmt::Write};
 
 /// So many edits while requests are sent.
 const EDITS: usize = 25;
+/// Requests a second.
+const RATE: u32 = 500;
+/// Requests after each step, at least.
+const AFTER_EACH: usize = 300;
 /// So many requests at least.
 const REQUESTS: usize = 2_000;
 
@@ -17,7 +21,7 @@ fn weights_and_subsets_change_without_a_failed_request() {
         let outside = Outside::start("reload", &versions).await?;
         let service = outside.service_entry("reload", "reload.test");
         traffic.apply("reload.yaml", &generation(&service, 0)).await?;
-        let load = Load::start(traffic.proxy(CLIENT)?, "http://reload.test/", 500)?;
+        let load = Load::start(traffic.proxy(CLIENT)?, "http://reload.test/", RATE)?;
         let mut edits = 0;
         while edits < EDITS || load.sent() < REQUESTS {
             edits += 1;
@@ -51,7 +55,7 @@ fn endpoints_come_and_go_without_a_failed_request() {
             lines.flat_map(|line| [line, "\n"]).chain([routes]).collect()
         };
         traffic.apply("scaled.yaml", &without(0)).await?;
-        let load = Load::start(traffic.proxy(CLIENT)?, "http://scaled.test/", 500)?;
+        let load = Load::start(traffic.proxy(CLIENT)?, "http://scaled.test/", RATE)?;
         let mut edits = 0;
         while edits < EDITS || load.sent() < REQUESTS {
             edits += 1;
@@ -92,15 +96,18 @@ fn generation(service: &str, number: usize) -> String {
 }
 
 #[test]
-fn a_deployment_is_rolled_without_a_failed_request() {
+fn a_service_moves_to_the_next_version_without_a_failed_request() {
     run(async |traffic| {
-        traffic.apply("rolled.yaml", &rolled(&["v1"])).await?;
+        traffic.apply("rolled.yaml", &rolled(&["v1"], "v1")).await?;
         traffic.settled().await?;
-        let load = Load::start(traffic.proxy(CLIENT)?, "http://rolled/", 50)?;
-        for step in [["v1", "v2"].as_slice(), &["v2"], &["v2", "v3"], &["v3"]] {
-            traffic.apply("rolled.yaml", &rolled(step)).await?;
-            traffic.settled().await?;
-            load.more(50).await;
+        let load = Load::start(traffic.proxy(CLIENT)?, "http://rolled/", RATE)?;
+        for (old, new) in [("v1", "v2"), ("v2", "v3")] {
+            for (deployed, selected) in [([old, new].as_slice(), old), (&[old, new], new), (&[new], new)] {
+                load.meanwhile(&format!("{deployed:?} deployed, {selected} selected"));
+                traffic.apply("rolled.yaml", &rolled(deployed, selected)).await?;
+                traffic.settled().await?;
+                load.more(AFTER_EACH).await;
+            }
         }
         let outcome = load.stop().await?;
         ensure!(outcome.failures.is_empty(), "{outcome:#?}");
@@ -112,14 +119,18 @@ fn a_deployment_is_rolled_without_a_failed_request() {
     });
 }
 
-/// A Service, and a Deployment of one replica for each version. Retries stay as they are: a replica on this machine counts as ready
-/// before it listens, as no kubelet asks it.
-fn rolled(versions: &[&str]) -> String {
-    let mut yaml = String::from(
+/// A Service for one version, routes without retries, and a Deployment of one replica for each version.
+fn rolled(versions: &[&str], selected: &str) -> String {
+    let mut yaml = format!(
         "apiVersion: v1\n\
          kind: Service\n\
-         metadata: {name: rolled, namespace: traffic}\n\
-         spec: {selector: {app: rolled}, ports: [{name: http, port: 80, targetPort: 8080}]}\n",
+         metadata: {{name: rolled, namespace: traffic}}\n\
+         spec: {{selector: {{app: rolled, version: {selected}}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}\n\
+         ---\n\
+         apiVersion: networking.istio.io/v1\n\
+         kind: VirtualService\n\
+         metadata: {{name: rolled, namespace: traffic}}\n\
+         spec: {{hosts: [rolled], http: [{{retries: {{attempts: 0}}, route: [{{destination: {{host: rolled}}}}]}}]}}\n"
     );
     for version in versions {
         // Writing to a String cannot fail.
@@ -134,7 +145,7 @@ fn rolled(versions: &[&str]) -> String {
              \x20 selector: {{matchLabels: {{app: rolled, version: {version}}}}}\n\
              \x20 template:\n\
              \x20   metadata: {{labels: {{app: rolled, version: {version}}}}}\n\
-             \x20   spec: {{containers: [{{name: rolled, image: example.com/rolled, ports: [{{containerPort: 8080}}]}}]}}\n"
+             \x20   spec: {{containers: [{{name: rolled, image: example.com/rolled, ports: [{{name: http, containerPort: 8080}}]}}]}}\n"
         );
     }
     yaml

@@ -7,6 +7,9 @@ use serde::Serialize;
 /// One entry of `tls` or `tcp`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ConnectionRoute {
+    /// Its place among the entries, as written.
+    #[serde(skip)]
+    pub index: usize,
     /// Any of these. Empty, which only an entry of `tcp` can be: every connection.
     pub matches: Vec<ConnectionMatch>,
     /// To one of these, by weight. Never empty; nothing is done to headers.
@@ -16,6 +19,9 @@ pub struct ConnectionRoute {
 /// One entry of `match`: all of it has to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ConnectionMatch {
+    /// Its place among the matches of the entry, as written.
+    #[serde(skip)]
+    pub index: usize,
     /// `sniHosts`: any of these names; never empty in `tls`, always in `tcp`.
     pub sni_hosts: Vec<Host>,
     /// `destinationSubnets`: any of these ranges; empty: wherever the service is.

@@ -54,7 +54,7 @@ impl Index<'_> {
 
 /// The ports that `route` asks for and nobody has; `None` for any at all.
 fn unmet(route: &ConnectionRoute, ports: &BTreeSet<u16>) -> BTreeSet<Option<u16>> {
-    let ConnectionRoute { matches, destinations: _ } = route;
+    let ConnectionRoute { index: _, matches, destinations: _ } = route;
     let met = |wanted: &Option<u16>| wanted.map_or(!ports.is_empty(), |port| ports.contains(&port));
     let any = matches.is_empty().then_some(None);
     matches.iter().map(|condition| condition.port).chain(any).filter(|wanted| !met(wanted)).collect()

@@ -13,7 +13,16 @@ pub enum Way<'s> {
     /// No listener takes it.
     Nowhere { why: String },
     /// Its bytes are forwarded.
-    Opaque { listener: ListenerTaken, tcp: &'s TcpSpec },
+    Opaque {
+        /// Which listener.
+        listener: ListenerTaken,
+        /// Its chain.
+        chain: &'s FilterChainSpec,
+        /// What that does.
+        tcp: &'s TcpSpec,
+        /// The address that the client connects to, as far as that is known.
+        destination: Option<IpAddr>,
+    },
     /// Its requests are routed, by this route configuration.
     Requests { listener: ListenerTaken, routes: Str },
 }
@@ -29,7 +38,11 @@ struct Connection<'r> {
 
 /// The way of the connection that `request` comes on.
 pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
-    let destination = request.destination.or_else(|| resolve(scene, request.host()));
+    let destination = match scene.capture() {
+        Capture::Redirect => request.destination.or_else(|| resolve(scene, request.host())),
+        // Whatever the client has in mind, it connects to the proxy.
+        Capture::None { bind, application: _, http_proxy_port: _ } => Some(*bind),
+    };
     let connection = Connection {
         request,
         source: scene.address(),
@@ -113,7 +126,9 @@ fn enter<'s>(listener: &'s ListenerSpec, connection: &Connection<'_>, why: Strin
     };
     let taken = ListenerTaken { name: listener.name.clone(), chain: chain.name.clone(), why };
     match &chain.network {
-        NetworkSpec::Tcp(tcp) => Way::Opaque { listener: taken, tcp },
+        NetworkSpec::Tcp(tcp) => {
+            Way::Opaque { listener: taken, chain, tcp, destination: connection.destination }
+        }
         NetworkSpec::Http(_) if connection.request.scheme != "http" => Way::Nowhere {
             why: format!(
                 "listener {} expects plain HTTP, and {} is not that",
@@ -211,7 +226,7 @@ fn by_source(matches: &ChainMatch, _: &ListenerSpec, connection: &Connection<'_>
     within.map(|range| 1 + usize::from(range.length)).max()
 }
 
-fn contains(range: &Cidr, address: IpAddr) -> bool {
+pub(super) fn contains(range: &Cidr, address: IpAddr) -> bool {
     let (range_bits, bits, size) = match (range.address, address) {
         (IpAddr::V4(range), IpAddr::V4(address)) => {
             (u128::from(range.to_bits()), u128::from(address.to_bits()), 32)

@@ -9,7 +9,7 @@ use crate::{
     spec::{ActionSpec, ForwardSpec, RouteSpec, VirtualHostSpec},
 };
 use mesh_model::{
-    Abort, AbortCode, Fault, HttpMatch, Kind, NamespacedName, ObjectRef, RewritePath, VirtualService,
+    Abort, AbortCode, Fault, Kind, Labels, NamespacedName, ObjectRef, RewritePath, Str, VirtualService,
 };
 
 /// A rule as its author wrote it, and the route it became, unless it is not for this client.
@@ -90,7 +90,13 @@ fn written<'h>(scope: &Scope<'_>, value: &'h VirtualService, host: &'h VirtualHo
             let path = format!("{path}.match[{}]", condition.index);
             let name = name.clone();
             if !applies(scope, port, condition) {
-                rules.push(Rule { path, delegate, name, outcome: Err(not_for(scope, port, condition)) });
+                let wanted = ForClient {
+                    port: condition.port,
+                    source_namespace: condition.source_namespace.as_ref(),
+                    source_labels: &condition.source_labels,
+                    gateways: &condition.gateways,
+                };
+                rules.push(Rule { path, delegate, name, outcome: Err(not_for(scope, port, &wanted)) });
             } else if let Some(route) = routes.next() {
                 rules.push(Rule { path, delegate, name, outcome: Ok(route) });
             }
@@ -99,24 +105,32 @@ fn written<'h>(scope: &Scope<'_>, value: &'h VirtualService, host: &'h VirtualHo
     rules
 }
 
-/// What of `condition` the client as such does not meet, whatever it asks.
-fn not_for(scope: &Scope<'_>, port: u16, condition: &HttpMatch) -> Vec<String> {
+/// The part of a match that is about the client as such.
+pub struct ForClient<'a> {
+    pub port: Option<u16>,
+    pub source_namespace: Option<&'a Str>,
+    pub source_labels: &'a Labels,
+    pub gateways: &'a [Str],
+}
+
+/// What of `wanted` the client does not meet, whatever it asks.
+pub fn not_for(scope: &Scope<'_>, port: u16, wanted: &ForClient<'_>) -> Vec<String> {
+    let ForClient { port: wanted_port, source_namespace, source_labels, gateways } = *wanted;
     let mut because = Vec::new();
-    if let Some(wanted) = condition.port.filter(|wanted| *wanted != port) {
+    if let Some(wanted) = wanted_port.filter(|wanted| *wanted != port) {
         because.push(format!("the port is {port}, not {wanted}"));
     }
-    if let Some(wanted) = condition.source_namespace.as_ref().filter(|wanted| **wanted != scope.key.namespace)
-    {
+    if let Some(wanted) = source_namespace.filter(|wanted| **wanted != scope.key.namespace) {
         because.push(format!("the client is in namespace {}, not {wanted}", scope.key.namespace));
     }
-    for (key, wanted) in &condition.source_labels {
+    for (key, wanted) in source_labels {
         match scope.key.labels.get(key) {
             Some(found) if found == wanted => {}
             Some(found) => because.push(format!("the client has the label {key}={found}, not {wanted}")),
             None => because.push(format!("the client has no label {key}={wanted}")),
         }
     }
-    if !(condition.gateways.is_empty() || condition.gateways.iter().any(|gateway| &**gateway == "mesh")) {
+    if !(gateways.is_empty() || gateways.iter().any(|gateway| &**gateway == "mesh")) {
         because.push("it is only for gateways".to_owned());
     }
     because

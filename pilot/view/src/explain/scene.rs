@@ -2,7 +2,7 @@
 
 use super::{
     Explanation, HostTaken, ObjectAt, Outcome, Request, answer::Target, authority, connection, destination,
-    rule,
+    opaque, rule,
 };
 use crate::{
     ANY_NAME, Capture, Place, PortKey, PortUse, Proxy, Scope, ScopeKey, derive_host, derive_place, hosts,
@@ -113,8 +113,10 @@ impl<'a> Scene<'a> {
         };
         match connection::choose(self, request) {
             connection::Way::Nowhere { why } => explanation.outcome = Outcome::Closed { why },
-            connection::Way::Opaque { listener, tcp } => {
+            connection::Way::Opaque { listener, chain, tcp, destination } => {
                 explanation.listener = Some(listener);
+                let taken = opaque::Taken { chain, tcp, destination };
+                opaque::follow(self, &taken, request, &mut explanation);
                 explanation.outcome = Outcome::Forwarded(self.opaque(tcp));
             }
             connection::Way::Requests { listener, routes } => {

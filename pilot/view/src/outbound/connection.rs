@@ -24,12 +24,28 @@ pub struct Opaque {
     pub tcp: TcpSpec,
     /// The VirtualService that says so; `None`: they go to the service itself.
     pub config: Option<ObjectRef>,
+    /// Where it says so.
+    pub at: RuleIndex,
+}
+
+/// The place of a rule among the entries of a VirtualService, and that of its match; `None`: the entry has no matches.
+pub type RuleIndex = (usize, Option<usize>);
+
+/// The connections to `port` of `service` in parts, as [`of_port`].
+pub fn opaque_parts(scope: &Scope<'_>, service: &Service, port: &ServicePort) -> Vec<Opaque> {
+    let rule = scope.destination_rule(service);
+    of_port(&ServiceContext { scope, service, rule: rule.as_ref() }, port)
+}
+
+/// Which entries of a VirtualService are about connections to `port`.
+pub fn traffic_of(port: &ServicePort) -> Traffic {
+    if port.protocol.is_tls() { Traffic::Tls } else { Traffic::Tcp }
 }
 
 /// The connections to `port`, in parts; of two that are about the same connections the first counts. Never empty.
 pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> {
     let ServiceContext { scope, service, rule: _ } = context;
-    let traffic = if port.protocol.is_tls() { Traffic::Tls } else { Traffic::Tcp };
+    let traffic = traffic_of(port);
     let mut parts = Vec::new();
     let Some(value) = scope.virtual_service(&service.host, traffic) else {
         parts.push(to_service(context, port));
@@ -41,12 +57,15 @@ pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> 
     };
     let mut all_taken = false;
     for route in routes {
-        let ConnectionRoute { matches, destinations: _ } = route;
+        let ConnectionRoute { index: _, matches, destinations: _ } = route;
         let everything = [ConnectionMatch::default()];
-        let matches = if matches.is_empty() { &everything[..] } else { matches };
+        let without = matches.is_empty();
+        let matches = if without { &everything[..] } else { matches };
         for condition in matches.iter().filter(|condition| applies(scope, port.number, condition)) {
             all_taken |= condition.subnets.is_empty() && condition.source.is_none();
-            parts.extend(routed(scope, port.number, value, route, condition));
+            let at = (route.index, (!without).then_some(condition.index));
+            let parts_of = routed(scope, port.number, value, route, condition);
+            parts.extend(parts_of.into_iter().map(|part| Opaque { at, ..part }));
         }
     }
     // Connections with other server names are nobody's, as with Istio: only a VirtualService without any rule for this port
@@ -64,6 +83,7 @@ pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> 
 /// The part of a match that the control plane decides.
 fn applies(scope: &Scope<'_>, port: u16, condition: &ConnectionMatch) -> bool {
     let ConnectionMatch {
+        index: _,
         sni_hosts: _,
         subnets: _,
         source: _,
@@ -111,6 +131,7 @@ fn routed(
         server_name,
         tcp: tcp.clone(),
         config: Some(value.metadata.object.clone()),
+        at: RuleIndex::default(),
     };
     match condition.sni_hosts.as_slice() {
         [] => vec![part(None)],
@@ -130,7 +151,14 @@ fn to_service(context: &ServiceContext<'_>, port: &ServicePort) -> Opaque {
     let stat_prefix = stat_name(&scope.mesh.config().outbound_stat_name, subject).unwrap_or(cluster);
     let sni_lookup = sni_lookup(scope, service, port);
     let tcp = TcpSpec { sni_lookup, ..tcp_proxy(scope, stat_prefix, clusters, &policy, tunnel) };
-    Opaque { subnets: Vec::new(), source: None, server_name: None, tcp, config: None }
+    Opaque {
+        subnets: Vec::new(),
+        source: None,
+        server_name: None,
+        tcp,
+        config: None,
+        at: RuleIndex::default(),
+    }
 }
 
 /// Looks up the names that clients of `service` ask for, where it is for any name.

@@ -82,7 +82,7 @@ pub(super) fn uses(
     server_names: &[Option<Str>],
 ) -> Vec<PortUse> {
     let of = |target: &Opaque, server_name: Option<Str>| {
-        let Opaque { subnets, source, server_name: _, tcp, config } = target.clone();
+        let Opaque { subnets, source, server_name: _, tcp, config, at: _ } = target.clone();
         PortUse {
             metadata: service.metadata.clone(),
             ranges: if subnets.is_empty() { ranges.to_vec() } else { subnets },

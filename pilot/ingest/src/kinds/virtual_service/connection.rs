@@ -26,10 +26,12 @@ pub fn parse_tls(routes: Vec<api::TlsRoute>, hosts: &[Host], at: &At<'_>) -> Vec
         let matches: Vec<_> = matches
             .into_iter()
             .enumerate()
-            .filter_map(|(index, condition)| parse_tls_match(condition, hosts, &at_match.index(index)))
+            .filter_map(|(index, condition)| {
+                Some(ConnectionMatch { index, ..parse_tls_match(condition, hosts, &at_match.index(index))? })
+            })
             .collect();
         let destinations = parse_route(route, &at)?;
-        (!matches.is_empty()).then_some(ConnectionRoute { matches, destinations })
+        (!matches.is_empty()).then_some(ConnectionRoute { index, matches, destinations })
     };
     routes.into_iter().enumerate().filter_map(parse).collect()
 }
@@ -53,16 +55,21 @@ pub fn parse_tcp(routes: Vec<api::TcpRoute>, at: &At<'_>) -> Vec<ConnectionRoute
         let matches: Vec<_> = matches
             .into_iter()
             .enumerate()
-            .filter_map(|(index, condition)| parse_tcp_match(condition, &at_match.index(index)))
+            .filter_map(|(index, condition)| {
+                Some(ConnectionMatch { index, ..parse_tcp_match(condition, &at_match.index(index))? })
+            })
             .collect();
         let Some(destinations) = parse_route(route, &at) else { continue };
         if any && matches.is_empty() {
             continue;
         }
-        if matches.is_empty() || matches.contains(&ConnectionMatch::default()) {
+        let takes_all = |condition: &ConnectionMatch| {
+            *condition == ConnectionMatch { index: condition.index, ..ConnectionMatch::default() }
+        };
+        if matches.is_empty() || matches.iter().any(takes_all) {
             catch_all = catch_all.or(Some(index));
         }
-        parsed.push(ConnectionRoute { matches, destinations });
+        parsed.push(ConnectionRoute { index, matches, destinations });
     }
     parsed
 }
@@ -151,6 +158,8 @@ impl Conditions {
             return None;
         }
         Some(ConnectionMatch {
+            // The caller knows.
+            index: 0,
             sni_hosts: Vec::new(),
             subnets,
             source: None,
