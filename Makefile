@@ -36,7 +36,7 @@ setup-apiserver:
 	  if [ $$code -eq 3 ] && [ "$${MELTEMI_REQUIRE_ALL:-0}" = 0 ]; then \
 	    echo '*** Tests that need a Kubernetes API server will be SKIPPED.' >&2; \
 	  else exit $$code; fi; }
-	$(call step,Istio's CRDs for tests)
+	$(call step,CRDs of Istio for tests)
 	@tools/fetch-istio-crds.sh || { code=$$?; \
 	  if [ $$code -eq 3 ] && [ "$${MELTEMI_REQUIRE_ALL:-0}" = 0 ]; then \
 	    echo "*** Tests that need Istio's CRDs will be SKIPPED." >&2; \
