@@ -1,0 +1,98 @@
+//! When to ask for the next certificate, and when to try again.
+//!
+//! In: how long a certificate lives, and failures. Out: times. No IO and no clock: callers say what time it is.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::{Duration, SystemTime},
+};
+
+use mesh_pki::Facts;
+
+/// The first wait after a failure, at most.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest wait after a failure.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// When a certificate that was got at `now` is to be renewed: at half of what is left of its life, give or take a tenth of that, so that
+/// workloads that started together do not ask together. What counts is what is left: authorities date certificates back.
+pub fn renew_at(facts: &Facts, now: SystemTime, chance: f64) -> SystemTime {
+    now + facts.remaining(now).mul_f64(0.4 + 0.2 * chance.clamp(0.0, 1.0))
+}
+
+/// Waits between failures: each up to twice as long as the one before, and at random, so that the authority is not met by all at once
+/// when it comes back.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// After a failure. Never less than half of the most that this wait may be.
+    pub fn next(&mut self, chance: f64) -> Duration {
+        let most = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        most.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
+    }
+
+    /// After a success.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// Between 0 and 1, another each time. Good enough to spread load; never for secrets.
+pub fn chance() -> f64 {
+    // Each `RandomState` has keys of its own, which the standard library seeds from the system.
+    let bits = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or_default();
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(now: SystemTime) -> Facts {
+        Facts {
+            serial: String::new(),
+            subject: String::new(),
+            issuer: String::new(),
+            not_before: now - Duration::from_secs(1000),
+            not_after: now + Duration::from_secs(100),
+            uris: Vec::new(),
+            dns_names: Vec::new(),
+            is_ca: false,
+        }
+    }
+
+    #[test]
+    fn half_of_what_is_left_give_or_take() {
+        let now = SystemTime::now();
+        let after = |chance| renew_at(&facts(now), now, chance).duration_since(now).unwrap().as_secs_f64();
+        for (chance, seconds) in [(0.0, 40.0), (0.5, 50.0), (1.0, 60.0)] {
+            assert!((after(chance) - seconds).abs() < 0.01, "{chance}: {}", after(chance));
+        }
+        let expired = now + Duration::from_secs(200);
+        assert_eq!(renew_at(&facts(now), expired, 1.0), expired, "at once");
+    }
+
+    #[test]
+    fn waits_grow_up_to_a_bound_and_begin_anew() {
+        let mut backoff = Backoff::default();
+        assert_eq!(backoff.next(1.0), FIRST);
+        assert_eq!(backoff.next(0.0), FIRST);
+        for _ in 0..100 {
+            assert!(backoff.next(1.0) <= LONGEST);
+        }
+        assert_eq!(backoff.next(1.0), LONGEST);
+        backoff.reset();
+        assert_eq!(backoff.next(1.0), FIRST);
+    }
+
+    #[test]
+    fn chances_differ_and_are_in_range() {
+        let (one, other) = (chance(), chance());
+        assert!((0.0..=1.0).contains(&one) && (0.0..=1.0).contains(&other));
+        assert!((one - other).abs() > f64::EPSILON, "one time in four billion, they may be equal");
+    }
+}

@@ -1,0 +1,60 @@
+//! An identity as Envoy has it.
+//!
+//! In: an [`Identity`] and a name. Out: the secret of that name with its version, which is new exactly when the secret is another one.
+
+use mesh_proto::{
+    envoy::{
+        config::core::v3::{DataSource, data_source::Specifier},
+        extensions::transport_sockets::tls::v3::{
+            CertificateValidationContext, Secret, TlsCertificate, secret::Type,
+        },
+    },
+    google::protobuf::Any,
+    pack,
+};
+
+use crate::Identity;
+
+/// The secret that is the workload's certificate and key.
+pub const CERTIFICATE: &str = "default";
+/// The secret that is the mesh's roots.
+pub const ROOTS: &str = "ROOTCA";
+
+/// The type of secrets.
+pub(super) const TYPE_URL: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
+/// The version of a secret; `None`: there is no such secret.
+pub(super) fn version(identity: &Identity, name: &str) -> Option<String> {
+    match name {
+        CERTIFICATE => Some(identity.credential.facts().serial.clone()),
+        ROOTS => Some(identity.trusted.digest().to_string()),
+        _ => None,
+    }
+}
+
+/// A secret; `None`: there is no such secret.
+pub(super) fn build(identity: &Identity, name: &str) -> Option<Any> {
+    let kind = match name {
+        CERTIFICATE => Type::TlsCertificate(TlsCertificate {
+            certificate_chain: inline(identity.credential.chain_pem()),
+            private_key: inline(identity.credential.key_pem()),
+            ..Default::default()
+        }),
+        ROOTS => Type::ValidationContext(CertificateValidationContext {
+            trusted_ca: inline(identity.trusted.pem()),
+            ..Default::default()
+        }),
+        _ => return None,
+    };
+    Some(pack(&Secret { name: name.to_owned(), r#type: Some(kind) }))
+}
+
+/// Whether there is ever a secret of this name.
+pub(super) fn is_known(name: &str) -> bool {
+    matches!(name, CERTIFICATE | ROOTS)
+}
+
+fn inline(text: &str) -> Option<DataSource> {
+    let specifier = Some(Specifier::InlineBytes(text.as_bytes().to_vec().into()));
+    Some(DataSource { specifier, ..Default::default() })
+}

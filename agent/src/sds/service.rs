@@ -1,0 +1,132 @@
+//! The gRPC service: streams that tell what is new.
+//!
+//! In: requests of Envoy and the identity as it changes. Out: responses, one at a time. What is sent is the [`Session`]'s business.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::{Stream, StreamExt as _, stream};
+use mesh_proto::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request, Response, Status, Streaming,
+    body::Body,
+    server::{Grpc, NamedService, StreamingService},
+};
+use tonic_prost::ProstCodec;
+
+use super::session::{Delta, Form, Session, StateOfTheWorld};
+use crate::Identity;
+
+/// Requests are a few names.
+const MAX_REQUEST: usize = 64 * 1024;
+
+type Answers<F> = Pin<Box<dyn Stream<Item = Result<<F as Form>::Response, Status>> + Send>>;
+type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The service.
+#[derive(Clone)]
+pub(super) struct Secrets {
+    pub(super) current: watch::Receiver<Option<Identity>>,
+    pub(super) end: CancellationToken,
+}
+
+impl NamedService for Secrets {
+    const NAME: &'static str = "envoy.service.secret.v3.SecretDiscoveryService";
+}
+
+impl tower::Service<http::Request<Body>> for Secrets {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answering<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let secrets = self.clone();
+        Box::pin(async move {
+            let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+            Ok(match method {
+                "StreamSecrets" => {
+                    let codec = ProstCodec::<DiscoveryResponse, DiscoveryRequest>::default();
+                    let mut grpc = Grpc::new(codec).max_decoding_message_size(MAX_REQUEST);
+                    grpc.streaming(Streams::<StateOfTheWorld>::new(secrets), request).await
+                }
+                "DeltaSecrets" => {
+                    let codec = ProstCodec::<DeltaDiscoveryResponse, DeltaDiscoveryRequest>::default();
+                    let mut grpc = Grpc::new(codec).max_decoding_message_size(MAX_REQUEST);
+                    grpc.streaming(Streams::<Delta>::new(secrets), request).await
+                }
+                _ => Status::unimplemented("secrets are told in streams only").into_http(),
+            })
+        })
+    }
+}
+
+struct Streams<F> {
+    secrets: Secrets,
+    form: PhantomData<F>,
+}
+
+impl<F> Streams<F> {
+    fn new(secrets: Secrets) -> Self {
+        Self { secrets, form: PhantomData }
+    }
+}
+
+impl<F: Form> StreamingService<F::Request> for Streams<F> {
+    type Response = F::Response;
+    type ResponseStream = Answers<F>;
+    type Future = Answering<Result<Response<Answers<F>>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<F::Request>>) -> Self::Future {
+        let Secrets { current, end } = self.secrets.clone();
+        let stream: Talk<F> = Talk { requests: request.into_inner(), current, session: Session::default() };
+        let answers = stream::unfold(stream, |mut stream| async move {
+            let answer = stream.next().await?;
+            Some((Ok(answer), stream))
+        });
+        let answers: Answers<F> = Box::pin(answers.take_until(end.cancelled_owned()));
+        Box::pin(async move { Ok(Response::new(answers)) })
+    }
+}
+
+/// One stream.
+struct Talk<F: Form> {
+    requests: Streaming<F::Request>,
+    current: watch::Receiver<Option<Identity>>,
+    session: Session,
+}
+
+impl<F: Form> Talk<F> {
+    /// Waits for what is to be said; `None` when the stream or the workload has ended.
+    async fn next(&mut self) -> Option<F::Response> {
+        loop {
+            let identity = self.current.borrow_and_update().clone();
+            if let Some(answer) = identity.and_then(|identity| F::answer(&mut self.session, &identity)) {
+                return Some(answer);
+            }
+            tokio::select! {
+                request = self.requests.message() => match request {
+                    Ok(Some(request)) => F::hear(&mut self.session, request),
+                    Ok(None) => return None,
+                    Err(status) => {
+                        tracing::debug!(%status, "a stream of secrets ended");
+                        return None;
+                    }
+                },
+                changed = self.current.changed() => changed.ok()?,
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What one stream wants and has.
+//!
+//! In: requests, and the identity. Out: responses with what is wanted and was not sent in its current version. No IO.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_proto::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
+};
+
+use super::secrets::{TYPE_URL, build, is_known, version};
+use crate::Identity;
+
+/// Names that a stream may ask for; there are two.
+const MOST: usize = 16;
+
+/// One stream.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    wanted: BTreeSet<String>,
+    /// Versions by name.
+    sent: BTreeMap<String, String>,
+    /// Wanted in vain, and not told yet.
+    unknown: Vec<String>,
+    responses: u64,
+}
+
+/// A secret to send.
+struct Due {
+    name: String,
+    version: String,
+}
+
+/// The two forms of the protocol.
+pub(super) trait Form: Send + Sync + 'static {
+    /// What Envoy says.
+    type Request: Send + 'static;
+    /// What it is told.
+    type Response: Send + 'static;
+
+    /// Takes a request in.
+    fn hear(session: &mut Session, request: Self::Request);
+
+    /// What is to be sent, if anything is.
+    fn answer(session: &mut Session, identity: &Identity) -> Option<Self::Response>;
+}
+
+/// All names with each request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StateOfTheWorld;
+
+/// Names that come and go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delta;
+
+impl Session {
+    fn want(&mut self, name: String) {
+        if !is_known(&name) {
+            tracing::warn!(name, "Envoy asks for a secret that a workload does not have");
+            if self.unknown.len() < MOST {
+                self.unknown.push(name);
+            }
+            return;
+        }
+        self.wanted.insert(name);
+    }
+
+    fn due(&mut self, identity: &Identity) -> Vec<Due> {
+        let mut due = Vec::new();
+        for name in &self.wanted {
+            let Some(version) = version(identity, name) else { continue };
+            if self.sent.get(name) != Some(&version) {
+                self.sent.insert(name.clone(), version.clone());
+                due.push(Due { name: name.clone(), version });
+            }
+        }
+        due
+    }
+
+    fn nonce(&mut self) -> String {
+        self.responses += 1;
+        self.responses.to_string()
+    }
+}
+
+/// A refused secret is not sent again: Envoy goes on with the one before, and the next one may do better.
+fn tell_refusal(message: Option<&str>) {
+    if let Some(message) = message {
+        tracing::error!(message, "Envoy refuses a secret");
+    }
+}
+
+impl Form for StateOfTheWorld {
+    type Request = DiscoveryRequest;
+    type Response = DiscoveryResponse;
+
+    fn hear(session: &mut Session, request: DiscoveryRequest) {
+        tell_refusal(request.error_detail.as_ref().map(|status| &*status.message));
+        session.wanted.clear();
+        request.resource_names.into_iter().for_each(|name| session.want(name));
+        let wanted = &session.wanted;
+        session.sent.retain(|name, _| wanted.contains(name));
+        // This form has no words for what is not there.
+        session.unknown.clear();
+    }
+
+    fn answer(session: &mut Session, identity: &Identity) -> Option<DiscoveryResponse> {
+        let due = session.due(identity);
+        let versions: Vec<&str> = due.iter().map(|due| &*due.version).collect();
+        let version_info = versions.join("+");
+        let resources: Vec<_> = due.iter().filter_map(|due| build(identity, &due.name)).collect();
+        (!resources.is_empty()).then(|| DiscoveryResponse {
+            version_info,
+            resources,
+            type_url: TYPE_URL.to_owned(),
+            nonce: session.nonce(),
+            ..Default::default()
+        })
+    }
+}
+
+impl Form for Delta {
+    type Request = DeltaDiscoveryRequest;
+    type Response = DeltaDiscoveryResponse;
+
+    fn hear(session: &mut Session, request: DeltaDiscoveryRequest) {
+        tell_refusal(request.error_detail.as_ref().map(|status| &*status.message));
+        for name in request.resource_names_unsubscribe {
+            session.wanted.remove(&name);
+            session.sent.remove(&name);
+        }
+        for name in request.resource_names_subscribe {
+            // Who asks again is answered again.
+            session.sent.remove(&name);
+            session.want(name);
+        }
+        for (name, version) in request.initial_resource_versions {
+            if session.wanted.contains(&name) {
+                session.sent.insert(name, version);
+            }
+        }
+    }
+
+    fn answer(session: &mut Session, identity: &Identity) -> Option<DeltaDiscoveryResponse> {
+        let resources: Vec<_> = session
+            .due(identity)
+            .into_iter()
+            .map(|Due { name, version }| Resource {
+                resource: build(identity, &name),
+                name,
+                version,
+                ..Default::default()
+            })
+            .collect();
+        let removed_resources = std::mem::take(&mut session.unknown);
+        (!resources.is_empty() || !removed_resources.is_empty()).then(|| DeltaDiscoveryResponse {
+            resources,
+            removed_resources,
+            type_url: TYPE_URL.to_owned(),
+            nonce: session.nonce(),
+            ..Default::default()
+        })
+    }
+}
