@@ -23,6 +23,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 struct Served {
     citadel: Citadel,
+    metrics: Metrics,
     address: SocketAddr,
     tokens: LocalTokens,
     _end: DropGuard,
@@ -33,14 +34,15 @@ async fn serve() -> Served {
     let tokens = LocalTokens::new("istio-ca").unwrap();
     let config = Config { oidc: vec![tokens.rule()], ..Config::new(Place::Memory, "cluster.local") };
     let (trigger, drain) = drain::channel();
-    let citadel = citadel::start(config, Metrics::unregistered(), &drain).await.unwrap();
+    let metrics = Metrics::unregistered();
+    let citadel = citadel::start(config, metrics.clone(), &drain).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let end = CancellationToken::new();
     let security = Security::Tls(citadel.tls());
     let transport = TransportConfig::default();
     tokio::spawn(serve_connections(transport, security, citadel.routes(), listener, end.clone()));
-    Served { citadel, address, tokens, _end: end.drop_guard(), _trigger: trigger }
+    Served { citadel, metrics, address, tokens, _end: end.drop_guard(), _trigger: trigger }
 }
 
 /// Settings with a token and the roots in `directory`.
@@ -201,6 +203,24 @@ async fn a_certificate_of_a_foreign_authority_or_an_unknown_token_gives_nothing(
     let error = ours.authority.enrol(stranger, &served.citadel.bundle(), HOUR).await.unwrap_err();
     assert!(matches!(error, meltemi_agent::EnrolError::Refused(_)), "{error}");
     ours.authority.enrol(by_token, &served.citadel.bundle(), HOUR).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_replaced_after_a_refusal_is_taken() {
+    let (served, other) = (serve().await, serve().await);
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(&served, directory.path(), HOUR);
+    let good = std::fs::read_to_string(&settings.token).unwrap();
+    std::fs::write(&settings.token, other.tokens.token("shop", "web", HOUR).unwrap()).unwrap();
+    let workload = Workload::start(settings.clone());
+    let refused = eventually(WITHIN, async || {
+        ensure!(served.metrics.unauthenticated.get() > 0);
+        Ok(())
+    });
+    refused.await.unwrap();
+    assert!(workload.current().borrow().is_none());
+    std::fs::write(&settings.token, good).unwrap();
+    next(&mut workload.current()).await;
 }
 
 #[tokio::test]
