@@ -83,8 +83,11 @@ impl Layer {
         }
         let revision = self.revision + 1;
         let mut log = self.log.clone();
-        // Where there was nothing, all is new: the tree says the same, and most layers are made once and never edited.
-        if !self.is_empty() {
+        // Where there was nothing, all is new: the tree says the same, and most layers are made once and never edited. The log always
+        // ends with the edit that made the layer, so what it told before goes, too.
+        if self.is_empty() {
+            log.clear();
+        } else {
             if log.len() == LOG_EDITS {
                 log.pop_front();
             }
@@ -271,6 +274,16 @@ mod tests {
         // Two edits of one layer are not a line: what the one has, the other has not.
         let sibling = old.edit(|edit| edit.set(cluster("d", "1")));
         assert_eq!(changed(&new, &sibling), ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn a_layer_that_was_empty_between_tells_what_came_after() {
+        let old = Layer::empty().edit(|edit| edit.set(cluster("a", "1")));
+        let new = old.edit(|edit| edit.remove(Cluster, "a")).edit(|edit| edit.set(cluster("b", "1")));
+        assert_eq!(changed(&new, &old), ["a", "b"]);
+        let newer = new.edit(|edit| edit.set(cluster("c", "1")));
+        assert_eq!(changed(&newer, &new), ["c"]);
+        assert_eq!(changed(&newer, &old), ["a", "b", "c"]);
     }
 
     #[test]
