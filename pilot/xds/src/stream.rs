@@ -86,7 +86,8 @@ pub struct StreamState {
     ready: Option<Arc<Snapshot>>,
     /// Clusters that Envoy warms until their endpoints come, and the nonce that carries these, 0 until they are sent.
     warming: BTreeMap<Arc<str>, u64>,
-    /// Clusters that the client may be warming since an earlier stream, until it asks for endpoints.
+    /// Clusters that the client may be warming besides: since an earlier stream, until it asks for endpoints, or from a response that
+    /// it refused for others, until they are sent again.
     unwarmed: Arc<[Arc<str>]>,
     /// Whether others know of clusters that warm.
     noted: bool,

@@ -104,6 +104,10 @@ impl StreamState {
                 endpoints.owed.changed.insert(assignment.name().clone());
             }
         }
+        if self.unwarmed.iter().any(|name| self.warming.contains_key(name)) {
+            let waits = |name: &&Arc<str>| !self.warming.contains_key(*name);
+            self.unwarmed = self.unwarmed.iter().filter(waits).cloned().collect();
+        }
         self.note_warming();
     }
 
@@ -289,7 +293,13 @@ impl StreamState {
     pub(super) fn after_rejection(&mut self, kind: ResourceType, quarantined: &[Arc<Resource>]) {
         match kind {
             // All that the response had and is not quarantined is sent again, and will warm then.
-            ResourceType::Cluster => self.stop_waiting(),
+            // Until then the client warms those that it took nevertheless: its next stream has to know.
+            ResourceType::Cluster => {
+                let taken = |name: &&Arc<str>| !quarantined.iter().any(|bad| bad.name() == *name);
+                self.unwarmed =
+                    self.warming.keys().chain(self.unwarmed.iter()).filter(taken).cloned().collect();
+                self.stop_waiting();
+            }
             ResourceType::Endpoints => {
                 // What was refused keeps the endpoints it has; the others are sent again.
                 for resource in quarantined {
