@@ -63,27 +63,43 @@ fn run(test: impl AsyncFnOnce(u64) -> Result<()>) {
     outcome.unwrap_or_else(|error| panic!("MELTEMI_SEED={seed}: {error:#}"));
 }
 
+/// A mesh, and an Envoy that is configured from it.
+struct Stage {
+    mesh: TestMesh,
+    proxy: Proxy,
+    /// Where Envoy's HTTP proxy listens.
+    listener: SocketAddr,
+    _envoy: Envoy,
+    _loopback: Loopback,
+}
+
+impl Stage {
+    /// With this mesh; `None` where there is no Envoy.
+    async fn set(mesh: &str) -> Result<Option<Self>> {
+        let mesh = TestMesh::start(&[("mesh.yaml", mesh)]).await?;
+        let loopback = Loopback::claim()?;
+        let listener = loopback.port()?.release();
+        let bootstrap = bootstrap(mesh.pilot.grpc_address(), listener, POD, NAMESPACE).to_string();
+        let Some(envoy) = Envoy::start(&bootstrap).await else { return Ok(None) };
+        Ok(Some(Self { mesh, proxy: proxy(listener), listener, _envoy: envoy, _loopback: loopback }))
+    }
+}
+
 async fn agree(seed: u64) -> Result<()> {
     let started = Instant::now();
     let stubs = Stubs::start().await?;
     let mut generator = Generator::new(Random::new(seed), stubs.addresses());
-    let mesh = TestMesh::start(&[("mesh.yaml", &generator.mesh())]).await?;
-    let loopback = Loopback::claim()?;
-    let listener = loopback.port()?.release();
-    let Some(_envoy) =
-        Envoy::start(&bootstrap(mesh.pilot.grpc_address(), listener, POD, NAMESPACE).to_string()).await
-    else {
-        return Ok(());
-    };
-    let proxy = proxy(listener);
+    let Some(stage) = Stage::set(&generator.mesh()).await? else { return Ok(()) };
+    let Stage { mesh, proxy, listener, .. } = &stage;
+    let listener = *listener;
     let mut counts = expect::Counts::default();
     for round in 0..ROUNDS {
         if round > 0 {
             mesh.edit("mesh.yaml", &generator.mesh()).await?;
         }
-        settle(&mesh, &proxy).await?;
+        settle(mesh, proxy).await?;
         let snapshot = mesh.pilot.mesh().borrow().clone();
-        let scene = Scene::new(&snapshot, &proxy, &|_| None);
+        let scene = Scene::new(&snapshot, proxy, &|_| None);
         let requests: Vec<Request> = (0..REQUESTS).map(|_| worth_asking(&mut generator, &scene)).collect();
         let share = |chunk: &[Request]| {
             let chunk = chunk.to_vec();
@@ -116,24 +132,17 @@ async fn agree_on_connections(seed: u64) -> Result<()> {
     let stubs = Stubs::start().await?;
     let (mut random, addresses) = (Random::new(seed), stubs.addresses());
     let mut text = opaque::mesh(&mut random, &addresses);
-    let mesh = TestMesh::start(&[("mesh.yaml", &text)]).await?;
-    let loopback = Loopback::claim()?;
-    let listener = loopback.port()?.release();
-    let Some(_envoy) =
-        Envoy::start(&bootstrap(mesh.pilot.grpc_address(), listener, POD, NAMESPACE).to_string()).await
-    else {
-        return Ok(());
-    };
-    let proxy = proxy(listener);
+    let Some(stage) = Stage::set(&text).await? else { return Ok(()) };
+    let Stage { mesh, proxy, listener, .. } = &stage;
     let mut counts = opaque::Counts::default();
     for round in 0..OPAQUE_ROUNDS {
         if round > 0 {
             text = opaque::mesh(&mut random, &addresses);
             mesh.edit("mesh.yaml", &text).await?;
         }
-        settle(&mesh, &proxy).await?;
+        settle(mesh, proxy).await?;
         let snapshot = mesh.pilot.mesh().borrow().clone();
-        let scene = Scene::new(&snapshot, &proxy, &|_| None);
+        let scene = Scene::new(&snapshot, proxy, &|_| None);
         for _ in 0..CONNECTIONS {
             let request = opaque::request(&mut random);
             // Envoy's workers follow what it acknowledges, a little later.

@@ -28,7 +28,8 @@ async fn service(
     Ok((outside, Request::get(&format!("http://{name}.test/"))?))
 }
 
-fn rules(name: &str, policy: &str, retries: &str) -> String {
+/// A policy for `<name>.test`, and a route to it with `retries`: nothing, or `retries: {..}, `.
+pub(super) fn rules(name: &str, policy: &str, retries: &str) -> String {
     format!(
         "---\n\
          apiVersion: networking.istio.io/v1\n\

@@ -1,6 +1,6 @@
 //! Near endpoints first: the client runs in `eu/a`.
 
-use crate::{CLIENT, figures, run};
+use crate::{CLIENT, failover::rules, figures, run};
 use anyhow::{Result, ensure};
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{HTTP_PORT, Outside, Request, Traffic};
@@ -31,20 +31,7 @@ async fn two_places(traffic: &Traffic, name: &str, policy: &str) -> Result<(Outs
     for (address, place) in outside.addresses().into_iter().zip(["eu/a", "us/a"]) {
         let _ = writeln!(yaml, "  - {{address: {address}, locality: {place}}}");
     }
-    yaml += &format!(
-        "---\n\
-         apiVersion: networking.istio.io/v1\n\
-         kind: DestinationRule\n\
-         metadata: {{name: {name}, namespace: traffic}}\n\
-         spec: {{host: {name}.test, trafficPolicy: {policy}}}\n\
-         ---\n\
-         apiVersion: networking.istio.io/v1\n\
-         kind: VirtualService\n\
-         metadata: {{name: {name}, namespace: traffic}}\n\
-         spec:\n\
-         \x20 hosts: [{name}.test]\n\
-         \x20 http: [{{retries: {{attempts: 0}}, route: [{{destination: {{host: {name}.test}}}}]}}]\n"
-    );
+    yaml += &rules(name, policy, "retries: {attempts: 0}, ");
     traffic.apply(&format!("{name}.yaml"), &yaml).await?;
     Ok((outside, Request::get(&format!("http://{name}.test/"))?))
 }

@@ -68,17 +68,7 @@ pub fn derive(
     let routes = routes_requests(listener, port).then(|| route_name(listener));
     let key = |address| PortKey { address, port: listener.port };
     if listener.is_proxy || spoken(listener, port).is_http() {
-        let metadata = service.metadata.clone();
-        let entry = PortUse {
-            metadata,
-            ranges: vec![],
-            server_name: None,
-            source: None,
-            routes,
-            tcp: None,
-            config: None,
-        };
-        view.ports.push((key(at.unwrap_or(ANY)), entry));
+        view.ports.push((key(at.unwrap_or(ANY)), PortUse::of_requests(service, routes)));
         return;
     }
     let opaque = connection::of_port(context, port);

@@ -60,6 +60,21 @@ pub struct PortUse {
     pub config: Option<ObjectRef>,
 }
 
+impl PortUse {
+    /// For a service's requests, routed one by one and told apart by their hosts alone.
+    pub(super) fn of_requests(service: &Service, routes: Option<Str>) -> Self {
+        Self {
+            metadata: service.metadata.clone(),
+            ranges: vec![],
+            server_name: None,
+            source: None,
+            routes,
+            tcp: None,
+            config: None,
+        }
+    }
+}
+
 pub(super) const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Adds what `port` needs of listeners to `view`.
@@ -118,17 +133,7 @@ fn derive_usual(context: &ServiceContext<'_>, port: &ServicePort, view: &mut Hos
     if port.protocol.is_http() {
         if let Capture::Redirect = capture {
             let routes = Some(route_name(capture, port.number));
-            let metadata = service.metadata.clone();
-            let entry = PortUse {
-                metadata,
-                ranges: vec![],
-                server_name: None,
-                source: None,
-                routes,
-                tcp: None,
-                config: None,
-            };
-            add(ANY, entry);
+            add(ANY, PortUse::of_requests(service, routes));
         }
         return;
     }
