@@ -12,6 +12,9 @@ use pilot_xds::{
 use prost_types::{Struct, Value, value::Kind as ValueKind};
 use std::{net::IpAddr, sync::Arc};
 
+/// Metadata of an Envoy that nobody hands a certificate to: to wait for one, it would wait for ever.
+const WITHOUT_IDENTITY: &str = "MELTEMI_WITHOUT_IDENTITY";
+
 /// Lets a proven identity open streams of its own workloads only: what a node says of its namespace and service account must agree.
 pub fn admission(namespace: &str, service_account: &str) -> Admission {
     let (namespace, account) = (namespace.to_owned(), service_account.to_owned());
@@ -89,6 +92,7 @@ impl Connected {
                 namespace,
                 labels: Arc::new(labels(metadata)),
                 capture: capture(metadata, address)?,
+                has_identity: text(metadata, WITHOUT_IDENTITY) != Some("true"),
                 dns_capture: text(metadata, "DNS_CAPTURE") == Some("true"),
                 addresses,
                 locality: locality.unwrap_or_default(),

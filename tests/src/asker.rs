@@ -25,6 +25,8 @@ pub struct Asker {
     pub capture: Capture,
     /// With capture `none`: the port of its HTTP proxy.
     pub http_proxy_port: Option<u16>,
+    /// Whether it has a certificate. Only tests about that have one.
+    pub identity: bool,
     /// Whether its DNS queries are answered by its agent.
     pub dns_capture: bool,
 }
@@ -48,6 +50,7 @@ impl Default for Asker {
             labels: BTreeMap::new(),
             capture: Capture::Redirect,
             http_proxy_port: None,
+            identity: false,
             dns_capture: false,
         }
     }
@@ -66,8 +69,17 @@ impl Asker {
 
     /// What it says of itself.
     pub fn node(&self) -> Node {
-        let Self { pod, namespace, address, other_addresses, labels, capture, http_proxy_port, dns_capture } =
-            self;
+        let Self {
+            pod,
+            namespace,
+            address,
+            other_addresses,
+            labels,
+            capture,
+            http_proxy_port,
+            identity,
+            dns_capture,
+        } = self;
         let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
         let mut metadata = BTreeMap::from([
             ("NAME".to_owned(), text(pod)),
@@ -81,6 +93,9 @@ impl Asker {
             let all: Vec<String> =
                 std::iter::once(address).chain(other_addresses).map(ToString::to_string).collect();
             metadata.insert("INSTANCE_IPS".to_owned(), text(&all.join(",")));
+        }
+        if !identity {
+            metadata.insert("MELTEMI_WITHOUT_IDENTITY".to_owned(), text("true"));
         }
         if *dns_capture {
             metadata.insert("DNS_CAPTURE".to_owned(), text("true"));

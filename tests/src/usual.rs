@@ -36,6 +36,7 @@ fn cluster(json: &mut Value) {
             "?cleanup_interval": "60s",
         }),
     );
+    secrets(json);
 }
 
 fn listener(json: &mut Value) {
@@ -56,7 +57,68 @@ fn listener(json: &mut Value) {
     }
 }
 
+/// How a workload ends mTLS, whatever the port.
+fn transport(json: &mut Value) {
+    let ciphers = [
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "AES256-GCM-SHA384",
+        "AES128-GCM-SHA256",
+    ];
+    let ours = json!({"san_type": "URI", "matcher": {"prefix": "spiffe://cluster.local/"}});
+    subtract(
+        json,
+        &json!({
+            "DownstreamTlsContext": {
+                "require_client_certificate": true,
+                "common_tls_context": {
+                    "alpn_protocols": ["h2", "http/1.1"],
+                    "tls_params": {
+                        "tls_minimum_protocol_version": "TLSv1_2",
+                        "tls_maximum_protocol_version": "TLSv1_3",
+                        "cipher_suites": ciphers,
+                    },
+                    "tls_certificate_sds_secret_configs": [{"name": "default"}],
+                    "combined_validation_context": {
+                        "validation_context_sds_secret_config": {"name": "ROOTCA"},
+                        "default_validation_context": {"match_typed_subject_alt_names": [ours]},
+                    },
+                },
+            },
+        }),
+    );
+}
+
+/// Where secrets come from is the same for all of them.
+fn secrets(json: &mut Value) {
+    let agent = json!([{"envoy_grpc": {"cluster_name": "sds-grpc"}}]);
+    let source = json!({
+        "api_config_source": {
+            "api_type": "GRPC",
+            "transport_api_version": "V3",
+            "set_node_on_first_message_only": true,
+            "grpc_services": agent,
+        },
+        "initial_fetch_timeout": "0s",
+        "resource_api_version": "V3",
+    });
+    match json {
+        Value::Object(fields) => {
+            fields.retain(|key, value| key != "sds_config" || *value != source);
+            fields.values_mut().for_each(secrets);
+        }
+        Value::Array(items) => items.iter_mut().for_each(secrets),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 fn chain(json: &mut Value) {
+    if let Some(socket) = json.get_mut("transport_socket") {
+        secrets(socket);
+        transport(socket);
+    }
     let Some(Value::Array(filters)) = json.get_mut("filters") else { return };
     for filter in filters {
         if let Some(manager) = filter.get_mut("HttpConnectionManager") {

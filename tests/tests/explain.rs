@@ -98,9 +98,35 @@ spec:
     route: [{ destination: { host: x.vault.example.com, subset: v1 } }]
 "#;
 
+/// Who takes mTLS, and who takes nothing else.
+const SECURED: &str = r#"
+---
+apiVersion: v1
+kind: Service
+metadata: { name: safe, namespace: shop }
+spec: { clusterIP: 10.2.0.9, selector: { app: safe }, ports: [{ name: http, port: 80, targetPort: 8080 }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: safe-0, namespace: shop, labels: { app: safe, security.istio.io/tlsMode: istio } }
+spec: { serviceAccountName: keeper, containers: [{ name: app, image: example.com/app }] }
+status: { podIP: 10.1.0.8, phase: Running, conditions: [{ type: Ready, status: "True" }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: safe-1, namespace: shop, labels: { app: safe } }
+spec: { containers: [{ name: app, image: example.com/app }] }
+status: { podIP: 10.1.0.9, phase: Running, conditions: [{ type: Ready, status: "True" }] }
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: strict, namespace: shop }
+spec: { mtls: { mode: STRICT } }
+"#;
+
 fn explain(url: &str, headers: &[(&str, &str)]) -> Explanation {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("mesh.yaml"), [MESH, ROUTED].concat()).unwrap();
+    std::fs::write(directory.path().join("mesh.yaml"), [MESH, ROUTED, SECURED].concat()).unwrap();
     let (mesh, report) = pilot_ingest::load(directory.path(), Settings::default()).unwrap();
     let mut request = Request::get(url).unwrap();
     request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -265,5 +291,19 @@ fn what_nobody_knows_goes_where_it_meant_to() {
     assert_says(
         &explanation,
         &["=> no connection: listener 0.0.0.0_80 expects plain HTTP, and https is not that"],
+    );
+}
+
+#[test]
+fn who_is_spoken_to_over_mtls_and_what_they_take() {
+    assert_says(
+        &explain("http://safe/", &[]),
+        &[
+            "security: mTLS on connections to endpoints that take it; the server must be spiffe://cluster.local/ns/shop/sa/",
+            "PeerAuthentication shop/strict: port 8080 of shop takes mTLS alone\n",
+            "this client speaks plaintext: such connections are closed",
+            "10.1.0.8:8080 safe-0.shop over mTLS\n",
+            "10.1.0.9:8080 safe-1.shop\n",
+        ],
     );
 }

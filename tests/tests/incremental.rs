@@ -25,10 +25,12 @@ use std::{collections::BTreeMap, time::Instant};
 fn askers() -> Vec<(Asker, Protocol)> {
     let labelled = |asker: Asker, app: &str| Asker { labels: [("app".into(), app.into())].into(), ..asker };
     let at = |asker: Asker, address: &str| Asker { address: address.parse().unwrap(), ..asker };
+    let with_identity = |asker: Asker| Asker { identity: true, ..asker };
     vec![
+        (with_identity(labelled(Asker::new("x", "secured"), "client")), Protocol::Delta),
         (labelled(Asker::new("x", "plain"), "client"), Protocol::Delta),
         (labelled(Asker::new("x", "chosen"), "chosen"), Protocol::Delta),
-        (at(Asker::new("x", "a-1"), "10.1.0.1"), Protocol::Delta),
+        (with_identity(at(Asker::new("x", "a-1"), "10.1.0.1")), Protocol::Delta),
         (at(Asker::new("x", "vm"), "10.2.0.1"), Protocol::Delta),
         (Asker::new("y", "other"), Protocol::Sotw),
         (

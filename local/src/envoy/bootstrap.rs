@@ -55,6 +55,8 @@ fn build_node(spec: &SidecarSpec, settings: &EnvoySettings) -> Value {
             "INTERCEPTION_MODE": "NONE",
             "HTTP_PROXY_PORT": HTTP_PROXY_PORT.to_string(),
             "WORKLOAD_NAME": identity.workload.as_ref(),
+            // There is no agent beside it that would hand it a certificate.
+            "MELTEMI_WITHOUT_IDENTITY": "true",
             "MELTEMI_APPLICATION_ADDRESS": application.to_string(),
         },
     })

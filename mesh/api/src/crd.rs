@@ -15,6 +15,7 @@ use crate::kind::Kind;
 use crate::networking::{
     DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadEntry, WorkloadGroup,
 };
+use crate::security::PeerAuthentication;
 use crate::schema::{schema_for, status_schema_for};
 
 /// The definitions of all kinds.
@@ -33,6 +34,7 @@ fn crd(kind: Kind) -> Result<CustomResourceDefinition, serde_json::Error> {
         Kind::WorkloadEntry => WorkloadEntry::crd(),
         Kind::WorkloadGroup => WorkloadGroup::crd(),
         Kind::Sidecar => Sidecar::crd(),
+        Kind::PeerAuthentication => PeerAuthentication::crd(),
     };
     // The names that Istio's own definitions carry: tools find them by these, and `helm uninstall` keeps them.
     definition.metadata.labels = Some(names([
@@ -41,6 +43,9 @@ fn crd(kind: Kind) -> Result<CustomResourceDefinition, serde_json::Error> {
         ("heritage", "Tiller"),
         ("release", "istio"),
     ]));
+    if kind.group() == crate::security::GROUP {
+        definition.metadata.labels.get_or_insert_default().insert("istio".to_owned(), "security".to_owned());
+    }
     definition.metadata.annotations = Some(names([("helm.sh/resource-policy", "keep")]));
     definition.spec.names.list_kind = Some(format!("{kind}List"));
 
@@ -68,7 +73,7 @@ fn object_schema(kind: Kind) -> Value {
     // Istio's definitions ask for a spec only where they have rules on the whole of it.
     let spec_required = match kind {
         Kind::ServiceEntry | Kind::WorkloadEntry | Kind::WorkloadGroup => true,
-        Kind::VirtualService | Kind::DestinationRule | Kind::Sidecar => false,
+        Kind::VirtualService | Kind::DestinationRule | Kind::Sidecar | Kind::PeerAuthentication => false,
     };
     if spec_required {
         schema["required"] = json!(["spec"]);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::networking::{GROUP, VERSIONS};
+use crate::{networking, security};
 
 /// A kind of this API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,17 +19,20 @@ pub enum Kind {
     WorkloadGroup,
     /// [`Sidecar`](crate::Sidecar).
     Sidecar,
+    /// [`PeerAuthentication`](crate::PeerAuthentication).
+    PeerAuthentication,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are documented.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::WorkloadGroup,
         Self::Sidecar,
+        Self::PeerAuthentication,
     ];
 
     /// The name as it stands in an object's `kind`.
@@ -41,6 +44,7 @@ impl Kind {
             Self::WorkloadEntry => "WorkloadEntry",
             Self::WorkloadGroup => "WorkloadGroup",
             Self::Sidecar => "Sidecar",
+            Self::PeerAuthentication => "PeerAuthentication",
         }
     }
 
@@ -52,7 +56,8 @@ impl Kind {
             | Self::ServiceEntry
             | Self::WorkloadEntry
             | Self::WorkloadGroup
-            | Self::Sidecar => GROUP,
+            | Self::Sidecar => networking::GROUP,
+            Self::PeerAuthentication => security::GROUP,
         }
     }
 
@@ -64,7 +69,8 @@ impl Kind {
             | Self::ServiceEntry
             | Self::WorkloadEntry
             | Self::WorkloadGroup
-            | Self::Sidecar => &VERSIONS,
+            | Self::Sidecar => &networking::VERSIONS,
+            Self::PeerAuthentication => &security::VERSIONS,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod kind;
 pub mod labels;
 pub mod networking;
 pub mod schema;
+pub mod security;
 
 pub use crd::crds;
 pub use decode::{DecodeError, decode};
@@ -21,4 +22,5 @@ pub use networking::{
     DestinationRule, DestinationRuleSpec, ServiceEntry, ServiceEntrySpec, Sidecar, SidecarSpec,
     VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadGroupSpec,
 };
+pub use security::{PeerAuthentication, PeerAuthenticationSpec};
 pub use schema::{TypeError, UnknownField, as_stored, check_types, schema_for, unknown_fields};

@@ -23,6 +23,7 @@ use crate::networking::{
     DestinationRuleSpec, ServiceEntrySpec, ServiceEntryStatus, SidecarSpec, VirtualServiceSpec,
     WorkloadEntrySpec, WorkloadGroupSpec,
 };
+use crate::security::PeerAuthenticationSpec;
 
 pub use check::{TypeError, check_types};
 pub use stored::as_stored;
@@ -43,6 +44,7 @@ pub fn schema_for(kind: Kind) -> &'static Value {
         Kind::WorkloadEntry => cached!(WorkloadEntrySpec),
         Kind::WorkloadGroup => cached!(WorkloadGroupSpec),
         Kind::Sidecar => cached!(SidecarSpec),
+        Kind::PeerAuthentication => cached!(PeerAuthenticationSpec),
     }
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn status_schema_for(kind: Kind) -> Value {
         | Kind::DestinationRule
         | Kind::WorkloadEntry
         | Kind::WorkloadGroup
-        | Kind::Sidecar => structural::of::<IstioStatus>(),
+        | Kind::Sidecar
+        | Kind::PeerAuthentication => structural::of::<IstioStatus>(),
     }
 }

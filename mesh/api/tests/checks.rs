@@ -261,6 +261,9 @@ proptest! {
                 Kind::WorkloadEntry => mesh_api::decode::<mesh_api::WorkloadEntry>(object.clone()).err(),
                 Kind::WorkloadGroup => mesh_api::decode::<mesh_api::WorkloadGroup>(object.clone()).err(),
                 Kind::Sidecar => mesh_api::decode::<mesh_api::Sidecar>(object.clone()).err(),
+                Kind::PeerAuthentication => {
+                    mesh_api::decode::<mesh_api::PeerAuthentication>(object.clone()).err()
+                }
             };
             if wrong.is_empty() && !object["spec"].is_null() {
                 prop_assert!(decoded.is_none(), "{kind}: {decoded:?} in {object}");

@@ -16,6 +16,10 @@ pub struct ChangeSet {
     pub destinations: BTreeSet<Host>,
     /// Hosts of services of which only endpoints differ.
     pub endpoints: BTreeSet<Host>,
+    /// Those of them where who is behind them differs, too: other service accounts, or others that take mTLS.
+    pub identities: BTreeSet<Host>,
+    /// Namespaces whose workloads take other connections (PeerAuthentication). The root namespace stands for all.
+    pub peers: BTreeSet<Str>,
     /// Workloads that appeared, vanished or differ in more than readiness.
     pub workloads: BTreeSet<ObjectRef>,
     /// Namespaces whose scopes see a different part of the mesh (Sidecar).
@@ -27,11 +31,14 @@ pub struct ChangeSet {
 impl ChangeSet {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        let Self { hosts, served, destinations, endpoints, workloads, namespaces, everything } = self;
+        let Self { hosts, served, destinations, endpoints, identities, peers, workloads, namespaces, everything } =
+            self;
         hosts.is_empty()
             && served.is_empty()
             && destinations.is_empty()
             && endpoints.is_empty()
+            && identities.is_empty()
+            && peers.is_empty()
             && workloads.is_empty()
             && namespaces.is_empty()
             && !everything
@@ -39,11 +46,23 @@ impl ChangeSet {
 
     /// Adds what `other` names.
     pub fn merge(&mut self, other: ChangeSet) {
-        let ChangeSet { hosts, served, destinations, endpoints, workloads, namespaces, everything } = other;
+        let ChangeSet {
+            hosts,
+            served,
+            destinations,
+            endpoints,
+            identities,
+            peers,
+            workloads,
+            namespaces,
+            everything,
+        } = other;
         self.hosts.extend(hosts);
         self.served.extend(served);
         self.destinations.extend(destinations);
         self.endpoints.extend(endpoints);
+        self.identities.extend(identities);
+        self.peers.extend(peers);
         self.workloads.extend(workloads);
         self.namespaces.extend(namespaces);
         self.everything |= everything;

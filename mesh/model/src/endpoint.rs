@@ -2,7 +2,10 @@
 
 use crate::{EndpointAddress, Labels, Locality, Str};
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Whether an endpoint may be sent requests. Envoy's `core.v3.HealthStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -40,7 +43,8 @@ pub struct Endpoint {
     pub network: Str,
     /// Kubernetes node name; empty when unknown.
     pub node: Str,
-    /// Whether it accepts Istio mutual TLS (label `security.istio.io/tlsMode: istio`).
+    /// Whether it accepts Istio mutual TLS: its label says so (`security.istio.io/tlsMode: istio`), and no PeerAuthentication forbids
+    /// it on this port.
     pub mtls: bool,
 }
 
@@ -49,9 +53,51 @@ pub struct Endpoint {
 pub struct ServiceEndpoints {
     /// Port number of the service -> its endpoints.
     pub ports: BTreeMap<u16, Arc<[Endpoint]>>,
+    /// The same -> who they are.
+    identities: BTreeMap<u16, Identities>,
+}
+
+/// Who is behind a port of a service: what its clusters depend on, where its endpoints may come and go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Identities {
+    /// Whether any endpoint accepts mutual TLS.
+    pub any_mtls: bool,
+    /// Whether all do, and there are some.
+    pub all_mtls: bool,
+    /// Namespaces and service accounts, as far as they are known.
+    pub accounts: BTreeSet<(Str, Str)>,
+}
+
+impl Identities {
+    fn of(endpoints: &[Endpoint]) -> Self {
+        let known = endpoints.iter().filter(|endpoint| !endpoint.service_account.is_empty());
+        Self {
+            any_mtls: endpoints.iter().any(|endpoint| endpoint.mtls),
+            all_mtls: !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.mtls),
+            accounts: known
+                .map(|endpoint| (endpoint.namespace.clone(), endpoint.service_account.clone()))
+                .collect(),
+        }
+    }
 }
 
 impl ServiceEndpoints {
+    /// These endpoints.
+    pub fn new(ports: BTreeMap<u16, Arc<[Endpoint]>>) -> Self {
+        let identities = ports.iter().map(|(number, all)| (*number, Identities::of(all))).collect();
+        Self { ports, identities }
+    }
+
+    /// Who is behind the service port `number`.
+    pub fn identities(&self, number: u16) -> Option<&Identities> {
+        self.identities.get(&number)
+    }
+
+    /// Whether the same workloads are there, wherever their endpoints are.
+    pub fn has_same_identities(&self, other: &Self) -> bool {
+        self.identities == other.identities
+    }
+
     /// The endpoints behind the service port `number`.
     pub fn on_port(&self, number: u16) -> &[Endpoint] {
         self.ports.get(&number).map_or(&[], |endpoints| endpoints)

@@ -21,12 +21,14 @@ mod locality_lb;
 mod mesh;
 mod mesh_config;
 mod object;
+mod peer_authentication;
 mod percent;
 mod problem;
 mod protocol;
 mod service;
 mod sidecar;
 mod string_match;
+mod tls;
 mod traffic_policy;
 mod virtual_service;
 mod workload;
@@ -37,7 +39,7 @@ pub use change::ChangeSet;
 pub use destination_rule::{DestinationRule, Subset};
 pub use discovery::{LabelExpression, LabelOperator, LabelSelector};
 pub use duration::Duration;
-pub use endpoint::{Endpoint, Health, ServiceEndpoints};
+pub use endpoint::{Endpoint, Health, Identities, ServiceEndpoints};
 pub use export::{DefaultExport, DefaultExports, ExportTo};
 pub use host::{Host, ShortNameOf, resolve_short_name};
 pub use locality_lb::{
@@ -47,6 +49,7 @@ pub use locality_lb::{
 pub use mesh::{Mesh, ServiceKey};
 pub use mesh_config::{DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization};
 pub use object::{Kind, Labels, Locality, Metadata, NamespacedName, ObjectRef, Source, Str};
+pub use peer_authentication::{MtlsMode, PeerAuthentication, PeerModes};
 pub use percent::Percent;
 pub use problem::{Parsed, Problem, Reason, Severity};
 pub use protocol::Protocol;
@@ -55,6 +58,7 @@ pub use sidecar::{
     EgressHost, EgressNamespace, IngressEndpoint, Sidecar, SidecarEgress, SidecarIngress, SidecarListener,
 };
 pub use string_match::StringMatch;
+pub use tls::{Authorities, ClientTls, GivenTls, TlsLimits, TlsVersion};
 pub use traffic_policy::{
     ClusterPolicy, ConnectionPool, ConsistentHash, HashKey, HashRing, Http2Keepalive, HttpPool, LoadBalancer,
     LoadBalancing, OutlierDetection, PortPolicy, ProxyProtocol, RetryBudget, SimpleLb, TcpKeepalive, TcpPool,

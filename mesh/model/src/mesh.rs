@@ -4,8 +4,8 @@
 //! edit copies only the path to what it changes.
 
 use crate::{
-    ChangeSet, DestinationRule, Host, Kind, Labels, MeshConfig, NamespacedName, ObjectRef, Service,
-    ServiceEndpoints, Sidecar, Str, VirtualService, Workload, client_needs::ClientNeeds,
+    ChangeSet, DestinationRule, Host, Kind, Labels, MeshConfig, NamespacedName, ObjectRef,
+    PeerAuthentication, PeerModes, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload, client_needs::ClientNeeds,
 };
 use imbl::{OrdMap, OrdSet};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
@@ -29,6 +29,7 @@ pub struct Mesh {
     virtual_services: OrdMap<NamespacedName, Arc<VirtualService>>,
     destination_rules: OrdMap<NamespacedName, Arc<DestinationRule>>,
     sidecars: OrdMap<NamespacedName, Arc<Sidecar>>,
+    peer_authentications: OrdMap<NamespacedName, Arc<PeerAuthentication>>,
     workloads: OrdMap<ObjectRef, Arc<Workload>>,
     // Indexes, derived from the maps above by the setters.
     services_of_namespace: OrdMap<Str, OrdSet<Host>>,
@@ -135,9 +136,16 @@ impl Mesh {
         endpoints: Option<Arc<ServiceEndpoints>>,
         changes: &mut ChangeSet,
     ) {
-        if replace(&mut self.endpoints, key.clone(), endpoints).is_some() {
-            changes.endpoints.insert(key.host);
+        let Some((old, new)) = replace(&mut self.endpoints, key.clone(), endpoints) else { return };
+        let same = match (&old, &new) {
+            (Some(old), Some(new)) => old.has_same_identities(new),
+            (None, None) => true,
+            (Some(only), None) | (None, Some(only)) => only.has_same_identities(&ServiceEndpoints::default()),
+        };
+        if !same {
+            changes.identities.insert(key.host.clone());
         }
+        changes.endpoints.insert(key.host);
     }
 
     /// Replaces a VirtualService.
@@ -215,6 +223,19 @@ impl Mesh {
         if replace(&mut self.sidecars, name, value).is_some() {
             changes.everything |= namespace == self.config.root_namespace;
             changes.namespaces.insert(namespace);
+        }
+    }
+
+    /// Replaces a PeerAuthentication. Whether endpoints take mTLS is told with the endpoints.
+    pub fn set_peer_authentication(
+        &mut self,
+        name: NamespacedName,
+        value: Option<Arc<PeerAuthentication>>,
+        changes: &mut ChangeSet,
+    ) {
+        let namespace = name.namespace.clone();
+        if replace(&mut self.peer_authentications, name, value).is_some() {
+            changes.peers.insert(namespace);
         }
     }
 
@@ -405,6 +426,25 @@ impl Mesh {
     /// All Sidecars.
     pub fn sidecars(&self) -> impl Iterator<Item = &Arc<Sidecar>> {
         self.sidecars.values()
+    }
+
+    /// All PeerAuthentications.
+    pub fn peer_authentications(&self) -> impl Iterator<Item = &Arc<PeerAuthentication>> {
+        self.peer_authentications.values()
+    }
+
+    /// What the proxies of workloads of `namespace` with `labels` take.
+    pub fn peer_modes(&self, namespace: &str, labels: &Labels) -> PeerModes {
+        let of = |namespace: &str| {
+            let namespace = Str::from(namespace);
+            let from = NamespacedName::new(namespace.clone(), "");
+            let range = self.peer_authentications.range(from..);
+            range.take_while(move |(name, _)| name.namespace == namespace).map(|(_, value)| value)
+        };
+        let root = &*self.config.root_namespace;
+        let elsewhere = (namespace != root).then(|| of(namespace)).into_iter().flatten();
+        let all = of(root).chain(elsewhere).filter(|value| value.selects(labels));
+        PeerModes::compose(&self.config, all)
     }
 
     /// All workloads.

@@ -2,7 +2,7 @@
 
 use crate::{
     AccessLog, ConnectionPool, DefaultExports, Duration, LabelSelector, Labels, LocalityLb, OutlierDetection,
-    Retries, Str, TcpKeepalive,
+    Retries, Str, TcpKeepalive, TlsLimits,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -93,11 +93,27 @@ pub struct MeshConfig {
     pub http_proxy_port: Option<u16>,
     /// `defaultServiceExportTo` and its siblings.
     pub exports: DefaultExports,
+    /// `trustDomain`: the first part of the identities of this mesh.
+    pub trust_domain: Str,
+    /// `trustDomainAliases`: those of other meshes, whose workloads count as this one's.
+    pub trust_domain_aliases: Vec<Str>,
+    /// `enableAutoMtls`: whether clients speak mTLS to endpoints that take it, where no DestinationRule says what to do.
+    pub auto_mtls: bool,
+    /// `meshMTLS`: of mTLS between workloads.
+    pub mesh_mtls: TlsLimits,
+    /// `tlsDefaults`: of TLS towards services outside the mesh.
+    pub tls_defaults: TlsLimits,
     /// `discoverySelectors`; empty: every namespace belongs to the mesh.
     pub discovery: Vec<LabelSelector>,
 }
 
 impl MeshConfig {
+    /// The trust domains whose identities are this mesh's, its own first.
+    pub fn trust_domains(&self) -> impl Iterator<Item = &Str> {
+        let aliases = self.trust_domain_aliases.iter().filter(|alias| **alias != self.trust_domain);
+        std::iter::once(&self.trust_domain).chain(aliases)
+    }
+
     /// Whether the namespace `name` with these labels belongs to the mesh. The root namespace always does.
     pub fn discovers(&self, name: &str, labels: &Labels) -> bool {
         self.discovery.is_empty()
@@ -130,6 +146,11 @@ impl Default for MeshConfig {
             inbound_stat_name: "".into(),
             http_proxy_port: None,
             exports: DefaultExports::default(),
+            trust_domain: "cluster.local".into(),
+            trust_domain_aliases: Vec::new(),
+            auto_mtls: true,
+            mesh_mtls: TlsLimits::default(),
+            tls_defaults: TlsLimits::default(),
             discovery: Vec::new(),
         }
     }

@@ -56,8 +56,7 @@ pub struct Service {
     pub export_to: ExportTo,
     /// Which workloads are its endpoints; `None` when endpoints are listed by other means.
     pub selector: Option<Labels>,
-    /// `subjectAltNames`: what a server's certificate must name, in place of what is known of the endpoints' identities. Not looked at
-    /// before connections are encrypted.
+    /// `subjectAltNames`: what a server's certificate must name, besides what is known of the endpoints' identities.
     pub subject_alt_names: Vec<Str>,
     /// `internalTrafficPolicy: Local`: only endpoints on the client's own node are called, even when there are none.
     pub node_local: bool,

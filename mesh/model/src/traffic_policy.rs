@@ -6,7 +6,7 @@ mod load_balancer;
 pub use connection_pool::{ConnectionPool, Http2Keepalive, HttpPool, TcpKeepalive, TcpPool, UpgradePolicy};
 pub use load_balancer::{ConsistentHash, HashKey, HashRing, LoadBalancer, LoadBalancing, SimpleLb, Warmup};
 
-use crate::{Duration, Percent, Str};
+use crate::{ClientTls, Duration, Percent, Str};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub struct TrafficPolicy {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// `retryBudget`.
     pub retry_budget: Option<RetryBudget>,
+    /// `tls`.
+    pub tls: Option<ClientTls>,
     /// `tunnel`.
     pub tunnel: Option<Tunnel>,
     /// `portLevelSettings`, by service port number.
@@ -38,6 +40,8 @@ pub struct PortPolicy {
     pub connection_pool: Option<ConnectionPool>,
     /// `outlierDetection`.
     pub outlier_detection: Option<OutlierDetection>,
+    /// `tls`.
+    pub tls: Option<ClientTls>,
 }
 
 /// What one cluster is made by: a policy after overlay, without settings of single ports.
@@ -49,6 +53,7 @@ pub struct ClusterPolicy {
     pub outlier_detection: Option<OutlierDetection>,
     pub proxy_protocol: Option<ProxyProtocol>,
     pub retry_budget: Option<RetryBudget>,
+    pub tls: Option<ClientTls>,
 }
 
 impl TrafficPolicy {
@@ -59,10 +64,16 @@ impl TrafficPolicy {
     pub fn for_port(&self, over: Option<&TrafficPolicy>, port: u16) -> ClusterPolicy {
         let (base, _) = self.flatten(port);
         let Some((over, replaces)) = over.map(|over| over.flatten(port)) else { return base };
-        let ClusterPolicy { load_balancer, connection_pool, outlier_detection, proxy_protocol, retry_budget } =
-            over;
+        let ClusterPolicy {
+            load_balancer,
+            connection_pool,
+            outlier_detection,
+            proxy_protocol,
+            retry_budget,
+            tls,
+        } = over;
         if replaces {
-            return ClusterPolicy { load_balancer, connection_pool, outlier_detection, ..base };
+            return ClusterPolicy { load_balancer, connection_pool, outlier_detection, tls, ..base };
         }
         ClusterPolicy {
             load_balancer: load_balancer.or(base.load_balancer),
@@ -70,6 +81,7 @@ impl TrafficPolicy {
             outlier_detection: outlier_detection.or(base.outlier_detection),
             proxy_protocol: proxy_protocol.or(base.proxy_protocol),
             retry_budget: retry_budget.or(base.retry_budget),
+            tls: tls.or(base.tls),
         }
     }
 
@@ -81,17 +93,19 @@ impl TrafficPolicy {
             outlier_detection,
             proxy_protocol,
             retry_budget,
+            tls,
             tunnel: _, // Of listeners: no cluster knows of it.
             ports,
         } = self.clone();
         match ports.get(&port).cloned() {
-            Some(PortPolicy { load_balancer, connection_pool, outlier_detection }) => (
+            Some(PortPolicy { load_balancer, connection_pool, outlier_detection, tls }) => (
                 ClusterPolicy {
                     load_balancer,
                     connection_pool,
                     outlier_detection,
                     proxy_protocol: None,
                     retry_budget: None,
+                    tls,
                 },
                 true,
             ),
@@ -102,6 +116,7 @@ impl TrafficPolicy {
                     outlier_detection,
                     proxy_protocol,
                     retry_budget,
+                    tls,
                 },
                 false,
             ),

@@ -13,9 +13,13 @@ mod proxy_protocol;
 
 use crate::envoy::cluster::Cluster;
 use crate::envoy::wkt;
+use crate::tls::apply_upstream_socket;
 use crate::value::duration;
 use mesh_model::Duration;
-use pilot_view::spec::ClusterSpec;
+use pilot_view::spec::{ClusterSpec, MESH_ROOTS, PeerCheck, UpstreamProtocol, UpstreamSocket};
+
+/// Metadata of clusters over whose connections by mTLS it depends on the request what is spoken.
+pub(crate) const ALPN_METADATA: &str = "meltemi.alpn";
 
 /// The cluster that the spec describes.
 pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
@@ -31,6 +35,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
         outlier_detection,
         retry_budget,
         proxy_protocol,
+        socket,
         connect_timeout,
         service,
         config,
@@ -40,7 +45,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
         name: name.to_string(),
         alt_stat_name: alt_stat_name(name, stat_name.as_deref()),
         connect_timeout: build_connect_timeout(connection_pool.tcp.connect_timeout, *connect_timeout),
-        metadata: metadata::build_metadata(service.as_ref(), config.as_ref()),
+        metadata: metadata::build_metadata(service.as_ref(), config.as_ref(), asks_by_request(*protocol, socket)),
         ..Default::default()
     };
     discovery::apply_discovery(discovery, &mut cluster);
@@ -48,9 +53,17 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
     connection_pool::apply_connection_pool(connection_pool, retry_budget.as_ref(), &mut cluster);
     outlier_detection::apply_outlier_detection(outlier_detection.as_ref(), *weighs_localities, &mut cluster);
     let error_codes = outlier_detection.as_ref().map_or(&[][..], |detection| &detection.error_codes);
-    protocol::apply_protocol(*protocol, connection_pool, error_codes, &mut cluster);
+    protocol::apply_protocol(*protocol, connection_pool, error_codes, socket.tls(), &mut cluster);
+    apply_upstream_socket(socket, &mut cluster);
     proxy_protocol::apply_proxy_protocol(*proxy_protocol, &mut cluster);
     cluster
+}
+
+/// Whether ALPN has to tell the other side's proxy what is spoken, request by request.
+fn asks_by_request(protocol: UpstreamProtocol, socket: &UpstreamSocket) -> bool {
+    let of_mesh = |peer: &PeerCheck| *peer.roots == *MESH_ROOTS;
+    let mutual = socket.tls().and_then(|tls| tls.peer.as_ref()).is_some_and(of_mesh);
+    protocol == UpstreamProtocol::Downstream && mutual
 }
 
 /// The pool's own or the mesh's. Envoy refuses zero, and has a default of its own.

@@ -11,6 +11,7 @@ pub(crate) use mesh_proto::envoy::extensions::filters::network::http_connection_
 pub(crate) use mesh_proto::envoy::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
 pub(crate) use mesh_proto::envoy::extensions::transport_sockets::proxy_protocol::v3 as proxy_protocol;
 pub(crate) use mesh_proto::envoy::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
+pub(crate) use mesh_proto::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub(crate) use mesh_proto::envoy::extensions::upstreams::http::v3 as upstream_http;
 pub(crate) use mesh_proto::envoy::r#type::matcher::v3 as matcher;
 pub(crate) use mesh_proto::envoy::r#type::v3 as kind;

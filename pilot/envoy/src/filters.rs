@@ -4,6 +4,7 @@
 //! from the spec whether and how it is there, and one row in [`FILTERS`]. Behaviour that differs by route is set by
 //! the route, in `typed_per_filter_config`.
 
+mod alpn;
 pub(crate) mod cors;
 pub(crate) mod dynamic_forward_proxy;
 pub(crate) mod fault;
@@ -20,7 +21,8 @@ pub(crate) struct Filter {
 }
 
 /// The chain. Istio's order; its own filters (`istio.*`) are not part of a stock Envoy, and `grpc_stats` only serves them.
-const FILTERS: &[Filter] = &[fault::FILTER, cors::FILTER, dynamic_forward_proxy::FILTER, router::FILTER];
+const FILTERS: &[Filter] = 
+    &[alpn::FILTER, fault::FILTER, cors::FILTER, dynamic_forward_proxy::FILTER, router::FILTER];
 
 /// The filters of a connection manager.
 pub(crate) fn build_filters(spec: &HttpSpec) -> Vec<HttpFilter> {

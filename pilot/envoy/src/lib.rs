@@ -20,6 +20,7 @@ mod memo;
 mod metadata;
 mod names;
 mod route;
+mod tls;
 mod value;
 
 pub use cluster::build_cluster;

@@ -22,6 +22,7 @@ pub(crate) const TLS_INSPECTOR: &str = "envoy.filters.listener.tls_inspector";
 pub(crate) const HTTP_INSPECTOR: &str = "envoy.filters.listener.http_inspector";
 
 pub(crate) const RAW_BUFFER: &str = "envoy.transport_sockets.raw_buffer";
+pub(crate) const TLS: &str = "envoy.transport_sockets.tls";
 pub(crate) const UPSTREAM_PROXY_PROTOCOL: &str = "envoy.transport_sockets.upstream_proxy_protocol";
 
 pub(crate) const FILE_ACCESS_LOG: &str = "envoy.access_loggers.file";
@@ -30,6 +31,9 @@ pub(crate) const PREVIOUS_PRIORITIES: &str = "envoy.retry_priorities.previous_pr
 
 /// Key of `typed_extension_protocol_options` for HTTP.
 pub(crate) const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// The cluster of the bootstrap that leads to the agent's secrets. Istio's name.
+pub(crate) const SDS_CLUSTER: &str = "sds-grpc";
 
 /// Metadata that says where a resource comes from and what it is about.
 pub(crate) const ISTIO_METADATA: &str = "istio";

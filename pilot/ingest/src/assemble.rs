@@ -6,6 +6,7 @@
 mod discovery;
 mod export;
 mod link;
+mod peers;
 mod workload;
 
 use crate::{
@@ -95,6 +96,12 @@ impl Ingest {
         if mesh.config().exports != self.mesh.config().exports {
             self.export_again(&mut mesh, &mut dirty, &mut changes);
         }
+        if mesh.config().root_namespace != self.mesh.config().root_namespace
+            && mesh.peer_authentications().next().is_some()
+        {
+            // What was for all is for one namespace now, and the other way round.
+            dirty.services.extend(self.joins.claims.keys().cloned());
+        }
         self.settle(dirty, &mut mesh, &mut changes);
         self.mesh = Arc::new(mesh);
         changes
@@ -129,6 +136,13 @@ impl Ingest {
                 let value =
                     new.and_then(|model| if let Model::Sidecar(value) = model { Some(value) } else { None });
                 mesh.set_sidecar(name(), value, changes);
+            }
+            Kind::PeerAuthentication => {
+                let value = new.and_then(|model| {
+                    if let Model::PeerAuthentication(value) = model { Some(value) } else { None }
+                });
+                mesh.set_peer_authentication(name(), value, changes);
+                self.peers_changed(&object.name.namespace, mesh, dirty);
             }
             Kind::MeshConfig => {
                 let config = match new {

@@ -8,7 +8,7 @@ use crate::{
     store::Store,
 };
 use mesh_model::{
-    Endpoint, EndpointAddress, Health, Kind, Labels, Locality, Mesh, ObjectRef, Protocol, Resolution,
+    Endpoint, EndpointAddress, Health, Kind, Labels, Locality, Mesh, MtlsMode, ObjectRef, Protocol, Resolution,
     Service, ServiceEndpoints, ServicePort, Str, Workload,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -45,7 +45,7 @@ impl Collected {
             endpoints.dedup_by(|later, first| later.address == first.address && later.port == first.port);
             (number, endpoints.into())
         });
-        ServiceEndpoints { ports: ports.collect() }
+        ServiceEndpoints::new(ports.collect())
     }
 }
 
@@ -165,7 +165,7 @@ impl Known<'_> {
                 made.labels = workload.labels.clone();
                 made.service_account = workload.service_account.clone();
                 made.network = workload.network.clone();
-                made.mtls = workload.mtls;
+                made.mtls = workload.mtls && self.allows_mtls(&made);
                 return made;
             }
         }
@@ -190,7 +190,7 @@ impl Known<'_> {
         made.workload = workload.object.name.name.clone();
         made.network = workload.network.clone();
         made.node = workload.node.clone();
-        made.mtls = workload.mtls;
+        made.mtls = workload.mtls && self.allows_mtls(&made);
         Some(made)
     }
 
@@ -210,7 +210,7 @@ impl Known<'_> {
     fn of_inline(&self, endpoint: &InlineEndpoint, number: u16, object: &ObjectRef) -> Endpoint {
         let InlineEndpoint { address, ports: _, labels, network, locality, weight, service_account, health } =
             endpoint;
-        Endpoint {
+        let mut made = Endpoint {
             address: address.clone(),
             port: number,
             weight: *weight,
@@ -223,7 +223,16 @@ impl Known<'_> {
             network: network.clone(),
             node: Str::default(),
             mtls: crate::kinds::accepts_mtls(labels),
-        }
+        };
+        made.mtls &= self.allows_mtls(&made);
+        made
+    }
+
+    /// Whether PeerAuthentication lets the workload take mTLS on this port.
+    fn allows_mtls(&self, endpoint: &Endpoint) -> bool {
+        let Endpoint { namespace, labels, port, .. } = endpoint;
+        self.mesh.peer_authentications().next().is_none()
+            || self.mesh.peer_modes(namespace, labels).on_port(*port) != MtlsMode::Disable
     }
 
     fn bare(&self, address: EndpointAddress, port: u16, namespace: &Str) -> Endpoint {

@@ -10,6 +10,7 @@ mod endpoint_slice;
 mod mesh_config;
 mod namespace;
 mod node;
+mod peer_authentication;
 mod pod;
 mod service;
 mod service_entry;
@@ -30,7 +31,9 @@ pub use workload_entry::WorkloadEntry;
 pub use workload_group::WorkloadGroup;
 
 use crate::{at::At, meta::Meta, references::Reference};
-use mesh_model::{DestinationRule, Kind, Labels, MeshConfig, ObjectRef, Problem, Sidecar, Source};
+use mesh_model::{
+    DestinationRule, Kind, Labels, MeshConfig, ObjectRef, PeerAuthentication, Problem, Sidecar, Source,
+};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -44,6 +47,7 @@ pub enum Model {
     WorkloadEntry(Arc<WorkloadEntry>),
     WorkloadGroup(Arc<WorkloadGroup>),
     Sidecar(Arc<Sidecar>),
+    PeerAuthentication(Arc<PeerAuthentication>),
     Service(Arc<KubernetesService>),
     EndpointSlice(Arc<EndpointSlice>),
     Pod(Arc<Pod>),
@@ -61,6 +65,8 @@ pub enum WhenBad {
     Dropped,
     /// The last version of it that could be used, until the process restarts.
     LastGood,
+    /// It fails closed: its `parse` makes of whatever it is given that what it selects is refused.
+    Closed,
 }
 
 /// One kind.
@@ -86,6 +92,8 @@ pub struct Row {
 
 const NETWORKING: &str = "networking.istio.io";
 const ISTIO_VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha3"];
+const SECURITY: &str = "security.istio.io";
+const SECURITY_VERSIONS: &[&str] = &["v1", "v1beta1"];
 
 /// The table.
 pub const KINDS: &[Row] = &[
@@ -148,6 +156,16 @@ pub const KINDS: &[Row] = &[
         watched: true,
         when_bad: WhenBad::LastGood,
         parse: sidecar::parse,
+    },
+    Row {
+        kind: Kind::PeerAuthentication,
+        group: SECURITY,
+        versions: SECURITY_VERSIONS,
+        plural: "peerauthentications",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::Closed,
+        parse: peer_authentication::parse,
     },
     Row {
         kind: Kind::Service,

@@ -178,7 +178,8 @@ pub fn check(kind: Kind, value: &Value) -> Vec<Problem> {
         | Kind::ServiceEntry
         | Kind::WorkloadEntry
         | Kind::WorkloadGroup
-        | Kind::Sidecar => return Vec::new(),
+        | Kind::Sidecar
+        | Kind::PeerAuthentication => return Vec::new(),
     };
     let mut problems = Vec::new();
     look(shape, value, "", &mut problems);

@@ -3,7 +3,7 @@
 use crate::{
     at::Context,
     document::check_size,
-    kinds::{KINDS, Object, Row},
+    kinds::{KINDS, Object, Row, WhenBad},
     nearest::nearest,
     object::parse_object,
     store::DocumentProblem,
@@ -18,6 +18,8 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("apps", "ReplicaSet"),
     ("apps", "StatefulSet"),
     ("networking.k8s.io", "Ingress"),
+    ("security.istio.io", "AuthorizationPolicy"),
+    ("security.istio.io", "RequestAuthentication"),
 ];
 
 /// Reads the objects of one document.
@@ -54,7 +56,17 @@ pub fn read_document(
             Ok(object) => objects.push(object),
             Err(problem) => report(problem),
         },
-        Recognised::Problem(problem) => report(problem),
+        // To drop it would let in what it is to refuse.
+        Recognised::OtherVersion(row, problem) if row.when_bad == WhenBad::Closed => {
+            match parse_object(row, value, source.clone(), context) {
+                Ok(mut object) => {
+                    object.problems.push(problem);
+                    objects.push(object);
+                }
+                Err(unnamed) => report(unnamed),
+            }
+        }
+        Recognised::Problem(problem) | Recognised::OtherVersion(_, problem) => report(problem),
         Recognised::Foreign => {}
     }
 }
@@ -67,6 +79,8 @@ fn malformed(message: impl Into<String>) -> Problem {
 enum Recognised {
     Row(&'static Row),
     Problem(Problem),
+    /// Of a version that is not served.
+    OtherVersion(&'static Row, Problem),
     /// Nothing to do with the mesh.
     Foreign,
 }
@@ -88,12 +102,15 @@ fn recognise(api_version: &str, kind: &str) -> Recognised {
         }
         let problem =
             Problem::error(Reason::InvalidValue, "apiVersion", format!("{kind} has no version `{version}`"));
-        return Recognised::Problem(problem.hint(format!("write {}", row.api_version())));
+        return Recognised::OtherVersion(row, problem.hint(format!("write {}", row.api_version())));
     }
     let istio = group.ends_with("istio.io");
     if NOT_BUILT.contains(&(group, kind)) || istio || group == "gateway.networking.k8s.io" {
         let known = KINDS.iter().filter(|row| row.group == group).map(name);
-        if let Some(near) = nearest(kind, known) {
+        // One that Istio has is no slip.
+        if !NOT_BUILT.contains(&(group, kind))
+            && let Some(near) = nearest(kind, known)
+        {
             let problem = Problem::error(Reason::InvalidValue, "kind", format!("there is no kind `{kind}`"));
             return Recognised::Problem(problem.hint(format!("did you mean {near}?")));
         }

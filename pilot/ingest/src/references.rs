@@ -5,6 +5,7 @@
 mod claims;
 mod connection;
 mod destination;
+mod peers;
 mod ports;
 mod routes;
 mod selection;
@@ -52,6 +53,7 @@ pub fn references<'a>(
     claims::check_default_sidecars(mesh, &mut found);
     claims::check_selecting_sidecars(mesh, &mut found);
     claims::check_selecting_rules(mesh, &mut found);
+    peers::check_peer_authentications(mesh, &mut found);
     ports::check_protocols(mesh, &mut found);
     ports::check_addresses(mesh, &mut found);
     ports::check_shared_workloads(mesh, &mut found);

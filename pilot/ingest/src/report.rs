@@ -113,7 +113,8 @@ impl Snapshot {
 
 /// Whether objects of this kind carry a status that the control plane writes: Istio's do.
 pub fn has_status(kind: Kind) -> bool {
-    row(kind).is_some_and(|row| row.group == mesh_api::networking::GROUP)
+    let groups = [mesh_api::networking::GROUP, mesh_api::security::GROUP];
+    row(kind).is_some_and(|row| groups.contains(&row.group))
 }
 
 /// What the objects of one name say, and that they have one name.

@@ -42,6 +42,7 @@ fn render(mesh: &Mesh, report: &Report) -> String {
         "virtualServices": list(mesh.virtual_services()),
         "destinationRules": list(mesh.destination_rules()),
         "sidecars": list(mesh.sidecars()),
+        "peerAuthentications": list(mesh.peer_authentications()),
         "workloads": list(mesh.workloads()),
         "config": if settings == defaults { Value::Null } else { settings },
     });

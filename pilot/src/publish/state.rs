@@ -102,6 +102,9 @@ impl State {
                 }
             }
         }
+        let root = [old, &*self.mesh].map(|mesh| mesh.config().root_namespace.clone());
+        let all = root.iter().any(|root| changes.peers.contains(root));
+        namespaces.extend(changes.peers.iter().cloned());
         let at: BTreeSet<IpAddr> = changes
             .workloads
             .iter()
@@ -114,6 +117,7 @@ impl State {
             .iter()
             .filter(|(_, subscriber)| {
                 changes.everything
+                    || all
                     || namespaces.contains(&subscriber.proxy.namespace)
                     || subscriber.connected.object().is_some_and(|object| changes.workloads.contains(object))
                     || subscriber.proxy.addresses.iter().any(|address| at.contains(address))

@@ -30,6 +30,8 @@ pub fn affected(mesh: &Mesh, changes: &ChangeSet) -> Affected {
             affected.hosts.insert(host.clone());
         }
     }
+    // Whom a cluster expects to find.
+    affected.hosts.extend(changes.identities.iter().cloned());
     affected.endpoints.retain(|host| !affected.hosts.contains(host));
     affected
 }

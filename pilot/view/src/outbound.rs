@@ -6,6 +6,7 @@ mod egress;
 mod listener;
 mod locality;
 mod route;
+mod tls;
 mod virtual_host;
 
 pub(crate) use connection::{Opaque, RuleIndex, opaque_parts, traffic_of};

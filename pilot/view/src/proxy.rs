@@ -23,6 +23,8 @@ pub struct Proxy {
     pub locality: Locality,
     /// How traffic gets to it.
     pub capture: Capture,
+    /// Whether it has a certificate, which its agent hands to it over SDS. Without one it speaks and takes plaintext alone.
+    pub has_identity: bool,
     /// Whether its workload's DNS queries are answered with addresses that only the mesh knows.
     pub dns_capture: bool,
 }

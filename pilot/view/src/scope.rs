@@ -20,6 +20,8 @@ pub struct ScopeKey {
     pub capture: Capture,
     /// The versions of IP that the clients speak.
     pub families: Families,
+    /// Whether the clients' proxies have certificates.
+    pub has_identity: bool,
     /// Whether clients are told addresses that the control plane has allocated.
     pub dns_capture: bool,
     /// Ports at which the workloads themselves are reached, where their proxies listen on them (capture none).
@@ -37,6 +39,7 @@ impl ScopeKey {
                 .map(|sidecar| sidecar.metadata.object.name.clone()),
             capture: proxy.capture.clone(),
             families: proxy.families(),
+            has_identity: proxy.has_identity,
             dns_capture: proxy.dns_capture,
             own_ports: own_ports(mesh, proxy),
         }

@@ -8,6 +8,7 @@ mod cluster;
 mod endpoints;
 mod listener;
 mod route;
+mod tls;
 
 pub use cluster::{ClusterDiscovery, ClusterSpec, ServiceRef, UpstreamProtocol};
 pub use endpoints::{EndpointsSpec, Preference};
@@ -18,6 +19,9 @@ pub use listener::{
 pub use route::{
     ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
     VirtualHostSpec, WeightedCluster,
+};
+pub use tls::{
+    DownstreamTls, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamSocket, UpstreamTls,
 };
 
 use mesh_model::ObjectRef;

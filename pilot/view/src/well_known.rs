@@ -5,7 +5,8 @@ use crate::{
     outbound::{HTTP_PROXY, unknown},
     spec::{
         ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec, Inspectors,
-        ListenerSpec, NetworkSpec, RouteSource, TcpSpec, UpstreamProtocol, WeightedCluster,
+        ListenerSpec, NetworkSpec, RouteSource, TcpSpec, UpstreamProtocol, UpstreamSocket,
+        WeightedCluster,
     },
 };
 use mesh_model::{ConnectionPool, LoadBalancing, Mesh, RouteHeaders, Str, TcpKeepalive};
@@ -50,6 +51,7 @@ pub fn plain_cluster(
         weighs_localities: false,
         retry_budget: None,
         proxy_protocol: None,
+        socket: UpstreamSocket::Plain,
         connect_timeout: mesh.config().connect_timeout,
         service: None,
         config: None,
@@ -133,6 +135,7 @@ fn virtual_outbound(scope: &Scope<'_>) -> ListenerSpec {
         default_chain: Some(FilterChainSpec {
             name: "virtualOutbound-catchall-tcp".into(),
             matches: ChainMatch::default(),
+            tls: None,
             network: NetworkSpec::Tcp(unknown(scope)),
         }),
         access_log: config.access_log.clone(),
@@ -145,6 +148,7 @@ pub fn loop_guard(mesh: &Mesh, name: &str, port: u16) -> FilterChainSpec {
     FilterChainSpec {
         name: name.into(),
         matches: ChainMatch { destination_port: Some(port), ..ChainMatch::default() },
+        tls: None,
         network: NetworkSpec::Tcp(tcp_to(mesh, "BlackHoleCluster")),
     }
 }
@@ -157,6 +161,7 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         direction: Direction::Outbound,
         routes: RouteSource::Rds(HTTP_PROXY.into()),
         lookup: scope.lookup().or_else(|| scope.stranger_lookup()),
+        alpn_by_request: scope.key.has_identity,
         path_normalization: scope.mesh.config().path_normalization,
         access_log: access_log.clone(),
     };
@@ -171,6 +176,7 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         chains: vec![FilterChainSpec {
             name: name.clone(),
             matches: ChainMatch::default(),
+            tls: None,
             network: NetworkSpec::Http(http),
         }],
         default_chain: None,

@@ -87,6 +87,7 @@ pub fn bootstrap(xds: SocketAddr, listener: SocketAddr, pod: &str, namespace: &s
                 "NAMESPACE": namespace,
                 "LABELS": { "app": pod },
                 "INTERCEPTION_MODE": "NONE",
+                "MELTEMI_WITHOUT_IDENTITY": "true",
                 "HTTP_PROXY_PORT": listener.port().to_string(),
             },
         },

@@ -49,7 +49,7 @@ fn compare(theirs: &Path) -> Result<()> {
 type Fields = BTreeMap<String, BTreeMap<&'static str, Value>>;
 
 /// What a schema says that makes an object acceptable or not. Documentation and CEL are each one's own.
-const LIMITS: [&str; 11] = [
+const LIMITS: [&str; 12] = [
     "type",
     "enum",
     "required",
@@ -61,12 +61,13 @@ const LIMITS: [&str; 11] = [
     "minItems",
     "maxItems",
     "maxProperties",
+    "minProperties",
 ];
 
-/// The fields of each kind and version of the networking group.
+/// The fields of each kind and version of Istio's groups that are read.
 fn schemas(text: &str) -> Result<BTreeMap<String, Fields>> {
     let mut found = BTreeMap::new();
-    for document in text.split("\n---\n").filter(|text| text.contains("group: networking.istio.io")) {
+    for document in documents(text) {
         let crd: Value = serde_saphyr::from_str(document)?;
         let spec = &crd["spec"];
         for version in spec["versions"].as_array().context("versions")? {
@@ -76,6 +77,11 @@ fn schemas(text: &str) -> Result<BTreeMap<String, Fields>> {
         }
     }
     Ok(found)
+}
+
+fn documents(text: &str) -> impl Iterator<Item = &str> {
+    let groups = ["group: networking.istio.io", "group: security.istio.io"];
+    text.split("\n---\n").filter(move |text| groups.iter().any(|group| text.contains(group)))
 }
 
 fn collect(schema: &Value, path: &str, fields: &mut Fields) {

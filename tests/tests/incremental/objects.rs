@@ -41,6 +41,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => delegates(),
         4 => destination_rules(),
         3 => sidecars(),
+        3 => peer_authentications(),
         3 => endpoints(),
         1 => mesh_config(),
     ];
@@ -245,6 +246,9 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
         "  trafficPolicy: {outlierDetection: {}}\n",
         "  trafficPolicy: {outlierDetection: {}, loadBalancer: {localityLbSetting: {failoverPriority: [app, version]}}}\n",
         "  trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {eu: 60, us: 40}}]}}}\n",
+        "  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n",
+        "  trafficPolicy: {tls: {mode: SIMPLE}}\n",
+        "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]}\n",
         "  trafficPolicy: {tunnel: {targetHost: a.example.com, targetPort: 443}}\n",
         "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: ROUND_ROBIN}}]}\n",
         "",
@@ -314,9 +318,44 @@ fn sidecars() -> BoxedStrategy<FileEdit> {
     file(names, text, "apiVersion: networking.istio.io/v1\nkind: Sidecar")
 }
 
+fn peer_authentications() -> BoxedStrategy<FileEdit> {
+    let selector = one_of(&[
+        "",
+        "",
+        "  selector: {matchLabels: {app: a}}\n",
+        "  selector: {matchLabels: {version: v1}}\n",
+        "  selector: [unreadable]\n",
+    ]);
+    let mode = one_of(&[
+        "",
+        "  mtls: {mode: STRICT}\n",
+        "  mtls: {mode: DISABLE}\n",
+        "  mtls: {mode: PERMISSIVE}\n",
+        "  mtls: {mode: UNSET}\n",
+        "  mtls: {mode: UNREADABLE}\n",
+    ]);
+    let ports = one_of(&[
+        "",
+        "",
+        "  portLevelMtls: {8080: {mode: DISABLE}}\n",
+        "  portLevelMtls: {8080: {mode: STRICT}, 7: {mode: PERMISSIVE}}\n",
+    ]);
+    let text =
+        (selector, mode, ports).prop_map(|(selector, mode, ports)| format!("spec:\n{selector}{mode}{ports}"));
+    let names = &[("pa-1", "x/pa1"), ("pa-2", "x/pa2"), ("pa-3", "y/pa3"), ("pa-4", "istio-system/pa4")];
+    file(names, text, "apiVersion: security.istio.io/v1\nkind: PeerAuthentication")
+}
+
 fn endpoints() -> BoxedStrategy<FileEdit> {
     let labels = || {
-        one_of(&["app: a", "app: a, version: v1", "app: client, version: v2", "app: a, istio-locality: eu.a"])
+        one_of(&[
+            "app: a",
+            "app: a, version: v1",
+            "app: client, version: v2",
+            "app: a, istio-locality: eu.a",
+            "app: a, security.istio.io/tlsMode: istio",
+            "app: a, version: v1, security.istio.io/tlsMode: istio",
+        ])
     };
     let pod = labels().prop_flat_map(|labels| {
         let names = &[("pod-1", "x/a-1", "10.1.0.1"), ("pod-2", "x/a-2", "10.1.0.2"), ("pod-3", "y/a-3", "10.1.0.2")];
@@ -324,7 +363,7 @@ fn endpoints() -> BoxedStrategy<FileEdit> {
             let (namespace, name) = object.split_once('/').unwrap();
             let text = format!(
                 "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{{labels}}}}}\n\
-                 spec: {{containers: [{{name: app, image: example.com/app, ports: [{{name: web, containerPort: {port}}}]}}]}}\n\
+                 spec: {{serviceAccountName: sa-{port}, containers: [{{name: app, image: example.com/app, ports: [{{name: web, containerPort: {port}}}]}}]}}\n\
                  status: {{podIP: {address}, phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}\n"
             );
             FileEdit { name: file, text: if gone == 0 { String::new() } else { text } }
@@ -364,6 +403,8 @@ fn mesh_config() -> BoxedStrategy<FileEdit> {
         "connectTimeout: 3s",
         "accessLogFile: /dev/stdout",
         "rootNamespace: y",
+        "enableAutoMtls: false",
+        "trustDomain: other.local",
         "proxyHttpPort: 7071",
         "inboundTrafficPolicy: {mode: LOCALHOST}",
         "defaultServiceExportTo: ['.']",

@@ -4,6 +4,7 @@
 //! accepts with their CRDs it accepts with ours. Each rule is said twice, in CEL for the API server and in
 //! Rust for files, where no API server looks; both stand side by side below.
 
+pub mod peer_authentication;
 pub mod server_tls;
 pub mod service_entry;
 pub mod values;
@@ -26,7 +27,13 @@ pub struct Rule {
 }
 
 /// All rules there are; a test proves that the schemas have no other.
-const ALL: [&[Rule]; 4] = [&values::ALL, &workload_entry::ALL, &service_entry::ALL, &server_tls::ALL];
+const ALL: [&[Rule]; 5] = [
+    &values::ALL,
+    &workload_entry::ALL,
+    &service_entry::ALL,
+    &server_tls::ALL,
+    &peer_authentication::ALL,
+];
 
 /// The rule with this CEL text.
 pub fn find(cel: &str) -> Option<&'static Rule> {

@@ -1,6 +1,7 @@
 //! Cluster metadata `istio`: the service behind a cluster and the DestinationRule that shaped it. Metrics, access logs
-//! and `istioctl` read it.
+//! and `istioctl` read it. And a mark for the filter that decides about ALPN.
 
+use super::ALPN_METADATA;
 use crate::envoy::{core, wkt};
 use crate::metadata::{config_path, istio, list, structure, text};
 use mesh_model::NamespacedName;
@@ -10,6 +11,7 @@ use pilot_view::spec::ServiceRef;
 pub(super) fn build_metadata(
     service: Option<&ServiceRef>,
     config: Option<&NamespacedName>,
+    alpn_by_request: bool,
 ) -> Option<core::Metadata> {
     let mut fields = wkt::Struct::default();
     let mut add = |key: &str, value: wkt::Value| fields.fields.insert(key.to_owned(), value);
@@ -30,5 +32,12 @@ pub(super) fn build_metadata(
             add("external", wkt::Value { kind: Some(wkt::value::Kind::BoolValue(true)) });
         }
     }
-    (!fields.fields.is_empty()).then(|| istio(fields))
+    let mut metadata = match fields.fields.is_empty() {
+        true => core::Metadata::default(),
+        false => istio(fields),
+    };
+    if alpn_by_request {
+        metadata.filter_metadata.insert(ALPN_METADATA.to_owned(), wkt::Struct::default());
+    }
+    (!metadata.filter_metadata.is_empty()).then_some(metadata)
 }

@@ -14,13 +14,14 @@ use crate::names::HTTP_PROTOCOL_OPTIONS;
 use crate::value::{duration, string_matcher, uint32};
 use mesh_model::{ConnectionPool, Duration, Http2Keepalive, HttpPool, StringMatch, TcpPool, UpgradePolicy};
 use mesh_proto::pack;
-use pilot_view::spec::UpstreamProtocol;
+use pilot_view::spec::{UpstreamProtocol, UpstreamTls};
 
 /// Applies the protocol and what `connectionPool` says of HTTP connections.
 pub(super) fn apply_protocol(
     protocol: UpstreamProtocol,
     pool: &ConnectionPool,
     error_codes: &[u16],
+    tls: Option<&UpstreamTls>,
     cluster: &mut Cluster,
 ) {
     let ConnectionPool { tcp, http } = pool;
@@ -54,11 +55,12 @@ pub(super) fn apply_protocol(
         connection_keepalive: http2_keepalive.as_ref().map(build_keepalive),
         ..Default::default()
     };
+    let by_host = tls.and_then(build_by_host);
     let outlier_detection = build_error_matcher(error_codes);
     let upstream = match effective(protocol, *h2_upgrade, *use_client_protocol) {
         UpstreamProtocol::Tcp => return,
         // HTTP/1.1 is what Envoy speaks when nothing is said.
-        UpstreamProtocol::Http1 if common.is_none() && outlier_detection.is_none() => return,
+        UpstreamProtocol::Http1 if common.is_none() && outlier_detection.is_none() && by_host.is_none() => return,
         UpstreamProtocol::Http1 => {
             explicit(ProtocolConfig::HttpProtocolOptions(core::Http1ProtocolOptions::default()))
         }
@@ -73,6 +75,7 @@ pub(super) fn apply_protocol(
     };
     let options = HttpProtocolOptions {
         common_http_protocol_options: common,
+        upstream_http_protocol_options: by_host,
         upstream_protocol_options: Some(upstream),
         outlier_detection,
         ..Default::default()
@@ -88,6 +91,16 @@ fn effective(protocol: UpstreamProtocol, upgrade: UpgradePolicy, use_client: boo
         (_, UpgradePolicy::Upgrade) => UpstreamProtocol::Http2,
         (protocol, UpgradePolicy::Default | UpgradePolicy::DoNotUpgrade) => protocol,
     }
+}
+
+/// What of TLS depends on the host of the request.
+fn build_by_host(tls: &UpstreamTls) -> Option<core::UpstreamHttpProtocolOptions> {
+    let auto_sni = tls.server_name.is_none();
+    (auto_sni || tls.checks_host).then(|| core::UpstreamHttpProtocolOptions {
+        auto_sni,
+        auto_san_validation: tls.checks_host,
+        ..Default::default()
+    })
 }
 
 /// Envoy refuses less than a millisecond.

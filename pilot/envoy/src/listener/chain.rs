@@ -5,6 +5,7 @@ use crate::address::cidr_range;
 use crate::dns_cache::build_dns_cache;
 use crate::envoy::{listener, wkt};
 use crate::names::{HTTP_CONNECTION_MANAGER, SNI_DYNAMIC_FORWARD_PROXY, TCP_PROXY};
+use crate::tls::build_downstream_tls;
 use crate::value::uint32;
 use mesh_model::Str;
 use mesh_proto::envoy::extensions::filters::network::sni_dynamic_forward_proxy::v3::FilterConfig;
@@ -14,7 +15,7 @@ use pilot_view::spec::{ChainMatch, FilterChainSpec, NetworkSpec, SniLookup, Tran
 
 /// The filter chain that the spec describes.
 pub(super) fn build_chain(spec: &FilterChainSpec) -> listener::FilterChain {
-    let FilterChainSpec { name, matches, network } = spec;
+    let FilterChainSpec { name, matches, tls, network } = spec;
     let filters = match network {
         NetworkSpec::Http(http) => vec![filter(HTTP_CONNECTION_MANAGER, pack(&http::build_http(http)))],
         NetworkSpec::Tcp(tcp) => {
@@ -30,6 +31,7 @@ pub(super) fn build_chain(spec: &FilterChainSpec) -> listener::FilterChain {
         name: name.to_string(),
         filter_chain_match: build_match(matches),
         filters,
+        transport_socket: tls.as_deref().map(build_downstream_tls),
         ..Default::default()
     }
 }

@@ -20,8 +20,15 @@ const SERVER_NAME: &str = "istio-envoy";
 
 /// The connection manager that the spec describes.
 pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
-    // What looks names up is a filter's business.
-    let HttpSpec { stat_prefix, direction, routes, lookup: _, path_normalization, access_log } = spec;
+    let HttpSpec {
+        stat_prefix,
+        direction,
+        routes,
+        lookup: _, // A filter's business, as the next.
+        alpn_by_request: _,
+        path_normalization,
+        access_log,
+    } = spec;
     let mut manager = HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: stat_prefix.to_string(),

@@ -19,16 +19,16 @@ const INITIAL_READ: u32 = 512;
 
 /// Applies the listener filters, in the order in which they depend on each other.
 pub(super) fn apply_inspectors(inspectors: &Inspectors, listener: &mut Listener) {
-    let Inspectors { original_dst, tls, http, skip_ports, timeout } = inspectors;
+    let Inspectors { original_dst, tls, http, skip_tls, skip_http, timeout } = inspectors;
     if *original_dst {
         listener.listener_filters.push(filter(ORIGINAL_DST, pack(&OriginalDst {}), None));
     }
     if *tls {
         let config = TlsInspector { initial_read_buffer_size: uint32(INITIAL_READ), ..Default::default() };
-        listener.listener_filters.push(filter(TLS_INSPECTOR, pack(&config), on_ports(skip_ports)));
+        listener.listener_filters.push(filter(TLS_INSPECTOR, pack(&config), on_ports(skip_tls)));
     }
     if *http {
-        listener.listener_filters.push(filter(HTTP_INSPECTOR, pack(&HttpInspector {}), on_ports(skip_ports)));
+        listener.listener_filters.push(filter(HTTP_INSPECTOR, pack(&HttpInspector {}), on_ports(skip_http)));
     }
     if *tls || *http {
         listener.listener_filters_timeout = Some(duration(*timeout));

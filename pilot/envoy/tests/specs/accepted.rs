@@ -9,13 +9,13 @@ use mesh_model::{
     Abort, AbortCode, AccessLog, ConsistentHash, Duration, EndpointAddress, Fault, HashKey, HashRing,
     Http2Keepalive, LoadBalancing, LogFormat, LogValue, OutlierDetection, PathMatch, PathNormalization,
     Percent, ProxyProtocol, Redirect, RedirectPath, Retries, RetryBudget, Rewrite, RewritePath, SimpleLb,
-    Warmup,
+    TlsLimits, TlsVersion, Warmup,
 };
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
-    ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec, HttpSpec,
-    Inspectors, ListenerSpec, MirrorSpec, NameLookup, NetworkSpec, Preference, RouteMatchSpec, RouteSource,
-    RouteSpec, SniLookup, TcpSpec, Transport, UpstreamProtocol,
+    ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, DownstreamTls, FilterChainSpec, ForwardSpec, HttpSpec,
+    Inspectors, ListenerSpec, MirrorSpec, NameLookup, NetworkSpec, PeerCheck, PeerName, Preference, RouteMatchSpec, RouteSource,
+    RouteSpec, SniLookup, TcpSpec, Transport, UpstreamProtocol, UpstreamSocket, UpstreamTls,
 };
 use serde_json::{Value, json};
 use std::{
@@ -93,6 +93,21 @@ fn clusters() -> Vec<ClusterSpec> {
             discovery: ClusterDiscovery::LogicalDns { endpoints: one.into(), refresh },
             ..cluster()
         },
+        ClusterSpec {
+            name: "auto-mtls".into(),
+            socket: UpstreamSocket::Auto(mutual()),
+            proxy_protocol: Some(ProxyProtocol::V1),
+            protocol: UpstreamProtocol::Downstream,
+            ..cluster()
+        },
+        ClusterSpec { name: "mtls".into(), socket: UpstreamSocket::Tls(mutual()), ..cluster() },
+        ClusterSpec { name: "tls".into(), socket: UpstreamSocket::Tls(simple()), ..cluster() },
+        ClusterSpec {
+            name: "tls-tcp".into(),
+            socket: UpstreamSocket::Tls(UpstreamTls { peer: None, ..simple() }),
+            protocol: UpstreamProtocol::Tcp,
+            ..cluster()
+        },
         well_known("dynamic", ClusterDiscovery::Dynamic(NameLookup { refresh })),
         ClusterSpec {
             protocol: UpstreamProtocol::Downstream,
@@ -103,6 +118,57 @@ fn clusters() -> Vec<ClusterSpec> {
         well_known("InboundPassthroughCluster", inbound),
         well_known("inbound|8080||", local),
     ]
+}
+
+/// To workloads of the mesh.
+fn mutual() -> UpstreamTls {
+    UpstreamTls {
+        certificate: Some("default".into()),
+        peer: Some(PeerCheck {
+            roots: "ROOTCA".into(),
+            names: vec![PeerName::Identity("spiffe://cluster.local/ns/a/sa/b".into())],
+            revoked: None,
+        }),
+        server_name: Some("outbound_.80_._.a".into()),
+        checks_host: false,
+        alpn: vec!["istio".into()],
+        limits: TlsLimits::default(),
+    }
+}
+
+/// To servers elsewhere. A file of revoked certificates would have to be there.
+fn simple() -> UpstreamTls {
+    let names = ["a.example", "10.0.0.1", "a@b.example", "spiffe://a/b"];
+    UpstreamTls {
+        certificate: None,
+        peer: Some(PeerCheck {
+            roots: "file-root:system".into(),
+            names: names.map(|name| PeerName::Any(name.into())).into(),
+            revoked: None,
+        }),
+        server_name: None,
+        checks_host: true,
+        alpn: vec![],
+        limits: TlsLimits {
+            min_version: TlsVersion::V1_3,
+            cipher_suites: vec!["ECDHE-RSA-AES128-GCM-SHA256".into()],
+            ecdh_curves: vec!["X25519".into(), "P-256".into()],
+        },
+    }
+}
+
+/// For workloads of the mesh.
+fn served_tls() -> DownstreamTls {
+    DownstreamTls {
+        certificate: "default".into(),
+        peer: PeerCheck {
+            roots: "ROOTCA".into(),
+            names: vec![PeerName::IdentityPrefix("spiffe://cluster.local/".into())],
+            revoked: None,
+        },
+        alpn: vec!["h2".into(), "http/1.1".into()],
+        limits: TlsLimits::default(),
+    }
 }
 
 /// Routes of every kind.
@@ -161,6 +227,7 @@ fn listeners() -> Vec<ListenerSpec> {
     let inline = routes(vec![reviews(), virtual_host("a:80", &["a"], varied())]);
     let served = NetworkSpec::Http(HttpSpec {
         lookup: Some(LOOKUP),
+        alpn_by_request: true,
         stat_prefix: "inbound".into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(inline)),
@@ -176,11 +243,18 @@ fn listeners() -> Vec<ListenerSpec> {
     let bytes = |name: &str, matches, cluster: &str| -> FilterChainSpec {
         chain(name, matches, tcp(vec![to(cluster, 1)]))
     };
+    let encrypted = ChainMatch {
+        destination_port: Some(9090),
+        transport: Some(Transport::Tls),
+        application_protocols: vec!["istio".into()],
+        ..Default::default()
+    };
     let inspectors = Inspectors {
         original_dst: true,
         tls: true,
         http: true,
-        skip_ports: vec![25, 3306],
+        skip_tls: vec![25, 3306],
+        skip_http: vec![25],
         timeout: Duration::ZERO,
     };
     vec![
@@ -202,6 +276,10 @@ fn listeners() -> Vec<ListenerSpec> {
                 vec![
                     chain("0.0.0.0_8080", on(&["http/1.1", "h2c"]), served),
                     bytes("0.0.0.0_8080-tcp", on(&[]), "inbound|8080||"),
+                    FilterChainSpec {
+                        tls: Some(Arc::new(served_tls())),
+                        ..bytes("0.0.0.0_9090", encrypted, "inbound|8080||")
+                    },
                 ],
             )
         },
@@ -228,7 +306,9 @@ fn by_a_real_envoy() {
             },
         },
     });
-    let mut all: Vec<Value> = vec![ads];
+    let mut agent = ads.clone();
+    agent["name"] = "sds-grpc".into();
+    let mut all: Vec<Value> = vec![ads, agent];
     all.extend(clusters().iter().map(|spec| json(&build_cluster(spec))));
     let bootstrap = json!({
         "node": {"id": "test", "cluster": "test"},

@@ -7,7 +7,7 @@ use mesh_model::{
 use pilot_view::spec::{
     ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec,
     HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSource,
-    RouteSpec, ServiceRef, TcpSpec, UpstreamProtocol, VirtualHostSpec, WeightedCluster,
+    RouteSpec, ServiceRef, TcpSpec, UpstreamProtocol, UpstreamSocket, VirtualHostSpec, WeightedCluster,
 };
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -26,6 +26,7 @@ pub fn cluster() -> ClusterSpec {
         weighs_localities: false,
         retry_budget: None,
         proxy_protocol: None,
+        socket: UpstreamSocket::Plain,
         connect_timeout: Duration::from_secs(10),
         service: Some(ServiceRef {
             host: mesh_model::Host::new("reviews.shop.svc.cluster.local"),
@@ -128,6 +129,7 @@ pub fn routes(virtual_hosts: Vec<VirtualHostSpec>) -> RouteConfigurationSpec {
 pub fn http(routes: RouteSource) -> NetworkSpec {
     NetworkSpec::Http(HttpSpec {
         lookup: None,
+        alpn_by_request: false,
         stat_prefix: "outbound_0.0.0.0_9080;".into(),
         direction: Direction::Outbound,
         routes,
@@ -150,7 +152,7 @@ pub fn tcp(clusters: Vec<WeightedCluster>) -> NetworkSpec {
 }
 
 pub fn chain(name: &str, matches: ChainMatch, network: NetworkSpec) -> FilterChainSpec {
-    FilterChainSpec { name: name.into(), matches, network }
+    FilterChainSpec { name: name.into(), matches, tls: None, network }
 }
 
 pub fn listener(name: &str, port: u16, chains: Vec<FilterChainSpec>) -> ListenerSpec {

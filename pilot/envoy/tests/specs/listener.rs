@@ -61,6 +61,7 @@ fn a_port_with_routes_over_rds() {
 fn inbound_tells_the_application_who_called() {
     let spec = HttpSpec {
         lookup: None,
+        alpn_by_request: false,
         stat_prefix: "inbound_0.0.0.0_9080;".into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(routes(vec![reviews()]))),
@@ -114,7 +115,8 @@ fn inspectors_leave_declared_ports_alone() {
         original_dst: true,
         tls: true,
         http: true,
-        skip_ports: vec![3306, 5432],
+        skip_tls: vec![3306, 5432],
+        skip_http: vec![3306, 5432],
         timeout: Duration::ZERO,
     };
     let chain = chain("virtualInbound", ChainMatch::default(), tcp(vec![to("InboundPassthroughCluster", 1)]));

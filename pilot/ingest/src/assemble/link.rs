@@ -53,6 +53,7 @@ impl Ingest {
             }
             Model::DestinationRule(_)
             | Model::Sidecar(_)
+            | Model::PeerAuthentication(_)
             | Model::WorkloadEntry(_)
             | Model::WorkloadGroup(_)
             | Model::Namespace(_)
@@ -101,6 +102,7 @@ impl Ingest {
             }
             Model::DestinationRule(_)
             | Model::Sidecar(_)
+            | Model::PeerAuthentication(_)
             | Model::WorkloadEntry(_)
             | Model::WorkloadGroup(_)
             | Model::Namespace(_)

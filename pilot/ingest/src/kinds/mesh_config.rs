@@ -3,6 +3,7 @@
 mod access_log;
 mod discovery;
 mod later;
+mod tls;
 mod written;
 
 use super::{
@@ -43,10 +44,12 @@ const BUILT: &[&str] = &[
     "disableEnvoyListenerLog",
     "discoverySelectors",
     "dnsRefreshRate",
+    "enableAutoMtls",
     "h2UpgradePolicy",
     "inboundClusterStatName",
     "inboundTrafficPolicy",
     "localityLbSetting",
+    "meshMTLS",
     "outboundClusterStatName",
     "outboundTrafficPolicy",
     "pathNormalization",
@@ -56,6 +59,9 @@ const BUILT: &[&str] = &[
     "proxyListenPort",
     "rootNamespace",
     "tcpKeepalive",
+    "tlsDefaults",
+    "trustDomain",
+    "trustDomainAliases",
     "zoneAwareLbSetting",
 ];
 
@@ -117,6 +123,11 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         default_traffic_policy,
         locality_lb_setting,
         zone_aware_lb_setting,
+        trust_domain,
+        trust_domain_aliases,
+        enable_auto_mtls,
+        mesh_mtls,
+        tls_defaults,
         others,
     } = decode(settings, at)?;
     later::report(&others, later::OF_MESH, BUILT, at);
@@ -219,6 +230,21 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     }
     if let Some(locality) = parse_locality_lb(locality_lb_setting, zone_aware_lb_setting, at) {
         config.locality = locality;
+    }
+    let domain = trust_domain.filter(|text| !text.is_empty());
+    if let Some(domain) = domain.and_then(|text| tls::parse_trust_domain(&text, &at.field("trustDomain"))) {
+        config.trust_domain = domain;
+    }
+    let at_aliases = at.field("trustDomainAliases");
+    let aliases = trust_domain_aliases.iter().enumerate();
+    let aliases = aliases.filter_map(|(index, text)| tls::parse_trust_domain(text, &at_aliases.index(index)));
+    config.trust_domain_aliases = aliases.collect();
+    config.auto_mtls = enable_auto_mtls.unwrap_or(config.auto_mtls);
+    if let Some(limits) = mesh_mtls {
+        config.mesh_mtls = tls::parse_limits(limits, &at.field("meshMTLS"));
+    }
+    if let Some(limits) = tls_defaults {
+        config.tls_defaults = tls::parse_limits(limits, &at.field("tlsDefaults"));
     }
     Some(config)
 }

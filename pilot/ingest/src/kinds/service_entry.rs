@@ -52,7 +52,6 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         .annotation(TRAFFIC_DISTRIBUTION)
         .and_then(|text| parse_distribution(text, &at_annotations.field(TRAFFIC_DISTRIBUTION)));
     let at = at.field("spec");
-    at.not_supported("subjectAltNames", !subject_alt_names.is_empty());
     let subject_alt_names = subject_alt_names.iter().map(|name| Str::from(name.as_str())).collect();
     let resolution = parse_resolution(resolution);
     let selector = workload_selector.map(|selector| parse_labels(&selector.labels));

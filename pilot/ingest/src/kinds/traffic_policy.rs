@@ -4,6 +4,7 @@ mod connection_pool;
 mod load_balancer;
 mod locality;
 mod outlier_detection;
+mod tls;
 
 pub use connection_pool::{parse_connection_pool, parse_keepalive};
 pub use locality::parse_locality_lb;
@@ -14,7 +15,7 @@ use crate::{
     values::{parse_dns_name, parse_duration, parse_percent, parse_port},
 };
 use mesh_api::networking::traffic_policy as api;
-use mesh_model::{Percent, PortPolicy, Problem, ProxyProtocol, Reason, RetryBudget, TrafficPolicy, Tunnel};
+use mesh_model::{Percent, PortPolicy, ProxyProtocol, Reason, RetryBudget, TrafficPolicy, Tunnel};
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// `retryBudget.percent` when nothing is said: 20.
@@ -34,7 +35,6 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficP
         proxy_protocol,
         retry_budget,
     } = policy;
-    report_tls(tls.as_ref(), at);
     let at_ports = at.field("portLevelSettings");
     let mut ports = BTreeMap::new();
     for (index, settings) in port_level_settings.into_iter().enumerate() {
@@ -53,6 +53,7 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficP
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
         proxy_protocol: proxy_protocol.map(parse_proxy_protocol),
         retry_budget: retry_budget.map(|block| parse_retry_budget(block, &at.field("retryBudget"))),
+        tls: tls.map(|block| tls::parse_tls(block, &at.field("tls"))),
         tunnel: tunnel.and_then(|block| parse_tunnel(block, &at.field("tunnel"))),
         ports,
     }
@@ -83,7 +84,6 @@ fn parse_tunnel(block: api::TunnelSettings, at: &At<'_>) -> Option<Tunnel> {
 
 fn parse_port_policy(policy: api::PortTrafficPolicy, at: &At<'_>) -> Option<(u16, PortPolicy)> {
     let api::PortTrafficPolicy { port, load_balancer, connection_pool, outlier_detection, tls } = policy;
-    report_tls(tls.as_ref(), at);
     let at_number = at.field("port");
     let at_number = at_number.field("number");
     let Some(number) = port.and_then(|port| port.number) else {
@@ -97,6 +97,7 @@ fn parse_port_policy(policy: api::PortTrafficPolicy, at: &At<'_>) -> Option<(u16
             .map(|block| connection_pool::parse_connection_pool(block, &at.field("connectionPool"))),
         outlier_detection: outlier_detection
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
+        tls: tls.map(|block| tls::parse_tls(block, &at.field("tls"))),
     };
     Some((parse_port(number, &at_number)?, policy))
 }
@@ -119,20 +120,5 @@ fn parse_retry_budget(block: api::RetryBudget, at: &At<'_>) -> RetryBudget {
         interval: budget_interval
             .and_then(|interval| parse_duration(interval, &at.field("budgetInterval")))
             .filter(|interval| !interval.is_zero()),
-    }
-}
-
-/// TLS to the destination is not built: plaintext where encryption was asked for is an error, not a warning.
-fn report_tls(tls: Option<&api::ClientTlsSettings>, at: &At<'_>) {
-    let Some(tls) = tls else { return };
-    match tls.mode {
-        // Plaintext is what happens.
-        None | Some(api::ClientTlsMode::Disable) => {}
-        Some(api::ClientTlsMode::Simple | api::ClientTlsMode::Mutual | api::ClientTlsMode::IstioMutual) => at
-            .report(Problem::error(
-                Reason::NotSupported,
-                at.field("tls").path(),
-                "Meltemi does not originate TLS yet: connections go out as they come from the application",
-            )),
     }
 }

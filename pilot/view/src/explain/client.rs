@@ -38,6 +38,7 @@ pub fn proxy_of(workload: &Workload) -> Proxy {
         addresses: workload.addresses.clone(),
         locality: workload.locality.clone(),
         capture: Capture::Redirect,
+        has_identity: true,
         dns_capture: false,
     }
 }
@@ -98,6 +99,7 @@ mod tests {
             addresses: vec![],
             locality: Default::default(),
             capture: Capture::Redirect,
+            has_identity: true,
             dns_capture: false,
         }
     }

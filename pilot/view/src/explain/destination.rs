@@ -3,6 +3,7 @@
 use super::{
     Scene,
     answer::{Endpoints, Target},
+    security,
 };
 use crate::spec::{ClusterDiscovery, ClusterSpec, WeightedCluster};
 use mesh_model::{Endpoint, EndpointAddress, Health, Host, Kind, LoadBalancing, Str};
@@ -38,14 +39,16 @@ fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
     target.policy = rules.map(|object| scene.located(object)).collect();
     target.config = spec.config.clone();
     target.settings = settings(spec);
+    target.settings.extend(security::client(spec));
     target.endpoints = match &spec.discovery {
         ClusterDiscovery::Eds => {
-            let endpoints = scene.endpoints.get(&spec.name);
-            Endpoints::Known(endpoints.into_iter().flat_map(|all| all.iter()).map(shown).collect())
+            let endpoints = scene.endpoints.get(&spec.name).map(|all| &**all).unwrap_or_default();
+            target.settings.extend(security::servers(scene.mesh(), spec, endpoints));
+            Endpoints::Known(endpoints.iter().map(|endpoint| shown(spec, endpoint)).collect())
         }
         ClusterDiscovery::StrictDns { endpoints, preference: _, refresh: _ }
         | ClusterDiscovery::LogicalDns { endpoints, refresh: _ } => {
-            Endpoints::Resolved(endpoints.iter().map(shown).collect())
+            Endpoints::Resolved(endpoints.iter().map(|endpoint| shown(spec, endpoint)).collect())
         }
         ClusterDiscovery::Dynamic(_) => Endpoints::Named,
         ClusterDiscovery::OriginalDst { port: _, sources: _ } => Endpoints::Original,
@@ -74,7 +77,7 @@ fn settings(spec: &ClusterSpec) -> Vec<String> {
     settings
 }
 
-fn shown(endpoint: &Endpoint) -> String {
+fn shown(spec: &ClusterSpec, endpoint: &Endpoint) -> String {
     let address = match &endpoint.address {
         EndpointAddress::Ip(address @ std::net::IpAddr::V6(_)) => format!("[{address}]:{}", endpoint.port),
         EndpointAddress::Ip(address) => format!("{address}:{}", endpoint.port),
@@ -86,7 +89,8 @@ fn shown(endpoint: &Endpoint) -> String {
         false => format!(" {}.{}", endpoint.workload, endpoint.namespace),
     };
     let health = if endpoint.health == Health::Healthy { "" } else { " (not ready)" };
-    format!("{address}{workload}{health}")
+    let security = if security::is_mutual(spec, endpoint) { " over mTLS" } else { "" };
+    format!("{address}{workload}{security}{health}")
 }
 
 /// Why there is no cluster of this name: `outbound|PORT|SUBSET|HOST`.

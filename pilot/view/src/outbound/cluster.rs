@@ -3,10 +3,11 @@
 use super::{
     HostView, PlaceView, ServiceContext, cluster_name,
     locality::{is_weighted, prefer},
+    tls::Connecting,
 };
 use crate::{
     Capture, Place,
-    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, Preference, ServiceRef, UpstreamProtocol},
+    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, Preference, ServiceRef, UpstreamProtocol, UpstreamSocket},
     stat_name::{Subject, stat_name},
     well_known::pool,
 };
@@ -185,8 +186,14 @@ impl<'a> Draft<'a> {
         let redirected = self.redirected();
         let Self { context, port, subset, name, policy } = self;
         let ServiceContext { scope, service, rule } = context;
-        let ClusterPolicy { load_balancer, connection_pool, outlier_detection, proxy_protocol, retry_budget } =
-            policy;
+        let ClusterPolicy {
+            load_balancer,
+            connection_pool,
+            outlier_detection,
+            proxy_protocol,
+            retry_budget,
+            tls,
+        } = policy;
         let config = scope.mesh.config();
         let defaults = &config.default_policy;
         let LoadBalancer { algorithm: load_balancing, warmup, locality: _ } =
@@ -202,6 +209,13 @@ impl<'a> Draft<'a> {
             UpgradePolicy::Default => config.h2_upgrade,
         };
         let protocol = match port.protocol {
+            // Who asks for an upgrade knows that it is HTTP.
+            Protocol::Auto
+                if connection_pool.http.h2_upgrade == UpgradePolicy::Upgrade
+                    && !connection_pool.http.use_client_protocol =>
+            {
+                UpstreamProtocol::Http2
+            }
             Protocol::Auto => UpstreamProtocol::Downstream,
             protocol if protocol.is_http() && connection_pool.http.use_client_protocol => {
                 UpstreamProtocol::Downstream
@@ -210,6 +224,11 @@ impl<'a> Draft<'a> {
             protocol if protocol.is_http() && upgrades => UpstreamProtocol::Http2,
             protocol if protocol.is_http() => UpstreamProtocol::Http1,
             _ => UpstreamProtocol::Tcp,
+        };
+        let connecting = Connecting { context, port, subset: &subset, discovery: &discovery, protocol };
+        let (discovery, socket) = match connecting.socket(tls.as_ref()) {
+            Some(socket) => (discovery, socket),
+            None => (ClusterDiscovery::Nowhere, UpstreamSocket::Plain),
         };
         let subject = Subject { service, port, subset: &subset };
         ClusterSpec {
@@ -224,6 +243,7 @@ impl<'a> Draft<'a> {
             outlier_detection,
             retry_budget,
             proxy_protocol,
+            socket,
             connect_timeout: config.connect_timeout,
             service: Some(ServiceRef {
                 host: service.host.clone(),

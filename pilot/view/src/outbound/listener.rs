@@ -201,13 +201,27 @@ pub fn port_listener<'u>(
         let path_normalization = scope.mesh.config().path_normalization;
         let direction = Direction::Outbound;
         let lookup = scope.lookup();
-        NetworkSpec::Http(HttpSpec { stat_prefix, direction, routes, lookup, path_normalization, access_log })
+        let alpn_by_request = scope.key.has_identity;
+        NetworkSpec::Http(HttpSpec {
+            stat_prefix,
+            direction,
+            routes,
+            lookup,
+            alpn_by_request,
+            path_normalization,
+            access_log,
+        })
     };
     let mut chains = Vec::new();
     let mut default_chain = None;
     if let Some(routes) = shared_routes {
         let matches = if sniffs { plain_text_http(ChainMatch::default()) } else { ChainMatch::default() };
-        chains.push(FilterChainSpec { matches, network: requests(&key.name(), routes), name: key.name() });
+        chains.push(FilterChainSpec {
+            matches,
+            tls: None,
+            network: requests(&key.name(), routes),
+            name: key.name(),
+        });
     }
     let everything = chains.iter().any(|chain| chain.matches == ChainMatch::default());
     for (Destination { range, server_name, source }, entry) in opaque {
@@ -220,7 +234,7 @@ pub fn port_listener<'u>(
         };
         if matches == ChainMatch::default() {
             let name = if sniffs { "PassthroughFilterChain".into() } else { key.name() };
-            default_chain = Some(FilterChainSpec { name, matches, network: tcp });
+            default_chain = Some(FilterChainSpec { name, matches, tls: None, network: tcp });
             continue;
         }
         let parts = [
@@ -240,6 +254,7 @@ pub fn port_listener<'u>(
         let chain = |suffix: &str, matches, network| FilterChainSpec {
             name: format!("{name}-{suffix}").into(),
             matches,
+            tls: None,
             network,
         };
         chains.push(chain("http", plain_text_http(matches.clone()), requests(&key.name(), routes)));
@@ -253,6 +268,7 @@ pub fn port_listener<'u>(
         default_chain = Some(FilterChainSpec {
             name: "PassthroughFilterChain".into(),
             matches: ChainMatch::default(),
+            tls: None,
             network: NetworkSpec::Tcp(unknown(scope)),
         });
     }
@@ -341,6 +357,7 @@ pub fn opaque_chains(
     let chain = |name: Str, transport| FilterChainSpec {
         name,
         matches: ChainMatch { transport, ..matches.clone() },
+        tls: None,
         network: network.clone(),
     };
     match beside_http {

@@ -1,6 +1,6 @@
 //! What a cluster depends on. Mirrors `envoy.config.cluster.v3.Cluster`.
 
-use super::{NameLookup, Origins, Preference};
+use super::{NameLookup, Origins, Preference, UpstreamSocket};
 use mesh_model::{
     ConnectionPool, Duration, Endpoint, EndpointAddress, Host, LoadBalancing, NamespacedName,
     OutlierDetection, ProxyProtocol, RetryBudget, Str, Warmup,
@@ -32,6 +32,8 @@ pub struct ClusterSpec {
     pub retry_budget: Option<RetryBudget>,
     /// `proxyProtocol`, after overlay.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// How connections are secured.
+    pub socket: UpstreamSocket,
     /// From the mesh; the connection pool's own overrides it.
     pub connect_timeout: Duration,
     /// The service behind it, for metadata; `None` for the well-known clusters.

@@ -1,6 +1,6 @@
 //! What a listener depends on. Mirrors `envoy.config.listener.v3.Listener`.
 
-use super::{Origins, RouteConfigurationSpec, WeightedCluster};
+use super::{DownstreamTls, Origins, RouteConfigurationSpec, WeightedCluster};
 use mesh_model::{AccessLog, Cidr, Duration, PathNormalization, Str, Tunnel};
 use std::{net::IpAddr, sync::Arc};
 
@@ -50,8 +50,10 @@ pub struct Inspectors {
     pub tls: bool,
     /// Recognises plain-text HTTP.
     pub http: bool,
-    /// Destination ports on which `tls` and `http` do not look (their protocol is declared, and may be server-first), sorted.
-    pub skip_ports: Vec<u16>,
+    /// Destination ports on which `tls` does not look, sorted: nothing there depends on it, and servers may be first to speak.
+    pub skip_tls: Vec<u16>,
+    /// The same for `http`.
+    pub skip_http: Vec<u16>,
     /// How long they look before giving up; zero: for ever.
     pub timeout: Duration,
 }
@@ -63,6 +65,8 @@ pub struct FilterChainSpec {
     pub name: Str,
     /// Which connections it takes.
     pub matches: ChainMatch,
+    /// TLS that ends here; `None`: bytes are taken as they come.
+    pub tls: Option<Arc<DownstreamTls>>,
     /// What it does with them.
     pub network: NetworkSpec,
 }
@@ -112,6 +116,8 @@ pub struct HttpSpec {
     pub routes: RouteSource,
     /// Whether the names in requests are looked up, for clusters that need it.
     pub lookup: Option<NameLookup>,
+    /// Whether clusters that speak what their clients do are told by ALPN what that is, where they are called over mTLS.
+    pub alpn_by_request: bool,
     /// What becomes of paths before they are matched.
     pub path_normalization: PathNormalization,
     /// Where and how accesses are logged; `None`: nowhere.

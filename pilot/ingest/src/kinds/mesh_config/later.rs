@@ -34,7 +34,6 @@ pub const OF_MESH: &[Later] = &[
     later("certificates", "", CERTIFICATES),
     later("configSources", "", "other sources of configuration: Meltemi reads one API server, or files"),
     later("defaultProviders", "", TELEMETRY),
-    later("enableAutoMtls", "false", CERTIFICATES),
     later("enableEnvoyAccessLogService", "false", TELEMETRY),
     later("enablePrometheusMerge", "false", "the agent beside each proxy, which Meltemi does not have yet"),
     later("enableTracing", "false", TELEMETRY),
@@ -44,7 +43,6 @@ pub const OF_MESH: &[Later] = &[
     later("ingressControllerMode", "OFF", INGRESS),
     later("ingressSelector", "", INGRESS),
     later("ingressService", "", INGRESS),
-    later("meshMTLS", "", CERTIFICATES),
     later(
         "serviceEntryVisibility",
         "",
@@ -52,9 +50,6 @@ pub const OF_MESH: &[Later] = &[
     ),
     later("serviceScopeConfigs", "", CLUSTERS),
     later("serviceSettings", "", CLUSTERS),
-    later("tlsDefaults", "", CERTIFICATES),
-    later("trustDomain", "", CERTIFICATES),
-    later("trustDomainAliases", "", CERTIFICATES),
     later("verifyCertificateAtClient", "", CERTIFICATES),
 ];
 

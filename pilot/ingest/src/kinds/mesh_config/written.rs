@@ -1,6 +1,6 @@
 //! Mesh settings as they are written: Istio's MeshConfig, as far as it has an effect here. What it has besides is in `others`.
 
-use super::access_log::Encoding;
+use super::{access_log::Encoding, tls::TlsConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use mesh_api::{
     Duration as ApiDuration,
@@ -49,6 +49,13 @@ pub struct Settings {
     pub default_traffic_policy: Option<TrafficPolicy>,
     pub locality_lb_setting: Option<LocalityLbSetting>,
     pub zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
+    pub trust_domain: Option<String>,
+    #[serde(default)]
+    pub trust_domain_aliases: Vec<String>,
+    pub enable_auto_mtls: Option<bool>,
+    #[serde(rename = "meshMTLS")]
+    pub mesh_mtls: Option<TlsConfig>,
+    pub tls_defaults: Option<TlsConfig>,
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }

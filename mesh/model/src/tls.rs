@@ -1,0 +1,69 @@
+//! TLS: what mTLS and TLS of clients are limited to, and how a client secures its connections to a service.
+
+use crate::Str;
+use serde::Serialize;
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[allow(missing_docs)]
+pub enum TlsVersion {
+    V1_2,
+    V1_3,
+}
+
+/// `meshMTLS` and `tlsDefaults`: what is spoken. Of an empty list, what is usual.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct TlsLimits {
+    /// `minProtocolVersion`.
+    pub min_version: TlsVersion,
+    /// `cipherSuites`, up to TLS 1.2.
+    pub cipher_suites: Vec<Str>,
+    /// `ecdhCurves`.
+    pub ecdh_curves: Vec<Str>,
+}
+
+impl Default for TlsLimits {
+    fn default() -> Self {
+        Self { min_version: TlsVersion::V1_2, cipher_suites: Vec::new(), ecdh_curves: Vec::new() }
+    }
+}
+
+/// `tls` of a DestinationRule: how clients secure their connections.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum ClientTls {
+    /// Not at all.
+    Disable,
+    /// With the certificates of the mesh (`ISTIO_MUTUAL`).
+    Mesh {
+        /// `sni`; `None`: that of the cluster.
+        server_name: Option<Str>,
+        /// `subjectAltNames`; empty: the identities of the endpoints.
+        names: Vec<Str>,
+    },
+    /// With certificates that are given here (`SIMPLE` and `MUTUAL`).
+    Given(GivenTls),
+    /// In a way that Meltemi cannot do. Nothing is sent then, least of all plaintext.
+    Impossible,
+}
+
+/// `SIMPLE` and `MUTUAL`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct GivenTls {
+    /// `clientCertificate` and `privateKey`: files.
+    pub certificate: Option<(Str, Str)>,
+    /// Whose certificates are taken; `None`: anybody's (`insecureSkipVerify`).
+    pub authorities: Option<Authorities>,
+    /// `subjectAltNames`.
+    pub names: Vec<Str>,
+    /// `sni`; `None`: the host of each request.
+    pub server_name: Option<Str>,
+}
+
+/// `caCertificates` and `caCrl`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Authorities {
+    /// A file; `None`: those of the operating system (`system`).
+    pub file: Option<Str>,
+    /// A file with certificates that are revoked.
+    pub revoked: Option<Str>,
+}

@@ -1,0 +1,145 @@
+//! How a cluster's connections are secured: as its DestinationRule says, otherwise by mTLS to endpoints that take it.
+
+use super::ServiceContext;
+use crate::spec::{
+    ClusterDiscovery, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamProtocol, UpstreamSocket, UpstreamTls,
+};
+use mesh_model::{Authorities, ClientTls, GivenTls, Registry, ServicePort, Str};
+
+/// A cluster as far as it matters here.
+pub struct Connecting<'a> {
+    pub context: &'a ServiceContext<'a>,
+    pub port: &'a ServicePort,
+    pub subset: &'a str,
+    pub discovery: &'a ClusterDiscovery,
+    pub protocol: UpstreamProtocol,
+}
+
+impl Connecting<'_> {
+    /// How connections are secured, given what the DestinationRule says; `None`: not as they must be, so there are none.
+    pub fn socket(&self, tls: Option<&ClientTls>) -> Option<UpstreamSocket> {
+        let has_identity = self.context.scope.key.has_identity;
+        match tls {
+            Some(ClientTls::Disable) => Some(UpstreamSocket::Plain),
+            Some(ClientTls::Impossible) => None,
+            // Certificates and roots come over SDS, whosever they are.
+            Some(ClientTls::Mesh { .. } | ClientTls::Given(_)) if !has_identity => None,
+            Some(ClientTls::Mesh { server_name, names }) => {
+                let names = names.iter().cloned().map(PeerName::Any).collect();
+                Some(UpstreamSocket::Tls(self.of_mesh(server_name.clone(), names)))
+            }
+            Some(ClientTls::Given(given)) => Some(UpstreamSocket::Tls(self.given(given))),
+            None if has_identity => Some(self.automatic()),
+            None => Some(UpstreamSocket::Plain),
+        }
+    }
+
+    /// Auto mTLS.
+    fn automatic(&self) -> UpstreamSocket {
+        let Self { context: ServiceContext { scope, service, rule: _ }, port, .. } = self;
+        let known = scope.mesh.endpoints(service).and_then(|endpoints| endpoints.identities(port.number));
+        let Some(known) = known.filter(|_| scope.mesh.config().auto_mtls && !service.external) else {
+            return UpstreamSocket::Plain;
+        };
+        match self.discovery {
+            // To whom is not known before the client connects: as Istio, mTLS only if it is good for all.
+            ClusterDiscovery::OriginalDst { .. } if known.all_mtls => {
+                UpstreamSocket::Tls(self.of_mesh(None, Vec::new()))
+            }
+            ClusterDiscovery::OriginalDst { .. } | ClusterDiscovery::Dynamic(_) | ClusterDiscovery::Nowhere => {
+                UpstreamSocket::Plain
+            }
+            ClusterDiscovery::Eds
+            | ClusterDiscovery::StrictDns { .. }
+            | ClusterDiscovery::LogicalDns { .. }
+            | ClusterDiscovery::Static { .. }
+                if known.any_mtls =>
+            {
+                UpstreamSocket::Auto(self.of_mesh(None, Vec::new()))
+            }
+            ClusterDiscovery::Eds
+            | ClusterDiscovery::StrictDns { .. }
+            | ClusterDiscovery::LogicalDns { .. }
+            | ClusterDiscovery::Static { .. } => UpstreamSocket::Plain,
+        }
+    }
+
+    /// mTLS with the mesh's certificates.
+    fn of_mesh(&self, server_name: Option<Str>, names: Vec<PeerName>) -> UpstreamTls {
+        let Self { context: ServiceContext { scope, service, rule: _ }, port, subset, .. } = self;
+        let default_name = || format!("outbound_.{}_.{subset}_.{}", port.number, service.host).into();
+        UpstreamTls {
+            certificate: Some(OWN_CERTIFICATE.into()),
+            peer: Some(PeerCheck {
+                roots: MESH_ROOTS.into(),
+                names: if names.is_empty() { self.identities() } else { names },
+                revoked: None,
+            }),
+            server_name: Some(server_name.unwrap_or_else(default_name)),
+            checks_host: false,
+            alpn: alpn(self.protocol),
+            limits: scope.mesh.config().mesh_mtls.clone(),
+        }
+    }
+
+    /// Who the endpoints are. Where nobody says it, anybody of the mesh, which is stricter than Istio, where it is anybody whom the
+    /// roots have signed; of services outside, that is all that can be said.
+    fn identities(&self) -> Vec<PeerName> {
+        let Self { context: ServiceContext { scope, service, rule: _ }, port, .. } = self;
+        let config = scope.mesh.config();
+        let known = scope.mesh.endpoints(service).and_then(|endpoints| endpoints.identities(port.number));
+        let accounts = known.into_iter().flat_map(|known| &known.accounts);
+        let mut names: Vec<PeerName> = accounts
+            .flat_map(|(namespace, account)| {
+                let domains = config.trust_domains();
+                domains.map(move |domain| format!("spiffe://{domain}/ns/{namespace}/sa/{account}"))
+            })
+            .map(|id| PeerName::Identity(id.into()))
+            .collect();
+        names.extend(service.subject_alt_names.iter().cloned().map(PeerName::Any));
+        if names.is_empty() && !service.external {
+            let domains = config.trust_domains();
+            names = domains.map(|domain| PeerName::IdentityPrefix(format!("spiffe://{domain}/").into())).collect();
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// TLS with certificates from elsewhere.
+    fn given(&self, given: &GivenTls) -> UpstreamTls {
+        let GivenTls { certificate, authorities, names, server_name } = given;
+        let Self { context: ServiceContext { scope, service, rule: _ }, .. } = self;
+        let names = match names.is_empty() && service.registry == Registry::External {
+            true => &service.subject_alt_names,
+            false => names,
+        };
+        let peer = authorities.as_ref().map(|Authorities { file, revoked }| PeerCheck {
+            roots: format!("file-root:{}", file.as_deref().unwrap_or("system")).into(),
+            names: names.iter().cloned().map(PeerName::Any).collect(),
+            revoked: revoked.clone(),
+        });
+        UpstreamTls {
+            certificate: certificate.as_ref().map(|(chain, key)| format!("file-cert:{chain}~{key}").into()),
+            checks_host: server_name.is_none() && names.is_empty() && peer.is_some(),
+            peer,
+            server_name: server_name.clone(),
+            alpn: match self.protocol {
+                UpstreamProtocol::Http2 => vec!["h2".into()],
+                UpstreamProtocol::Http1 | UpstreamProtocol::Downstream | UpstreamProtocol::Tcp => Vec::new(),
+            },
+            limits: scope.mesh.config().tls_defaults.clone(),
+        }
+    }
+}
+
+/// What is offered to proxies of the mesh: it tells them what is spoken. `istio-peer-exchange` is never offered, as nothing here would send
+/// the metadata that it promises. Where it depends on the request, a filter overrides this.
+fn alpn(protocol: UpstreamProtocol) -> Vec<Str> {
+    let protocols: &[&str] = match protocol {
+        UpstreamProtocol::Http1 => &["istio-http/1.1", "istio", "http/1.1"],
+        UpstreamProtocol::Http2 => &["istio-h2", "istio", "h2"],
+        UpstreamProtocol::Tcp | UpstreamProtocol::Downstream => &["istio"],
+    };
+    protocols.iter().map(|protocol| (*protocol).into()).collect()
+}

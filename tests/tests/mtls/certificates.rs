@@ -1,0 +1,71 @@
+//! Certificates as a mesh issues them, and such as it must not take.
+
+use anyhow::Result;
+use meltemi_agent::Identity;
+use mesh_pki::{Credential, TrustBundle};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+};
+use std::{fs, path::Path};
+
+/// A root that signs whatever it is asked to.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// When a certificate is good.
+#[derive(Clone, Copy)]
+pub enum Validity {
+    Now,
+    Past,
+}
+
+/// A certificate and its key, in PEM.
+pub struct Pair {
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Authority {
+    pub fn new(name: &str) -> Result<Self> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })
+    }
+
+    /// For the identity `spiffe`.
+    pub fn issue(&self, spiffe: &str, validity: Validity) -> Result<Pair> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.subject_alt_names = vec![SanType::URI(spiffe.try_into()?)];
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        if matches!(validity, Validity::Past) {
+            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 1, 2));
+        }
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?.pem();
+        Ok(Pair { certificate, key: key.serialize_pem() })
+    }
+
+    /// What a workload has that this root vouches for.
+    pub fn identity(&self, spiffe: &str) -> Result<Identity> {
+        let Pair { certificate, key } = self.issue(spiffe, Validity::Now)?;
+        let trusted = TrustBundle::from_pem(&self.issuer.pem())?;
+        Ok(Identity { credential: Credential::from_pem(&certificate, &key)?, trusted })
+    }
+}
+
+impl Pair {
+    /// Into files of these names.
+    pub fn write(&self, certificate: &Path, key: &Path) -> Result<()> {
+        fs::write(certificate, &self.certificate)?;
+        Ok(fs::write(key, &self.key)?)
+    }
+}
