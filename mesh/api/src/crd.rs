@@ -15,8 +15,8 @@ use crate::kind::Kind;
 use crate::networking::{
     DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadEntry, WorkloadGroup,
 };
-use crate::security::PeerAuthentication;
 use crate::schema::{schema_for, status_schema_for};
+use crate::security::PeerAuthentication;
 
 /// The definitions of all kinds.
 ///

@@ -22,5 +22,5 @@ pub use networking::{
     DestinationRule, DestinationRuleSpec, ServiceEntry, ServiceEntrySpec, Sidecar, SidecarSpec,
     VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadGroupSpec,
 };
-pub use security::{PeerAuthentication, PeerAuthenticationSpec};
 pub use schema::{TypeError, UnknownField, as_stored, check_types, schema_for, unknown_fields};
+pub use security::{PeerAuthentication, PeerAuthenticationSpec};

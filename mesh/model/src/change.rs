@@ -31,8 +31,17 @@ pub struct ChangeSet {
 impl ChangeSet {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        let Self { hosts, served, destinations, endpoints, identities, peers, workloads, namespaces, everything } =
-            self;
+        let Self {
+            hosts,
+            served,
+            destinations,
+            endpoints,
+            identities,
+            peers,
+            workloads,
+            namespaces,
+            everything,
+        } = self;
         hosts.is_empty()
             && served.is_empty()
             && destinations.is_empty()

@@ -5,7 +5,8 @@
 
 use crate::{
     ChangeSet, DestinationRule, Host, Kind, Labels, MeshConfig, NamespacedName, ObjectRef,
-    PeerAuthentication, PeerModes, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload, client_needs::ClientNeeds,
+    PeerAuthentication, PeerModes, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
+    client_needs::ClientNeeds,
 };
 use imbl::{OrdMap, OrdSet};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};

@@ -45,7 +45,11 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
         name: name.to_string(),
         alt_stat_name: alt_stat_name(name, stat_name.as_deref()),
         connect_timeout: build_connect_timeout(connection_pool.tcp.connect_timeout, *connect_timeout),
-        metadata: metadata::build_metadata(service.as_ref(), config.as_ref(), asks_by_request(*protocol, socket)),
+        metadata: metadata::build_metadata(
+            service.as_ref(),
+            config.as_ref(),
+            asks_by_request(*protocol, socket),
+        ),
         ..Default::default()
     };
     discovery::apply_discovery(discovery, &mut cluster);

@@ -21,7 +21,7 @@ pub(crate) struct Filter {
 }
 
 /// The chain. Istio's order; its own filters (`istio.*`) are not part of a stock Envoy, and `grpc_stats` only serves them.
-const FILTERS: &[Filter] = 
+const FILTERS: &[Filter] =
     &[alpn::FILTER, fault::FILTER, cors::FILTER, dynamic_forward_proxy::FILTER, router::FILTER];
 
 /// The filters of a connection manager.

@@ -5,14 +5,14 @@
 use crate::envoy::cluster::{Cluster, cluster::TransportSocketMatch};
 use crate::envoy::core::config_source::ConfigSourceSpecifier;
 use crate::envoy::core::{
-    ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService, TransportSocket, api_config_source::ApiType,
-    data_source, grpc_service, transport_socket,
+    ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService, TransportSocket,
+    api_config_source::ApiType, data_source, grpc_service, transport_socket,
 };
 use crate::envoy::matcher::{StringMatcher, string_matcher::MatchPattern};
 use crate::envoy::raw_buffer::RawBuffer;
 use crate::envoy::tls::{
-    CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, SubjectAltNameMatcher,
-    TlsParameters, UpstreamTlsContext,
+    CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig,
+    SubjectAltNameMatcher, TlsParameters, UpstreamTlsContext,
     common_tls_context::{CombinedCertificateValidationContext, ValidationContextType},
     subject_alt_name_matcher::SanType,
     tls_parameters::TlsProtocol,

@@ -8,8 +8,8 @@ use crate::{
     store::Store,
 };
 use mesh_model::{
-    Endpoint, EndpointAddress, Health, Kind, Labels, Locality, Mesh, MtlsMode, ObjectRef, Protocol, Resolution,
-    Service, ServiceEndpoints, ServicePort, Str, Workload,
+    Endpoint, EndpointAddress, Health, Kind, Labels, Locality, Mesh, MtlsMode, ObjectRef, Protocol,
+    Resolution, Service, ServiceEndpoints, ServicePort, Str, Workload,
 };
 use std::{collections::BTreeMap, sync::Arc};
 

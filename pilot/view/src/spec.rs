@@ -20,9 +20,7 @@ pub use route::{
     ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
     VirtualHostSpec, WeightedCluster,
 };
-pub use tls::{
-    DownstreamTls, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamSocket, UpstreamTls,
-};
+pub use tls::{DownstreamTls, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamSocket, UpstreamTls};
 
 use mesh_model::ObjectRef;
 use std::sync::Arc;

@@ -5,8 +5,7 @@ use crate::{
     outbound::{HTTP_PROXY, unknown},
     spec::{
         ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec, Inspectors,
-        ListenerSpec, NetworkSpec, RouteSource, TcpSpec, UpstreamProtocol, UpstreamSocket,
-        WeightedCluster,
+        ListenerSpec, NetworkSpec, RouteSource, TcpSpec, UpstreamProtocol, UpstreamSocket, WeightedCluster,
     },
 };
 use mesh_model::{ConnectionPool, LoadBalancing, Mesh, RouteHeaders, Str, TcpKeepalive};

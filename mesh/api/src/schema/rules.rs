@@ -27,13 +27,8 @@ pub struct Rule {
 }
 
 /// All rules there are; a test proves that the schemas have no other.
-const ALL: [&[Rule]; 5] = [
-    &values::ALL,
-    &workload_entry::ALL,
-    &service_entry::ALL,
-    &server_tls::ALL,
-    &peer_authentication::ALL,
-];
+const ALL: [&[Rule]; 5] =
+    [&values::ALL, &workload_entry::ALL, &service_entry::ALL, &server_tls::ALL, &peer_authentication::ALL];
 
 /// The rule with this CEL text.
 pub fn find(cel: &str) -> Option<&'static Rule> {

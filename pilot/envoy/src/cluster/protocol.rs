@@ -60,7 +60,9 @@ pub(super) fn apply_protocol(
     let upstream = match effective(protocol, *h2_upgrade, *use_client_protocol) {
         UpstreamProtocol::Tcp => return,
         // HTTP/1.1 is what Envoy speaks when nothing is said.
-        UpstreamProtocol::Http1 if common.is_none() && outlier_detection.is_none() && by_host.is_none() => return,
+        UpstreamProtocol::Http1 if common.is_none() && outlier_detection.is_none() && by_host.is_none() => {
+            return;
+        }
         UpstreamProtocol::Http1 => {
             explicit(ProtocolConfig::HttpProtocolOptions(core::Http1ProtocolOptions::default()))
         }

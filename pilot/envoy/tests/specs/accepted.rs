@@ -13,9 +13,10 @@ use mesh_model::{
 };
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
-    ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, DownstreamTls, FilterChainSpec, ForwardSpec, HttpSpec,
-    Inspectors, ListenerSpec, MirrorSpec, NameLookup, NetworkSpec, PeerCheck, PeerName, Preference, RouteMatchSpec, RouteSource,
-    RouteSpec, SniLookup, TcpSpec, Transport, UpstreamProtocol, UpstreamSocket, UpstreamTls,
+    ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, DownstreamTls, FilterChainSpec,
+    ForwardSpec, HttpSpec, Inspectors, ListenerSpec, MirrorSpec, NameLookup, NetworkSpec, PeerCheck,
+    PeerName, Preference, RouteMatchSpec, RouteSource, RouteSpec, SniLookup, TcpSpec, Transport,
+    UpstreamProtocol, UpstreamSocket, UpstreamTls,
 };
 use serde_json::{Value, json};
 use std::{

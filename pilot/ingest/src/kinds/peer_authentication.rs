@@ -30,14 +30,17 @@ fn parse_spec(
         selector.map(|selector| parse_labels(&selector.match_labels)).filter(|labels| !labels.is_empty());
     let wildcard = selector.iter().flatten().any(|(key, value)| key.contains('*') || value.contains('*'));
     if wildcard {
-        at.field("selector").error(Reason::InvalidValue, "labels are compared as they are: `*` stands for itself");
+        at.field("selector")
+            .error(Reason::InvalidValue, "labels are compared as they are: `*` stands for itself");
         return None;
     }
     let at_ports = at.field("portLevelMtls");
     let mut ports = BTreeMap::new();
     for (key, mtls) in port_level_mtls {
         let Some(port) = key.parse::<u16>().ok().filter(|port| *port > 0) else {
-            at_ports.field(&key).error(Reason::InvalidValue, format!("`{key}` is no port number from 1 to 65535"));
+            at_ports
+                .field(&key)
+                .error(Reason::InvalidValue, format!("`{key}` is no port number from 1 to 65535"));
             return None;
         };
         ports.insert(port, parse_mode(Some(mtls)));
@@ -50,7 +53,8 @@ fn parse_spec(
         );
         ports.clear();
     }
-    let value = PeerAuthentication { metadata, selector, mode: parse_mode(mtls), ports, is_unreadable: false };
+    let value =
+        PeerAuthentication { metadata, selector, mode: parse_mode(mtls), ports, is_unreadable: false };
     if value.is_idle(&at.context().mesh_config) {
         at.field("selector").warning_hint(
             Reason::Unreachable,
@@ -83,7 +87,13 @@ fn closed(metadata: Metadata, value: &Value, at: &At<'_>) -> PeerAuthentication 
         format!("as this cannot be understood, {whom} nothing but mTLS, whatever else is said of them"),
         "mend it, or delete it",
     );
-    PeerAuthentication { metadata, selector, mode: Some(MtlsMode::Strict), ports: BTreeMap::new(), is_unreadable: true }
+    PeerAuthentication {
+        metadata,
+        selector,
+        mode: Some(MtlsMode::Strict),
+        ports: BTreeMap::new(),
+        is_unreadable: true,
+    }
 }
 
 /// The labels of `spec.selector`, if at least these can be read.

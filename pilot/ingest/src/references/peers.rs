@@ -25,12 +25,18 @@ pub(super) fn check_peer_authentications(mesh: &Mesh, found: &mut Found) {
     for values in whole.values() {
         let Some((winner, others)) = values.split_first() else { continue };
         for other in others.iter().filter(|other| !other.is_unreadable) {
-            let message =
-                format!("{} is for the whole namespace already; this one has no effect", winner.metadata.object);
+            let message = format!(
+                "{} is for the whole namespace already; this one has no effect",
+                winner.metadata.object
+            );
             let problem = Problem::warning(Reason::Conflict, "spec", message);
             found.add(&other.metadata.object, problem.hint("merge them, or add a selector"));
-            let message = format!("{} is for the whole namespace, too; this one counts", other.metadata.object);
-            found.add(&winner.metadata.object, Problem::new(Severity::Info, Reason::Conflict, "spec", message));
+            let message =
+                format!("{} is for the whole namespace, too; this one counts", other.metadata.object);
+            found.add(
+                &winner.metadata.object,
+                Problem::new(Severity::Info, Reason::Conflict, "spec", message),
+            );
         }
     }
     if !selecting.is_empty() {
@@ -45,18 +51,13 @@ fn check_selecting(mesh: &Mesh, selecting: &BTreeMap<&str, Values<'_>>, found: &
     for workload in mesh.workloads() {
         let namespace = &*workload.object.name.namespace;
         inhabited.insert(namespace);
-        let mut values = selecting
-            .get(namespace)
-            .into_iter()
-            .flatten()
-            .filter(|value| value.selects(&workload.labels));
+        let mut values =
+            selecting.get(namespace).into_iter().flatten().filter(|value| value.selects(&workload.labels));
         let Some(winner) = values.next() else { continue };
         chosen.entry(&winner.metadata.object).or_insert(workload);
         for other in values.filter(|other| !other.is_unreadable) {
             chosen.entry(&other.metadata.object).or_insert(workload);
-            contested
-                .entry((&winner.metadata.object, &other.metadata.object))
-                .or_insert(&workload.object);
+            contested.entry((&winner.metadata.object, &other.metadata.object)).or_insert(&workload.object);
         }
     }
     for ((winner, other), workload) in contested {
@@ -101,12 +102,10 @@ fn check_ports(mesh: &Mesh, value: &PeerAuthentication, found: &mut Found) {
     // Without any service it may be that nothing is known yet.
     for port in value.ports.keys().filter(|port| !served.is_empty() && !served.contains(port)) {
         let message = format!("no service leads to port {port} of the workloads that this selects");
-        let problem =
-            Problem::warning(Reason::NotFound, format!("spec.portLevelMtls.{port}"), message);
+        let problem = Problem::warning(Reason::NotFound, format!("spec.portLevelMtls.{port}"), message);
         let problem = match targets.get(port).and_then(|targets| targets.first()) {
-            Some(target) => {
-                problem.hint(format!("{port} is the service's own port; the workload's is {target}: write that"))
-            }
+            Some(target) => problem
+                .hint(format!("{port} is the service's own port; the workload's is {target}: write that")),
             None => problem,
         };
         found.add(&value.metadata.object, problem);

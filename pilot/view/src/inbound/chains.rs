@@ -6,8 +6,8 @@
 use crate::{
     outbound::{opaque_chains, plain_text_http},
     spec::{
-        ChainMatch, DownstreamTls, FilterChainSpec, MESH_ROOTS, NetworkSpec, OWN_CERTIFICATE, PeerCheck, PeerName,
-        Transport,
+        ChainMatch, DownstreamTls, FilterChainSpec, MESH_ROOTS, NetworkSpec, OWN_CERTIFICATE, PeerCheck,
+        PeerName, Transport,
     },
     well_known::tcp_to,
 };
@@ -150,10 +150,9 @@ pub fn chains(
         (Taken::Mtls(tls), Content::Either { http, tcp }) => {
             vec![ended(tls, http_name, MTLS_HTTP, http), ended(tls, tcp_name, &[], tcp)]
         }
-        (Taken::Both(tls), Content::Http(network)) => vec![
-            ended(tls, &mutual(http_name), MTLS_ANY, network),
-            chain(http_name, raw, &[], network),
-        ],
+        (Taken::Both(tls), Content::Http(network)) => {
+            vec![ended(tls, &mutual(http_name), MTLS_ANY, network), chain(http_name, raw, &[], network)]
+        }
         (Taken::Both(tls), Content::Tcp(network)) => vec![
             ended(tls, &mutual(tcp_name), MTLS_ANY, network),
             chain(tls_name, encrypted, &[], network),

@@ -6,8 +6,8 @@ use crate::{
     stat_name::{Subject, stat_name},
 };
 use mesh_model::{
-    EndpointAddress, LocalPort, Mesh, ObjectRef, Protocol, Registry, Service, ServicePort, Sidecar, SidecarIngress,
-    Str, Workload,
+    EndpointAddress, LocalPort, Mesh, ObjectRef, Protocol, Registry, Service, ServicePort, Sidecar,
+    SidecarIngress, Str, Workload,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -129,4 +129,3 @@ pub fn own_ports(mesh: &Mesh, proxy: &Proxy) -> BTreeSet<u16> {
         Capture::None { .. } => ports(mesh, proxy).into_keys().collect(),
     }
 }
-

@@ -1,8 +1,8 @@
 //! Requests that come in: all of them go to the workload.
 
 use crate::spec::{
-    ActionSpec, CatchAll, Direction, ForwardSpec, HttpSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSource, RouteSpec,
-    VirtualHostSpec, WeightedCluster,
+    ActionSpec, CatchAll, Direction, ForwardSpec, HttpSpec, RouteConfigurationSpec, RouteMatchSpec,
+    RouteSource, RouteSpec, VirtualHostSpec, WeightedCluster,
 };
 use mesh_model::{Mesh, Retries, RetryOn, RouteHeaders};
 use std::sync::Arc;
@@ -61,4 +61,3 @@ pub fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, o
         access_log: mesh.config().access_log.clone(),
     }
 }
-

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     Capture, Place,
-    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, Preference, ServiceRef, UpstreamProtocol, UpstreamSocket},
+    spec::{
+        ClusterDiscovery, ClusterSpec, EndpointsSpec, Preference, ServiceRef, UpstreamProtocol,
+        UpstreamSocket,
+    },
     stat_name::{Subject, stat_name},
     well_known::pool,
 };

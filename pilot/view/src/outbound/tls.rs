@@ -2,7 +2,8 @@
 
 use super::ServiceContext;
 use crate::spec::{
-    ClusterDiscovery, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamProtocol, UpstreamSocket, UpstreamTls,
+    ClusterDiscovery, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamProtocol, UpstreamSocket,
+    UpstreamTls,
 };
 use mesh_model::{Authorities, ClientTls, GivenTls, Registry, ServicePort, Str};
 
@@ -46,9 +47,9 @@ impl Connecting<'_> {
             ClusterDiscovery::OriginalDst { .. } if known.all_mtls => {
                 UpstreamSocket::Tls(self.of_mesh(None, Vec::new()))
             }
-            ClusterDiscovery::OriginalDst { .. } | ClusterDiscovery::Dynamic(_) | ClusterDiscovery::Nowhere => {
-                UpstreamSocket::Plain
-            }
+            ClusterDiscovery::OriginalDst { .. }
+            | ClusterDiscovery::Dynamic(_)
+            | ClusterDiscovery::Nowhere => UpstreamSocket::Plain,
             ClusterDiscovery::Eds
             | ClusterDiscovery::StrictDns { .. }
             | ClusterDiscovery::LogicalDns { .. }
@@ -99,7 +100,9 @@ impl Connecting<'_> {
         names.extend(service.subject_alt_names.iter().cloned().map(PeerName::Any));
         if names.is_empty() && !service.external {
             let domains = config.trust_domains();
-            names = domains.map(|domain| PeerName::IdentityPrefix(format!("spiffe://{domain}/").into())).collect();
+            names = domains
+                .map(|domain| PeerName::IdentityPrefix(format!("spiffe://{domain}/").into()))
+                .collect();
         }
         names.sort();
         names.dedup();

@@ -12,7 +12,8 @@ pub const PORTS_OF_WORKLOADS: Rule = Rule {
     expected: "a selector with labels beside portLevelMtls",
     holds: |value| {
         let labels = value.get("selector").and_then(|selector| selector.get("matchLabels"));
-        !has(value, "portLevelMtls") || labels.and_then(Value::as_object).is_some_and(|labels| !labels.is_empty())
+        !has(value, "portLevelMtls")
+            || labels.and_then(Value::as_object).is_some_and(|labels| !labels.is_empty())
     },
 };
 

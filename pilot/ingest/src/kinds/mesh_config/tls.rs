@@ -69,7 +69,11 @@ fn known(names: &[String], all: &[&str], at: &At<'_>) -> Vec<Str> {
     for (index, name) in names.iter().enumerate() {
         if !all.contains(&name.as_str()) {
             let hint = format!("use {}", all.join(", "));
-            at.index(index).error_hint(Reason::InvalidValue, format!("`{name}` is left out: Envoy has none of that name"), hint);
+            at.index(index).error_hint(
+                Reason::InvalidValue,
+                format!("`{name}` is left out: Envoy has none of that name"),
+                hint,
+            );
         } else if !found.iter().any(|known| **known == **name) {
             found.push(name.as_str().into());
         }
@@ -80,7 +84,8 @@ fn known(names: &[String], all: &[&str], at: &At<'_>) -> Vec<Str> {
 /// A trust domain as it stands in identities. As Istio: `project@domain` is written with a dot there.
 pub fn parse_trust_domain(text: &str, at: &At<'_>) -> Option<Str> {
     let domain = text.replace('@', ".");
-    let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ".-_".contains(letter);
+    let fits =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ".-_".contains(letter);
     if domain.is_empty() || domain.len() > 255 || !domain.chars().all(fits) {
         at.error_hint(
             Reason::InvalidValue,

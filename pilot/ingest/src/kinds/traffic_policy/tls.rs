@@ -26,7 +26,8 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
     let (certificate, key) = (file(client_certificate, "clientCertificate"), file(private_key, "privateKey"));
     let authorities = file(ca_certificates, "caCertificates");
     let revoked = file(ca_crl, "caCrl");
-    let names: Vec<Str> = subject_alt_names.iter().filter(|name| !name.is_empty()).map(|name| name.as_str().into()).collect();
+    let names: Vec<Str> =
+        subject_alt_names.iter().filter(|name| !name.is_empty()).map(|name| name.as_str().into()).collect();
     let server_name = sni.filter(|name| !name.is_empty()).map(Str::from);
     let mode = match mode {
         None | Some(api::ClientTlsMode::Disable) => return ClientTls::Disable,
@@ -38,7 +39,11 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
             ] {
                 if set {
                     let hint = "leave it out, or write `mode: MUTUAL`";
-                    at.field(name).error_hint(Reason::Conflict, "ISTIO_MUTUAL uses the mesh's own certificates", hint);
+                    at.field(name).error_hint(
+                        Reason::Conflict,
+                        "ISTIO_MUTUAL uses the mesh's own certificates",
+                        hint,
+                    );
                 }
             }
             at.not_supported("caCrl", revoked.is_some());
@@ -61,9 +66,14 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
     let certificate = match (certificate, key) {
         (Some(certificate), Some(key)) if mutual => Some((certificate, key)),
         (certificate, key) if mutual => {
-            for (name, missing) in [("clientCertificate", certificate.is_none()), ("privateKey", key.is_none())] {
+            for (name, missing) in
+                [("clientCertificate", certificate.is_none()), ("privateKey", key.is_none())]
+            {
                 if missing {
-                    at.field(name).error(Reason::Required, "MUTUAL needs a certificate and its key, so nothing is sent to this host");
+                    at.field(name).error(
+                        Reason::Required,
+                        "MUTUAL needs a certificate and its key, so nothing is sent to this host",
+                    );
                 }
             }
             None
@@ -82,7 +92,10 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
         true => {
             let ignored = authorities.is_some() || !names.is_empty() || revoked.is_some();
             if ignored {
-                at.field("insecureSkipVerify").warning(Reason::Conflict, "any certificate is accepted, whatever else is said of it here");
+                at.field("insecureSkipVerify").warning(
+                    Reason::Conflict,
+                    "any certificate is accepted, whatever else is said of it here",
+                );
             }
             None
         }
