@@ -11,12 +11,12 @@ mod pool;
 mod scope;
 mod state;
 
-use mesh_model::{ChangeSet, Mesh, NamespacedName, ObjectRef, Problem, Reason, Str};
+use mesh_model::{ChangeSet, Mesh, MtlsMode, NamespacedName, ObjectRef, PeerModes, Problem, Reason, Str};
 use pilot_xds::snapshot::{LAYERS, Snapshot};
 use scope::ScopeState;
 use state::{State, Subscriber};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -60,7 +60,7 @@ impl Publisher {
         Counts { services, virtual_services, ..counts }
     }
 
-    /// Objects that have no effect somewhere because an older one is in their place.
+    /// Objects that have no effect somewhere because an older one is in their place, and those that close what they are for.
     pub fn conflicts(&self) -> BTreeMap<ObjectRef, Vec<Problem>> {
         let state = self.lock();
         let mut problems: BTreeMap<ObjectRef, Vec<Problem>> = BTreeMap::new();
@@ -74,6 +74,9 @@ impl Publisher {
                     known.push(problem);
                 }
             }
+        }
+        for (object, problem) in closed(&state) {
+            problems.entry(object).or_default().push(problem);
         }
         // Scopes come in no order.
         problems.values_mut().for_each(|problems| problems.sort());
@@ -115,6 +118,32 @@ impl Publisher {
         let found = state.proxies.values().find(|subscriber| *subscriber.proxy.name == *name)?;
         Some(found.snapshots.borrow().clone())
     }
+}
+
+/// PeerAuthentications that ask for mTLS alone where proxies have no certificate to speak it with.
+fn closed(state: &State) -> BTreeMap<ObjectRef, Problem> {
+    let mut without: BTreeMap<ObjectRef, BTreeSet<Str>> = BTreeMap::new();
+    for proxy in
+        state.proxies.values().map(|subscriber| &subscriber.proxy).filter(|proxy| !proxy.has_identity)
+    {
+        let PeerModes { mode, ports, by, ports_by } = state.mesh.peer_modes(&proxy.namespace, &proxy.labels);
+        let strict = |mode: MtlsMode| mode == MtlsMode::Strict;
+        let whole = by.filter(|_| strict(mode));
+        let single = ports_by.filter(|_| ports.values().copied().any(strict));
+        for object in whole.into_iter().chain(single) {
+            without.entry(object).or_default().insert(proxy.name.clone());
+        }
+    }
+    let tell = |(object, names): (ObjectRef, BTreeSet<Str>)| {
+        let some = names.iter().take(3).map(|name| &**name).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "proxies that have no certificate ({}, such as {some}) take nothing on the ports where this asks for mTLS alone",
+            names.len()
+        );
+        let hint = "start them with an agent that gets one, or let plaintext in: `mode: PERMISSIVE`";
+        (object, Problem::warning(Reason::Conflict, "spec", message).hint(hint))
+    };
+    without.into_iter().map(tell).collect()
 }
 
 /// Proxies that are meant to have the same.

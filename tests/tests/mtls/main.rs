@@ -10,6 +10,7 @@
 )]
 
 mod certificates;
+mod redirected;
 
 use anyhow::{Context, Result, bail, ensure};
 use certificates::{Authority, Pair, Validity};
@@ -66,6 +67,17 @@ struct Stage {
     client: Peer,
     server: Peer,
     directory: SweptDir,
+}
+
+/// Who a workload says it is.
+fn called(name: &str) -> meltemi_local::Identity {
+    meltemi_local::Identity {
+        pod: name.into(),
+        namespace: "default".into(),
+        workload: name.into(),
+        app: name.into(),
+        version: "v1".into(),
+    }
 }
 
 fn objects(client: IpAddr, server: IpAddr) -> String {
@@ -138,13 +150,7 @@ impl Peer {
     ) -> Result<Self> {
         let Place { directory, xds } = place;
         let (address, application) = (addresses[0].ip(), addresses[1].ip());
-        let called = meltemi_local::Identity {
-            pod: name.into(),
-            namespace: "default".into(),
-            workload: name.into(),
-            app: name.into(),
-            version: "v1".into(),
-        };
+        let called = called(name);
         let echo = EchoSpec { identity: called.clone(), pod_address: address, application, ports };
         let echo = if echo.ports.is_empty() { None } else { Some(echo::start(echo).await?) };
         let (sender, current) = watch::channel(Some(identity));
