@@ -3,27 +3,22 @@
 //! In: who to ask, whom to trust, and a proof: a token or an older certificate. Out: an [`Identity`] with a key that was made for it. A
 //! connection is made for each request: there is one in hours, and roots and proof may have changed since.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
-use hyper_util::rt::TokioIo;
 use mesh_pki::{
     Credential, TrustBundle,
     keys::{self, KeyKind},
-    request, tls,
+    request,
 };
 use mesh_proto::istio::v1::auth::{
     IstioCertificateRequest, istio_certificate_service_client::IstioCertificateServiceClient,
 };
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tonic::{
     Code, Request, Status,
-    metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint},
+    metadata::{Ascii, MetadataValue, errors::InvalidMetadataValue},
 };
 
-use crate::Identity;
+use crate::{Identity, connect::connect};
 
 /// For all of a request: connection, TLS and the answer. The authority itself gives up after 15 seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -137,41 +132,20 @@ impl Authority {
         metadata.insert("clusterid", self.cluster.parse().map_err(|_| EnrolError::Token)?);
         let credential = match proof {
             Proof::Token(token) => {
-                let mut value: MetadataValue<Ascii> =
-                    format!("Bearer {token}").parse().map_err(|_| EnrolError::Token)?;
-                value.set_sensitive(true);
-                metadata.insert("authorization", value);
+                metadata.insert("authorization", bearer(token).map_err(|_| EnrolError::Token)?);
                 None
             }
             Proof::Certificate(credential) => Some(credential),
         };
-        let channel = self.connect(trusted, credential).await?;
+        let channel = connect(&self.address, &self.server_name, trusted, credential).await?;
         let answer = IstioCertificateServiceClient::new(channel).create_certificate(message).await?;
         Ok(Identity::from_answer(&answer.into_inner().cert_chain, &key.serialize_pem())?)
     }
+}
 
-    async fn connect(
-        &self,
-        trusted: &TrustBundle,
-        credential: Option<&Credential>,
-    ) -> Result<Channel, EnrolError> {
-        let connector = TlsConnector::from(Arc::new(tls::client(trusted, credential)?));
-        let name = ServerName::try_from(self.server_name.clone())
-            .map_err(|_| EnrolError::ServerName(self.server_name.clone()))?;
-        let address = self.address.clone();
-        let connect = tower::service_fn(move |_: http::Uri| {
-            let (connector, name, address) = (connector.clone(), name.clone(), address.clone());
-            async move {
-                let socket = TcpStream::connect(address).await?;
-                Ok::<_, io::Error>(TokioIo::new(connector.connect(name, socket).await?))
-            }
-        });
-        // The URI is never resolved: it is where the request's authority comes from.
-        let connected = Endpoint::from_static("http://ca").connect_with_connector(connect).await;
-        connected.map_err(|error| {
-            let reason =
-                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            EnrolError::Unreachable { address: self.address.clone(), error: reason }
-        })
-    }
+/// A token as gRPC's metadata has it.
+pub(crate) fn bearer(token: &str) -> Result<MetadataValue<Ascii>, InvalidMetadataValue> {
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim()).parse()?;
+    value.set_sensitive(true);
+    Ok(value)
 }

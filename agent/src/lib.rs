@@ -1,18 +1,27 @@
-//! What runs beside a workload's Envoy: gets the workload's certificate, renews it in time, and hands it to Envoy over a socket.
+//! What runs beside a workload's Envoy: its certificate, its configuration, its health and its end.
 //!
-//! In: the pod's token, the mesh's roots and the address of the certificate authority. Out: a [`Workload`] whose current [`Identity`] anyone
-//! may watch, and Envoy's secret discovery on a Unix socket ([`sds`]). It must not know Kubernetes or what the mesh's configuration means.
+//! In: the pod's token, the mesh's roots and the address of the control plane. Out: an [`Agent`], with Envoy's secrets ([`sds`]) and
+//! configuration ([`relay`]) on Unix sockets, and an HTTP server ([`status`]). It must not know Kubernetes or what the mesh's configuration
+//! means.
 //!
-//! The key is made here, a new one for each certificate, and is kept in memory: only Envoy, on the same machine, ever gets it.
-//!
-//! So far this is a library, and the whole of what there is: it neither starts Envoy nor relays configuration to it.
+//! The key is made here, a new one for each certificate. It is kept in memory and, for a restart, in a file that only its owner can read, on
+//! the pod's memory volume: only Envoy, on the same machine, ever gets it.
 
+pub mod agent;
 pub mod authority;
+mod connect;
+pub mod drain;
+pub mod environment;
+pub mod envoy;
 pub mod identity;
+pub mod relay;
 pub mod renewal;
 pub mod sds;
+pub mod state;
+pub mod status;
 pub mod workload;
 
+pub use agent::{Agent, AgentError, AgentSettings, Parts};
 pub use authority::{Authority, EnrolError};
 pub use identity::Identity;
 pub use workload::{Settings, Workload};

@@ -14,10 +14,14 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait after a failure.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// When a certificate that was got at `now` is to be renewed: at half of what is left of its life, give or take a tenth of that, so that
-/// workloads that started together do not ask together. What counts is what is left: authorities date certificates back.
-pub fn renew_at(facts: &Facts, now: SystemTime, chance: f64) -> SystemTime {
-    now + facts.remaining(now).mul_f64(0.4 + 0.2 * chance.clamp(0.0, 1.0))
+/// The part of a certificate's life that is left when it is renewed, unless somebody wants another.
+pub const GRACE: f64 = 0.5;
+
+/// When a certificate that was got at `now` is to be renewed: when `grace` is left of its life, give or take a fifth of the time until then,
+/// so that workloads that started together do not ask together. What counts is what is left: authorities date certificates back.
+pub fn renew_at(facts: &Facts, now: SystemTime, grace: f64, chance: f64) -> SystemTime {
+    let until_then = 1.0 - grace.clamp(0.0, 1.0);
+    now + facts.remaining(now).mul_f64((until_then * (0.8 + 0.4 * chance.clamp(0.0, 1.0))).min(0.95))
 }
 
 /// Waits between failures: each up to twice as long as the one before, and at random, so that the authority is not met by all at once
@@ -68,12 +72,16 @@ mod tests {
     #[test]
     fn half_of_what_is_left_give_or_take() {
         let now = SystemTime::now();
-        let after = |chance| renew_at(&facts(now), now, chance).duration_since(now).unwrap().as_secs_f64();
+        let after =
+            |chance| renew_at(&facts(now), now, GRACE, chance).duration_since(now).unwrap().as_secs_f64();
         for (chance, seconds) in [(0.0, 40.0), (0.5, 50.0), (1.0, 60.0)] {
             assert!((after(chance) - seconds).abs() < 0.01, "{chance}: {}", after(chance));
         }
+        let early = renew_at(&facts(now), now, 0.9, 0.5).duration_since(now).unwrap();
+        assert!((early.as_secs_f64() - 10.0).abs() < 0.01, "{early:?}");
+        assert!(renew_at(&facts(now), now, 0.0, 1.0) < now + Duration::from_secs(100), "before it ends");
         let expired = now + Duration::from_secs(200);
-        assert_eq!(renew_at(&facts(now), expired, 1.0), expired, "at once");
+        assert_eq!(renew_at(&facts(now), expired, GRACE, 1.0), expired, "at once");
     }
 
     #[test]

@@ -14,7 +14,9 @@ use tokio::{sync::watch, task::AbortHandle, time::sleep};
 use crate::{
     Authority, EnrolError, Identity,
     authority::Proof,
+    connect,
     renewal::{Backoff, chance, renew_at},
+    state::identity,
 };
 
 /// The clock is looked at this often at least: timers stand still while a machine is suspended, certificates go on expiring.
@@ -31,6 +33,8 @@ pub struct Settings {
     pub roots: PathBuf,
     /// How long certificates should be valid; zero leaves it to the authority.
     pub lifetime: Duration,
+    /// The part of a certificate's life that is left when it is renewed; usually [`GRACE`](crate::renewal::GRACE).
+    pub grace: f64,
 }
 
 /// A workload whose certificate is renewed in the background, until this is dropped.
@@ -49,8 +53,15 @@ impl Drop for Workload {
 impl Workload {
     /// Starts to get a certificate, and goes on until there is one.
     pub fn start(settings: Settings) -> Self {
-        let (sender, current) = watch::channel(None);
-        let renewing = tokio::spawn(renew(settings, sender)).abort_handle();
+        Self::restart(settings, None)
+    }
+
+    /// The same, with the identity that an earlier process kept in `file`, as long as that is valid; later ones are kept there, too.
+    pub fn restart(settings: Settings, file: Option<PathBuf>) -> Self {
+        let kept = file.as_deref().and_then(|file| identity::load(file, SystemTime::now()));
+        let kept = kept.filter(|kept| is_of_this_mesh(&settings.roots, kept));
+        let (sender, current) = watch::channel(kept);
+        let renewing = tokio::spawn(renew(settings, sender, file)).abort_handle();
         Self { current, renewing }
     }
 
@@ -60,8 +71,23 @@ impl Workload {
     }
 }
 
-async fn renew(settings: Settings, current: watch::Sender<Option<Identity>>) {
+/// A certificate of a mesh that has no root in common with this one is of no use to anybody.
+fn is_of_this_mesh(roots: &Path, kept: &Identity) -> bool {
+    let mounted = std::fs::read_to_string(roots).ok().and_then(|pem| TrustBundle::from_pem(&pem).ok());
+    let Some(mounted) = mounted else { return true };
+    let shared = kept.trusted.roots().iter().any(|root| mounted.roots().contains(root));
+    if !shared {
+        tracing::warn!("the certificate that was kept is of another mesh: it is ignored");
+    }
+    shared
+}
+
+async fn renew(settings: Settings, current: watch::Sender<Option<Identity>>, file: Option<PathBuf>) {
     let mut backoff = Backoff::default();
+    let kept = current.borrow().clone();
+    if let Some(kept) = kept {
+        sleep_until(renew_at(kept.credential.facts(), SystemTime::now(), settings.grace, chance())).await;
+    }
     let mut by_token = false;
     loop {
         let held = current.borrow().clone();
@@ -69,9 +95,14 @@ async fn renew(settings: Settings, current: watch::Sender<Option<Identity>>) {
             Ok(identity) => {
                 let facts = identity.credential.facts();
                 let now = SystemTime::now();
-                let at = renew_at(facts, now, chance());
+                let at = renew_at(facts, now, settings.grace, chance());
                 let remaining = facts.remaining(now).as_secs();
                 tracing::info!(serial = facts.serial, remaining, "the workload has a new certificate");
+                if let Some(file) = &file
+                    && let Err(error) = identity::keep(file, &identity)
+                {
+                    tracing::warn!(%error, file = %file.display(), "the certificate can't be kept for a restart");
+                }
                 current.send_replace(Some(identity));
                 backoff.reset();
                 by_token = false;
@@ -90,26 +121,14 @@ async fn renew(settings: Settings, current: watch::Sender<Option<Identity>>) {
 }
 
 async fn enrol(settings: &Settings, held: Option<&Identity>, by_token: bool) -> Result<Identity, EnrolError> {
-    let Settings { authority, token, roots, lifetime } = settings;
-    let mounted = read(roots).await.and_then(|pem| Ok(TrustBundle::from_pem(&pem)?));
-    let trusted = match (mounted, held) {
-        (Ok(mounted), Some(held)) => mounted.with(&held.trusted),
-        (Ok(mounted), None) => mounted,
-        // What the authority said is as good as the file, which may be in the middle of a change.
-        (Err(_), Some(held)) => held.trusted.clone(),
-        (Err(error), None) => return Err(error),
-    };
+    let Settings { authority, token, roots, lifetime, grace: _ } = settings;
+    let trusted = connect::roots(roots, held).await?;
     let now = SystemTime::now();
     let valid = held.filter(|held| !by_token && held.credential.facts().is_valid(now));
     match valid {
         Some(held) => authority.enrol(Proof::Certificate(&held.credential), &trusted, *lifetime).await,
-        None => authority.enrol(Proof::Token(read(token).await?.trim()), &trusted, *lifetime).await,
+        None => authority.enrol(Proof::Token(connect::read(token).await?.trim()), &trusted, *lifetime).await,
     }
-}
-
-async fn read(path: &Path) -> Result<String, EnrolError> {
-    let read = tokio::fs::read_to_string(path).await;
-    read.map_err(|error| EnrolError::File { path: path.display().to_string(), error })
 }
 
 async fn sleep_until(at: SystemTime) {

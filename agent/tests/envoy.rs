@@ -8,7 +8,7 @@ use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, proces
 
 use anyhow::{Context, Result, ensure};
 use citadel::{Citadel, Config, LocalTokens, Metrics, Place};
-use meltemi_agent::{Authority, Identity, Settings, Workload, sds};
+use meltemi_agent::{Authority, Identity, Settings, Workload, renewal::GRACE, sds};
 use mesh_pki::{Facts, credential::read_certificates};
 use mesh_runtime::{
     drain::{self, Trigger},
@@ -55,7 +55,7 @@ fn settings(served: &Served, directory: &Path, lifetime: Duration) -> Settings {
         server_name: "localhost".to_owned(),
         cluster: "Kubernetes".to_owned(),
     };
-    Settings { authority, token, roots, lifetime }
+    Settings { authority, token, roots, lifetime, grace: GRACE }
 }
 
 async fn next(current: &mut watch::Receiver<Option<Identity>>) -> Identity {

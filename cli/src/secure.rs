@@ -5,10 +5,7 @@
 
 mod alone;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
@@ -19,7 +16,7 @@ use mesh_runtime::{
     transport::{Security, TransportConfig, serve_connections},
 };
 use pilot::Pilot;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
 
@@ -28,10 +25,21 @@ use crate::args::identity::IdentityArgs;
 pub use alone::Alone;
 
 /// The authority, once there is one.
-#[derive(Clone, Default)]
-pub struct Started(Arc<OnceLock<Citadel>>);
+#[derive(Clone)]
+pub struct Started(Arc<watch::Sender<Option<Citadel>>>);
+
+impl Default for Started {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+}
 
 impl Started {
+    /// The authority, once there is one.
+    pub fn subscribe(&self) -> watch::Receiver<Option<Citadel>> {
+        self.0.subscribe()
+    }
+
     /// `/healthz/certificates`: how long everything still lives. 503 when something ends within days.
     pub fn routes(&self) -> Router {
         let started = self.clone();
@@ -39,7 +47,7 @@ impl Started {
     }
 
     fn answer(&self) -> axum::response::Response {
-        let Some(citadel) = self.0.get() else {
+        let Some(citadel) = self.0.borrow().clone() else {
             return (StatusCode::SERVICE_UNAVAILABLE, "there is no certificate authority yet\n")
                 .into_response();
         };
@@ -144,7 +152,7 @@ impl SecurePort {
                 cancel.cancel();
             });
             let tls = Security::Tls(citadel.tls());
-            let _ = started.0.set(citadel);
+            started.0.send_replace(Some(citadel));
             ready.ready();
             if let Err(error) = serve_connections(transport, tls, routes, self.listener, end).await {
                 tracing::error!(%error, "the port with TLS is no longer served");

@@ -14,9 +14,9 @@ use std::{
 };
 
 /// Longer than anything here takes on a busy machine; it only ends a test that hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A running `meltemi up` on a copy of the smallest example.
+/// A running `meltemi up` on a copy of an example.
 struct Up {
     process: Child,
     lines: mpsc::Receiver<String>,
@@ -27,21 +27,24 @@ struct Up {
 }
 
 /// Tests run at the same time, and addresses follow from names: each test has a namespace of its own.
-fn copy_example(namespace: &str, to: &Path) {
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/smallest");
-    for entry in std::fs::read_dir(example).unwrap() {
+fn copy_example(example: &str, namespace: &str, to: &Path) {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    for entry in std::fs::read_dir(examples.join(example)).unwrap() {
         let entry = entry.unwrap();
         let text = std::fs::read_to_string(entry.path()).unwrap();
-        let name = "metadata:\n  name: hello\n";
-        let text = text.replace(name, &format!("{name}  namespace: {namespace}\n"));
+        let text = text.replace("\nmetadata:\n", &format!("\nmetadata:\n  namespace: {namespace}\n"));
         std::fs::write(to.join(entry.file_name()), text).unwrap();
     }
 }
 
 impl Up {
     fn start(namespace: &str, more: &[&str]) -> Self {
+        Self::start_example("smallest", namespace, more)
+    }
+
+    fn start_example(example: &str, namespace: &str, more: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
-        copy_example(namespace, files.path());
+        copy_example(example, namespace, files.path());
         let mut process = Command::new(env!("CARGO_BIN_EXE_meltemi"))
             .arg("up")
             .arg(files.path())
@@ -74,7 +77,10 @@ impl Up {
     }
 
     fn wait_until_ready(&mut self, namespace: &str) {
-        let pods = ["hello-0", "hello-1"];
+        self.wait_for_pods(&["hello-0", "hello-1"], namespace);
+    }
+
+    fn wait_for_pods(&mut self, pods: &[&str], namespace: &str) {
         let facts = ["Envoy is ready", "has its configuration"];
         let wanted = pods.iter().flat_map(|pod| facts.map(|fact| format!("{pod}.{namespace}: {fact}")));
         self.wait_for(&wanted.collect::<Vec<_>>());
@@ -220,6 +226,46 @@ fn an_edit_takes_effect_and_a_mistake_is_named() {
     while up.ask_json(&["call", "hello", "http://hello/teapot", "-n", "1"])["codes"][0]["code"] != "200" {
         assert!(std::time::Instant::now() < deadline, "the edit had no effect");
     }
+}
+
+#[test]
+fn sidecars_prove_who_they_are_and_plaintext_is_refused() {
+    let namespace = "up-mtls";
+    let mut up = Up::start_example("mtls", namespace, &[]);
+    up.wait_for_pods(&["web-0", "orders-0", "orders-1"], namespace);
+    let report = up.ask_json(&["call", "web", "http://orders/", "-n", "20"]);
+    assert_eq!(report["codes"], serde_json::json!([{"code": "200", "count": 20, "text": ""}]), "{report:#}");
+    let id = |account: &str| format!("spiffe://cluster.local/ns/{namespace}/sa/{account}");
+    assert_eq!(report["answeredBy"][0]["identity"], id("orders"), "{report:#}");
+    assert_eq!(report["calledAs"], serde_json::json!([id("web")]), "{report:#}");
+
+    let body = http_get(up.debug.parse().unwrap(), "/debug/workloads");
+    let entries: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let pod = entries.as_array().unwrap().iter().find(|entry| entry["workload"] == "orders");
+    let address = pod.unwrap()["podAddress"].as_str().unwrap().to_owned();
+    let plaintext = || plain_request(&format!("{address}:8080"));
+    assert_eq!(plaintext(), "", "STRICT refuses plaintext");
+    let file = up.files.path().join("peer-authentication.yaml");
+    let strict = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, strict.replace("STRICT", "PERMISSIVE")).unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !plaintext().starts_with("HTTP/1.1 200") {
+        assert!(std::time::Instant::now() < deadline, "PERMISSIVE takes plaintext: {:?}", plaintext());
+    }
+    let report = up.ask_json(&["call", "web", "http://orders/", "-n", "5"]);
+    assert_eq!(report["answeredBy"][0]["identity"], id("orders"), "{report:#}");
+}
+
+/// What comes back, if anything does.
+fn plain_request(address: &str) -> String {
+    use std::io::Write;
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = String::new();
+    if write!(stream, "GET / HTTP/1.1\r\nhost: orders\r\nconnection: close\r\n\r\n").is_ok() {
+        let _ = stream.read_to_string(&mut answer);
+    }
+    answer
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! that the sidecar has for that port. It must not know what is configured: it is here to find out.
 
 mod http;
+mod proven;
 mod report;
 mod target;
 mod tcp;
@@ -22,6 +23,7 @@ pub use report::{CodeCount, ErrorCount, Latency, Report, Share};
 pub use target::{Target, TargetError};
 
 use crate::{Identity, directory::Entry};
+use proven::Proven;
 
 /// What to send, how often, and from where.
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ struct Answer {
     by: Option<Identity>,
     /// What the answer says, if it was none: proxies explain themselves there.
     text: String,
+    /// Who the two ends of the connection have proven to be, if they did.
+    proven: Option<Proven>,
 }
 
 /// Sends all requests of `call` and sums up what came back. `progress` hears of each that ended.

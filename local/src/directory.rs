@@ -11,15 +11,11 @@ use std::{
 
 use axum::{Json, Router, extract::State, routing::get};
 use mesh_model::{LocalPort, NamespacedName};
+use mesh_runtime::admin_client::{self, AdminClientError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{
-    HTTP_PROXY_PORT, Identity,
-    echo::RequestCounter,
-    envoy::SidecarState,
-    http_get::{self, HttpGetError},
-};
+use crate::{HTTP_PROXY_PORT, Identity, echo::RequestCounter, envoy::SidecarState};
 
 /// Where the entries are served.
 pub const PATH: &str = "/debug/workloads";
@@ -156,9 +152,9 @@ async fn entries(State(directory): State<Directory>) -> Json<Vec<Entry>> {
 ///
 /// # Errors
 /// When nobody answers there, or not with a directory.
-pub async fn fetch(address: SocketAddr) -> Result<Vec<Entry>, HttpGetError> {
-    let body = http_get::get(address, PATH).await?;
-    serde_json::from_slice(&body).map_err(|error| HttpGetError::Body {
+pub async fn fetch(address: SocketAddr) -> Result<Vec<Entry>, AdminClientError> {
+    let body = admin_client::get(address, PATH).await?;
+    serde_json::from_slice(&body).map_err(|error| AdminClientError::Body {
         address,
         path: PATH.to_owned(),
         reason: error.to_string(),

@@ -4,8 +4,8 @@
 //! [`SidecarState`]. It must not know what configuration the control plane streams to it.
 
 pub mod admin;
+mod agent;
 mod bootstrap;
-mod process;
 mod supervisor;
 
 use std::{
@@ -22,8 +22,9 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use agent::{Agents, MakeToken};
 pub use bootstrap::build_bootstrap;
-pub use process::Spawner;
+pub use meltemi_agent::envoy::Spawner;
 
 use crate::{ADMIN_PORT, Identity};
 
@@ -32,8 +33,10 @@ use crate::{ADMIN_PORT, Identity};
 pub struct EnvoySettings {
     /// The Envoy binary.
     pub binary: PathBuf,
-    /// The control plane's xDS port.
+    /// The control plane's xDS port in plaintext, for sidecars without agent.
     pub xds: SocketAddr,
+    /// The agents beside the Envoys; without them there are no identities.
+    pub agents: Option<Agents>,
     /// Where each replica gets a directory for its bootstrap and its log.
     pub run_directory: PathBuf,
     /// The cluster that the workloads say they are in.
@@ -112,6 +115,12 @@ pub enum EnvoyError {
         /// Why not.
         source: io::Error,
     },
+    /// There is no token to prove oneself with.
+    #[error("no token for the workload: {0}")]
+    Token(String),
+    /// The agent can't start.
+    #[error(transparent)]
+    Agent(#[from] meltemi_agent::AgentError),
     /// No thread for the parent of all Envoys.
     #[error("can't start the thread that starts Envoys: {0}")]
     Thread(io::Error),

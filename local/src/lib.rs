@@ -13,7 +13,6 @@ pub mod directory;
 pub mod duration;
 pub mod echo;
 pub mod envoy;
-pub mod http_get;
 mod identity;
 pub mod mesh;
 

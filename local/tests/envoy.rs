@@ -33,6 +33,7 @@ fn settings(run_directory: &Path) -> EnvoySettings {
         binary: envoy(),
         // Nobody listens there.
         xds: "127.0.0.1:1".parse().unwrap(),
+        agents: None,
         run_directory: run_directory.to_path_buf(),
         cluster_id: "Kubernetes".to_owned(),
         domain: "cluster.local".to_owned(),

@@ -108,6 +108,7 @@ impl Traffic {
         let settings = EnvoySettings {
             binary,
             xds: pilot.grpc_address(),
+            agents: None,
             run_directory: directory.path().join("run"),
             cluster_id: "Kubernetes".to_owned(),
             domain,

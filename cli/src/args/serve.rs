@@ -33,6 +33,9 @@ pub struct UpArgs {
     /// Where Envoys ask for configuration; port 0 takes a free one
     #[arg(long, alias = "grpcAddr", value_name = "ADDRESS", default_value = XDS_ADDRESS)]
     pub grpc_addr: ListenAddress,
+    /// Where the agents beside the Envoys get certificates and configuration; port 0 takes a free one
+    #[arg(long, alias = "secureGRPCAddr", value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub secure_grpc_addr: ListenAddress,
     /// Where metrics and debug endpoints are; port 0 takes a free one
     #[arg(long, alias = "monitoringAddr", value_name = "ADDRESS", default_value = ADMIN_ADDRESS)]
     pub monitoring_addr: ListenAddress,

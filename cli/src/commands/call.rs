@@ -61,11 +61,12 @@ fn choose(found: Vec<&Entry>) -> &Entry {
 }
 
 fn text(report: &Report) -> String {
-    let Report { requests, seconds, answered_by, codes, errors, latency } = report;
+    let Report { requests, seconds, answered_by, codes, errors, called_as, latency } = report;
     let mut text = String::new();
     if !answered_by.is_empty() {
-        let mut table = Table::new(["ANSWERED BY", "VERSION", "PODS", "REQUESTS", "SHARE", ""]);
-        for Share { workload, namespace, version, count, percent, pods } in answered_by {
+        let mut table =
+            Table::new(["ANSWERED BY", "VERSION", "PODS", "REQUESTS", "SHARE", "", "PROVEN IDENTITY"]);
+        for Share { workload, namespace, version, count, percent, pods, identity } in answered_by {
             table.row([
                 format!("{workload}.{namespace}"),
                 version.clone(),
@@ -73,9 +74,16 @@ fn text(report: &Report) -> String {
                 count.to_string(),
                 format!("{percent:.1}%"),
                 style(bar(*percent)).cyan().to_string(),
+                if identity.is_empty() { "-".to_owned() } else { identity.clone() },
             ]);
         }
         let _ = writeln!(text, "{table}");
+    }
+    for identity in called_as {
+        let _ = writeln!(text, "called as {identity}");
+    }
+    if !called_as.is_empty() {
+        text.push('\n');
     }
     let mut table = Table::new(["RESULT", "REQUESTS", ""]);
     for CodeCount { code, count, text } in codes {
@@ -125,19 +133,23 @@ mod tests {
                 count: 9,
                 percent: 90.0,
                 pods: 2,
+                identity: "spiffe://cluster.local/ns/shop/sa/catalog".to_owned(),
             }],
             codes: vec![
                 CodeCount { code: "200".to_owned(), count: 9, text: String::new() },
                 CodeCount { code: "503".to_owned(), count: 1, text: "no healthy upstream".to_owned() },
             ],
             errors: Vec::new(),
+            called_as: vec!["spiffe://cluster.local/ns/shop/sa/web".to_owned()],
             latency: Some(Latency { min: 0.5, p50: 1.0, p90: 2.0, p99: 3.0, max: 3.25 }),
         };
         let text = text(&report);
         let text = console::strip_ansi_codes(&text);
         let expected = "\
-ANSWERED BY       VERSION   PODS   REQUESTS   SHARE
-catalog-v1.shop   v1        2      9          90.0%   ██████████████████
+ANSWERED BY       VERSION   PODS   REQUESTS   SHARE                        PROVEN IDENTITY
+catalog-v1.shop   v1        2      9          90.0%   ██████████████████   spiffe://cluster.local/ns/shop/sa/catalog
+
+called as spiffe://cluster.local/ns/shop/sa/web
 
 RESULT   REQUESTS
 200      9

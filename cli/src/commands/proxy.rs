@@ -6,7 +6,7 @@ mod list;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use meltemi_local::http_get::{self, HttpGetError};
+use mesh_runtime::admin_client::{self, AdminClientError};
 use serde::de::DeserializeOwned;
 
 pub use config::run as config;
@@ -14,8 +14,8 @@ pub use list::run as list;
 
 /// Asks the control plane at `address`.
 pub async fn ask<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T> {
-    let body = match http_get::get(address, path).await {
-        Err(error @ HttpGetError::Connect { .. }) => {
+    let body = match admin_client::get(address, path).await {
+        Err(error @ AdminClientError::Connect { .. }) => {
             return Err(error).context("is the control plane running? --address names its debug address");
         }
         answer => answer?,

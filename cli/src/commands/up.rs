@@ -2,6 +2,7 @@
 //! here, too: an echo application and an Envoy for each replica.
 
 mod hints;
+mod identities;
 mod numbers;
 mod run_directory;
 mod view;
@@ -9,6 +10,7 @@ mod view;
 use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use identities::Identities;
 use meltemi_local::{directory::Directory, envoy::EnvoySettings, mesh::LocalMesh};
 use mesh_model::Mesh;
 use mesh_runtime::{drain::Hold, logging};
@@ -39,6 +41,7 @@ pub async fn run(args: UpArgs, logging: LoggingArgs) -> Result<ExitCode> {
         run_dir,
         once_ready,
         grpc_addr,
+        secure_grpc_addr,
         monitoring_addr,
         mesh_config,
         domain,
@@ -46,6 +49,9 @@ pub async fn run(args: UpArgs, logging: LoggingArgs) -> Result<ExitCode> {
     ensure!(path.exists(), "there is no file or directory {}", path.display());
     let grpc_address =
         grpc_addr.socket().context("--grpc-addr is empty, but the Envoys need an address to ask")?;
+    let secure_address = secure_grpc_addr
+        .socket()
+        .context("--secure-grpc-addr is empty, but workloads need an address to get certificates from")?;
     let live = Live::new();
     let run_directory = RunDirectory::new(run_dir)?;
     start_log(&logging, live.is_watched().then_some(run_directory.path()))?;
@@ -61,12 +67,17 @@ pub async fn run(args: UpArgs, logging: LoggingArgs) -> Result<ExitCode> {
         ..Config::new(SourceConfig::Files(path.clone()))
     };
     let directory = Directory::default();
-    let parts = Parts { debug: directory.router(), ..Parts::default() };
+    let identities = Identities::bind(secure_address).await?;
+    let mut parts = Parts { debug: directory.router(), open: identities.routes(), ..Parts::default() };
+    let metrics = citadel::Metrics::register(parts.metrics.registry());
+    let ready = parts.readiness.handle("the certificate authority");
     let serving = serving::start(config, monitoring_addr.socket(), parts).await?;
+    let agents = identities.serve(&serving, metrics, ready, run_directory.path()).await?;
     if let Some(binary) = binary {
         let settings = EnvoySettings {
             binary,
             xds: serving.pilot.grpc_address(),
+            agents: Some(agents),
             run_directory: run_directory.path().to_path_buf(),
             cluster_id: "Kubernetes".to_owned(),
             domain,

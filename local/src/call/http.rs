@@ -12,8 +12,8 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-use super::{Answer, Call, Target};
-use crate::Identity;
+use super::{Answer, Call, Target, proven::Proven};
+use crate::echo::EchoAnswer;
 
 /// More than an echo workload ever answers.
 const MAX_BODY: usize = 64 << 20;
@@ -114,9 +114,12 @@ async fn read(response: Response<Incoming>) -> Result<Answer, String> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map_err(|error| format!("the answer broke off: {error}"))?.to_bytes();
-    let by: Option<Identity> = serde_json::from_slice(&body).ok();
-    let text = if by.is_some() { String::new() } else { first_words(&body) };
-    Ok(Answer { code: head.status.as_u16().to_string(), by, text })
+    let echo: Option<EchoAnswer> = serde_json::from_slice(&body).ok();
+    let text = if echo.is_some() { String::new() } else { first_words(&body) };
+    let seen = echo.as_ref().and_then(|echo| echo.request.as_ref());
+    let proven = seen.and_then(|seen| Proven::of(seen.headers.get("x-forwarded-client-cert")?));
+    let by = echo.map(|echo| echo.identity);
+    Ok(Answer { code: head.status.as_u16().to_string(), by, text, proven })
 }
 
 fn first_words(body: &[u8]) -> String {

@@ -1,6 +1,9 @@
 //! In: the outcome of each request. Out: the sums that people ask for. Knows nothing of how they are printed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -20,6 +23,8 @@ pub struct Report {
     pub codes: Vec<CodeCount>,
     /// What was not answered, and why.
     pub errors: Vec<ErrorCount>,
+    /// The SPIFFE ids that the caller has proven; there should be one, or none when all was plaintext.
+    pub called_as: Vec<String>,
     /// How long answers took; absent when there was none.
     pub latency: Option<Latency>,
 }
@@ -39,6 +44,8 @@ pub struct Share {
     pub percent: f64,
     /// How many of its pods answered.
     pub pods: usize,
+    /// The SPIFFE id that it has proven to the caller; empty when it spoke plaintext, or TCP, where the application is not told.
+    pub identity: String,
 }
 
 /// How often a status was answered.
@@ -75,6 +82,7 @@ pub struct Latency {
 impl Report {
     pub(super) fn of(outcomes: &[Outcome], took: Duration) -> Self {
         let mut shares = BTreeMap::<_, BTreeMap<_, usize>>::new();
+        let mut called_as = BTreeSet::new();
         let mut codes = BTreeMap::<_, usize>::new();
         let mut errors = BTreeMap::<_, usize>::new();
         let mut latencies = Vec::new();
@@ -84,7 +92,11 @@ impl Report {
                     latencies.push(*latency);
                     *codes.entry((&answer.code, &answer.text)).or_default() += 1;
                     if let Some(by) = &answer.by {
-                        let share = shares.entry((&by.workload, &by.namespace, &by.version)).or_default();
+                        let proven = answer.proven.as_ref();
+                        called_as.extend(proven.map(|proven| &proven.client));
+                        let identity = proven.map_or("", |proven| &proven.server);
+                        let key = (&by.workload, &by.namespace, &by.version, identity);
+                        let share = shares.entry(key).or_default();
                         *share.entry(&by.pod).or_default() += 1;
                     }
                 }
@@ -93,7 +105,7 @@ impl Report {
         }
         let mut answered_by: Vec<Share> = shares
             .into_iter()
-            .map(|((workload, namespace, version), pods)| {
+            .map(|((workload, namespace, version, identity), pods)| {
                 let count = pods.values().sum();
                 Share {
                     workload: workload.to_string(),
@@ -102,6 +114,7 @@ impl Report {
                     count,
                     percent: percent(count, outcomes.len()),
                     pods: pods.len(),
+                    identity: identity.to_owned(),
                 }
             })
             .collect();
@@ -116,7 +129,8 @@ impl Report {
             .collect();
         let requests = outcomes.len();
         let latency = Latency::of(latencies);
-        Self { requests, seconds: took.as_secs_f64(), answered_by, codes, errors, latency }
+        let called_as = called_as.into_iter().cloned().collect();
+        Self { requests, seconds: took.as_secs_f64(), answered_by, codes, errors, called_as, latency }
     }
 }
 
@@ -151,7 +165,7 @@ mod tests {
             version: version.into(),
         });
         let text = if by.is_some() { "" } else { "no healthy upstream" }.to_owned();
-        let answer = Ok(Answer { code: code.to_owned(), by, text });
+        let answer = Ok(Answer { code: code.to_owned(), by, text, proven: None });
         Outcome { latency: Duration::from_millis(millis), answer }
     }
 

@@ -22,7 +22,8 @@ pub(super) async fn ask(listener: SocketAddr) -> Result<Answer, String> {
     }
     let by = serde_json::from_slice::<EchoAnswer>(&line).ok().map(|answer| answer.identity);
     let text = if by.is_some() { String::new() } else { "not from an echo workload".to_owned() };
-    Ok(Answer { code: "TCP".to_owned(), by, text })
+    // What came before the first line, only HTTP has words for.
+    Ok(Answer { code: "TCP".to_owned(), by, text, proven: None })
 }
 
 async fn question(mut stream: TcpStream) -> io::Result<Vec<u8>> {

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
+use mesh_runtime::admin_client::{AdminClientError, get};
 use serde::Deserialize;
-
-use crate::http_get::{HttpGetError, get};
 
 /// Requests that a sidecar has finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub async fn is_ready(admin: SocketAddr) -> bool {
 ///
 /// # Errors
 /// When it can't be asked.
-pub async fn traffic(admin: SocketAddr) -> Result<Traffic, HttpGetError> {
+pub async fn traffic(admin: SocketAddr) -> Result<Traffic, AdminClientError> {
     let mut traffic = Traffic::default();
     for (name, count) in counters(admin, FILTER).await? {
         if name.starts_with("http.inbound") {
@@ -56,10 +55,10 @@ pub async fn traffic(admin: SocketAddr) -> Result<Traffic, HttpGetError> {
 }
 
 /// The numbers whose names match a regular expression.
-async fn counters(admin: SocketAddr, filter: &str) -> Result<Vec<(String, u64)>, HttpGetError> {
+async fn counters(admin: SocketAddr, filter: &str) -> Result<Vec<(String, u64)>, AdminClientError> {
     let path = format!("/stats?format=json&filter={}", encoded(filter));
     let body = get(admin, &path).await?;
-    let Stats { stats } = serde_json::from_slice(&body).map_err(|error| HttpGetError::Body {
+    let Stats { stats } = serde_json::from_slice(&body).map_err(|error| AdminClientError::Body {
         address: admin,
         path,
         reason: error.to_string(),
@@ -71,7 +70,7 @@ async fn counters(admin: SocketAddr, filter: &str) -> Result<Vec<(String, u64)>,
 ///
 /// # Errors
 /// When it can't be asked.
-pub async fn active_connections(admin: SocketAddr) -> Result<u64, HttpGetError> {
+pub async fn active_connections(admin: SocketAddr) -> Result<u64, AdminClientError> {
     Ok(counters(admin, ACTIVE).await?.into_iter().map(|(_, count)| count).sum())
 }
 

@@ -10,18 +10,18 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
+use meltemi_agent::{
+    Agent,
+    envoy::{CommandLine, process::terminate},
 };
 use tokio::{
-    process::{Child, Command},
+    process::Child,
     sync::{oneshot, watch},
     time::{Instant, sleep, timeout},
 };
 
 use super::{
-    EnvoyError, EnvoySettings, SidecarSpec, SidecarState, Spawner, admin, bootstrap::build_bootstrap,
+    EnvoyError, EnvoySettings, SidecarSpec, SidecarState, Spawner, admin, agent, bootstrap::build_bootstrap,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -32,6 +32,8 @@ const RECOVERED_AFTER: Duration = Duration::from_secs(10);
 const READY_INTERVAL: Duration = Duration::from_millis(50);
 /// Envoy ends at once when it is told to; one that does not is stuck.
 const TERMINATE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a listener that changed goes on with its connections.
+const DRAIN: Duration = Duration::from_secs(600);
 /// How long requests that are under way may take to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it is asked whether they have.
@@ -51,17 +53,19 @@ impl Supervisor {
     /// Runs until `stopped` resolves.
     pub(super) async fn run(self, mut stopped: oneshot::Receiver<()>) {
         let mut pause = FIRST_PAUSE;
+        // Outlives the Envoys: a new one finds its certificate and its configuration here.
+        let mut agent = None;
         loop {
             self.publish(SidecarState::Starting);
             let started = Instant::now();
-            let reason = match self.launch().await {
+            let reason = match self.launch(&mut agent).await {
                 Err(error) => error.to_string(),
                 Ok(mut child) => {
                     tokio::select! {
                         reason = self.attend(&mut child) => reason,
                         _ = &mut stopped => {
                             let _ = timeout(DRAIN_TIMEOUT, drained(self.spec.admin())).await;
-                            return terminate(child).await;
+                            return terminate(child, TERMINATE_TIMEOUT).await;
                         }
                     }
                 }
@@ -89,28 +93,38 @@ impl Supervisor {
         self.settings.run_directory.join(format!("{}.{}", identity.pod, identity.namespace))
     }
 
-    async fn launch(&self) -> Result<Child, EnvoyError> {
+    async fn launch(&self, agent: &mut Option<Agent>) -> Result<Child, EnvoyError> {
         let directory = self.directory();
         fs::create_dir_all(&directory).map_err(EnvoyError::write(&directory))?;
-        let bootstrap = directory.join("bootstrap.json");
-        let json = build_bootstrap(&self.spec, &self.settings);
-        fs::write(&bootstrap, format!("{json:#}\n")).map_err(EnvoyError::write(&bootstrap))?;
+        if let (None, Some(agents)) = (&agent, &self.settings.agents) {
+            *agent = Some(agent::start(agents, &self.spec, &self.settings, &directory).await?);
+        }
+        let bootstrap = match agent {
+            Some(agent) => agent.bootstrap().to_path_buf(),
+            None => {
+                let bootstrap = directory.join("bootstrap.json");
+                let json = build_bootstrap(&self.spec, &self.settings);
+                fs::write(&bootstrap, format!("{json:#}\n")).map_err(EnvoyError::write(&bootstrap))?;
+                bootstrap
+            }
+        };
         let log_path = directory.join("envoy.log");
         let log = File::options().create(true).append(true).open(&log_path);
         let log = log.map_err(EnvoyError::write(&log_path))?;
         let log_too = log.try_clone().map_err(EnvoyError::write(&log_path))?;
 
-        let mut command = Command::new(&self.settings.binary);
-        command
-            .arg("--config-path")
-            .arg(&bootstrap)
-            // One worker is plenty for a laptop, and hot restart would share memory between replicas.
-            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"])
+        let line = CommandLine {
+            binary: self.settings.binary.clone(),
+            // One worker is plenty for a laptop.
+            concurrency: Some(1),
+            log_level: "warning".to_owned(),
             // A line for each use of a deprecated field: nothing that the reader of a log can do anything about.
-            .args(["--component-log-level", "misc:error"])
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(log_too);
+            component_log_level: "misc:error".to_owned(),
+            drain: DRAIN,
+            only_ipv6: self.spec.pod_address.is_ipv6(),
+        };
+        let mut command = line.command(&bootstrap);
+        command.stdin(Stdio::null()).stdout(log).stderr(log_too);
         let spawned = self.spawner.spawn(command).await;
         spawned.map_err(|source| EnvoyError::Run { binary: self.settings.binary.clone(), source })
     }
@@ -151,17 +165,6 @@ async fn drained(admin: SocketAddr) {
             Err(_) => return,
         }
         sleep(DRAIN_INTERVAL).await;
-    }
-}
-
-async fn terminate(mut child: Child) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(pid) = pid {
-        // It can't be another process: its id is not free before we have waited for it.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-    }
-    if timeout(TERMINATE_TIMEOUT, child.wait()).await.is_err() {
-        let _ = child.kill().await;
     }
 }
 

@@ -1,5 +1,5 @@
-//! What every process needs, and nothing about meshes: logging, signals and drain, readiness, metrics, admin server, and
-//! connections for gRPC.
+//! What every process needs, and nothing about meshes: logging, signals and drain, readiness, metrics, admin server and
+//! client, and connections for gRPC.
 //!
 //! A process puts the parts together once, in this order:
 //!
@@ -25,6 +25,7 @@
 //! ```
 
 pub mod admin;
+pub mod admin_client;
 pub mod drain;
 pub mod logging;
 pub mod metrics;

@@ -107,6 +107,7 @@ async fn sidecar(name: &str, at: &Namespace, binary: &std::path::Path, xds: Sock
     let settings = EnvoySettings {
         binary: binary.to_owned(),
         xds,
+        agents: None,
         run_directory: PathBuf::new(),
         cluster_id: "Kubernetes".to_owned(),
         domain: "cluster.local".to_owned(),

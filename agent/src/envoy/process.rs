@@ -3,17 +3,21 @@
 //! The kernel kills a child with `PR_SET_PDEATHSIG` when the *thread* that forked it ends. Threads of a runtime come and
 //! go, so all children are forked from one thread that lives as long as the last [`Spawner`].
 
-use std::{io, sync::mpsc, thread};
+use std::{io, sync::mpsc, thread, time::Duration};
 
 use nix::{
     errno::Errno,
-    sys::{prctl, signal::Signal},
+    sys::{
+        prctl,
+        signal::{Signal, kill},
+    },
     unistd::{Pid, getpid, getppid},
 };
 use tokio::{
     process::{Child, Command},
     runtime::Handle,
     sync::oneshot,
+    time::timeout,
 };
 
 struct Request {
@@ -47,7 +51,11 @@ impl Spawner {
         Ok(Self { requests })
     }
 
-    pub(super) async fn spawn(&self, command: Command) -> io::Result<Child> {
+    /// Starts a child, killed when it is dropped.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub async fn spawn(&self, command: Command) -> io::Result<Child> {
         let (reply, child) = oneshot::channel();
         let gone = || io::Error::other("the thread that starts processes has ended");
         self.requests.send(Request { command, reply }).map_err(|_| gone())?;
@@ -66,5 +74,17 @@ fn die_with_parent(command: &mut Command, parent: Pid) {
             // The parent may have ended before the signal was set: then nothing would ever send it.
             if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
         });
+    }
+}
+
+/// Asks a child to end, and kills it when it does not.
+pub async fn terminate(mut child: Child, within: Duration) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(pid) = pid {
+        // It can't be another process: its id is not free before we have waited for it.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    if timeout(within, child.wait()).await.is_err() {
+        let _ = child.kill().await;
     }
 }

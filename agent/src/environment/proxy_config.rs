@@ -1,0 +1,244 @@
+//! The mesh's settings for proxies (Istio's `ProxyConfig`), as far as an agent needs them.
+//!
+//! In: JSON or YAML. Out: the settings with Istio's defaults, the text as it was written (the control plane reads that), and the paths of
+//! what is written but has no effect.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::envoy::bootstrap::{ADMIN_PORT, Inclusion, STATUS_PORT};
+
+/// The settings.
+#[derive(Debug, Clone)]
+pub(super) struct ProxyConfig {
+    pub discovery_address: String,
+    pub concurrency: Option<u32>,
+    pub config_path: PathBuf,
+    pub binary_path: PathBuf,
+    pub service_cluster: Option<String>,
+    pub drain: Duration,
+    pub termination_drain: Duration,
+    pub status_port: u16,
+    pub proxy_admin_port: u16,
+    pub proxy_metadata: BTreeMap<String, String>,
+    pub runtime_values: BTreeMap<String, String>,
+    pub stats: StatsMatcher,
+    pub written: Value,
+}
+
+/// Which of Envoy's stats are kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub(super) struct StatsMatcher {
+    inclusion_prefixes: Vec<String>,
+    inclusion_suffixes: Vec<String>,
+    inclusion_regexps: Vec<String>,
+}
+
+/// As it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Written {
+    discovery_address: Option<String>,
+    concurrency: Option<u32>,
+    config_path: Option<String>,
+    binary_path: Option<String>,
+    service_cluster: Option<String>,
+    drain_duration: Option<String>,
+    termination_drain_duration: Option<String>,
+    status_port: Option<u16>,
+    proxy_admin_port: Option<u16>,
+    proxy_metadata: BTreeMap<String, String>,
+    runtime_values: BTreeMap<String, String>,
+    proxy_stats_matcher: StatsMatcher,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+/// Fields that others act on: the injector, or the control plane, which is told the whole text.
+const OF_OTHERS: [&str; 11] = [
+    "holdApplicationUntilProxyStarts",
+    "image",
+    "meshId",
+    "interceptionMode",
+    "gatewayTopology",
+    "proxyHeaders",
+    "readinessProbe",
+    "availabilityZone",
+    "controlPlaneAuthPolicy",
+    "customConfigFile",
+    "proxyBootstrapTemplatePath",
+];
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            discovery_address: "istiod.istio-system.svc:15012".to_owned(),
+            concurrency: None,
+            config_path: "etc/istio/proxy".into(),
+            binary_path: "usr/local/bin/envoy".into(),
+            service_cluster: None,
+            drain: Duration::from_secs(45),
+            termination_drain: Duration::from_secs(5),
+            status_port: STATUS_PORT,
+            proxy_admin_port: ADMIN_PORT,
+            proxy_metadata: BTreeMap::new(),
+            runtime_values: BTreeMap::new(),
+            stats: StatsMatcher::default(),
+            written: Value::Object(Map::new()),
+        }
+    }
+}
+
+impl ProxyConfig {
+    /// Reads it; also says what in it has no effect.
+    pub fn parse(text: &str) -> Result<(Self, Vec<String>), String> {
+        // JSON is YAML.
+        let value: Value =
+            serde_saphyr::from_str(text).map_err(|error| format!("it can't be read: {error}"))?;
+        let value = if value.is_null() { Value::Object(Map::new()) } else { value };
+        let written = serde_json::from_value(value.clone())
+            .map_err(|error| format!("it is no ProxyConfig: {error}"))?;
+        let Written {
+            discovery_address,
+            concurrency,
+            config_path,
+            binary_path,
+            service_cluster,
+            drain_duration,
+            termination_drain_duration,
+            status_port,
+            proxy_admin_port,
+            proxy_metadata,
+            runtime_values,
+            proxy_stats_matcher,
+            others,
+        } = written;
+        let usual = Self::default();
+        let duration = |field: &str, text: Option<String>, default| match text {
+            Some(text) => parse_duration(&text).map_err(|problem| format!("{field}: {problem}")),
+            None => Ok(default),
+        };
+        let unsupported = others
+            .keys()
+            .filter(|field| !OF_OTHERS.contains(&field.as_str()))
+            .map(|field| format!("PROXY_CONFIG: {field} is not supported (NotSupported) and has no effect"))
+            .chain(
+                ["customConfigFile", "proxyBootstrapTemplatePath"]
+                    .into_iter()
+                    .filter(|field| others.contains_key(*field))
+                    .map(|field| format!("PROXY_CONFIG: {field} is not supported (NotSupported): the bootstrap is always made here")),
+            )
+            .collect();
+        let config = Self {
+            discovery_address: discovery_address.unwrap_or(usual.discovery_address),
+            concurrency,
+            config_path: config_path.map_or(usual.config_path, relative),
+            binary_path: binary_path.map_or(usual.binary_path, relative),
+            service_cluster: service_cluster.filter(|name| !name.is_empty() && name != "istio-proxy"),
+            drain: duration("drainDuration", drain_duration, usual.drain)?,
+            termination_drain: duration(
+                "terminationDrainDuration",
+                termination_drain_duration,
+                usual.termination_drain,
+            )?,
+            status_port: status_port.filter(|port| *port != 0).unwrap_or(usual.status_port),
+            proxy_admin_port: proxy_admin_port.filter(|port| *port != 0).unwrap_or(usual.proxy_admin_port),
+            proxy_metadata,
+            runtime_values,
+            stats: proxy_stats_matcher,
+            written: value,
+        };
+        Ok((config, unsupported))
+    }
+
+    /// Stats that the mesh or the pod's annotations ask for.
+    pub fn stats_inclusion(&self, annotations: &BTreeMap<String, String>) -> Inclusion {
+        let StatsMatcher { inclusion_prefixes, inclusion_suffixes, inclusion_regexps } = &self.stats;
+        let with = |configured: &[String], annotation: &str| {
+            let more = annotations.get(&format!("sidecar.istio.io/{annotation}"));
+            let more = more.map(String::as_str).unwrap_or_default().split(',').map(str::trim);
+            let more = more.filter(|part| !part.is_empty()).map(str::to_owned);
+            configured.iter().cloned().chain(more).collect()
+        };
+        Inclusion {
+            prefixes: with(inclusion_prefixes, "statsInclusionPrefixes"),
+            suffixes: with(inclusion_suffixes, "statsInclusionSuffixes"),
+            regexps: with(inclusion_regexps, "statsInclusionRegexps"),
+        }
+    }
+}
+
+/// Paths are below the agent's root, which is `/` in a pod.
+fn relative(path: String) -> PathBuf {
+    PathBuf::from(path.trim_start_matches("./"))
+}
+
+/// Go's form, such as `45s`, `1m30s` or `500ms`.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let problem = || format!("`{text}` is no duration: write it as in `45s`, `1m30s` or `500ms`");
+    let mut rest = text.trim();
+    let mut total = Duration::ZERO;
+    if rest.is_empty() {
+        return Err(problem());
+    }
+    if rest == "0" {
+        return Ok(total);
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(problem)?;
+        let (number, after) = rest.split_at(digits);
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        let number: f64 = number.parse().map_err(|_| problem())?;
+        let seconds = match unit {
+            "h" => number * 3600.0,
+            "m" => number * 60.0,
+            "s" => number,
+            "ms" => number / 1e3,
+            "us" | "µs" => number / 1e6,
+            "ns" => number / 1e9,
+            _ => return Err(problem()),
+        };
+        let part = Duration::try_from_secs_f64(seconds).map_err(|_| problem())?;
+        total = total.checked_add(part).ok_or_else(problem)?;
+        rest = after;
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_yaml_are_read_and_what_has_no_effect_is_told() {
+        for text in [
+            r#"{"discoveryAddress":"a:1","concurrency":3,"drainDuration":"1m5s","tracing":{"zipkin":{}},"meshId":"m"}"#,
+            "discoveryAddress: a:1\nconcurrency: 3\ndrainDuration: 1m5s\ntracing:\n  zipkin: {}\nmeshId: m\n",
+        ] {
+            let (config, unsupported) = ProxyConfig::parse(text).unwrap();
+            assert_eq!((&*config.discovery_address, config.concurrency), ("a:1", Some(3)));
+            assert_eq!(config.drain, Duration::from_secs(65));
+            assert_eq!(unsupported.len(), 1, "{unsupported:?}");
+            assert!(unsupported[0].contains("tracing"), "{unsupported:?}");
+            assert_eq!(config.written["tracing"]["zipkin"], Value::Object(Map::new()));
+        }
+        assert!(ProxyConfig::parse("concurrency: many").unwrap_err().contains("many"));
+        assert!(ProxyConfig::parse("drainDuration: soon").unwrap_err().contains("drainDuration"));
+        assert_eq!(ProxyConfig::parse("").unwrap().0.status_port, STATUS_PORT);
+    }
+
+    #[test]
+    fn durations_are_gos() {
+        for (text, millis) in [("45s", 45_000), ("1h0m1.5s", 3_601_500), ("0", 0), ("0s", 0), ("250ms", 250)]
+        {
+            assert_eq!(parse_duration(text).unwrap(), Duration::from_millis(millis), "{text}");
+        }
+        for text in ["", "5", "s", "-1s", "1x", "999999999999999999999h"] {
+            parse_duration(text).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Envoy itself: what it is started with, its process, and how it ends.
+//!
+//! In: who the proxy is and where the agent's sockets are. Out: a bootstrap, a command line and a child process that can't outlive this
+//! one. It must not know what configuration Envoy is given.
+
+pub mod admin;
+pub mod bootstrap;
+pub mod command;
+pub mod node;
+pub mod process;
+
+pub use bootstrap::{Bootstrap, Inclusion, Listen, Sockets, Source, build_bootstrap};
+pub use command::CommandLine;
+pub use node::{Locality, Node, Role};
+pub use process::Spawner;

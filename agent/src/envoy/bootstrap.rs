@@ -1,0 +1,276 @@
+//! What Envoy is started with: the same that Istio's agent writes where it matters.
+//!
+//! In: who the proxy is, where the agent's sockets are and what is listened on. Out: the bootstrap, as JSON: ADS by delta for everything,
+//! the static clusters that other configuration names (`xds-grpc`, `sds-grpc`, `agent`, `prometheus_stats`), and the two static listeners
+//! for health and Prometheus.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::Node;
+
+/// The listener that Prometheus asks.
+pub const PROMETHEUS_PORT: u16 = 15090;
+/// The listener that a kubelet asks whether the proxy is ready.
+pub const HEALTH_PORT: u16 = 15021;
+/// The agent's own HTTP server.
+pub const STATUS_PORT: u16 = 15020;
+/// Envoy's admin interface.
+pub const ADMIN_PORT: u16 = 15000;
+
+/// All that a bootstrap depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Who the proxy is.
+    pub node: Node,
+    /// Envoy's admin interface.
+    pub admin: SocketAddr,
+    /// Where configuration comes from.
+    pub source: Source,
+    /// Which of Envoy's stats are kept, beside those that are always kept.
+    pub stats: Inclusion,
+    /// Envoy's runtime flags, beside those that are always set.
+    pub runtime: BTreeMap<String, String>,
+}
+
+/// Where an Envoy's configuration comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An agent beside it, which also has its secrets and is asked for its health.
+    Agent {
+        /// The agent's sockets.
+        sockets: Sockets,
+        /// What is listened on.
+        listen: Listen,
+    },
+    /// The control plane, in plaintext. Such an Envoy has no secrets.
+    ControlPlane(SocketAddr),
+}
+
+/// The sockets of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sockets {
+    /// For configuration.
+    pub configuration: PathBuf,
+    /// For secrets; it may be that of another SPIFFE agent.
+    pub secrets: PathBuf,
+}
+
+/// Addresses of one proxy, none of which is for traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// Envoy's admin interface.
+    pub admin: SocketAddr,
+    /// The agent's HTTP server.
+    pub status: SocketAddr,
+    /// Envoy's listener for readiness, which asks the agent.
+    pub health: SocketAddr,
+    /// Envoy's listener for its stats.
+    pub prometheus: SocketAddr,
+}
+
+/// Stats by the beginning or end of their names, or by regular expression.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inclusion {
+    /// Beginnings.
+    pub prefixes: Vec<String>,
+    /// Ends.
+    pub suffixes: Vec<String>,
+    /// Regular expressions.
+    pub regexps: Vec<String>,
+}
+
+/// What a mesh needs of Envoy's stats: readiness and drain ask for some of them. The rest costs memory for each cluster.
+const PREFIXES: [&str; 9] = [
+    "http.inbound",
+    "http.outbound",
+    "http.http_proxy",
+    "tcp.",
+    "listener_manager.",
+    "cluster_manager.",
+    "control_plane.",
+    "server.",
+    "cluster.xds-grpc.",
+];
+
+/// What one looks for when a request goes astray.
+const SUFFIXES: [&str; 14] = [
+    "upstream_rq_total",
+    "upstream_rq_completed",
+    "upstream_rq_retry",
+    "upstream_rq_timeout",
+    "upstream_rq_pending_overflow",
+    "upstream_cx_total",
+    "upstream_cx_active",
+    "upstream_cx_connect_fail",
+    "membership_healthy",
+    "membership_total",
+    "outlier_detection.ejections_active",
+    "outlier_detection.ejections_enforced_total",
+    // A drain waits for connections to end.
+    "downstream_cx_active",
+    "ssl.fail_verify_san",
+];
+
+/// The bootstrap of one proxy.
+pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
+    let Bootstrap { node, admin, source, stats, runtime } = bootstrap;
+    // Set by the user, over ours.
+    let mut flags = json!({
+        // What Istio allows a regular expression; Envoy's own default refuses longer ones that Istio takes.
+        "re2": { "max_program_size": { "error_level": 32768 } },
+    });
+    for (flag, value) in runtime {
+        flags[flag] = json!(value);
+    }
+    json!({
+        "node": node.build(),
+        "admin": { "address": socket(*admin) },
+        "dynamic_resources": build_dynamic_resources(),
+        "static_resources": build_static_resources(*admin, source),
+        "layered_runtime": { "layers": [
+            { "name": "static", "static_layer": flags },
+            { "name": "admin", "admin_layer": {} },
+        ] },
+        "overload_manager": { "resource_monitors": [{
+            "name": "envoy.resource_monitors.global_downstream_max_connections",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.\
+                          DownstreamConnectionsConfig",
+                "max_active_downstream_connections": 50_000,
+            },
+        }] },
+        "stats_config": build_stats(stats),
+    })
+}
+
+fn build_static_resources(admin: SocketAddr, source: &Source) -> Value {
+    match source {
+        Source::ControlPlane(at) => json!({ "clusters": [build_grpc_cluster("xds-grpc", &socket(*at))] }),
+        Source::Agent { sockets: Sockets { configuration, secrets }, listen } => {
+            let Listen { admin: _, status, health, prometheus } = listen;
+            json!({
+                "clusters": [
+                    build_tcp_cluster("prometheus_stats", admin),
+                    build_tcp_cluster("agent", loopback(*status)),
+                    build_grpc_cluster("sds-grpc", &pipe(secrets)),
+                    build_grpc_cluster("xds-grpc", &pipe(configuration)),
+                ],
+                "listeners": [
+                    build_listener("prometheus", *prometheus, "/stats/prometheus", "prometheus_stats"),
+                    build_listener("health", *health, "/healthz/ready", "agent"),
+                ],
+            })
+        }
+    }
+}
+
+fn build_dynamic_resources() -> Value {
+    // Without a limit: an Envoy that gives up waiting would serve with half a configuration.
+    let over_ads = json!({ "ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3" });
+    json!({
+        "lds_config": over_ads,
+        "cds_config": over_ads,
+        "ads_config": {
+            "api_type": "DELTA_GRPC",
+            "transport_api_version": "V3",
+            "set_node_on_first_message_only": true,
+            "grpc_services": [{ "envoy_grpc": { "cluster_name": "xds-grpc" } }],
+        },
+    })
+}
+
+fn build_tcp_cluster(name: &str, at: SocketAddr) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": build_assignment(name, &socket(at)),
+    })
+}
+
+fn build_grpc_cluster(name: &str, address: &Value) -> Value {
+    let http2 = json!({ "connection_keepalive": { "interval": "30s", "timeout": "10s" } });
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": build_assignment(name, address),
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { "http2_protocol_options": http2 },
+            },
+        },
+        "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 300 } },
+    })
+}
+
+fn build_assignment(cluster: &str, address: &Value) -> Value {
+    json!({
+        "cluster_name": cluster,
+        "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
+    })
+}
+
+/// A listener that answers one path, with what a static cluster says.
+fn build_listener(name: &str, at: SocketAddr, path: &str, cluster: &str) -> Value {
+    json!({
+        "name": name,
+        "address": socket(at),
+        "filter_chains": [{ "filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.\
+                          HttpConnectionManager",
+                "codec_type": "AUTO",
+                "stat_prefix": name,
+                "route_config": { "virtual_hosts": [{
+                    "name": "backend",
+                    "domains": ["*"],
+                    "routes": [{ "match": { "path": path }, "route": { "cluster": cluster } }],
+                }] },
+                "http_filters": [{
+                    "name": "envoy.filters.http.router",
+                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+                }],
+            },
+        }] }],
+    })
+}
+
+fn build_stats(stats: &Inclusion) -> Value {
+    let Inclusion { prefixes, suffixes, regexps } = stats;
+    let prefixes = PREFIXES.into_iter().chain(prefixes.iter().map(String::as_str));
+    let suffixes = SUFFIXES.into_iter().chain(suffixes.iter().map(String::as_str));
+    let regexps = regexps.iter().map(|text| json!({ "safe_regex": { "regex": text } }));
+    let patterns: Vec<Value> = prefixes
+        .map(|text| json!({ "prefix": text }))
+        .chain(suffixes.map(|text| json!({ "suffix": text })))
+        .chain(regexps)
+        .collect();
+    json!({ "stats_matcher": { "inclusion_list": { "patterns": patterns } } })
+}
+
+fn pipe(path: &Path) -> Value {
+    json!({ "pipe": { "path": path } })
+}
+
+fn socket(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } })
+}
+
+/// How a listener on all addresses is reached from this machine.
+fn loopback(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}

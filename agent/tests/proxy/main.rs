@@ -1,0 +1,154 @@
+//! The agent as a program, beside a real Envoy, with a real control plane behind it: `meltemi-agent proxy sidecar` in the environment that an
+//! injector would give it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
+mod world;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use mesh_runtime::admin_client::{get, post};
+use mesh_testkit::{Envoy, eventually};
+
+use world::{ControlPlane, Proxy, World};
+
+const WITHIN: Duration = Duration::from_secs(120);
+/// What the agent may take beside each Envoy.
+const MOST_MEMORY: u64 = 15 << 20;
+
+/// The file that is edited, and what it says.
+fn teapot(status: u16) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: hello}}
+spec:
+  hosts: [hello]
+  http:
+  - match: [{{uri: {{prefix: /teapot}}}}]
+    directResponse: {{status: {status}}}
+  - route: [{{destination: {{host: hello}}}}]
+"
+    )
+}
+
+async fn answers(proxy: &Proxy, path: &str, status: u16) -> Result<()> {
+    let answered = proxy.request(path).await?;
+    ensure!(answered == status, "{path}: {answered} instead of {status}\n{}", proxy.log());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_starts_serves_and_ends_in_good_order() {
+    let Some(envoy) = Envoy::binary() else { return };
+    let outcome = async {
+        let world = World::new("agent-serves", &[("hello.yaml", &teapot(418))]).await?;
+        let plane = ControlPlane::start(&world).await?;
+        let echo = plane.start_echo().await?;
+        let mut proxy = Proxy::start(&world, &plane, &envoy)?;
+        eventually(WITHIN, async || proxy.ready().await).await?;
+        answers(&proxy, "/", 200).await?;
+        answers(&proxy, "/teapot", 418).await?;
+        ensure!(echo.requests() > 0, "the application answered");
+
+        // What a kubelet and Prometheus ask, by Envoy and by the agent.
+        let listen = proxy.listen();
+        get(listen.health, "/healthz/ready").await?;
+        let stats = get(listen.prometheus, "/stats/prometheus").await?;
+        ensure!(String::from_utf8_lossy(&stats).contains("envoy_server_live"));
+        let resident = proxy.resident_memory()?;
+        println!(
+            "the agent's memory: {} KiB resident, {} KiB of its own",
+            resident.all >> 10,
+            resident.own >> 10
+        );
+        ensure!(resident.own <= MOST_MEMORY, "{} bytes of its own", resident.own);
+
+        // A pod's end: in order, and with success.
+        let connection = tokio::net::TcpStream::connect(listen.admin).await?;
+        proxy.signal("TERM");
+        ensure!(proxy.wait().await?.success(), "{}", proxy.log());
+        world::closed(connection).await;
+
+        // The same by request, of this machine.
+        let mut proxy = Proxy::start(&world, &plane, &envoy)?;
+        eventually(WITHIN, async || proxy.ready().await).await?;
+        post(listen.status, "/quitquitquit").await?;
+        ensure!(proxy.wait().await?.success(), "{}", proxy.log());
+
+        // Killed: no Envoy is left behind.
+        let mut proxy = Proxy::start(&world, &plane, &envoy)?;
+        eventually(WITHIN, async || proxy.ready().await).await?;
+        let connection = tokio::net::TcpStream::connect(listen.admin).await?;
+        proxy.signal("KILL");
+        proxy.wait().await?;
+        world::closed(connection).await;
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_while_the_control_plane_is_away_serves() {
+    let Some(envoy) = Envoy::binary() else { return };
+    let outcome = async {
+        let world = World::new("agent-alone", &[("hello.yaml", &teapot(418))]).await?;
+        let plane = ControlPlane::start(&world).await?;
+        let _echo = plane.start_echo().await?;
+        let mut proxy = Proxy::start(&world, &plane, &envoy)?;
+        eventually(WITHIN, async || proxy.ready().await).await?;
+        // An edit, so that what is kept is not what was sent first.
+        world.write("hello.yaml", &teapot(409))?;
+        eventually(WITHIN, async || answers(&proxy, "/teapot", 409).await).await?;
+        let serial = proxy.serial()?;
+
+        let stopped = plane.stop().await;
+        let connection = tokio::net::TcpStream::connect(proxy.listen().admin).await?;
+        proxy.signal("KILL");
+        proxy.wait().await?;
+        world::closed(connection).await;
+        world.write("hello.yaml", &teapot(410))?;
+        let mut proxy = Proxy::restart(proxy)?;
+        eventually(WITHIN, async || proxy.ready().await).await.context(proxy.log())?;
+        for _ in 0..20 {
+            answers(&proxy, "/", 200).await?;
+            answers(&proxy, "/teapot", 409).await?;
+        }
+        ensure!(proxy.serial()? == serial, "the certificate is the one that was kept");
+
+        // Back: the edit that was made meanwhile arrives, and Envoy is the same.
+        let uptime = proxy.envoy_uptime().await?;
+        let plane = stopped.start_again().await?;
+        eventually(WITHIN, async || answers(&proxy, "/teapot", 410).await).await.context(proxy.log())?;
+        world.write("hello.yaml", &teapot(411))?;
+        eventually(WITHIN, async || answers(&proxy, "/teapot", 411).await).await?;
+        ensure!(proxy.envoy_uptime().await? >= uptime, "it was not started anew");
+        proxy.signal("TERM");
+        ensure!(proxy.wait().await?.success(), "{}", proxy.log());
+        drop(plane);
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_and_is_broken_is_ignored() {
+    let Some(envoy) = Envoy::binary() else { return };
+    let outcome = async {
+        let world = World::new("agent-broken", &[("hello.yaml", &teapot(418))]).await?;
+        let plane = ControlPlane::start(&world).await?;
+        let _echo = plane.start_echo().await?;
+        let state = world.root().join("etc/istio/proxy/state");
+        std::fs::create_dir_all(&state)?;
+        for file in ["configuration", "identity.json"] {
+            std::fs::write(state.join(file), b"{\"format\": 1, \"not\": \"ours\"}\n\xff\x00")?;
+        }
+        let proxy = Proxy::start(&world, &plane, &envoy)?;
+        eventually(WITHIN, async || proxy.ready().await).await?;
+        answers(&proxy, "/teapot", 418).await?;
+        ensure!(proxy.log().matches("of no use").count() == 2, "{}", proxy.log());
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}

@@ -1,0 +1,312 @@
+//! In: YAML. Out: a control plane with TLS in this process, the application of its one workload, and `meltemi-agent` processes beside it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use citadel::{Citadel, LocalTokens, Metrics, Place};
+use meltemi_agent::envoy::{
+    Listen,
+    bootstrap::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT, STATUS_PORT},
+};
+use meltemi_local::{
+    HTTP_PROXY_PORT,
+    echo::{self, EchoHandle, EchoSpec},
+};
+use mesh_model::Workload;
+use mesh_pki::credential::read_certificates;
+use mesh_runtime::{
+    admin_client::get,
+    drain::{self, Trigger},
+    ready::Readiness,
+    transport::{Security, TransportConfig, serve_connections},
+};
+use pilot::{Pilot, SourceConfig};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+};
+use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Files, an authority, and a directory that stands for the pod's volumes.
+pub struct World {
+    files: tempfile::TempDir,
+    root: tempfile::TempDir,
+    namespace: String,
+    tokens: LocalTokens,
+    citadel: Citadel,
+    _trigger: Trigger,
+}
+
+impl World {
+    /// A mesh of one workload, `hello`, with more YAML. Addresses follow from names: each test has a namespace of its own.
+    pub async fn new(namespace: &str, more: &[(&str, &str)]) -> Result<Self> {
+        let (files, root) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        let tokens = LocalTokens::new("istio-ca")?;
+        let config = citadel::Config::new(Place::Memory, "cluster.local");
+        let config = citadel::Config { oidc: vec![tokens.rule()], ..config };
+        let (trigger, drain) = drain::channel();
+        let citadel = citadel::start(config, Metrics::unregistered(), &drain).await?;
+        let namespace = namespace.to_owned();
+        let world = Self { files, root, namespace, tokens, citadel, _trigger: trigger };
+        let workload = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: hello}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: hello}}
+  template:
+    metadata: {labels: {app: hello}}
+    spec: {containers: [{name: hello, image: hello, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: hello}
+spec:
+  selector: {app: hello}
+  ports: [{name: http, port: 80, targetPort: 8080}]
+";
+        world.write("workload.yaml", workload)?;
+        for (name, text) in more {
+            world.write(name, text)?;
+        }
+        let token = world.root().join("var/run/secrets/tokens/istio-token");
+        let roots = world.root().join("var/run/secrets/istio/root-cert.pem");
+        for path in [&token, &roots] {
+            std::fs::create_dir_all(path.parent().context("a directory")?)?;
+        }
+        std::fs::write(token, world.tokens.token(&world.namespace, "default", HOUR)?)?;
+        std::fs::write(roots, world.citadel.bundle().pem())?;
+        Ok(world)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        let text = text.replace(
+            "metadata: {name: hello}",
+            &format!("metadata: {{name: hello, namespace: {}}}", self.namespace),
+        );
+        Ok(std::fs::write(self.files.path().join(name), text)?)
+    }
+
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+}
+
+/// What serves configuration and certificates, and can be taken away.
+pub struct ControlPlane<'a> {
+    world: &'a World,
+    pub pilot: Pilot,
+    pub address: SocketAddr,
+    trigger: Trigger,
+    end: CancellationToken,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// Where one was.
+pub struct Stopped<'a> {
+    world: &'a World,
+    address: SocketAddr,
+}
+
+impl<'a> ControlPlane<'a> {
+    pub async fn start(world: &'a World) -> Result<Self> {
+        Self::start_at(world, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    async fn start_at(world: &'a World, address: SocketAddr) -> Result<Self> {
+        let (trigger, drain) = drain::channel();
+        let config = pilot::Config {
+            grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ..pilot::Config::new(SourceConfig::Files(world.files.path().to_path_buf()))
+        };
+        let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
+        let admit = |caller: &citadel::Caller, extensions: &mut http::Extensions| {
+            let identity = &caller.identity;
+            extensions.insert(pilot::admission(identity.namespace(), identity.service_account()));
+        };
+        let ads = world.citadel.require_caller(admit).layer(pilot.ads());
+        let routes = world.citadel.routes().add_service(ads);
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let end = CancellationToken::new();
+        let security = Security::Tls(world.citadel.tls());
+        let transport = TransportConfig { drain: Duration::from_millis(100), ..TransportConfig::default() };
+        let serving = tokio::spawn(serve_connections(transport, security, routes, listener, end.clone()));
+        Ok(Self { world, pilot, address, trigger, end, serving })
+    }
+
+    /// Ends it; when it returns nobody listens any more.
+    pub async fn stop(self) -> Stopped<'a> {
+        let Self { world, pilot, address, trigger, end, serving } = self;
+        end.cancel();
+        let _ = serving.await;
+        drop(pilot);
+        let _ = trigger.drain(Duration::from_secs(5)).await;
+        Stopped { world, address }
+    }
+
+    /// The one workload, once the mesh is read.
+    pub async fn workload(&self) -> Result<Arc<Workload>> {
+        self.pilot.published().wait_for(|sequence| *sequence > 0).await?;
+        let mesh = self.pilot.mesh().borrow().clone();
+        mesh.workloads().next().cloned().context("a workload")
+    }
+
+    /// Starts the application of the workload.
+    pub async fn start_echo(&self) -> Result<EchoHandle> {
+        let workload = self.workload().await?;
+        Ok(echo::start(EchoSpec::of(&workload).context("a workload that is run here")?).await?)
+    }
+}
+
+impl<'a> Stopped<'a> {
+    pub async fn start_again(self) -> Result<ControlPlane<'a>> {
+        ControlPlane::start_at(self.world, self.address).await
+    }
+}
+
+/// A `meltemi-agent` process, killed when it is dropped.
+pub struct Proxy {
+    command: Command,
+    child: Child,
+    address: IpAddr,
+    root: PathBuf,
+    log: PathBuf,
+}
+
+/// In bytes.
+pub struct Memory {
+    /// All that is resident, pages of the program's file included.
+    pub all: u64,
+    /// What only this process has.
+    pub own: u64,
+}
+
+impl Proxy {
+    pub fn start(world: &World, plane: &ControlPlane<'_>, envoy: &Path) -> Result<Self> {
+        let mesh = plane.pilot.mesh().borrow().clone();
+        let workload = mesh.workloads().next().context("a workload")?;
+        let address = *workload.addresses.first().context("an address")?;
+        let application = workload.local.as_ref().context("it is run here")?.application.to_string();
+        let config = format!(
+            r#"{{"discoveryAddress": "{}", "terminationDrainDuration": "0.2s", "concurrency": 1}}"#,
+            plane.address
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meltemi-agent"));
+        command
+            .args(["proxy", "sidecar", "--proxyLogLevel=warning", "--proxyComponentLogLevel=misc:error"])
+            .args(["--log_output_level=default:info", "--bind-address", &address.to_string(), "--root"])
+            .arg(world.root())
+            .arg("--envoy")
+            .arg(envoy)
+            .env_clear()
+            .env("POD_NAME", &*workload.object.name.name)
+            .env("POD_NAMESPACE", &world.namespace)
+            .env("INSTANCE_IP", address.to_string())
+            .env("SERVICE_ACCOUNT", "default")
+            .env("ISTIOD_SAN", "localhost")
+            .env("PROXY_CONFIG", config)
+            .env("ISTIO_META_CLUSTER_ID", "Kubernetes")
+            .env("ISTIO_META_INTERCEPTION_MODE", "NONE")
+            .env("ISTIO_META_HTTP_PROXY_PORT", HTTP_PROXY_PORT.to_string())
+            .env("ISTIO_META_MELTEMI_APPLICATION_ADDRESS", application);
+        let (root, log) = (world.root().to_path_buf(), world.root().join("log"));
+        let child = spawn(&mut command, &log)?;
+        Ok(Self { command, child, address, root, log })
+    }
+
+    /// The same again.
+    pub fn restart(mut ended: Self) -> Result<Self> {
+        ended.child = spawn(&mut ended.command, &ended.log)?;
+        Ok(ended)
+    }
+
+    pub fn listen(&self) -> Listen {
+        let at = |port| SocketAddr::new(self.address, port);
+        Listen {
+            admin: at(ADMIN_PORT),
+            status: at(STATUS_PORT),
+            health: at(HEALTH_PORT),
+            prometheus: at(PROMETHEUS_PORT),
+        }
+    }
+
+    pub async fn ready(&self) -> Result<()> {
+        get(self.listen().status, "/healthz/ready").await?;
+        Ok(())
+    }
+
+    /// A request to `hello` from `hello`: out through its proxy and in again.
+    pub async fn request(&self, path: &str) -> Result<u16> {
+        let mut stream = TcpStream::connect((self.address, HTTP_PROXY_PORT)).await?;
+        let request = format!("GET http://hello{path} HTTP/1.1\r\nhost: hello\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let status = answer.split(' ').nth(1).context("no status")?;
+        Ok(status.parse()?)
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let kill = std::process::Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    pub async fn wait(&mut self) -> Result<ExitStatus> {
+        let ended = tokio::time::timeout(super::WITHIN, self.child.wait()).await;
+        Ok(ended.with_context(|| format!("it runs on\n{}", self.log()))??)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Of the certificate that is kept.
+    pub fn serial(&self) -> Result<String> {
+        let text = std::fs::read_to_string(self.root.join("etc/istio/proxy/state/identity.json"))?;
+        let kept: serde_json::Value = serde_json::from_str(&text)?;
+        let chain = read_certificates(kept["chain"].as_str().context("a chain")?)?;
+        Ok(mesh_pki::Facts::read(chain.first().context("a certificate")?)?.serial)
+    }
+
+    /// In seconds.
+    pub async fn envoy_uptime(&self) -> Result<u64> {
+        let stats = get(self.listen().admin, "/stats?filter=^server.uptime$").await?;
+        let stats = String::from_utf8_lossy(&stats).into_owned();
+        Ok(stats.trim().rsplit(' ').next().context("a number")?.parse()?)
+    }
+
+    pub fn resident_memory(&self) -> Result<Memory> {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id().context("it runs")?))?;
+        let bytes = |field: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+            Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? << 10)
+        };
+        Ok(Memory { all: bytes("VmRSS:")?, own: bytes("RssAnon:")? })
+    }
+}
+
+fn spawn(command: &mut Command, log: &Path) -> Result<Child> {
+    let file = std::fs::File::options().create(true).append(true).open(log)?;
+    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    Ok(command.kill_on_drop(true).spawn()?)
+}
+
+/// Resolves when the other end has closed.
+pub async fn closed(mut connection: TcpStream) {
+    let closed = tokio::time::timeout(super::WITHIN, connection.read(&mut [0])).await;
+    // An error (reset) means the same as an end.
+    let _ = closed.expect("an Envoy is left behind");
+}
