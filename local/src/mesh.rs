@@ -42,7 +42,7 @@ impl LocalMesh {
     /// # Errors
     /// When the Envoy binary can't be run, or the run directory can't be written.
     pub fn new(settings: EnvoySettings, directory: Directory) -> Result<Self, EnvoyError> {
-        let EnvoySettings { binary, xds: _, run_directory, cluster_id: _, domain: _ } = &settings;
+        let EnvoySettings { binary, xds: _, agents: _, run_directory, cluster_id: _, domain: _ } = &settings;
         let run = |source| EnvoyError::Run { binary: binary.clone(), source };
         if !std::fs::metadata(binary).map_err(run)?.is_file() {
             return Err(run(io::Error::other("it is not a file")));

@@ -30,14 +30,14 @@ pub(super) struct Upstream {
 enum State {
     /// The control plane answers the call with its first response, and not before.
     Called(futures::future::BoxFuture<'static, Result<Streaming<Bytes>, Status>>),
-    Open(Streaming<Bytes>),
+    Open(Box<Streaming<Bytes>>),
 }
 
 impl Upstream {
     /// The next response; `None` when the control plane has ended the stream in good order. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
         if let State::Called(call) = &mut self.state {
-            self.state = State::Open(call.await?);
+            self.state = State::Open(Box::new(call.await?));
         }
         match &mut self.state {
             State::Open(responses) => responses.message().await,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use citadel::{Citadel, Config, LocalTokens, Place};
 use meltemi_local::envoy::Agents;
-use mesh_runtime::{ready::InitHandle, transport::TransportConfig};
+use mesh_runtime::{drain, ready::InitHandle, transport::TransportConfig};
 
 use crate::{
     secure::{SecurePort, ServeSecurely, Started},
@@ -54,6 +54,8 @@ impl Identities {
         let control_plane = port.address();
         let config = Config { oidc: vec![tokens.rule()], ..Config::new(Place::Memory, TRUST_DOMAIN) };
         let mut authority = started.subscribe();
+        // Never triggered: agents that end would look for it, and complain.
+        let (_, drain) = drain::channel();
         let roots = directory.join(ROOTS);
         port.serve(ServeSecurely {
             config,
@@ -62,7 +64,7 @@ impl Identities {
             transport: TransportConfig::default(),
             started,
             ready,
-            drain: serving.drain.clone(),
+            drain,
         });
         let citadel =
             authority.wait_for(Option::is_some).await.context("there is no certificate authority")?;
