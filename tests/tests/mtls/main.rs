@@ -168,6 +168,7 @@ impl Peer {
         let settings = EnvoySettings {
             binary: PathBuf::new(),
             xds,
+            agents: None,
             run_directory: PathBuf::new(),
             cluster_id: "Kubernetes".to_owned(),
             domain: "cluster.local".to_owned(),
