@@ -130,6 +130,7 @@ async fn sidecar(name: &str, at: &Namespace, socket: &Path, xds: SocketAddr) -> 
     let settings = EnvoySettings {
         binary: PathBuf::new(),
         xds,
+        agents: None,
         run_directory: PathBuf::new(),
         cluster_id: "Kubernetes".to_owned(),
         domain: "cluster.local".to_owned(),
