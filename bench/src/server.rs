@@ -53,6 +53,24 @@ impl Convergence {
     }
 }
 
+/// The steps of a request for a certificate, in their order.
+const STEPS: [&str; 5] = ["authenticate", "wait", "parse", "sign", "encode"];
+
+/// Time and number of each step of requests for certificates.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps([(f64, f64); STEPS.len()]);
+
+impl Steps {
+    /// The mean time of each step after `earlier`; none for a step that was not taken since.
+    pub fn means_since(&self, earlier: &Self) -> impl Iterator<Item = (&'static str, Duration)> {
+        let both = STEPS.into_iter().zip(self.0.into_iter().zip(earlier.0));
+        both.filter_map(|(step, ((sum, count), (sum_before, count_before)))| {
+            let mean = (sum - sum_before) / (count - count_before);
+            Some((step, Duration::try_from_secs_f64(mean).ok()?))
+        })
+    }
+}
+
 impl Server {
     /// Starts `program` on the files below `configuration`. What it logs goes to `log`.
     pub fn start(program: &Path, configuration: &Path, log: &Path) -> Result<Self> {
@@ -102,14 +120,17 @@ impl Server {
         }
     }
 
-    /// The mean time of a step of a request for a certificate, as the authority counts it.
-    pub fn mean_step(&self, step: &str) -> Option<Duration> {
-        let metrics = self.metrics().ok()?;
-        let value = |part: &str| {
-            let name = format!("citadel_request_step_seconds_{part}{{step=\"{step}\"}} ");
-            metrics.lines().find_map(|line| line.strip_prefix(&name))?.parse::<f64>().ok()
-        };
-        Duration::try_from_secs_f64(value("sum")? / value("count")?).ok()
+    /// The time of each step of requests for certificates so far, as the authority counts it.
+    pub fn steps(&self) -> Result<Steps> {
+        let metrics = self.metrics().context("the authority does not answer on its monitoring address")?;
+        Ok(Steps(STEPS.map(|step| {
+            let value = |part: &str| {
+                let name = format!("citadel_request_step_seconds_{part}{{step=\"{step}\"}} ");
+                metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<f64>().ok())
+            };
+            // A step that was never taken is not there yet.
+            (value("sum").unwrap_or(0.0), value("count").unwrap_or(0.0))
+        })))
     }
 
     /// Returns when it has ended.

@@ -63,7 +63,8 @@ pub(crate) struct CertificateService {
 impl CertificateService {
     /// As tonic serves it.
     pub(crate) fn into_server(self) -> Guarded<IstioCertificateServiceServer<Self>> {
-        Guarded::new(IstioCertificateServiceServer::new(self).max_decoding_message_size(MAX_MESSAGE))
+        let metrics = self.metrics.clone();
+        Guarded::new(IstioCertificateServiceServer::new(self).max_decoding_message_size(MAX_MESSAGE), metrics)
     }
 
     async fn create(

@@ -15,7 +15,7 @@ use super::{Options, rest};
 use crate::machine::{own_cpu, unpin};
 use crate::measure::Samples;
 use crate::report::{Bar, Findings, Row, Unit};
-use crate::server::Server;
+use crate::server::{Server, Steps};
 
 /// Callers that are at it at the same time.
 const AT_ONCE: usize = 256;
@@ -37,6 +37,7 @@ pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
     let mut findings = Findings::of("ca", rows);
 
     let requests = (callers.all.len() * EACH) as f64;
+    let steps = server.steps()?;
     let (since, cpu, own) = (Instant::now(), server.cpu()?, own_cpu()?);
     let times = storm(&callers).await?;
     let (wall, cpu, own) = (since.elapsed(), server.cpu()? - cpu, own_cpu()? - own);
@@ -50,15 +51,12 @@ pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
     findings.time("  one request: 99th percentile", times.percentile(99), None);
     findings.time("  processor time of the authority for one", cpu.div_f64(requests), None);
     findings.time("  processor time of the callers for one", own.div_f64(requests), None);
-    for step in ["authenticate", "wait", "parse", "sign"] {
-        if let Some(mean) = server.mean_step(step) {
-            findings.time(format!("    of that, {step}: mean time"), mean, None);
-        }
-    }
+    by_step(&mut findings, &server, &steps)?;
 
     rest().await;
     let lasting = Duration::from_secs(if options.quick { 1 } else { 4 });
-    let renewing = enrolled(&callers, AT_ONCE).await?;
+    let renewing = enrolled(&callers).await?;
+    let steps = server.steps()?;
     let (since, cpu, own) = (Instant::now(), server.cpu()?, own_cpu()?);
     let signed = sustained(&renewing, lasting).await? as f64;
     let (wall, cpu, own) = (since.elapsed(), server.cpu()? - cpu, own_cpu()? - own);
@@ -75,6 +73,7 @@ pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
         Bar::AtLeast(5_000.0),
     );
     findings.time("  processor time of the callers for one", own.div_f64(signed), None);
+    by_step(&mut findings, &server, &steps)?;
 
     rest().await;
     let mut times = Samples::default();
@@ -112,24 +111,35 @@ async fn storm(callers: &Callers) -> Result<Samples> {
     Ok(collected)
 }
 
-/// Callers that prove themselves by certificate from now on.
-async fn enrolled(callers: &Callers, count: usize) -> Result<Vec<Caller>> {
-    let all = stream::iter(callers.all.iter().take(count)).map(Caller::enrol);
-    all.buffer_unordered(16).try_collect().await
+/// How long each step of a request took since `earlier`.
+fn by_step(findings: &mut Findings<'_>, server: &Server, earlier: &Steps) -> Result<()> {
+    for (step, mean) in server.steps()?.means_since(earlier) {
+        findings.time(format!("    step {step}: mean time"), mean, None);
+    }
+    Ok(())
 }
 
-/// How many certificates all of them together get in a time.
+/// All callers, who prove themselves by certificate from now on.
+async fn enrolled(callers: &Callers) -> Result<Vec<Caller>> {
+    stream::iter(&callers.all).map(Caller::enrol).buffer_unordered(16).try_collect().await
+}
+
+/// How many certificates all of them together get in a time. Each has a connection, and [`AT_ONCE`] of them ask at a time, in turn: a
+/// workload renews seldom, and one that asks more often than the authority allows is refused.
 async fn sustained(callers: &[Caller], lasting: Duration) -> Result<usize> {
     let connected = stream::iter(callers).map(Caller::connect).buffer_unordered(16);
-    let connected: Vec<_> = connected.try_collect().await?;
+    let mut connected: Vec<_> = connected.try_collect().await?;
+    let turns = connected.len().div_ceil(AT_ONCE).max(1);
     let end = Instant::now() + lasting;
-    let counts = futures::future::try_join_all(connected.into_iter().map(|mut caller| async move {
+    let counts = connected.chunks_mut(turns).map(async |group| {
         let mut count = 0;
         while Instant::now() < end {
-            caller.ask().await?;
-            count += 1;
+            for caller in &mut *group {
+                caller.ask().await?;
+                count += 1;
+            }
         }
         anyhow::Ok(count)
-    }));
-    Ok(counts.await?.into_iter().sum())
+    });
+    Ok(futures::future::try_join_all(counts).await?.into_iter().sum())
 }
