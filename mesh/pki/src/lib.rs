@@ -5,6 +5,7 @@
 //! There is one crypto provider, aws-lc-rs, passed explicitly: nothing depends on what a process has installed.
 
 pub mod bundle;
+pub mod chain;
 pub mod credential;
 pub mod facts;
 pub mod keys;

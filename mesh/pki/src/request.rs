@@ -3,6 +3,8 @@
 //! In: PEM from a stranger. Out: a public key that the stranger proved to hold, and nothing else. Names, extensions and the CA flag of a
 //! request are not even looked at: who the caller is was proven elsewhere.
 
+mod wishes;
+
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, SanType, SubjectPublicKeyInfo};
 use x509_parser::{
     certification_request::X509CertificationRequest,
@@ -14,6 +16,8 @@ use x509_parser::{
     public_key::PublicKey,
     x509::SubjectPublicKeyInfo as ParsedKey,
 };
+
+pub use wishes::ask_only_for;
 
 use crate::{Error, SpiffeId};
 
