@@ -2,12 +2,12 @@
 //!
 //! In: settings and addresses. Out: [`Serving`]. The log is set up already.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use axum::Router;
 use mesh_runtime::{
-    admin::Admin,
+    admin::{Admin, Gate},
     drain::Drain,
     metrics::{Exposition, Metrics},
     ready::Readiness,
@@ -37,13 +37,15 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Routes for whoever can reach the debug server.
     pub open: Router,
-    /// Routes for this machine only.
+    /// Routes for this machine, and for those whom `gate` lets through.
     pub debug: Router,
+    /// Who on other machines may use debug routes; nobody without it.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 /// Starts a control plane, and the debug server at `monitoring`.
 pub async fn start(config: Config, monitoring: Option<SocketAddr>, parts: Parts) -> Result<Serving> {
-    let Parts { readiness, mut metrics, open, debug } = parts;
+    let Parts { readiness, mut metrics, open, debug, gate } = parts;
     let (shutdown, drain) = signals::shutdown().context("can't listen for signals")?;
     let pilot = pilot::start(config, &readiness, &drain).await?;
     metrics.registry().register_collector(Box::new(pilot.metrics()));
@@ -52,15 +54,22 @@ pub async fn start(config: Config, monitoring: Option<SocketAddr>, parts: Parts)
         Serving { pilot, drain, admin: None, readiness, exposition: metrics.finish(), shutdown };
     if let Some(address) = monitoring {
         let debug = debug.merge(serving.pilot.debug_routes());
-        serving.admin = Some(serving.listen(address, open, debug).await?);
+        serving.admin = Some(serving.listen(address, open, debug, gate).await?);
     }
     Ok(serving)
 }
 
 impl Serving {
-    /// Serves `/ready`, `/healthz` and `/metrics` and `open` at `address` to whoever can reach it, and `debug` to this machine only.
-    pub async fn listen(&self, address: SocketAddr, open: Router, debug: Router) -> Result<SocketAddr> {
-        let admin = Admin::new(self.readiness.clone(), self.exposition.clone());
+    /// Serves `/ready`, `/healthz` and `/metrics` and `open` at `address` to whoever can reach it, and `debug` to this machine and whom `gate` lets
+    /// through.
+    pub async fn listen(
+        &self,
+        address: SocketAddr,
+        open: Router,
+        debug: Router,
+        gate: Option<Arc<dyn Gate>>,
+    ) -> Result<SocketAddr> {
+        let admin = Admin::new(self.readiness.clone(), self.exposition.clone()).gate(gate);
         let bound =
             admin.draining_with(&self.drain).routes(open).loopback_routes(debug).bind(address).await?;
         let address = bound.address();

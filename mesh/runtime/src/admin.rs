@@ -2,19 +2,23 @@
 //!
 //! `/healthz` says that the process runs, `/ready` that it may be sent work (503 and what is missing otherwise),
 //! `/metrics` is what Prometheus scrapes. Routes added with [`Admin::routes`] are as open as these. Those added with
-//! [`Admin::loopback_routes`] answer callers on this machine only, whatever address the server is bound to: debug
-//! output holds the whole configuration.
+//! [`Admin::loopback_routes`] answer callers on this machine, whatever address the server is bound to, and others only if a
+//! [`Gate`] lets them: debug output holds the whole configuration.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
-    http::{StatusCode, header, uri::Authority},
+    http::{StatusCode, header, request::Parts, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -26,11 +30,35 @@ use crate::{
 /// Where an admin server listens unless told otherwise: Istio's monitoring port, on this machine only.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15014);
 
+/// Lets callers on other machines through to debug routes, or not.
+pub trait Gate: Send + Sync + 'static {
+    /// Whether this request may pass.
+    ///
+    /// # Errors
+    /// When it may not.
+    fn admit(&self, request: &Parts) -> BoxFuture<'static, Result<(), Denied>>;
+}
+
+/// Why a caller on another machine gets nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// It is not known.
+    #[error("{0}")]
+    Unknown(String),
+    /// It is known, and this is none of its business.
+    #[error("{0}")]
+    Forbidden(String),
+    /// It can't be found out now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
 /// An admin server that is being put together.
 pub struct Admin {
     answers: Answers,
     open: Router,
     loopback: Router,
+    gate: Option<Arc<dyn Gate>>,
 }
 
 /// An admin server that has its port.
@@ -61,7 +89,7 @@ impl Admin {
     /// A server for `/healthz`, `/ready` and `/metrics`.
     pub fn new(readiness: Readiness, exposition: Exposition) -> Self {
         let answers = Answers { readiness, exposition, drain: None };
-        Self { answers, open: Router::new(), loopback: Router::new() }
+        Self { answers, open: Router::new(), loopback: Router::new(), gate: None }
     }
 
     /// Makes `/ready` say no once the drain begins, so that no new work is sent here.
@@ -78,7 +106,14 @@ impl Admin {
         self
     }
 
-    /// Adds routes that answer callers on this machine only.
+    /// Lets callers on other machines through to the loopback routes, if `gate` does.
+    #[must_use]
+    pub fn gate(mut self, gate: Option<Arc<dyn Gate>>) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Adds routes that answer callers on this machine, and others only if there is a [`Gate`] that lets them.
     #[must_use]
     pub fn loopback_routes(mut self, routes: Router) -> Self {
         self.loopback = self.loopback.merge(routes);
@@ -87,14 +122,15 @@ impl Admin {
 
     /// All routes in one router. It wants `ConnectInfo<SocketAddr>`, which [`Bound::serve`] provides.
     pub fn into_router(self) -> Router {
-        let Self { answers, open, loopback } = self;
+        let Self { answers, open, loopback, gate } = self;
+        let guard = middleware::from_fn_with_state(gate, guard);
         Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
             .with_state(answers)
             .merge(open)
-            .merge(loopback.layer(middleware::from_fn(refuse_remote)))
+            .merge(loopback.layer(guard))
     }
 
     /// Takes the port. Port 0 takes a free one, told by [`Bound::address`].
@@ -145,16 +181,36 @@ async fn metrics(State(answers): State<Answers>) -> Response {
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], answers.exposition.render()).into_response()
 }
 
-/// Both ends must be this machine: the peer, and the name that the client thinks it talks to. A web page can make a
-/// browser on this machine connect to loopback under the page's own host name, but it can't change that name.
-async fn refuse_remote(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
+/// Lets callers on this machine pass. Both ends must be this machine: the peer, and the name that the client thinks it talks to. A web page
+/// can make a browser on this machine connect to loopback under the page's own host name, but it can't change that name.
+async fn guard(
+    State(gate): State<Option<Arc<dyn Gate>>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host_is_local = host.is_none_or(names_this_machine);
-    if peer.ip().to_canonical().is_loopback() && host_is_local {
+    let is_local = peer.ip().to_canonical().is_loopback();
+    if is_local && host_is_local {
         return next.run(request).await;
     }
-    let text = "debug endpoints answer on loopback only; use `kubectl port-forward` to reach this one\n";
-    (StatusCode::FORBIDDEN, text).into_response()
+    let Some(gate) = gate.filter(|_| !is_local) else {
+        let text = "debug endpoints answer on loopback only; use `kubectl port-forward` to reach this one\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    };
+    let (parts, body) = request.into_parts();
+    let denied = match gate.admit(&parts).await {
+        Ok(()) => return next.run(Request::from_parts(parts, body)).await,
+        Err(denied) => denied,
+    };
+    tracing::info!(%peer, path = parts.uri.path(), %denied, "a debug endpoint was refused");
+    let status = match denied {
+        Denied::Unknown(_) => StatusCode::UNAUTHORIZED,
+        Denied::Forbidden(_) => StatusCode::FORBIDDEN,
+        Denied::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, format!("{denied}\n")).into_response()
 }
 
 fn names_this_machine(host: &str) -> bool {
@@ -165,94 +221,4 @@ fn names_this_machine(host: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::{body::Body, extract::connect_info::MockConnectInfo};
-    use http_body_util::BodyExt;
-    use tower::ServiceExt;
-
-    use super::*;
-    use crate::{drain, metrics::Metrics};
-
-    async fn ask(router: &Router, peer: &str, host: &str, path: &str) -> (StatusCode, String) {
-        let peer: SocketAddr = peer.parse().unwrap();
-        let request = Request::get(path).header(header::HOST, host).body(Body::empty()).unwrap();
-        let response = router.clone().layer(MockConnectInfo(peer)).oneshot(request).await.unwrap();
-        let status = response.status();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(body.to_vec()).unwrap())
-    }
-
-    fn admin(readiness: &Readiness) -> Admin {
-        Admin::new(readiness.clone(), Metrics::new().finish())
-    }
-
-    const HERE: &str = "127.0.0.1:5000";
-    const AWAY: &str = "10.0.0.7:5000";
-
-    #[tokio::test]
-    async fn ready_lists_what_is_missing_and_turns_at_drain() {
-        let readiness = Readiness::new();
-        let (trigger, drain) = drain::channel();
-        let (services, pods) = (readiness.handle("services"), readiness.handle("pods"));
-        let router = admin(&readiness).draining_with(&drain).into_router();
-
-        services.ready();
-        let (status, text) = ask(&router, AWAY, "pod:15014", "/ready").await;
-        assert_eq!((status.as_u16(), text.as_str()), (503, "not ready, waiting for:\n  pods\n"));
-        pods.ready();
-        assert_eq!(ask(&router, AWAY, "pod:15014", "/ready").await, (StatusCode::OK, "ready\n".into()));
-
-        trigger.drain(std::time::Duration::ZERO).await.unwrap();
-        let (status, text) = ask(&router, AWAY, "pod:15014", "/ready").await;
-        assert_eq!((status.as_u16(), text.as_str()), (503, "not ready: shutting down\n"));
-        assert_eq!(ask(&router, AWAY, "pod:15014", "/healthz").await.0, StatusCode::OK);
-    }
-
-    #[tokio::test]
-    async fn added_routes_are_open_or_loopback_as_asked() {
-        let open = Router::new().route("/version", get(|| async { "1" }));
-        let debug = Router::new().route("/debug/proxies", get(|| async { "all" }));
-        let router = admin(&Readiness::new()).routes(open).loopback_routes(debug).into_router();
-
-        assert_eq!(ask(&router, AWAY, "pod:15014", "/version").await.0, StatusCode::OK);
-        for host in ["localhost:15014", "127.0.0.1:15014", "[::1]:15014", "LOCALHOST"] {
-            assert_eq!(ask(&router, HERE, host, "/debug/proxies").await.0, StatusCode::OK, "{host}");
-        }
-        assert_eq!(
-            ask(&router, "[::ffff:127.0.0.1]:1", "localhost", "/debug/proxies").await.0,
-            StatusCode::OK
-        );
-        for (peer, host) in [(AWAY, "localhost"), (HERE, "evil.example"), (HERE, "localhost.evil.example")] {
-            assert_eq!(
-                ask(&router, peer, host, "/debug/proxies").await.0,
-                StatusCode::FORBIDDEN,
-                "{peer} {host}"
-            );
-        }
-        assert_eq!(ask(&router, HERE, "localhost", "/nothing").await.0, StatusCode::NOT_FOUND);
-    }
-
-    #[tokio::test]
-    async fn serves_on_a_real_port_and_names_one_that_is_taken() {
-        let bound = admin(&Readiness::new()).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = bound.address();
-        tokio::spawn(bound.serve());
-        let error = admin(&Readiness::new()).bind(address).await.err().unwrap();
-        assert!(error.to_string().contains(&address.to_string()), "{error}");
-
-        let answer = get_raw(address, "/metrics").await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        assert!(answer.contains(metrics::CONTENT_TYPE), "{answer}");
-        assert!(answer.ends_with("# EOF\n"), "{answer}");
-    }
-
-    async fn get_raw(address: SocketAddr, path: &str) -> String {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-}
+mod tests;
