@@ -66,11 +66,21 @@ bless: setup ## Accept new golden outputs; then read the diff (CRATE=... for one
 	@$(CARGO) xtask bless $(CRATE)
 	@git status --short -- '*.out.yaml' '*.snap'
 
-# There are no coverage-guided targets: these are the property tests with many more inputs (256 is their default). The
-# other tests run along, once.
+# First the property tests with many more inputs (256 is their default; the other tests run along, once). Then the targets in fuzz/, guided
+# by coverage, FUZZ_SECONDS each, where cargo-fuzz is installed; it needs no nightly toolchain, because no sanitizer is used.
+FUZZ_SECONDS ?= 60
 .PHONY: fuzz
-fuzz: setup-envoy ## Run the property tests for long; PROPTEST_CASES=... says how long (CRATE=...)
+fuzz: setup-envoy ## Run the property tests for long, then the fuzz targets (CRATE=..., PROPTEST_CASES=..., FUZZ_SECONDS=...)
+	$(call step,Property tests)
 	@PROPTEST_CASES=$${PROPTEST_CASES:-20000} $(CARGO) test $(PACKAGES) --no-fail-fast --tests
+	$(call step,Fuzz targets)
+	@if ! $(CARGO) fuzz --version >/dev/null 2>&1; then \
+	  echo '*** cargo-fuzz is not here: fuzz targets run no further than in `make test`. To have it: cargo install cargo-fuzz' >&2; \
+	else for target in $(notdir $(basename $(wildcard fuzz/targets/*.rs))); do \
+	  mkdir -p "fuzz/corpus/$$target"; \
+	  $(CARGO) fuzz run --sanitizer none "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- \
+	    -max_total_time=$(FUZZ_SECONDS); \
+	done; fi
 
 .PHONY: bench
 bench: setup-envoy ## Measure what docs/benchmarks.md reports
