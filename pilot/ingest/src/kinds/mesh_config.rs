@@ -2,6 +2,7 @@
 
 mod access_log;
 mod discovery;
+mod identity;
 mod later;
 mod tls;
 mod written;
@@ -29,11 +30,14 @@ use written::{
     PathNormalizationSetting, Settings, TrafficPolicy,
 };
 
+pub use identity::{IdentitySettings, RootSettings, read_identity};
+
 /// The fields of [`Settings`], to suggest the one that was meant.
 const BUILT: &[&str] = &[
     "accessLogEncoding",
     "accessLogFile",
     "accessLogFormat",
+    "caCertificates",
     "connectTimeout",
     "defaultConfig",
     "defaultDestinationRuleExportTo",
@@ -128,8 +132,15 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         enable_auto_mtls,
         mesh_mtls,
         tls_defaults,
+        ca_certificates,
         others,
     } = decode(settings, at)?;
+    let trust_domain = trust_domain.filter(|domain| !domain.is_empty());
+    let own = |domain: &str| {
+        let own = trust_domain.as_deref().unwrap_or(identity::DEFAULT);
+        own == domain || trust_domain_aliases.iter().any(|alias| alias == domain)
+    };
+    identity::report(ca_certificates, own, &at.field("caCertificates"));
     later::report(&others, later::OF_MESH, BUILT, at);
     later::report(&default_config.unwrap_or_default(), later::OF_PROXY, &[], &at.field("defaultConfig"));
     let mut config = (*at.context().mesh_config).clone();

@@ -30,7 +30,6 @@ const GATEWAYS: &str = "gateways, which Meltemi does not serve yet";
 /// Of the mesh.
 pub const OF_MESH: &[Later] = &[
     later("ca", "", CERTIFICATES),
-    later("caCertificates", "", CERTIFICATES),
     later("certificates", "", CERTIFICATES),
     later("configSources", "", "other sources of configuration: Meltemi reads one API server, or files"),
     later("defaultProviders", "", TELEMETRY),

@@ -1,6 +1,6 @@
 //! Mesh settings as they are written: Istio's MeshConfig, as far as it has an effect here. What it has besides is in `others`.
 
-use super::{access_log::Encoding, tls::TlsConfig};
+use super::{access_log::Encoding, identity::CaCertificate, tls::TlsConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use mesh_api::{
     Duration as ApiDuration,
@@ -56,6 +56,8 @@ pub struct Settings {
     #[serde(rename = "meshMTLS")]
     pub mesh_mtls: Option<TlsConfig>,
     pub tls_defaults: Option<TlsConfig>,
+    #[serde(default)]
+    pub ca_certificates: Vec<CaCertificate>,
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }

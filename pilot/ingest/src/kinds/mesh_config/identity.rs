@@ -1,0 +1,137 @@
+//! What mesh settings say of identity: `trustDomain`, `trustDomainAliases` and `caCertificates`.
+//!
+//! In: the settings' text. Out: names and PEM for the certificate authority, which needs nothing else of them, and what is not taken.
+
+use crate::{at::At, document};
+use mesh_model::{Problem, Reason};
+use serde::Deserialize;
+
+/// The trust domain of a mesh whose settings name none.
+pub const DEFAULT: &str = "cluster.local";
+
+/// What mesh settings say of identity.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdentitySettings {
+    /// `trustDomain`.
+    pub trust_domain: Option<String>,
+    /// `trustDomainAliases`.
+    pub trust_domain_aliases: Vec<String>,
+    /// Those of `caCertificates` that are taken.
+    pub roots: Vec<RootSettings>,
+    /// Why others are not, each with its path.
+    pub left_out: Vec<String>,
+}
+
+/// Roots that workloads trust besides the authority's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootSettings {
+    /// Certificates.
+    pub pem: String,
+    /// Signers of the Kubernetes API whose roots they are.
+    pub cert_signers: Vec<String>,
+}
+
+/// An entry of `caCertificates`, as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CaCertificate {
+    pem: Option<String>,
+    spiffe_bundle_url: Option<String>,
+    #[serde(default)]
+    cert_signers: Vec<String>,
+    #[serde(default)]
+    trust_domains: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    trust_domain: Option<String>,
+    #[serde(default)]
+    trust_domain_aliases: Vec<String>,
+    #[serde(default)]
+    ca_certificates: Vec<CaCertificate>,
+}
+
+/// Why an entry is left out: of its field, what, and what to do instead.
+struct LeftOut {
+    field: &'static str,
+    reason: Reason,
+    message: String,
+    hint: &'static str,
+}
+
+/// Reads the text of mesh settings. An empty one says nothing.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read_identity(text: &str) -> Result<IdentitySettings, Problem> {
+    let settings = document::parse_text(text)?;
+    if settings.is_null() {
+        return Ok(IdentitySettings::default());
+    }
+    let written = serde_path_to_error::deserialize(settings);
+    let Written { trust_domain, trust_domain_aliases, ca_certificates } = written.map_err(|error| {
+        let path = error.path().to_string();
+        Problem::error(Reason::Malformed, path, error.into_inner().to_string())
+    })?;
+    let trust_domain = trust_domain.filter(|domain| !domain.is_empty());
+    let own = |domain: &str| {
+        trust_domain.as_deref().unwrap_or(DEFAULT) == domain
+            || trust_domain_aliases.iter().any(|own| own == domain)
+    };
+    let (mut roots, mut left_out) = (Vec::new(), Vec::new());
+    for (index, entry) in ca_certificates.into_iter().enumerate() {
+        match entry.judge(own) {
+            Ok(taken) => roots.push(taken),
+            Err(LeftOut { field, reason: _, message, hint }) => {
+                left_out.push(format!("caCertificates[{index}].{field}: {message} ({hint})"));
+            }
+        }
+    }
+    Ok(IdentitySettings { trust_domain, trust_domain_aliases, roots, left_out })
+}
+
+/// Tells what is left out of `caCertificates`; the certificate authority takes the rest.
+pub fn report(entries: Vec<CaCertificate>, own: impl Fn(&str) -> bool + Copy, at: &At<'_>) {
+    for (index, entry) in entries.into_iter().enumerate() {
+        if let Err(LeftOut { field, reason, message, hint }) = entry.judge(own) {
+            let at = at.index(index);
+            at.field(field).error_hint(reason, message, hint);
+        }
+    }
+}
+
+impl CaCertificate {
+    fn judge(self, own: impl Fn(&str) -> bool) -> Result<RootSettings, LeftOut> {
+        let Self { pem, spiffe_bundle_url, cert_signers, trust_domains } = self;
+        let no = |field, reason, message: String, hint| Err(LeftOut { field, reason, message, hint });
+        if let Some(foreign) = trust_domains.iter().find(|domain| !own(domain)) {
+            let message = format!("`{foreign}` is no trust domain of this mesh; these roots are left out");
+            let hint = "roots are trusted for every identity here, and so only those of this mesh and its aliases are taken";
+            return no("trustDomains", Reason::NotSupported, message, hint);
+        }
+        if spiffe_bundle_url.is_some_and(|url| !url.is_empty()) {
+            let message = "roots are not fetched; these are left out".to_owned();
+            return no("spiffeBundleUrl", Reason::NotSupported, message, "write the certificates as `pem`");
+        }
+        match pem.filter(|pem| !pem.is_empty()) {
+            Some(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => {
+                Ok(RootSettings { pem, cert_signers })
+            }
+            Some(_) => {
+                let message = "there is no certificate in it; it is left out".to_owned();
+                no(
+                    "pem",
+                    Reason::InvalidValue,
+                    message,
+                    "write blocks that begin with -----BEGIN CERTIFICATE-----",
+                )
+            }
+            None => {
+                let message = "there is nothing to trust".to_owned();
+                no("pem", Reason::Required, message, "write the certificates here")
+            }
+        }
+    }
+}
