@@ -6,6 +6,7 @@
 
 mod cache;
 mod certificate;
+mod clusters;
 mod layer;
 mod oidc;
 mod token_review;
@@ -15,19 +16,22 @@ use std::{sync::Arc, time::SystemTime};
 use http::{Extensions, HeaderMap};
 use mesh_pki::SpiffeId;
 use mesh_runtime::transport::Peer;
+use tokio::sync::watch;
 use tonic::Status;
 
-use crate::caller::Caller;
+use crate::{caller::Caller, config::MeshIdentity};
 
+pub use clusters::{Clusters, KubeconfigError};
+pub(crate) use clusters::{Reviewer, follow};
 pub use layer::{Authenticated, RequireCaller};
 pub use oidc::{KeySource, Oidc, OidcError, OidcRule};
-pub use token_review::{Clusters, TokenReviewer};
+pub use token_review::TokenReviewer;
 
 /// Largest token that is looked at.
 const MAX_TOKEN: usize = 16 * 1024;
 
 /// The trust domain of a mesh, and its other names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustDomain {
     /// In which identities are issued.
     pub name: String,
@@ -80,20 +84,19 @@ pub struct Authenticator {
 }
 
 struct Inner {
-    domain: TrustDomain,
+    mesh: watch::Receiver<Arc<MeshIdentity>>,
     oidc: Vec<Oidc>,
     tokens: Option<TokenReviewer>,
 }
 
 impl Authenticator {
-    /// Certificates of `domain` are always taken; tokens as configured.
-    pub fn new(domain: TrustDomain, oidc: Vec<Oidc>, tokens: Option<TokenReviewer>) -> Self {
-        Self { inner: Arc::new(Inner { domain, oidc, tokens }) }
-    }
-
-    /// The trust domain.
-    pub fn domain(&self) -> &TrustDomain {
-        &self.inner.domain
+    /// Certificates of the mesh's trust domain are always taken; tokens as configured.
+    pub fn new(
+        mesh: watch::Receiver<Arc<MeshIdentity>>,
+        oidc: Vec<Oidc>,
+        tokens: Option<TokenReviewer>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { mesh, oidc, tokens }) }
     }
 
     /// Who sent a request.
@@ -105,7 +108,9 @@ impl Authenticator {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Caller, Refusal> {
-        let Inner { domain, oidc, tokens } = &*self.inner;
+        let Inner { mesh, oidc, tokens } = &*self.inner;
+        let mesh = mesh.borrow().clone();
+        let domain = &mesh.trust_domain;
         let peer = extensions.get::<Peer>();
         let mut why = Vec::new();
         if let Some(leaf) = peer.and_then(|peer| peer.certificates.first()) {
@@ -151,9 +156,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn authenticator() -> Authenticator {
-        let domain = TrustDomain { name: "cluster.local".to_owned(), aliases: Vec::new() };
+        let mesh = MeshIdentity::of("cluster.local").fixed();
         let tokens = crate::LocalTokens::new("istio-ca").unwrap();
-        Authenticator::new(domain, vec![Oidc::new(tokens.rule())], None)
+        Authenticator::new(mesh, vec![Oidc::new(tokens.rule())], None)
     }
 
     fn ask(headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Refusal> {

@@ -6,11 +6,15 @@
 mod leaf;
 pub mod material;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 use mesh_pki::{
     Facts, TrustBundle,
     bundle::certificate_pem,
+    chain,
     credential::read_certificates,
     facts, keys,
     pki_types::{CertificateDer, CertificateRevocationListDer},
@@ -22,15 +26,32 @@ use tokio::sync::watch;
 pub use leaf::{Leaf, LeafError};
 pub use material::{Material, MaterialError};
 
+/// Roots that are trusted besides an authority's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MoreRoots {
+    /// Of authorities elsewhere that sign for this mesh: workloads trust them, and certificates under them are proof here.
+    pub signers: Option<TrustBundle>,
+    /// Of peers: workloads trust them, and certificates under them prove nothing here.
+    pub peers: Option<TrustBundle>,
+}
+
 /// An authority that can sign.
+#[derive(Clone)]
 pub struct State {
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
     /// What the signing certificate says.
     facts: Facts,
     /// The root that the signing certificate chains to.
     root: CertificateDer<'static>,
     /// Certificates between a leaf and the root, each in PEM, the signer's first. Empty when the root signs.
     intermediates: Vec<String>,
+    /// The authority's own roots.
+    own: TrustBundle,
+    /// Those of authorities elsewhere that sign for this mesh.
+    signers: Option<TrustBundle>,
+    /// These, and those of other signers.
+    proof: TrustBundle,
+    /// All that workloads trust.
     bundle: TrustBundle,
     revocations: Vec<CertificateRevocationListDer<'static>>,
     revocations_pem: Option<String>,
@@ -62,8 +83,14 @@ impl State {
         }
         let mut above: Vec<CertificateDer<'static>> = certificates.collect();
         above.extend(read_certificates(chain)?);
-        let (path, root) = path_to_root(&signer, &above, &bundle)
-            .ok_or_else(|| unfit("the signing certificate does not chain to a trusted root"))?;
+        let (path, root) = if bundle.roots().contains(&signer) {
+            (Vec::new(), signer.clone())
+        } else {
+            let (mut path, root) = chain::path(&signer, &above, &bundle)
+                .ok_or_else(|| unfit("the signing certificate does not chain to a trusted root"))?;
+            path.insert(0, signer.clone());
+            (path, root)
+        };
         let revocations_pem = revocations.clone();
         let revocations = match revocations {
             Some(pem) => tls::read_revocations(pem)?,
@@ -72,10 +99,13 @@ impl State {
         let issuer = Issuer::from_ca_cert_der(&signer, key)
             .map_err(|error| MaterialError::Unfit(format!("the signing certificate: {error}")))?;
         Ok(Self {
-            issuer,
+            issuer: Arc::new(issuer),
             facts: signer_facts,
             root,
             intermediates: path.iter().map(certificate_pem).collect(),
+            own: bundle.clone(),
+            signers: None,
+            proof: bundle.clone(),
             bundle,
             revocations,
             revocations_pem,
@@ -87,9 +117,38 @@ impl State {
         &self.facts
     }
 
-    /// The trusted roots.
+    /// The same, with `more` trusted besides, and nothing else.
+    #[must_use]
+    pub fn trusting(mut self, more: &MoreRoots) -> Self {
+        let MoreRoots { signers, peers } = more;
+        let with = |roots: &TrustBundle, more: &Option<TrustBundle>| match more {
+            Some(more) => roots.with(more),
+            None => roots.clone(),
+        };
+        self.proof = with(&self.own, signers);
+        self.bundle = with(&self.proof, peers);
+        self.signers.clone_from(signers);
+        self
+    }
+
+    /// The roots that workloads trust.
     pub fn bundle(&self) -> &TrustBundle {
         &self.bundle
+    }
+
+    /// The authority's own roots.
+    pub fn own(&self) -> &TrustBundle {
+        &self.own
+    }
+
+    /// The roots of authorities elsewhere that sign for this mesh.
+    pub fn signers(&self) -> Option<&TrustBundle> {
+        self.signers.as_ref()
+    }
+
+    /// The roots of those who sign for workloads of this mesh: certificates under them are proof.
+    pub fn proof(&self) -> &TrustBundle {
+        &self.proof
     }
 
     /// The root of what is signed now.
@@ -115,7 +174,7 @@ impl State {
     /// Whether nobody's connections break when this is followed by `next`: those who have heard of it already and those who have not must
     /// take each other's certificates.
     pub fn can_become(&self, next: &Self) -> bool {
-        self.bundle.roots().contains(&next.root) && next.bundle.roots().contains(&self.root)
+        self.own.roots().contains(&next.root) && next.own.roots().contains(&self.root)
     }
 }
 
@@ -132,44 +191,17 @@ fn x509_public_key(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, Material
     Ok(facts::public_key(certificate)?)
 }
 
-/// Certificates from the signer to below the root, and the root. Order and surplus in `above` make no difference: people write chains in
-/// every order, with the root and without.
-fn path_to_root(
-    signer: &CertificateDer<'static>,
-    above: &[CertificateDer<'static>],
-    bundle: &TrustBundle,
-) -> Option<(Vec<CertificateDer<'static>>, CertificateDer<'static>)> {
-    const LONGEST: usize = 8;
-    let mut path: Vec<CertificateDer<'static>> = Vec::new();
-    let mut current = signer.clone();
-    while path.len() < LONGEST {
-        if bundle.roots().contains(&current) {
-            return Some((path, current));
-        }
-        if let Some(root) = bundle.roots().iter().find(|root| facts::is_signed_by(&current, root)) {
-            path.push(current);
-            return Some((path, root.clone()));
-        }
-        let next = above
-            .iter()
-            .find(|candidate| **candidate != current && facts::is_signed_by(&current, candidate))?
-            .clone();
-        path.push(current);
-        current = next;
-    }
-    None
-}
-
 /// The current authority and its successors. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Authority {
     state: Arc<watch::Sender<Arc<State>>>,
+    more: Arc<Mutex<MoreRoots>>,
 }
 
 impl Authority {
     /// Begins with `state`.
     pub fn new(state: State) -> Self {
-        Self { state: Arc::new(watch::Sender::new(Arc::new(state))) }
+        Self { state: Arc::new(watch::Sender::new(Arc::new(state))), more: Arc::default() }
     }
 
     /// The state that is current.
@@ -184,6 +216,16 @@ impl Authority {
 
     /// From now on `state` is current.
     pub fn replace(&self, state: State) {
-        self.state.send_replace(Arc::new(state));
+        let more = self.more.lock().unwrap_or_else(PoisonError::into_inner);
+        self.state.send_replace(Arc::new(state.trusting(&more)));
+    }
+
+    /// From now on `more` is trusted besides the authority's own roots, and nothing else.
+    pub fn trust(&self, more: MoreRoots) {
+        let mut held = self.more.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held != more {
+            self.state.send_modify(|state| *state = Arc::new(State::clone(state).trusting(&more)));
+            *held = more;
+        }
     }
 }

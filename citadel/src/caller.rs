@@ -1,5 +1,7 @@
 //! Who asks: proven, never claimed.
 
+use std::sync::Arc;
+
 use mesh_pki::SpiffeId;
 
 /// A caller whose identity was proven. Also a request extension, for services that share the port.
@@ -21,6 +23,8 @@ pub enum Proof {
     },
     /// A token of a Kubernetes service account.
     ServiceAccount {
+        /// The cluster that it is of.
+        cluster: Arc<str>,
         /// The pod that the token is bound to, if it is bound to one.
         pod: Option<Pod>,
     },
@@ -43,7 +47,15 @@ impl Caller {
     /// The pod that it is, if that is proven.
     pub fn pod(&self) -> Option<&Pod> {
         match &self.proof {
-            Proof::ServiceAccount { pod } => pod.as_ref(),
+            Proof::ServiceAccount { cluster: _, pod } => pod.as_ref(),
+            Proof::Certificate { .. } | Proof::Oidc => None,
+        }
+    }
+
+    /// The cluster whose API server has proven it, if one has.
+    pub fn cluster(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::ServiceAccount { cluster, pod: _ } => Some(cluster),
             Proof::Certificate { .. } | Proof::Oidc => None,
         }
     }

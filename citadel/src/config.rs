@@ -1,13 +1,15 @@
 //! Settings of the certificate authority.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use kube::Client;
-use mesh_pki::keys::KeyKind;
+use mesh_pki::{TrustBundle, keys::KeyKind};
+use tokio::sync::watch;
 
 use crate::{
     authenticate::{Clusters, OidcRule, TrustDomain},
     impersonate::NodeAccount,
+    issue::Signer,
     limits::Limits,
     service::Lifetimes,
 };
@@ -17,8 +19,10 @@ use crate::{
 pub struct Config {
     /// Where the authority is kept.
     pub place: Place,
-    /// The mesh's trust domain.
-    pub trust_domain: TrustDomain,
+    /// What mesh settings say of identity, now and from now on.
+    pub mesh: watch::Receiver<Arc<MeshIdentity>>,
+    /// Who signs for workloads.
+    pub signer: Signer,
     /// API servers that judge tokens of service accounts, and the audiences that these must be for; `None`: such tokens are not taken.
     pub tokens: Option<(Clusters, Vec<String>)>,
     /// Issuers of other tokens.
@@ -33,6 +37,37 @@ pub struct Config {
     pub root: RootConfig,
     /// DNS names and addresses of the control plane, for its own certificate.
     pub server_names: Vec<String>,
+}
+
+/// What mesh settings say of identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeshIdentity {
+    /// The mesh's trust domain.
+    pub trust_domain: TrustDomain,
+    /// Roots that workloads trust besides the authority's own (`caCertificates`).
+    pub roots: Vec<MoreTrust>,
+}
+
+/// An entry of `caCertificates`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoreTrust {
+    /// The roots.
+    pub roots: TrustBundle,
+    /// Signers of the Kubernetes API whose roots they are.
+    pub cert_signers: Vec<String>,
+}
+
+impl MeshIdentity {
+    /// The trust domain `name`, and nothing else.
+    pub fn of(name: &str) -> Self {
+        let trust_domain = TrustDomain { name: name.to_owned(), aliases: Vec::new() };
+        Self { trust_domain, roots: Vec::new() }
+    }
+
+    /// As settings that never change.
+    pub fn fixed(self) -> watch::Receiver<Arc<Self>> {
+        watch::channel(Arc::new(self)).1
+    }
 }
 
 /// Where the authority is kept.
@@ -87,7 +122,8 @@ impl Config {
     pub fn new(place: Place, trust_domain: &str) -> Self {
         Self {
             place,
-            trust_domain: TrustDomain { name: trust_domain.to_owned(), aliases: Vec::new() },
+            mesh: MeshIdentity::of(trust_domain).fixed(),
+            signer: Signer::default(),
             tokens: None,
             oidc: Vec::new(),
             node_accounts: Vec::new(),

@@ -7,7 +7,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::ListParams};
 use mesh_pki::SpiffeId;
 
-use crate::caller::Caller;
+use crate::{
+    authenticate::{Clusters, Reviewer},
+    caller::Caller,
+};
 
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,13 +49,13 @@ impl std::str::FromStr for NodeAccount {
 #[derive(Clone, Default)]
 pub struct NodeAgents {
     trusted: Vec<NodeAccount>,
-    client: Option<Client>,
+    clusters: Option<Clusters>,
 }
 
 impl NodeAgents {
-    /// Trusts these; which pods run where, `client` tells.
-    pub fn new(trusted: Vec<NodeAccount>, client: Option<Client>) -> Self {
-        Self { trusted, client }
+    /// Trusts these; which pods run where, the API server of the caller's cluster tells.
+    pub fn new(trusted: Vec<NodeAccount>, clusters: Option<Clusters>) -> Self {
+        Self { trusted, clusters }
     }
 
     /// Whether `caller` may act for `wanted`.
@@ -72,9 +75,12 @@ impl NodeAgents {
         if wanted.trust_domain() != caller.identity.trust_domain() {
             return Err(no("it wants an identity of another trust domain"));
         }
-        let client = self.client.as_ref().ok_or_else(|| no("there is no cluster to ask about pods"))?;
+        let clusters = self.clusters.as_ref().ok_or_else(|| no("there is no cluster to ask about pods"))?;
         // Only a token is bound to a pod; a certificate may have been carried to another node.
         let pod = caller.pod().ok_or_else(|| no("its proof is not bound to a pod"))?;
+        let reviewer = clusters.reviewer(caller.cluster());
+        let (_, Reviewer { client, .. }) = reviewer.map_err(|error| no(&error.to_string()))?;
+        let client = &client;
         let node = self.node_of(client, caller, &pod.name, &pod.uid).await?;
         let selector = format!(
             "spec.nodeName={node},spec.serviceAccountName={account}",

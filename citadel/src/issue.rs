@@ -2,12 +2,38 @@
 //!
 //! In: a checked request for a proven caller. Out: a certificate and the roots that belong to it.
 
+mod elsewhere;
+mod grpc;
+mod kubernetes;
+
 use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
-use mesh_pki::{CertificateRequest, SpiffeId, bundle::Digest};
+use mesh_pki::{CertificateRequest, SpiffeId, TrustBundle, bundle::Digest};
 
 use crate::Authority;
+
+pub(crate) use grpc::GrpcSigner;
+pub use grpc::{AddressError, AuthorityElsewhere};
+pub(crate) use kubernetes::KubernetesSigner;
+pub use kubernetes::SignerName;
+
+/// Who signs for workloads.
+#[derive(Clone, Default)]
+pub enum Signer {
+    /// This authority.
+    #[default]
+    Own,
+    /// A signer of the Kubernetes API of the cluster that the control plane is in.
+    Kubernetes {
+        /// Which.
+        name: SignerName,
+        /// What it signs chains to; mesh settings may name more.
+        roots: Option<TrustBundle>,
+    },
+    /// An authority elsewhere that speaks Istio's protocol.
+    Elsewhere(AuthorityElsewhere),
+}
 
 /// What a caller gets.
 #[derive(Debug, Clone)]

@@ -28,6 +28,8 @@ pub struct Metrics {
     pub expiry: Family<Labels, Gauge<i64, AtomicI64>>,
     /// Workloads whose certificates have not yet been renewed with the current roots.
     pub behind: Gauge<i64, AtomicI64>,
+    /// Workloads' certificates that should have been renewed.
+    pub overdue: Gauge<i64, AtomicI64>,
     /// Certificates in use.
     pub in_use: Gauge<i64, AtomicI64>,
     /// New material that was not taken because it would have broken connections, or was not fit.
@@ -56,6 +58,8 @@ pub enum Part {
     root,
     /// What signs.
     signer,
+    /// What is between it and the root, and expires first.
+    intermediate,
     /// The control plane's own.
     serving,
     /// The workload's that expires first.
@@ -81,7 +85,7 @@ pub enum Step {
     parse,
     /// Signing.
     sign,
-    /// Putting the answer together.
+    /// Writing the answer's message.
     encode,
 }
 
@@ -102,6 +106,7 @@ impl Metrics {
             refused,
             expiry,
             behind,
+            overdue,
             in_use,
             reloads_refused,
             root_expiry,
@@ -149,6 +154,11 @@ impl Metrics {
         );
         registry.register("citadel_certificates_in_use", "Certificates neither renewed nor expired", in_use);
         registry.register(
+            "citadel_certificates_overdue",
+            "Of these, with less than a quarter of their life left",
+            overdue,
+        );
+        registry.register(
             "citadel_certificates_behind",
             "Of these, not yet handed the current roots",
             behind,
@@ -168,6 +178,7 @@ impl Metrics {
             refused: BareCounter::default(),
             expiry: Family::default(),
             behind: Gauge::default(),
+            overdue: Gauge::default(),
             in_use: Gauge::default(),
             reloads_refused: BareCounter::default(),
             root_expiry: Gauge::default(),
@@ -198,7 +209,7 @@ impl Metrics {
                 self.chain_expiry.set(timestamp);
                 self.chain_remaining.set(remaining);
             }
-            Part::serving | Part::workload => {}
+            Part::intermediate | Part::serving | Part::workload => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     authority::State,
-    ledger::Standing,
+    ledger::{Held, Standing},
     metrics::{Metrics, Part},
     root::store::Stored,
 };
@@ -37,15 +37,36 @@ pub struct Report {
     pub behind: usize,
     /// The workload's certificate that expires first: whose, and when in seconds since 1970.
     pub soonest_workload: Option<(String, u64)>,
-    /// The worst of all.
+    /// Those that should have been renewed: less than a quarter of their life is left. Of workloads that have gone, or can't renew.
+    pub overdue: usize,
+    /// Every certificate of a workload, those first that expire first; only where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workload_certificates: Vec<WorkloadEntry>,
+    /// The worst of the tree.
     pub severity: Severity,
+}
+
+/// A workload's certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadEntry {
+    /// Whose it is.
+    pub identity: String,
+    /// In seconds since 1970.
+    pub not_after: u64,
+    /// Seconds that it still lives.
+    pub remaining: u64,
+    /// Whether its holder has not been handed the current roots.
+    pub behind: bool,
+    /// Whether it should have been renewed.
+    pub overdue: bool,
 }
 
 /// A certificate of the tree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// `root`, `signer`, `intermediate` or `serving`.
+    /// `root`, `trusted root` (of others), `signer`, `intermediate` or `serving`.
     pub part: String,
     /// Its subject, or its first name.
     pub name: String,
@@ -107,19 +128,16 @@ impl Report {
         now: SystemTime,
     ) -> Self {
         let mut certificates = Vec::new();
-        // A root that is replaced by itself is a matter of concern only when that has not happened in time.
-        let by_itself = !stored.plugged_in;
-        let severity = |facts: &Facts| {
-            if by_itself {
-                renewed(facts, now).min(long_lived(facts.remaining(now)))
-            } else {
-                long_lived(facts.remaining(now))
-            }
-        };
         for root in state.bundle().roots() {
-            if let Ok(facts) = Facts::read(root) {
-                certificates.push(Entry::new("root", &facts, severity(&facts), now));
+            let Ok(facts) = Facts::read(root) else { continue };
+            let own = state.own().roots().contains(root);
+            let mut severity = long_lived(facts.remaining(now));
+            if own && !stored.plugged_in {
+                // It is replaced by itself: a matter of concern only when that has not happened in time.
+                severity = severity.min(renewed(&facts, now));
             }
+            let part = if own { "root" } else { "trusted root" };
+            certificates.push(Entry::new(part, &facts, severity, now));
         }
         for (index, pem) in state.intermediates().iter().enumerate() {
             let read = read_certificates(pem).ok();
@@ -131,7 +149,8 @@ impl Report {
         }
         certificates.push(Entry::new("serving", serving.facts(), renewed(serving.facts(), now), now));
         let severity = certificates.iter().map(|entry| entry.severity).max().unwrap_or(Severity::Fine);
-        let Standing { certificates: workloads, behind, behind_until: _, soonest, latest: _ } = standing;
+        let Standing { certificates: workloads, behind, behind_until: _, soonest, latest: _, overdue } =
+            standing;
         Self {
             origin: if stored.plugged_in { "plugged in" } else { "self-signed" }.to_owned(),
             rotation: stored.kept.rotation.name().to_owned(),
@@ -140,8 +159,24 @@ impl Report {
             workloads: *workloads,
             behind: *behind,
             soonest_workload: soonest.as_ref().map(|(at, whose)| (whose.to_string(), seconds(*at))),
+            overdue: *overdue,
+            workload_certificates: Vec::new(),
             severity,
         }
+    }
+
+    /// With every workload's certificate.
+    #[must_use]
+    pub fn with_workloads(mut self, held: Vec<Held>, now: SystemTime) -> Self {
+        let entries = held.into_iter().map(|Held { identity, not_after, behind, overdue }| WorkloadEntry {
+            identity: identity.to_string(),
+            not_after: seconds(not_after),
+            remaining: not_after.duration_since(now).unwrap_or_default().as_secs(),
+            behind,
+            overdue,
+        });
+        self.workload_certificates = entries.collect();
+        self
     }
 }
 
@@ -165,15 +200,21 @@ fn seconds(time: SystemTime) -> u64 {
 
 /// Sets the metrics of a moment.
 pub(crate) fn measure(metrics: &Metrics, state: &State, standing: &Standing, now: SystemTime) {
-    let roots = state.bundle().roots().iter().filter_map(|root| Facts::read(root).ok());
+    let roots = state.own().roots().iter().filter_map(|root| Facts::read(root).ok());
     if let Some(first) = roots.map(|facts| facts.not_after).min() {
         metrics.expires(Part::root, first, now);
     }
     metrics.expires(Part::signer, state.facts().not_after, now);
+    let between = state.intermediates().iter().skip(1).filter_map(|pem| read_certificates(pem).ok());
+    let between = between.filter_map(|read| Facts::read(read.first()?).ok());
+    if let Some(first) = between.map(|facts| facts.not_after).min() {
+        metrics.expires(Part::intermediate, first, now);
+    }
     if let Some((at, _)) = &standing.soonest {
         metrics.expires(Part::workload, *at, now);
     }
     metrics.in_use.set(i64::try_from(standing.certificates).unwrap_or(i64::MAX));
+    metrics.overdue.set(i64::try_from(standing.overdue).unwrap_or(i64::MAX));
     metrics.behind.set(i64::try_from(standing.behind).unwrap_or(i64::MAX));
 }
 

@@ -89,7 +89,7 @@ fn make(state: &State, names: &[String], lifetime: Duration) -> Result<Current, 
     let chain =
         std::iter::once(&leaf.pem).chain(state.intermediates()).map(String::as_str).collect::<String>();
     let credential = Credential::from_pem(&chain, &key.serialize_pem())?;
-    let config = tls::server(&credential, state.bundle(), state.revocations().to_vec())?;
+    let config = tls::server(&credential, state.proof(), state.revocations().to_vec())?;
     Ok(Current { config: Arc::new(config), credential })
 }
 

@@ -1,11 +1,12 @@
 //! Starts the authority and keeps it going.
+//!
+//! In: settings. Out: [`Citadel`], what others of the process need of it. How its parts come about is in `parts`.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+mod parts;
 
-use http::Extensions;
+use std::{sync::Arc, time::SystemTime};
+
+use http::{Extensions, HeaderMap};
 use mesh_lease::Candidate;
 use mesh_pki::{Credential, TrustBundle};
 use mesh_proto::istio::v1::auth::istio_certificate_service_server::IstioCertificateServiceServer;
@@ -17,36 +18,33 @@ use tonic::service::Routes;
 
 use crate::{
     Authority,
-    authenticate::{Authenticator, Oidc, RequireCaller, TokenReviewer},
+    authenticate::{Authenticator, Oidc, Refusal, RequireCaller, TokenReviewer, follow},
     caller::Caller,
     config::{Config, Place, RootConfig},
     guard::Guarded,
     impersonate::NodeAgents,
-    issue::Issue,
+    issue::AddressError,
     ledger::Ledger,
     limits::Turns,
     metrics::Metrics,
     publish,
-    report::{self, Report, Warner},
+    replicas::Replicas,
+    report::Report,
     root::{
         Loaded, RootError,
         create::Request,
         keep::Keeper,
-        load_or_create,
         rotation::Policy,
         store::{KubernetesStore, MemoryStore, Store, Stored},
     },
     service::CertificateService,
     serving::{self, ServingError},
+    trust,
 };
+use parts::{Keeping, issuer, load, look_after, register};
 
 /// The Lease of whoever writes the authority and its roots.
 pub const LEASE_NAME: &str = "meltemi-citadel-leader";
-
-/// Between two attempts to get at the authority.
-const RETRY: Duration = Duration::from_secs(2);
-/// How often metrics and warnings are looked after.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Why the authority could not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +55,12 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error("the control plane's own certificate: {0}")]
     Serving(#[from] ServingError),
+    /// Whoever signs can't be asked.
+    #[error("the authority elsewhere: {0}")]
+    Elsewhere(#[from] AddressError),
+    /// There is no API server.
+    #[error("a signer of the Kubernetes API needs a cluster")]
+    NoCluster,
 }
 
 /// A running authority. Cheap to clone; what runs in the background ends with the last clone.
@@ -103,6 +107,14 @@ impl Citadel {
         RequireCaller::new(self.inner.authenticator.clone(), tell)
     }
 
+    /// Who sent a request with these headers to a port without TLS: tokens alone prove that.
+    ///
+    /// # Errors
+    /// When that is not proven, or can't be found out now.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        self.inner.authenticator.authenticate(headers, &Extensions::new()).await
+    }
+
     /// TLS for the port, renewed while it serves.
     pub fn tls(&self) -> watch::Receiver<Arc<ServerConfig>> {
         self.inner.tls.clone()
@@ -128,6 +140,12 @@ impl Citadel {
         self.inner.report(SystemTime::now())
     }
 
+    /// The same, with every workload's certificate that this replica has issued.
+    pub fn full_report(&self) -> Report {
+        let (now, bundle) = (SystemTime::now(), self.inner.authority.current().bundle().digest());
+        self.inner.report(now).with_workloads(self.inner.ledger.held(bundle, now), now)
+    }
+
     /// Asks for a new root, where the authority is kept in this process; elsewhere the Secret is to be annotated. Tells whether it was heard.
     pub fn rotate(&self) -> bool {
         self.inner.memory.as_ref().map(MemoryStore::request_rotation).is_some()
@@ -151,11 +169,18 @@ pub async fn start(config: Config, metrics: Metrics, drain: &Drain) -> Result<Ci
         Place::Memory => {
             let store = MemoryStore::new();
             let (_, leading) = watch::channel(true);
-            let keeping = Keeping { store: store.clone(), leading, memory: Some(store), tasks: Vec::new() };
+            let keeping = Keeping {
+                store: store.clone(),
+                leading,
+                memory: Some(store),
+                tasks: Vec::new(),
+                replicas: None,
+            };
             start_with(config, keeping, metrics).await
         }
         Place::Cluster { client, namespace, identity, lease } => {
             let (leads, leading) = watch::channel(false);
+            let replicas = Replicas::new(client.clone(), &namespace, &identity);
             let candidate = Candidate::new(client.clone(), &namespace, LEASE_NAME, identity, lease);
             let end = CancellationToken::new();
             let hold = drain.hold("the certificate authority's lease");
@@ -168,21 +193,13 @@ pub async fn start(config: Config, metrics: Metrics, drain: &Drain) -> Result<Ci
                 candidate.run(leads, end).await;
                 drop(hold);
             });
+            let replicas = register(replicas).await;
             let store = KubernetesStore::new(client, &namespace);
-            let keeping = Keeping { store, leading, memory: None, tasks: vec![election.abort_handle()] };
+            let tasks = vec![election.abort_handle()];
+            let keeping = Keeping { store, leading, memory: None, tasks, replicas };
             start_with(config, keeping, metrics).await
         }
     }
-}
-
-/// Where the authority is kept, and whether this replica may write there.
-struct Keeping<S> {
-    store: S,
-    leading: watch::Receiver<bool>,
-    /// The same store, if it is one that can be asked for a new root.
-    memory: Option<MemoryStore>,
-    /// What runs for it.
-    tasks: Vec<AbortHandle>,
 }
 
 async fn start_with<S: Store>(
@@ -190,18 +207,20 @@ async fn start_with<S: Store>(
     keeping: Keeping<S>,
     metrics: Metrics,
 ) -> Result<Citadel, StartError> {
-    let Keeping { store, leading, memory, mut tasks } = keeping;
-    let Config { place, trust_domain, tokens, oidc, node_accounts, lifetimes, limits, root, server_names } =
+    let Keeping { store, leading, memory, mut tasks, replicas } = keeping;
+    let Config { place, mesh, signer, tokens, oidc, node_accounts, lifetimes, limits, root, server_names } =
         config;
     let RootConfig { key, lifetime, renew_at, settle, tick } = root;
-    let request = Request { organization: trust_domain.name.clone(), key, lifetime };
+    let organization = mesh.borrow().trust_domain.name.clone();
+    let request = Request { organization, key, lifetime };
     let Loaded { state, stored, created } = load(&store, &request).await?;
     let now = SystemTime::now();
     let authority = Authority::new(state);
+    tasks.push(trust::start(mesh.clone(), &signer, authority.clone()));
     let ledger = Ledger::default();
-    let client = match place {
+    let cluster = match place {
         Place::Memory => None,
-        Place::Cluster { client, .. } => Some(client),
+        Place::Cluster { client, namespace, identity: _, lease: _ } => Some((client, namespace)),
     };
     let longest = stored.kept.longest.unwrap_or_default().max(lifetimes.usual);
     let (stored_sender, stored) = watch::channel(stored);
@@ -216,22 +235,29 @@ async fn start_with<S: Store>(
         tick,
         // Nobody else has signed with an authority that was just made.
         unknown_until: if created { now } else { now + longest },
-        alone: client.is_none(),
+        alone: cluster.is_none(),
         refused: None,
+        replicas,
+        handed_out: (authority.current().bundle().digest(), now),
     };
     tasks.push(tokio::spawn(keeper.run()).abort_handle());
-    if let Some(client) = &client {
+    let clusters = tokens.as_ref().map(|(clusters, _)| clusters.clone());
+    let client = cluster.as_ref().map(|(client, _)| client.clone());
+    if let Some((client, namespace)) = cluster {
         let publishing = publish::run(client.clone(), authority.clone(), leading);
         tasks.push(tokio::spawn(publishing).abort_handle());
+        if let Some(clusters) = clusters.clone() {
+            tasks.push(tokio::spawn(follow(client, namespace, clusters)).abort_handle());
+        }
     }
     let (tls, serving) = serving::start(&authority, server_names, lifetimes.usual, metrics.clone())?;
     let tokens = tokens.map(|(clusters, audiences)| TokenReviewer::new(clusters, audiences));
     let oidc = oidc.into_iter().map(Oidc::new).collect();
-    let authenticator = Authenticator::new(trust_domain, oidc, tokens);
-    let issuer: Arc<dyn Issue> = Arc::new(authority.clone());
+    let authenticator = Authenticator::new(mesh, oidc, tokens);
+    let issuer = issuer(signer, client, &authority)?;
     let service = CertificateService {
         authenticator: authenticator.clone(),
-        node_agents: NodeAgents::new(node_accounts, client),
+        node_agents: NodeAgents::new(node_accounts, clusters),
         turns: Turns::new(limits),
         issuer,
         lifetimes,
@@ -245,37 +271,4 @@ async fn start_with<S: Store>(
     );
     let inner = Inner { authority, authenticator, service, tls, serving, stored, ledger, memory, tasks };
     Ok(Citadel { inner: Arc::new(inner) })
-}
-
-/// Loads the authority, however long it takes to get at it.
-async fn load(store: &impl Store, request: &Request) -> Result<Loaded, RootError> {
-    let since = Instant::now();
-    loop {
-        match load_or_create(store, request).await {
-            Err(RootError::Store(error @ crate::root::store::StoreError::Unavailable(_))) => {
-                let waiting = since.elapsed().as_secs();
-                tracing::warn!(%error, waiting, "there is no certificate authority yet: trying again");
-                tokio::time::sleep(RETRY).await;
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-async fn look_after(
-    metrics: Metrics,
-    authority: Authority,
-    ledger: Ledger,
-    stored: watch::Receiver<Stored>,
-    serving: watch::Receiver<Credential>,
-) {
-    let mut warner = Warner::default();
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    loop {
-        ticks.tick().await;
-        let (now, state) = (SystemTime::now(), authority.current());
-        let standing = ledger.standing(state.bundle().digest(), now);
-        report::measure(&metrics, &state, &standing, now);
-        warner.look(&Report::new(&state, &stored.borrow(), &serving.borrow(), &standing, now));
-    }
 }

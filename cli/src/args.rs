@@ -11,6 +11,7 @@ pub mod identity;
 pub mod object;
 mod proxies;
 mod serve;
+pub mod signer;
 
 use clap::{Args, Parser, Subcommand};
 use mesh_runtime::logging;

@@ -4,12 +4,15 @@
 //! as there is an authority, which may have to wait for the API server.
 
 mod alone;
+mod gate;
+mod mesh;
+mod signer;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
-use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
-use citadel::{Caller, Citadel, Clusters, Config, Place};
+use axum::{Json, Router, extract::Query, http::StatusCode, response::IntoResponse, routing::get};
+use citadel::{Caller, Citadel, Clusters, Config, MeshIdentity, Place, TrustDomain};
 use mesh_runtime::{
     drain::Drain,
     ready::InitHandle,
@@ -23,6 +26,15 @@ use tower::Layer;
 use crate::args::identity::IdentityArgs;
 
 pub use alone::Alone;
+pub use gate::DebugGate;
+pub use mesh::Pending;
+
+/// How much is to be told.
+#[derive(serde::Deserialize)]
+struct Detail {
+    #[serde(default)]
+    workloads: bool,
+}
 
 /// The authority, once there is one.
 #[derive(Clone)]
@@ -40,18 +52,30 @@ impl Started {
         self.0.subscribe()
     }
 
-    /// `/healthz/certificates`: how long everything still lives. 503 when something ends within days.
-    pub fn routes(&self) -> Router {
-        let started = self.clone();
-        Router::new().route("/healthz/certificates", get(move || std::future::ready(started.answer())))
+    /// The authority, if there is one.
+    pub fn get(&self) -> Option<Citadel> {
+        self.0.borrow().clone()
     }
 
-    fn answer(&self) -> axum::response::Response {
-        let Some(citadel) = self.0.borrow().clone() else {
+    /// There is one now.
+    fn set(&self, citadel: Citadel) {
+        self.0.send_replace(Some(citadel));
+    }
+
+    /// `/healthz/certificates`: how long everything still lives; with `?workloads=true` also every workload's certificate.
+    pub fn routes(&self) -> Router {
+        let started = self.clone();
+        let answer = move |Query(asked): Query<Detail>| std::future::ready(started.answer(asked.workloads));
+        Router::new().route("/healthz/certificates", get(answer))
+    }
+
+    fn answer(&self, workloads: bool) -> axum::response::Response {
+        let Some(citadel) = self.get() else {
             return (StatusCode::SERVICE_UNAVAILABLE, "there is no certificate authority yet\n")
                 .into_response();
         };
-        Json(citadel.report()).into_response()
+        let report = if workloads { citadel.full_report() } else { citadel.report() };
+        Json(report).into_response()
     }
 }
 
@@ -69,8 +93,13 @@ pub struct Cluster {
     pub lease: std::time::Duration,
 }
 
-/// The authority's settings; in `cluster`, or else for this process alone.
-pub async fn config(args: IdentityArgs, cluster: Option<Cluster>) -> Result<Config> {
+/// The authority's settings; in `cluster`, or else for this process alone. `mesh_config` is a file that stands in for the cluster's mesh
+/// settings.
+pub async fn config(
+    args: IdentityArgs,
+    cluster: Option<Cluster>,
+    mesh_config: Option<std::path::PathBuf>,
+) -> Result<Pending> {
     let IdentityArgs {
         trust_domain,
         trust_domain_alias,
@@ -81,26 +110,35 @@ pub async fn config(args: IdentityArgs, cluster: Option<Cluster>) -> Result<Conf
         max_workload_cert_ttl,
         root_ttl,
         root_key,
+        signer: signer_args,
     } = args;
+    let trust_domain = TrustDomain { name: trust_domain, aliases: trust_domain_alias };
+    let mesh = MeshIdentity { trust_domain, roots: Vec::new() };
+    let domain = mesh.trust_domain.name.clone();
+    let mut settings = mesh_config.map(pilot_ingest::follow_file);
     let mut config = match cluster {
-        None => Config::new(Place::Memory, &trust_domain),
+        None => Config::new(Place::Memory, &domain),
         Some(Cluster { kubeconfig, name, namespace, identity, lease }) => {
             let client = pilot_ingest::connect(kubeconfig.as_deref()).await?;
-            let clusters = Clusters { local: name, client: client.clone(), remote: Default::default() };
+            let clusters = Clusters::new(&name, client.clone());
             let server_names = citadel::server_names(&namespace);
+            // Istio's name for it.
+            let follow = || pilot_ingest::follow_config_map(client.clone(), &namespace, "istio");
+            settings = settings.or_else(|| Some(follow()));
             let place = Place::Cluster { client, namespace, identity, lease };
             let tokens = Some((clusters, token_audience));
-            Config { tokens, server_names, ..Config::new(place, &trust_domain) }
+            Config { tokens, server_names, ..Config::new(place, &domain) }
         }
     };
-    config.trust_domain.aliases = trust_domain_alias;
+    config.mesh = mesh.fixed();
+    config.signer = signer::signer(signer_args)?;
     config.oidc = jwt_rule.into_iter().collect();
     config.node_accounts = trusted_node_account;
     config.lifetimes.usual = workload_cert_ttl;
     config.lifetimes.longest = max_workload_cert_ttl.max(workload_cert_ttl);
     config.root.lifetime = root_ttl;
     config.root.key = root_key;
-    Ok(config)
+    Ok(Pending { config, settings })
 }
 
 /// A port that waits for its authority.
@@ -129,15 +167,19 @@ impl SecurePort {
         let hold = drain.hold("connections with TLS");
         tokio::spawn(async move {
             let signaled = hold.signaled();
+            let started_up = async {
+                let config = config.complete().await?;
+                anyhow::Ok(citadel::start(config, metrics, &drain).await?)
+            };
             let citadel = tokio::select! {
-                citadel = citadel::start(config, metrics, &drain) => citadel,
+                citadel = started_up => citadel,
                 () = hold.signaled() => return,
             };
             let citadel = match citadel {
                 Ok(citadel) => citadel,
                 Err(error) => {
                     // Not ready, ever: the handle is dropped. Going on would mean workloads without identity.
-                    tracing::error!(%error, "there is no certificate authority");
+                    tracing::error!(error = format!("{error:#}"), "there is no certificate authority");
                     return;
                 }
             };
@@ -152,7 +194,7 @@ impl SecurePort {
                 cancel.cancel();
             });
             let tls = Security::Tls(citadel.tls());
-            started.0.send_replace(Some(citadel));
+            started.set(citadel);
             ready.ready();
             if let Err(error) = serve_connections(transport, tls, routes, self.listener, end).await {
                 tracing::error!(%error, "the port with TLS is no longer served");
@@ -165,7 +207,7 @@ impl SecurePort {
 /// What is served on a port with TLS.
 pub struct ServeSecurely {
     /// The authority.
-    pub config: Config,
+    pub config: Pending,
     /// What it counts.
     pub metrics: citadel::Metrics,
     /// Whose configuration is served, if any is.

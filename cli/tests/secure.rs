@@ -109,6 +109,100 @@ async fn stream(channel: Channel, namespace: &str, account: &str) -> Result<Stri
     Ok(responses.message().await?.map(|response| response.type_url).unwrap_or_default())
 }
 
+/// Gets a certificate by `token`, or by the certificate that `channel` shows if that is empty.
+async fn enrol(channel: &Channel, token: &str) -> Result<Credential> {
+    let key = keys::generate(KeyKind::P256)?;
+    let order = IstioCertificateRequest { csr: request::make(&key, None)?, ..Default::default() };
+    let mut order = Request::new(order);
+    if !token.is_empty() {
+        order.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
+    }
+    let mut client = IstioCertificateServiceClient::new(channel.clone());
+    let chain = client.create_certificate(order).await?.into_inner().cert_chain;
+    let (_, chain) = chain.split_last().context("an empty chain")?;
+    Ok(Credential::from_pem(&chain.concat(), &key.serialize_pem())?)
+}
+
+/// A root that ends in 20 days, as people make one: certificate and key.
+fn ending_root(directory: &std::path::Path, name: &str) -> Result<[std::path::PathBuf; 2]> {
+    let [certificate, key] = ["pem", "key"].map(|kind| directory.join(format!("{name}.{kind}")));
+    let output = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "20"])
+        .args(["-addext", "keyUsage=critical,keyCertSign,cRLSign", "-subj", &format!("/CN={name}")])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()?;
+    ensure!(output.status.success(), "{output:?}");
+    Ok([certificate, key])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mesh_settings_say_who_workloads_are_and_what_ends_soon_is_told() {
+    // Of its own: another authority would publish other roots.
+    let Some(server) = ApiServer::own().await else { return };
+    let outcome = async {
+        let namespace = &server.fresh_namespace("istio-system").await?;
+        let directory = tempfile::tempdir()?;
+        let [root, key] = ending_root(directory.path(), "corporate")?;
+        let [peer, _] = ending_root(directory.path(), "peer")?;
+        let file = |name: &str, path: &std::path::Path| format!("--from-file={name}={}", path.display());
+        let files = [file("tls.crt", &root), file("tls.key", &key), file("ca.crt", &root)];
+        let secret = ["create", "secret", "generic", "cacerts", "-n", namespace];
+        server.kubectl(&secret.into_iter().chain(files.iter().map(String::as_str)).collect::<Vec<_>>()).await?;
+        let say = async |settings: serde_json::Value| {
+            let map = serde_json::json!({
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": { "name": "istio", "namespace": namespace },
+                "data": { "mesh": settings.to_string() },
+            });
+            server.kubectl_apply(&map.to_string()).await
+        };
+        say(serde_json::json!({ "trustDomain": "example.org" })).await?;
+        let plane = ControlPlane::start(&server, namespace)?;
+        let roots = TrustBundle::from_pem(&std::fs::read_to_string(&root)?)?;
+        server.kubectl(&["create", "serviceaccount", "web", "-n", namespace]).await?;
+        let token =
+            server.kubectl(&["create", "token", "web", "-n", namespace, "--audience=istio-ca"]).await?;
+        let first = eventually(WITHIN, async || {
+            Ok(enrol(&plane.connect(&roots, None).await?, token.trim()).await?)
+        });
+        let first = first.await?;
+        ensure!(first.facts().uris == [format!("spiffe://example.org/ns/{namespace}/sa/web")], "{first:?}");
+
+        // Renamed, and with roots of a peer: taken without a restart, and the old name is still somebody.
+        let peers = std::fs::read_to_string(&peer)?;
+        say(serde_json::json!({
+            "trustDomain": "mesh.example",
+            "trustDomainAliases": ["example.org"],
+            "caCertificates": [{ "pem": peers }],
+        }))
+        .await?;
+        eventually(WITHIN, async || {
+            let renewed = enrol(&plane.connect(&roots, Some(&first)).await?, "").await?;
+            ensure!(renewed.facts().uris == [format!("spiffe://mesh.example/ns/{namespace}/sa/web")]);
+            let path = "jsonpath={.data.root-cert\\.pem}";
+            let args = ["get", "configmap", "istio-ca-root-cert", "-n", namespace, "-o", path];
+            let published = TrustBundle::from_pem(&server.kubectl(&args).await?)?;
+            ensure!(published.contains(&TrustBundle::from_pem(&peers)?) && published.contains(&roots));
+            Ok(())
+        })
+        .await?;
+
+        let address = plane.monitoring.to_string();
+        let output = meltemi(&["ca", "status", "--workloads", "--address", &address]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.code() == Some(1), "{output:?}");
+        for expected in ["plugged in", "CN=corporate", "trusted root", "CN=peer", "ends soon: renew it now", "mesh.example"] {
+            ensure!(said.contains(expected), "no {expected} in {said}");
+        }
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_gets_a_certificate_and_with_it_its_own_configuration() {
     let Some(server) = ApiServer::shared().await else { return };
@@ -133,16 +227,8 @@ async fn a_proxy_gets_a_certificate_and_with_it_its_own_configuration() {
         server.kubectl(&["create", "serviceaccount", "web", "-n", namespace]).await?;
         let token =
             server.kubectl(&["create", "token", "web", "-n", namespace, "--audience=istio-ca"]).await?;
-        let key = keys::generate(KeyKind::P256)?;
-        let order = IstioCertificateRequest { csr: request::make(&key, None)?, ..Default::default() };
-        let mut order = Request::new(order);
-        let bearer: tonic::metadata::MetadataValue<_> = format!("Bearer {}", token.trim()).parse()?;
-        order.metadata_mut().insert("authorization", bearer);
         let anonymous = plane.connect(&roots, None).await?;
-        let mut client = IstioCertificateServiceClient::new(anonymous.clone());
-        let chain = client.create_certificate(order).await?.into_inner().cert_chain;
-        let (_, chain) = chain.split_last().context("an empty chain")?;
-        let credential = Credential::from_pem(&chain.concat(), &key.serialize_pem())?;
+        let credential = enrol(&anonymous, token.trim()).await?;
 
         let own = eventually(WITHIN, async || {
             let channel = plane.connect(&roots, Some(&credential)).await?;

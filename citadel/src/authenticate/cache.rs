@@ -34,9 +34,10 @@ pub(super) struct Cache {
     entries: Mutex<HashMap<Key, Entry>>,
 }
 
-/// A name for a token of a cluster.
-pub(super) fn key(cluster: &str, token: &str) -> Key {
+/// A name for a token of a cluster; of the API server that goes by that name now.
+pub(super) fn key(cluster: &str, generation: u64, token: &str) -> Key {
     let mut hash = Sha256::new();
+    hash.update(generation.to_be_bytes());
     hash.update(cluster.len().to_be_bytes());
     hash.update(cluster);
     hash.update(token);

@@ -3,43 +3,34 @@
 //! In: a bearer token, and the cluster that it is said to be of. Out: the service account, from the API server's answer alone. Questions
 //! in flight are bounded: a flood of tokens must not become a flood of reviews.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
-use kube::{Api, Client, api::PostParams};
-use tokio::{sync::Semaphore, time::timeout};
+use kube::{Api, api::PostParams};
+use tokio::time::timeout;
 
-use super::{Refusal, TrustDomain, cache, cache::Cache, service_account};
+use super::{
+    Refusal, TrustDomain, cache,
+    cache::Cache,
+    clusters::{Clusters, Reviewer},
+    service_account,
+};
 use crate::caller::{Caller, Pod, Proof};
 
-/// Reviews in flight.
-const AT_ONCE: usize = 64;
 /// How long a review may take, the wait for its turn included.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The API servers that judge tokens.
-#[derive(Clone)]
-pub struct Clusters {
-    /// The name of the cluster that this control plane is in.
-    pub local: String,
-    /// Its API server.
-    pub client: Client,
-    /// API servers of other clusters, by name.
-    pub remote: HashMap<String, Client>,
-}
 
 /// Asks API servers about tokens.
 pub struct TokenReviewer {
     clusters: Clusters,
     audiences: Vec<String>,
     cache: Cache,
-    permits: Arc<Semaphore>,
 }
 
 impl TokenReviewer {
     /// Tokens must be for one of `audiences`.
     pub fn new(clusters: Clusters, audiences: Vec<String>) -> Self {
-        Self { clusters, audiences, cache: Cache::default(), permits: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { clusters, audiences, cache: Cache::default() }
     }
 
     pub(super) async fn caller(
@@ -48,25 +39,22 @@ impl TokenReviewer {
         cluster: Option<&str>,
         domain: &TrustDomain,
     ) -> Result<Caller, Refusal> {
-        let Clusters { local, client, remote } = &self.clusters;
-        let cluster = cluster.filter(|name| !name.is_empty()).unwrap_or(local);
-        let client = if cluster == local { Some(client) } else { remote.get(cluster) };
-        // Never another cluster's API server than the named one: a token of one would be taken for a workload of the other.
-        let client = client
-            .ok_or_else(|| Refusal::Unproven(format!("there is no cluster `{}`", cluster.escape_debug())))?;
+        let (cluster, reviewer) = self.clusters.reviewer(cluster)?;
+        let key = cache::key(&cluster, reviewer.generation, token);
         let ask = async {
-            let reviewed = timeout(PATIENCE, self.review(client, token)).await;
+            let reviewed = timeout(PATIENCE, self.review(&reviewer, token)).await;
             let status =
                 reviewed.map_err(|_| Refusal::Unavailable("the API server takes too long".to_owned()))??;
-            self.judge(status, domain)
+            self.judge(status, cluster, domain)
         };
-        self.cache.get_or_ask(cache::key(cluster, token), ask).await
+        self.cache.get_or_ask(key, ask).await
     }
 
-    async fn review(&self, client: &Client, token: &str) -> Result<TokenReviewStatus, Refusal> {
+    async fn review(&self, reviewer: &Reviewer, token: &str) -> Result<TokenReviewStatus, Refusal> {
         let unavailable =
             |error: &dyn std::fmt::Display| Refusal::Unavailable(format!("the API server: {error}"));
-        let _permit = self.permits.acquire().await.map_err(|error| unavailable(&error))?;
+        let Reviewer { client, generation: _, permits } = reviewer;
+        let _permit = permits.acquire().await.map_err(|error| unavailable(&error))?;
         let review = TokenReview {
             spec: TokenReviewSpec { audiences: Some(self.audiences.clone()), token: token.to_owned() },
             ..TokenReview::default()
@@ -77,7 +65,12 @@ impl TokenReviewer {
         answer.status.ok_or_else(|| unavailable(&"it answered without a status"))
     }
 
-    fn judge(&self, status: TokenReviewStatus, domain: &TrustDomain) -> Result<Caller, Refusal> {
+    fn judge(
+        &self,
+        status: TokenReviewStatus,
+        cluster: Arc<str>,
+        domain: &TrustDomain,
+    ) -> Result<Caller, Refusal> {
         let TokenReviewStatus { audiences, authenticated, error, user } = status;
         let unproven = |why: &str| Refusal::Unproven(format!("service account token: {why}"));
         if authenticated != Some(true) {
@@ -97,6 +90,7 @@ impl TokenReviewer {
         let pod = first("authentication.kubernetes.io/pod-name")
             .zip(first("authentication.kubernetes.io/pod-uid"))
             .map(|(name, uid)| Pod { name, uid, node: first("authentication.kubernetes.io/node-name") });
-        Ok(Caller { identity: domain.identity(namespace, account)?, proof: Proof::ServiceAccount { pod } })
+        let proof = Proof::ServiceAccount { cluster, pod };
+        Ok(Caller { identity: domain.identity(namespace, account)?, proof })
     }
 }

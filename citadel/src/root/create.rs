@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 
 use crate::authority::Material;
 
+/// Clocks differ: a root is valid for so long before it is made.
+pub(crate) const SKEW: Duration = Duration::from_secs(300);
+
 /// What a root should be like.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -29,8 +32,6 @@ pub struct Request {
 /// # Errors
 /// When the system has no randomness.
 pub fn self_signed(request: &Request, now: SystemTime) -> Result<Material, Error> {
-    /// Clocks differ.
-    const SKEW: Duration = Duration::from_secs(300);
     let Request { organization, key, lifetime } = request;
     let unmade =
         |error: &dyn std::fmt::Display| Error::Unreadable { what: "a new root", reason: error.to_string() };

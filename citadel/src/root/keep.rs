@@ -9,11 +9,19 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use mesh_pki::bundle::Digest;
+
 use super::{
-    rotation::{self, Kept, Policy, World},
+    create,
+    rotation::{self, Kept, Policy, Rotation, World},
     store::{Store, Stored},
 };
-use crate::{Authority, ledger::Ledger, metrics::Metrics};
+use crate::{
+    Authority,
+    ledger::Ledger,
+    metrics::Metrics,
+    replicas::{Bounds, Replicas, ReplicasError},
+};
 
 /// Why an authority is not taken that would be good by itself.
 const STRANGERS: &str = "workloads would not trust each other's certificates: first put the old and the new root into its roots, \
@@ -36,7 +44,14 @@ pub(crate) struct Keeper<S> {
     pub(crate) alone: bool,
     /// The last version that was not taken: it is told once.
     pub(crate) refused: Option<String>,
+    /// The other replicas, if there may be any and they can be heard.
+    pub(crate) replicas: Option<Replicas>,
+    /// The roots that are handed out, and since when.
+    pub(crate) handed_out: (Digest, SystemTime),
 }
+
+/// A request that began with the roots of before has ended after this time.
+const REQUEST_ENDS: Duration = Duration::from_secs(15);
 
 impl<S: Store> Keeper<S> {
     /// Runs until it is dropped.
@@ -70,8 +85,9 @@ impl<S: Store> Keeper<S> {
             return;
         }
         self.note_longest().await;
+        let others_until = self.share().await;
         if *self.leading.borrow() {
-            self.step().await;
+            self.step(others_until).await;
         }
     }
 
@@ -128,13 +144,55 @@ impl<S: Store> Keeper<S> {
         }
     }
 
-    /// Moves a change of the root on, if it is time.
-    async fn step(&self) {
+    /// Tells the other replicas how workloads stand, and hears it of them. While a root is being changed: when the last certificate of
+    /// theirs has expired whose holder may not know it; `None` when there is no telling.
+    async fn share(&mut self) -> Option<SystemTime> {
+        let replicas = self.replicas.as_mut()?;
+        let (now, state) = (SystemTime::now(), self.authority.current());
+        let bundle = state.bundle().digest();
+        if self.handed_out.0 != bundle {
+            self.handed_out = (bundle, now);
+        }
+        let since = match &self.stored.borrow().kept.rotation {
+            Rotation::Distributing { since, .. } => Some(*since),
+            Rotation::Steady | Rotation::Retiring { .. } => None,
+        };
+        let quiet = now.duration_since(self.handed_out.1).unwrap_or_default();
+        if quiet < self.policy.settle.min(REQUEST_ENDS) || (since.is_none() && !replicas.is_silent(now)) {
+            return None;
+        }
+        let lifetime = self.stored.borrow().kept.lifetime(&self.policy);
+        let shared = async {
+            let known = replicas.hear().await?;
+            replicas.give_up(&known, &self.ledger, bundle);
+            let is_among = replicas.is_among(&known);
+            replicas.tell(&self.ledger, bundle, now).await?;
+            if since.is_none() && *self.leading.borrow() {
+                replicas.clear(&known, now, lifetime).await;
+            }
+            Ok::<_, ReplicasError>(is_among.then_some(known))
+        };
+        let known = match shared.await {
+            Ok(known) => known?,
+            Err(error) => {
+                tracing::warn!(%error, "replicas can't tell each other how workloads stand");
+                return None;
+            }
+        };
+        let signer_since = state.facts().not_before + create::SKEW;
+        let bounds = Bounds { signer_since, since: since?, settle: self.policy.settle, lifetime };
+        Some(replicas.unknown_until(&known, bundle, &bounds))
+    }
+
+    /// Moves a change of the root on, if it is time. `others_until` is what other replicas have said.
+    async fn step(&self, others_until: Option<SystemTime>) {
         let stored = self.stored.borrow().clone();
         let now = SystemTime::now();
         let bundle = self.authority.current().bundle().digest();
         let unknown_until = if self.alone {
             self.unknown_until
+        } else if let Some(until) = others_until {
+            until
         } else {
             let since = match &stored.kept.rotation {
                 rotation::Rotation::Distributing { since, .. } => *since,

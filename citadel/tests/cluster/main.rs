@@ -4,5 +4,9 @@
 
 mod config_maps;
 mod port;
+mod remote;
+mod replicas;
+mod rights;
 mod secrets;
+mod signers;
 mod tokens;

@@ -57,7 +57,7 @@ pub async fn config(server: &ApiServer, namespace: &str, identity: &str) -> Resu
         identity: identity.to_owned(),
         lease: Duration::from_secs(3),
     };
-    let clusters = Clusters { local: "Kubernetes".to_owned(), client, remote: Default::default() };
+    let clusters = Clusters::new("Kubernetes", client);
     Ok(Config {
         tokens: Some((clusters, vec!["istio-ca".to_owned()])),
         server_names: citadel::server_names("istio-system"),

@@ -19,6 +19,7 @@ use mesh_proto::istio::v1::auth::{
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, SanType};
 use tonic::Code;
 
+mod elsewhere;
 mod interop;
 #[path = "../cluster/port.rs"]
 #[allow(dead_code, reason = "shared with the tests against an API server")]

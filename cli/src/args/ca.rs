@@ -22,6 +22,9 @@ pub struct CaStatusArgs {
     /// How to print it
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,
+    /// Also every workload's certificate, those first that end first
+    #[arg(long)]
+    pub workloads: bool,
     /// The control plane
     #[command(flatten)]
     pub endpoint: EndpointArgs,

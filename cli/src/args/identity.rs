@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use meltemi_local::duration::parse_duration;
 use mesh_pki::keys::KeyKind;
 
+use super::signer::SignerArgs;
+
 /// A part of the control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Component {
@@ -53,4 +55,7 @@ pub struct IdentityArgs {
     /// The key of a self-signed root: p256, p384, rsa2048 or rsa4096
     #[arg(long, value_name = "KIND", default_value = "p256", value_parser = KeyKind::from_str)]
     pub root_key: KeyKind,
+    /// Who signs, if it is not this process
+    #[command(flatten)]
+    pub signer: SignerArgs,
 }

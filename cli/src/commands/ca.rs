@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
-use citadel::report::{Entry, Report, Severity};
+use citadel::report::{Entry, Report, Severity, WorkloadEntry};
 
 use super::proxy::ask;
 use crate::{
@@ -14,8 +14,9 @@ use crate::{
 
 /// Prints the tree of certificates. The exit code is 1 when something ends soon.
 pub async fn status(args: CaStatusArgs) -> Result<ExitCode> {
-    let CaStatusArgs { output, endpoint } = args;
-    let report: Report = ask(endpoint.socket(), "/healthz/certificates").await?;
+    let CaStatusArgs { output, workloads, endpoint } = args;
+    let path = if workloads { "/healthz/certificates?workloads=true" } else { "/healthz/certificates" };
+    let report: Report = ask(endpoint.socket(), path).await?;
     match output {
         Format::Json => output::print_json(&report)?,
         Format::Text => output::print(&text(&report))?,
@@ -33,8 +34,18 @@ pub async fn rotate(args: CaRotateArgs) -> Result<ExitCode> {
 }
 
 fn text(report: &Report) -> String {
-    let Report { origin, rotation, bundle, certificates, workloads, behind, soonest_workload, severity: _ } =
-        report;
+    let Report {
+        origin,
+        rotation,
+        bundle,
+        certificates,
+        workloads,
+        behind,
+        soonest_workload,
+        overdue,
+        workload_certificates,
+        severity: _,
+    } = report;
     let mut table = Table::new(["CERTIFICATE", "NAME", "ENDS IN", "STATE"]);
     for Entry { part, name, serial: _, not_after: _, remaining, severity } in certificates {
         let remaining = Duration::from_secs(*remaining);
@@ -47,9 +58,23 @@ fn text(report: &Report) -> String {
     if *behind > 0 {
         of_workloads.push_str(&format!(", {behind} of them without the newest roots yet"));
     }
+    if *overdue > 0 {
+        of_workloads.push_str(&format!(", {overdue} with less than a quarter of their life left"));
+    }
     lines.push(of_workloads);
     if let Some((whose, _)) = soonest_workload {
         lines.push(format!("the first to renew: {whose}"));
+    }
+    if !workload_certificates.is_empty() {
+        let mut table = Table::new(["WORKLOAD", "ENDS IN", "ROOTS", "STATE"]);
+        for WorkloadEntry { identity, not_after: _, remaining, behind, overdue } in workload_certificates {
+            let remaining = life(Duration::from_secs(*remaining));
+            let roots = if *behind { "old" } else { "current" };
+            let state = if *overdue { "should have been renewed" } else { "fine" };
+            table.row([identity.clone(), remaining, roots.to_owned(), state.to_owned()]);
+        }
+        lines.push(String::new());
+        lines.extend(table.lines());
     }
     lines.join("\n") + "\n"
 }
@@ -97,6 +122,14 @@ mod tests {
             workloads: 3,
             behind: 1,
             soonest_workload: Some(("spiffe://cluster.local/ns/a/sa/b".to_owned(), 0)),
+            overdue: 1,
+            workload_certificates: vec![WorkloadEntry {
+                identity: "spiffe://cluster.local/ns/a/sa/b".to_owned(),
+                not_after: 0,
+                remaining: 3600 * 3,
+                behind: true,
+                overdue: true,
+            }],
             severity: Severity::Warning,
         };
         let expected = "\
@@ -105,8 +138,11 @@ root          O=cluster.local   20 days    ends soon: renew it now
 serving       O=cluster.local   20 hours   fine
 
 authority: self-signed, root: steady, trusted roots: ab12
-workloads: 3 with a certificate of this replica, 1 of them without the newest roots yet
+workloads: 3 with a certificate of this replica, 1 of them without the newest roots yet, 1 with less than a quarter of their life left
 the first to renew: spiffe://cluster.local/ns/a/sa/b
+
+WORKLOAD                           ENDS IN   ROOTS   STATE
+spiffe://cluster.local/ns/a/sa/b   3 hours   old     should have been renewed
 ";
         assert_eq!(text(&report), expected);
     }

@@ -1,6 +1,6 @@
 //! `meltemi control-plane`: the control plane alone, against a Kubernetes API server or a directory of YAML.
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -10,7 +10,7 @@ use pilot::{Config, SourceConfig, StatusConfig};
 use crate::{
     args::{ControlPlaneArgs, identity::Component},
     output,
-    secure::{self, Alone, Cluster, SecurePort, ServeSecurely, Started},
+    secure::{self, Alone, Cluster, DebugGate, SecurePort, ServeSecurely, Started},
     serving::{self, Parts},
 };
 
@@ -51,7 +51,8 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
                 identity: replica.clone(),
                 lease: LEASE,
             });
-            Some((SecurePort::bind(address).await?, secure::config(identity, cluster).await?))
+            let port = SecurePort::bind(address).await?;
+            Some((port, secure::config(identity, cluster, mesh_config.clone()).await?))
         }
     };
     let max_connection_age = keepalive_max_server_connection_age.0;
@@ -74,7 +75,7 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
     )?;
     let config = Config {
         domain,
-        root_namespace: namespace,
+        root_namespace: namespace.clone(),
         mesh_config,
         grpc_address,
         max_connection_age,
@@ -83,6 +84,9 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
     };
     let started = Started::default();
     let mut parts = Parts { open: started.routes(), ..Parts::default() };
+    if authority.is_some() {
+        parts.gate = Some(Arc::new(DebugGate { started: started.clone(), namespace: namespace.clone() }));
+    }
     let authority = authority.map(|(port, config)| {
         let ready = parts.readiness.handle("the certificate authority");
         (port, config, ready, citadel::Metrics::register(parts.metrics.registry()))
@@ -102,7 +106,7 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
         });
     }
     if let Some(address) = http_addr.socket() {
-        serving.listen(address, Router::new(), Router::new()).await?;
+        serving.listen(address, Router::new(), Router::new(), None).await?;
     }
     let (xds, monitoring) = (serving.pilot.grpc_address(), serving.admin);
     tracing::info!(%xds, secure = ?secure_address, ?monitoring, "serving");

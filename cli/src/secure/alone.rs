@@ -5,14 +5,14 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::{Context, Result};
 use mesh_runtime::{admin::Admin, metrics::Metrics, ready::Readiness, signals, transport::TransportConfig};
 
-use super::{SecurePort, ServeSecurely, Started};
+use super::{Pending, SecurePort, ServeSecurely, Started};
 
 /// What it needs.
 pub struct Alone {
     /// Where it serves.
     pub port: SecurePort,
     /// The authority.
-    pub config: citadel::Config,
+    pub config: Pending,
     /// Connections.
     pub transport: TransportConfig,
     /// Where metrics, health and readiness are.

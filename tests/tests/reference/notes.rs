@@ -20,6 +20,13 @@ pub const NOTES: &[Note] = &[
     nothing("Sidecar", "ingress[].port.targetPort", "Nothing, as in Istio, which has it for other kinds"),
     nothing("Sidecar", "egress[].port.name", "Nothing: it is for readers"),
     nothing("Sidecar", "ingress[].port.name", "Nothing: it is for readers"),
+    Note {
+        kind: "MeshConfig",
+        path: "caCertificates",
+        effect: "Workloads get these roots with their certificates",
+        file: "cli/tests/secure.rs",
+        test: "mesh_settings_say_who_workloads_are_and_what_ends_soon_is_told",
+    },
 ];
 
 /// A field that has no effect, and need not have one.

@@ -1,0 +1,38 @@
+//! Settings of authorities elsewhere, by flag or by the environment variables that istiod has for them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Who signs for workloads, if it is not this process.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Certificates by an authority elsewhere")]
+pub struct SignerArgs {
+    /// `ISTIOD_RA_KUBERNETES_API`: a signer of the Kubernetes API signs for workloads
+    #[arg(long, env = "EXTERNAL_CA", value_name = "KIND")]
+    pub external_ca: Option<String>,
+    /// The signer of requests that name none, such as `clusterissuers.cert-manager.io/mesh`
+    #[arg(long, env = "K8S_SIGNER", value_name = "SIGNER")]
+    pub k8s_signer: Option<String>,
+    /// The domain of signers that requests may name, such as `clusterissuers.cert-manager.io`
+    #[arg(long, env = "CERT_SIGNER_DOMAIN", value_name = "DOMAIN")]
+    pub cert_signer_domain: Option<String>,
+    /// `istiod`, or `k8s.io/SIGNER` for the signer where K8S_SIGNER names none
+    #[arg(long, env = "PILOT_CERT_PROVIDER", value_name = "PROVIDER")]
+    pub cert_provider: Option<String>,
+    /// An authority that speaks Istio's CreateCertificate signs for workloads
+    #[arg(long, value_name = "HOST:PORT")]
+    pub external_ca_address: Option<String>,
+    /// What certificates of the authority elsewhere chain to, in PEM [default: ./etc/external-ca-cert/root-cert.pem]
+    #[arg(long, value_name = "FILE")]
+    pub external_ca_roots: Option<PathBuf>,
+    /// A token for the authority at --external-ca-address; read again for every request
+    #[arg(long, value_name = "FILE", requires = "external_ca_address")]
+    pub external_ca_token: Option<PathBuf>,
+    /// A certificate for the authority at --external-ca-address, with its chain, in PEM
+    #[arg(long, value_name = "FILE", requires = "external_ca_key")]
+    pub external_ca_certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "external_ca_certificate")]
+    pub external_ca_key: Option<PathBuf>,
+}
