@@ -32,7 +32,7 @@ pub enum Signer {
         roots: Option<TrustBundle>,
     },
     /// An authority elsewhere that speaks Istio's protocol.
-    Elsewhere(AuthorityElsewhere),
+    Elsewhere(Box<AuthorityElsewhere>),
 }
 
 /// What a caller gets.

@@ -38,7 +38,8 @@ fn more(mesh: &MeshIdentity, signer: &Signer) -> MoreRoots {
     let (mut signers, of_signer): (Option<TrustBundle>, _) = match signer {
         Signer::Own => (None, None),
         Signer::Kubernetes { name, roots } => (roots.clone(), Some(name)),
-        Signer::Elsewhere(AuthorityElsewhere { address: _, roots, credential: _, token: _ }) => {
+        Signer::Elsewhere(elsewhere) => {
+            let AuthorityElsewhere { address: _, roots, credential: _, token: _ } = &**elsewhere;
             (Some(roots.clone()), None)
         }
     };

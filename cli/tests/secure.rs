@@ -127,7 +127,17 @@ async fn enrol(channel: &Channel, token: &str) -> Result<Credential> {
 fn ending_root(directory: &std::path::Path, name: &str) -> Result<[std::path::PathBuf; 2]> {
     let [certificate, key] = ["pem", "key"].map(|kind| directory.join(format!("{name}.{kind}")));
     let output = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "20"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "20",
+        ])
         .args(["-addext", "keyUsage=critical,keyCertSign,cRLSign", "-subj", &format!("/CN={name}")])
         .arg("-keyout")
         .arg(&key)
@@ -150,7 +160,9 @@ async fn mesh_settings_say_who_workloads_are_and_what_ends_soon_is_told() {
         let file = |name: &str, path: &std::path::Path| format!("--from-file={name}={}", path.display());
         let files = [file("tls.crt", &root), file("tls.key", &key), file("ca.crt", &root)];
         let secret = ["create", "secret", "generic", "cacerts", "-n", namespace];
-        server.kubectl(&secret.into_iter().chain(files.iter().map(String::as_str)).collect::<Vec<_>>()).await?;
+        server
+            .kubectl(&secret.into_iter().chain(files.iter().map(String::as_str)).collect::<Vec<_>>())
+            .await?;
         let say = async |settings: serde_json::Value| {
             let map = serde_json::json!({
                 "apiVersion": "v1",
@@ -166,9 +178,8 @@ async fn mesh_settings_say_who_workloads_are_and_what_ends_soon_is_told() {
         server.kubectl(&["create", "serviceaccount", "web", "-n", namespace]).await?;
         let token =
             server.kubectl(&["create", "token", "web", "-n", namespace, "--audience=istio-ca"]).await?;
-        let first = eventually(WITHIN, async || {
-            Ok(enrol(&plane.connect(&roots, None).await?, token.trim()).await?)
-        });
+        let first =
+            eventually(WITHIN, async || Ok(enrol(&plane.connect(&roots, None).await?, token.trim()).await?));
         let first = first.await?;
         ensure!(first.facts().uris == [format!("spiffe://example.org/ns/{namespace}/sa/web")], "{first:?}");
 
@@ -195,7 +206,14 @@ async fn mesh_settings_say_who_workloads_are_and_what_ends_soon_is_told() {
         let output = meltemi(&["ca", "status", "--workloads", "--address", &address]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(output.status.code() == Some(1), "{output:?}");
-        for expected in ["plugged in", "CN=corporate", "trusted root", "CN=peer", "ends soon: renew it now", "mesh.example"] {
+        for expected in [
+            "plugged in",
+            "CN=corporate",
+            "trusted root",
+            "CN=peer",
+            "ends soon: renew it now",
+            "mesh.example",
+        ] {
             ensure!(said.contains(expected), "no {expected} in {said}");
         }
         Ok(())

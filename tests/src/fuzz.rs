@@ -14,8 +14,11 @@ use pilot::Publisher;
 use pilot_xds::{Protocol, Refusal, Source, wire};
 use prost::Message;
 
+/// Takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// All targets, by the names of their directories of seeds.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("csr", csr),
     ("token", token),
     ("node_metadata", node_metadata),

@@ -161,13 +161,13 @@ fn wanted(order: &Order, signer: &str) -> CertificateSigningRequest {
 fn outcome(object: &CertificateSigningRequest) -> Option<Result<&str, String>> {
     let status = object.status.as_ref()?;
     let refusals = status.conditions.iter().flatten();
-    let refused = refusals.filter(|condition| matches!(&*condition.type_, "Denied" | "Failed")).map(
+    let mut refused = refusals.filter(|condition| matches!(&*condition.type_, "Denied" | "Failed")).map(
         |CertificateSigningRequestCondition { type_, reason, message, .. }| {
             let [reason, message] = [reason, message].map(|text| text.as_deref().unwrap_or_default());
             format!("{type_} {reason} {message}")
         },
     );
-    if let Some(why) = refused.last() {
+    if let Some(why) = refused.next_back() {
         return Some(Err(why));
     }
     let ByteString(certificate) = status.certificate.as_ref().filter(|bytes| !bytes.0.is_empty())?;

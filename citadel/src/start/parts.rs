@@ -78,7 +78,7 @@ pub(super) fn issuer(
             let client = client.ok_or(StartError::NoCluster)?;
             Arc::new(KubernetesSigner::new(client, name, authority.clone()))
         }
-        Signer::Elsewhere(elsewhere) => Arc::new(GrpcSigner::new(elsewhere, authority.clone())?),
+        Signer::Elsewhere(elsewhere) => Arc::new(GrpcSigner::new(*elsewhere, authority.clone())?),
     })
 }
 

@@ -80,7 +80,8 @@ fn answer(
 /// Answers requests that were approved, until it is dropped.
 async fn sign(client: kube::Client, roots: [Ca; 2]) -> Result<()> {
     let api: Api<CertificateSigningRequest> = Api::all(client);
-    let mut events = watcher(api.clone(), watcher::Config::default()).applied_objects().boxed();
+    let events = watcher(api.clone(), watcher::Config::default()).default_backoff();
+    let mut events = events.applied_objects().boxed();
     while let Some(event) = events.next().await {
         let Ok(asked) = event else { continue };
         let Some(signer) = asked.spec.signer_name.strip_prefix(&format!("{DOMAIN}/")) else { continue };
@@ -183,6 +184,7 @@ async fn a_signer_of_the_kubernetes_api_signs_for_workloads() {
         })
         .await?;
         ensure!(!signing.is_finished(), "{:?}", signing.await?);
+        signing.abort();
         Ok(())
     };
     outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));

@@ -57,6 +57,7 @@ impl IstioCertificateService for Elsewhere {
         self.asked.lock().unwrap().push((bearer, validity_duration));
         let mut csr = CertificateSigningRequestParams::from_pem(&csr).unwrap();
         csr.params.is_ca = IsCa::ExplicitNoCa;
+        csr.params.use_authority_key_identifier_extension = true;
         csr.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let manner = *self.manner.lock().unwrap();
         let leaf = match manner {
@@ -120,12 +121,12 @@ async fn what_an_authority_elsewhere_makes_is_taken_if_it_is_what_was_asked_for(
         let directory = tempfile::tempdir()?;
         let token_file = directory.path().join("token");
         std::fs::write(&token_file, "first\n")?;
-        let signer = Signer::Elsewhere(AuthorityElsewhere {
+        let signer = Signer::Elsewhere(Box::new(AuthorityElsewhere {
             address: format!("localhost:{}", elsewhere.address.port()),
             roots: elsewhere.roots.clone(),
             credential: None,
             token: Some(token_file.clone()),
-        });
+        }));
         let (served, tokens) = serve_with(|config| citadel::Config { signer, ..config }).await;
         let token = &tokens.token("shop", "web", HOUR)?;
         let key = keys::generate(KeyKind::P256)?;

@@ -46,12 +46,12 @@ pub fn signer(args: SignerArgs) -> Result<Signer> {
             None => None,
         };
         let roots = roots(&path)?;
-        return Ok(Signer::Elsewhere(AuthorityElsewhere {
+        return Ok(Signer::Elsewhere(Box::new(AuthorityElsewhere {
             address,
             roots,
             credential,
             token: external_ca_token,
-        }));
+        })));
     }
     match external_ca.as_deref() {
         None => return Ok(Signer::Own),
