@@ -23,6 +23,8 @@ pub struct Config {
     pub domain: String,
     /// Namespace of the control plane and of mesh-wide defaults.
     pub root_namespace: String,
+    /// The trust domain of identities, where mesh settings name none.
+    pub trust_domain: String,
     /// A file with mesh settings, instead of the ConfigMap.
     pub mesh_config: Option<PathBuf>,
     /// Where xDS is served in plain text.
@@ -42,6 +44,7 @@ impl Config {
             source,
             domain: "cluster.local".into(),
             root_namespace: "istio-system".into(),
+            trust_domain: "cluster.local".into(),
             mesh_config: None,
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 15010)),
             max_connection_age: None,

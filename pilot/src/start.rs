@@ -153,8 +153,16 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Starts everything. Streams are answered once the first lists are in; the drain ends them.
 pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Result<Pilot, StartError> {
-    let Config { source, domain, root_namespace, mesh_config, grpc_address, max_connection_age, status } =
-        config;
+    let Config {
+        source,
+        domain,
+        root_namespace,
+        trust_domain,
+        mesh_config,
+        grpc_address,
+        max_connection_age,
+        status,
+    } = config;
     let listen = |source| StartError::Listen { address: grpc_address, source };
     let listener = bind(grpc_address).map_err(listen)?;
     let grpc_address = listener.local_addr().map_err(listen)?;
@@ -170,7 +178,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         SourceConfig::Files(_) => None,
     };
     let namespace = root_namespace.clone();
-    let settings = Settings { domain, root_namespace, mesh_config, ..Settings::default() };
+    let settings = Settings { domain, root_namespace, trust_domain, mesh_config, ..Settings::default() };
     let source = match source {
         SourceConfig::Files(path) => pilot_ingest::Source::Files(path),
         SourceConfig::Cluster { kubeconfig } => pilot_ingest::Source::Cluster { kubeconfig },

@@ -41,6 +41,8 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
     let with_citadel =
         components.contains(&Component::Citadel) && (config_dir.is_none() || identity.jwt_rule.is_some());
     let secure_address = secure_grpc_addr.socket().filter(|_| with_citadel);
+    // As in certificates.
+    let trust_domain = identity.trust_domain.replace('@', ".");
     let authority = match secure_address {
         None => None,
         Some(address) => {
@@ -76,6 +78,7 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
     let config = Config {
         domain,
         root_namespace: namespace.clone(),
+        trust_domain,
         mesh_config,
         grpc_address,
         max_connection_age,

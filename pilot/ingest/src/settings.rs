@@ -19,6 +19,8 @@ pub struct Settings {
     pub domain: String,
     /// Namespace of the control plane and of mesh-wide defaults.
     pub root_namespace: String,
+    /// The trust domain of identities, where mesh settings name none.
+    pub trust_domain: String,
     /// A file with mesh settings (Istio's MeshConfig), instead of the ConfigMap. Read again when it changes.
     pub mesh_config: Option<PathBuf>,
     /// Name of the ConfigMap with mesh settings, in the root namespace.
@@ -27,10 +29,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let MeshConfig { domain, root_namespace, .. } = MeshConfig::default();
+        let MeshConfig { domain, root_namespace, trust_domain, .. } = MeshConfig::default();
         Self {
             domain: domain.to_string(),
             root_namespace: root_namespace.to_string(),
+            trust_domain: trust_domain.to_string(),
             mesh_config: None,
             mesh_config_name: "istio".into(),
         }
@@ -78,10 +81,11 @@ impl SourceError {
 impl Settings {
     /// What holds where mesh settings say nothing.
     pub(crate) fn base(&self) -> Context {
-        let Self { domain, root_namespace, mesh_config: _, mesh_config_name } = self;
+        let Self { domain, root_namespace, trust_domain, mesh_config: _, mesh_config_name } = self;
         let mesh_config = MeshConfig {
             domain: domain.as_str().into(),
             root_namespace: root_namespace.as_str().into(),
+            trust_domain: trust_domain.as_str().into(),
             ..MeshConfig::default()
         };
         Context {

@@ -29,7 +29,11 @@ const GATEWAYS: &str = "gateways, which Meltemi does not serve yet";
 
 /// Of the mesh.
 pub const OF_MESH: &[Later] = &[
-    later("ca", "", CERTIFICATES),
+    later(
+        "ca",
+        "",
+        "an authority elsewhere, which a flag of the control plane names here: --external-ca-address",
+    ),
     later("certificates", "", CERTIFICATES),
     later("configSources", "", "other sources of configuration: Meltemi reads one API server, or files"),
     later("defaultProviders", "", TELEMETRY),
