@@ -12,7 +12,7 @@ use meltemi_local::envoy::Agents;
 use mesh_runtime::{drain, ready::InitHandle, transport::TransportConfig};
 
 use crate::{
-    secure::{SecurePort, ServeSecurely, Started},
+    secure::{Pending, SecurePort, ServeSecurely, Started},
     serving::Serving,
 };
 
@@ -58,7 +58,7 @@ impl Identities {
         let (_, drain) = drain::channel();
         let roots = directory.join(ROOTS);
         port.serve(ServeSecurely {
-            config,
+            config: Pending { config, settings: None },
             metrics,
             pilot: Some(serving.pilot.clone()),
             transport: TransportConfig::default(),
