@@ -7,7 +7,7 @@ use crate::{
 use mesh_model::{Mesh, ObjectRef};
 use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Report, Settings, Update};
-use pilot_status::{Condition, Programmed, Progress, Sources, collect};
+use pilot_status::{Condition, Programmed, Progress, Since, Sources, collect};
 use pilot_xds::{
     server::{AdsService, Handles, ServerConfig},
     sync::ProxyStatus,
@@ -117,12 +117,14 @@ impl Pilot {
     pub fn status(&self, object: &ObjectRef) -> Option<[Condition; 3]> {
         let report = self.report();
         let generation = *report.generations.get(object)?;
-        let problems = report.entries.iter().find(|entry| entry.object.as_ref() == Some(object));
+        let found = report.entries.iter().find(|entry| entry.object.as_ref() == Some(object));
+        let mut problems = found.map_or(Vec::new(), |entry| entry.problems.clone());
         let proxies = Proxies::new(self.publisher.clone(), self.xds.clone());
-        let mut reached = proxies.reached(&BTreeMap::from([(object.clone(), proxies.sequence())]));
+        problems.extend(proxies.conflicts().remove(object).unwrap_or_default());
+        let since = Since { generation, sequence: proxies.sequence() };
+        let mut reached = proxies.reached(&BTreeMap::from([(object.clone(), since)]));
         let reached = reached.remove(object)?;
-        let programmed = Programmed::Reached(&reached);
-        Some(collect(generation, problems.map_or(&[], |entry| &entry.problems), programmed))
+        Some(collect(generation, &problems, Programmed::Reached(&reached)))
     }
 
     /// Metrics, to be registered.

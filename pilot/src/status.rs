@@ -4,8 +4,8 @@
 //! in use, from shared snapshots and off every lock: nothing is kept for it while nobody asks.
 
 use crate::{Audience, Publisher};
-use mesh_model::{Kind, Mesh, NamespacedName, ObjectRef, Str};
-use pilot_status::{Progress, Reached};
+use mesh_model::{Kind, Mesh, NamespacedName, ObjectRef, Problem, Str};
+use pilot_status::{Progress, Reached, Since};
 use pilot_xds::{
     rejections::{Rejection, Rejections},
     resource::ResourceType,
@@ -35,8 +35,9 @@ impl Progress for Proxies {
         sequence
     }
 
-    fn epoch(&self) -> [u64; 3] {
-        self.publisher.epoch()
+    fn epoch(&self) -> [u64; 4] {
+        let [sequence, attached, there] = self.publisher.epoch();
+        [sequence, attached, there, 0]
     }
 
     fn refusals(&self) -> u64 {
@@ -48,7 +49,11 @@ impl Progress for Proxies {
         rejections.iter().flat_map(|rejection| rejection.origins.iter().cloned()).collect()
     }
 
-    fn reached(&self, objects: &BTreeMap<ObjectRef, u64>) -> BTreeMap<ObjectRef, Reached> {
+    fn conflicts(&self) -> BTreeMap<ObjectRef, Vec<Problem>> {
+        self.publisher.conflicts()
+    }
+
+    fn reached(&self, objects: &BTreeMap<ObjectRef, Since>) -> BTreeMap<ObjectRef, Reached> {
         if objects.is_empty() {
             return BTreeMap::new();
         }
@@ -72,7 +77,7 @@ impl Progress for Proxies {
                 let (Some(reached), Some(since)) = (found.get_mut(object), objects.get(object)) else {
                     continue;
                 };
-                count(reached, audience, *since, &acknowledged);
+                count(reached, audience, since.sequence, &acknowledged);
                 for rejection in &rejections {
                     refuse(reached, audience, rejection, wanted.key(object));
                 }
@@ -145,7 +150,7 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn new(objects: &'a BTreeMap<ObjectRef, u64>, mesh: &Mesh) -> Self {
+    fn new(objects: &'a BTreeMap<ObjectRef, Since>, mesh: &Mesh) -> Self {
         let keys: BTreeMap<&ObjectRef, Str> =
             objects.keys().map(|object| (object, object.to_string().into())).collect();
         let by_key = keys.iter().map(|(object, key)| (key.clone(), *object)).collect();

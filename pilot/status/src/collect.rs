@@ -61,7 +61,7 @@ pub(crate) fn is_accepted(problems: &[Problem]) -> bool {
 }
 
 fn of_reached(reached: &Reached, generation: i64) -> Condition {
-    let Reached { total, acknowledged, waiting, rejected } = reached;
+    let Reached { total, acknowledged, waiting, rejected, unheard } = reached;
     let counts = format!(
         "{} of {} {}",
         grouped(*acknowledged),
@@ -71,7 +71,7 @@ fn of_reached(reached: &Reached, generation: i64) -> Condition {
     let programmed = |holds, reason, message: String| {
         Condition::new(ConditionType::Programmed, holds, reason, message, generation)
     };
-    if *total == 0 {
+    if *total == 0 && unheard.is_empty() {
         return programmed(true, NO_PROXIES, "no connected proxy is to have it".into());
     }
     if let Some((proxy, said)) = rejected.first_key_value() {
@@ -83,8 +83,13 @@ fn of_reached(reached: &Reached, generation: i64) -> Condition {
     }
     if acknowledged < total {
         let names: Vec<&str> = waiting.iter().take(NAMED).map(|name| &**name).collect();
-        let more = if total - acknowledged > names.len() { ", ..." } else { "" };
+        let more = if total.saturating_sub(*acknowledged) > names.len() { ", ..." } else { "" };
         return programmed(false, PENDING, format!("{counts}; waiting for {}{more}", names.join(", ")));
+    }
+    if !unheard.is_empty() {
+        let names: Vec<&str> = unheard.iter().take(NAMED).map(|name| &**name).collect();
+        let others = format!("{counts} so far; not counted yet: proxies of {}", names.join(", "));
+        return programmed(false, PENDING, others);
     }
     programmed(true, "Programmed", counts)
 }

@@ -8,17 +8,18 @@ use crate::{
     collect::{NO_PROXIES, PENDING, Programmed, collect, is_accepted},
     condition::{Condition, ConditionType},
     objects::Held,
-    progress::{Progress, Reached},
+    progress::{Progress, Reached, Since},
     writer::Write,
 };
 use mesh_model::{ObjectRef, Problem, Str};
 use pilot_ingest::Report;
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
-/// How long an edit may take to be acknowledged before it is called pending.
+/// How long an edit may take to be acknowledged before it is called pending; five times as long while another replica is yet to say so.
 const GRACE: Duration = Duration::from_secs(1);
 /// How often acknowledgements are looked at while some are missing.
 const POLL: Duration = Duration::from_millis(200);
@@ -73,18 +74,22 @@ impl Decider {
         now: Instant,
     ) -> Plan {
         self.tracks.retain(|object, _| held.contains_key(object));
-        let mut problems: HashMap<&ObjectRef, &[Problem]> = HashMap::new();
+        let conflicts = progress.conflicts();
+        let mut problems: HashMap<&ObjectRef, Cow<'_, [Problem]>> = HashMap::new();
         for entry in &report.entries {
             if let Some(object) = &entry.object {
-                problems.entry(object).or_insert(&entry.problems);
+                problems.entry(object).or_insert(Cow::Borrowed(&entry.problems));
             }
+        }
+        for (object, found) in &conflicts {
+            problems.entry(object).or_default().to_mut().extend(found.iter().cloned());
         }
         // What ingest has not read yet, or the watch has not shown yet, is decided when both are level.
         let level: Vec<(&ObjectRef, &Held)> = held
             .iter()
             .filter(|(object, held)| report.generations.get(*object) == Some(&held.generation))
             .collect();
-        let of = |object: &ObjectRef| problems.get(object).copied().unwrap_or_default();
+        let of = |object: &ObjectRef| problems.get(object).map(|problems| &**problems).unwrap_or_default();
         let rejected = progress.rejected();
         let sequence = progress.sequence();
         let mut wanted = BTreeMap::new();
@@ -95,7 +100,8 @@ impl Decider {
                 *track = Track { written: track.written, ..Track::new(held, sequence, now) };
             }
             if is_accepted(of(object)) && !is_settled(object, held, &rejected) {
-                wanted.insert((*object).clone(), track.sequence);
+                let since = Since { generation: held.generation, sequence: track.sequence };
+                wanted.insert((*object).clone(), since);
             }
         }
         let reached = progress.reached(&wanted);
@@ -110,6 +116,8 @@ impl Decider {
             };
             let [.., programmed] = &conditions;
             let pending = programmed.reason == PENDING;
+            let unheard = reached.get(object).is_some_and(|reached| !reached.unheard.is_empty());
+            let grace = if unheard { GRACE * 5 } else { GRACE };
             if pending {
                 plan.look_again(POLL);
             }
@@ -136,7 +144,7 @@ impl Decider {
             let patience = REPEAT * 2_u32.pow(track.undone.min(8));
             let rest = within(track.failed, REPEAT)
                 .or_else(|| within(track.written, patience).filter(|_| undone && track.undone > 0))
-                .or_else(|| within(Some(track.since), GRACE).filter(|_| pending))
+                .or_else(|| within(Some(track.since), grace).filter(|_| pending))
                 .or_else(|| within(track.written, REPEAT).filter(|_| !news));
             if let Some(rest) = rest {
                 plan.look_again(rest);

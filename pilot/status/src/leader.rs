@@ -5,6 +5,7 @@ use crate::{
     decide::{Decider, Plan},
     objects::Objects,
     progress::Progress,
+    replicas::{Replicas, Speaker, share},
     writer::write,
 };
 use futures::StreamExt;
@@ -52,7 +53,7 @@ pub struct Sources {
     pub reports: watch::Receiver<Arc<Report>>,
     /// Count of ingest's updates that are published.
     pub published: watch::Receiver<u64>,
-    /// What proxies have.
+    /// What the proxies of this replica have.
     pub progress: Arc<dyn Progress>,
 }
 
@@ -66,25 +67,36 @@ pub fn start(
 ) -> JoinHandle<()> {
     let StatusConfig { identity, lease_duration } = config;
     let (sender, mut leading) = watch::channel(false);
+    let speaker = Speaker {
+        client: client.clone(),
+        namespace: namespace.to_owned(),
+        identity: identity.clone(),
+        beat: lease_duration / 3,
+        reports: sources.reports.clone(),
+        published: sources.published.clone(),
+    };
+    let replicas = Replicas::new(sources.progress.clone(), lease_duration * 2);
     let candidate = Candidate::new(client.clone(), namespace, LEASE_NAME, identity, lease_duration);
     tokio::spawn(async move {
+        let sharing = share(replicas.clone(), speaker, end.clone());
         let work = async {
             while leading.wait_for(|leads| *leads).await.is_ok() {
                 let mut until = leading.clone();
                 tokio::select! {
-                    () = lead(&client, &sources) => return,
+                    () = lead(&client, &sources, &replicas) => return,
                     () = allocate(&client, sources.meshes.clone()) => return,
                     _ = until.wait_for(|leads| !*leads) => {}
                 }
+                replicas.stand_back();
             }
         };
-        tokio::join!(candidate.run(sender, end), work);
+        tokio::join!(candidate.run(sender, end), work, sharing);
     })
 }
 
 /// Keeps statuses true until dropped, or until ingest ends.
-async fn lead(client: &Client, sources: &Sources) {
-    let Sources { meshes: _, reports, published, progress } = sources;
+async fn lead(client: &Client, sources: &Sources, progress: &Replicas) {
+    let Sources { meshes: _, reports, published, progress: _ } = sources;
     let (mut reports, mut published) = (reports.clone(), published.clone());
     let mut tasks = JoinSet::new();
     let objects = Objects::watch(client, &mut tasks);
@@ -96,11 +108,12 @@ async fn lead(client: &Client, sources: &Sources) {
             return;
         }
         let (epoch, refusals) = (progress.epoch(), progress.refusals());
+        let conflicts = progress.conflicts();
         let begun = Instant::now();
         let held = objects.lock().held.clone();
         let progress_of = progress.clone();
         let planned = tokio::task::spawn_blocking(move || {
-            let plan = decider.plan(&report, &held, &*progress_of, begun);
+            let plan = decider.plan(&report, &held, &progress_of, begun);
             (decider, plan)
         });
         let Ok((returned, Plan { mut writes, again, follows_proxies })) = planned.await else { return };
@@ -126,7 +139,7 @@ async fn lead(client: &Client, sources: &Sources) {
         let news = async {
             loop {
                 tokio::time::sleep(TICK).await;
-                let refused = progress.refusals() != refusals;
+                let refused = progress.refusals() != refusals || progress.conflicts() != conflicts;
                 if refused || (follows_proxies && progress.epoch() != epoch) {
                     return;
                 }

@@ -5,5 +5,6 @@ mod analyze;
 mod foreign;
 mod leader;
 mod objects;
+mod replicas;
 mod rights;
 mod told;

@@ -114,6 +114,7 @@ async fn suffice(server: &ApiServer) -> Result<()> {
         &["update", "services", "-n", namespace],
         &["create", "pods", "-n", namespace],
         &["get", "leases/another", "-n", ROOT],
+        &["patch", "leases/another", "-n", ROOT],
         &["create", "leases", "-n", namespace],
     ] {
         let user = format!("--as=system:serviceaccount:{ROOT}:meltemi");

@@ -10,8 +10,9 @@ struct Proxies {
     sequence: u64,
     reached: Mutex<Reached>,
     rejected: BTreeSet<Str>,
+    conflicts: BTreeMap<ObjectRef, Vec<Problem>>,
     /// What was asked for last.
-    asked: Mutex<BTreeMap<ObjectRef, u64>>,
+    asked: Mutex<BTreeMap<ObjectRef, Since>>,
 }
 
 impl Progress for Proxies {
@@ -19,8 +20,8 @@ impl Progress for Proxies {
         self.sequence
     }
 
-    fn epoch(&self) -> [u64; 3] {
-        [self.sequence, 0, 0]
+    fn epoch(&self) -> [u64; 4] {
+        [self.sequence, 0, 0, 0]
     }
 
     fn refusals(&self) -> u64 {
@@ -31,7 +32,11 @@ impl Progress for Proxies {
         self.rejected.clone()
     }
 
-    fn reached(&self, objects: &BTreeMap<ObjectRef, u64>) -> BTreeMap<ObjectRef, Reached> {
+    fn conflicts(&self) -> BTreeMap<ObjectRef, Vec<Problem>> {
+        self.conflicts.clone()
+    }
+
+    fn reached(&self, objects: &BTreeMap<ObjectRef, Since>) -> BTreeMap<ObjectRef, Reached> {
         self.asked.lock().unwrap().clone_from(objects);
         let reached = self.reached.lock().unwrap();
         objects.keys().map(|object| (object.clone(), reached.clone())).collect()
@@ -190,7 +195,7 @@ fn each_generation_is_told_of_anew() {
     world.edit(2);
     proxies.sequence = 9;
     assert_eq!(world.step(&proxies).as_deref(), Some("Programmed: 1 of 1 proxy"));
-    assert_eq!(proxies.asked.lock().unwrap().get(&object()), Some(&9));
+    assert_eq!(proxies.asked.lock().unwrap().get(&object()).map(|since| since.sequence), Some(9));
     assert!(world.held[&object()].conditions.iter().all(|condition| condition.observed_generation == 2));
 }
 
