@@ -118,7 +118,7 @@ impl Pilot {
         let report = self.report();
         let generation = *report.generations.get(object)?;
         let found = report.entries.iter().find(|entry| entry.object.as_ref() == Some(object));
-        let mut problems = found.map_or(Vec::new(), |entry| entry.problems.clone());
+        let mut problems = found.map_or(Vec::new(), |entry| entry.for_status().cloned().collect::<Vec<_>>());
         let proxies = Proxies::new(self.publisher.clone(), self.xds.clone());
         problems.extend(proxies.conflicts().remove(object).unwrap_or_default());
         let since = Since { generation, sequence: proxies.sequence() };

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use meltemi_local::duration::parse_duration;
 use mesh_model::Severity;
+use pilot_ingest::Suppression;
 
 use crate::output::Format;
 
@@ -32,6 +33,10 @@ pub struct AnalyzeArgs {
     /// From which severity on problems are printed
     #[arg(long, value_name = "SEVERITY", default_value = "info", ignore_case = true)]
     pub output_threshold: Level,
+    /// Do not tell problems with this code of Istio's analyzers about objects like these, as in "IST0118=Service *.shop"; may be given
+    /// several times. The annotation `galley.istio.io/analyze-suppress: CODE,CODE` on an object does the same
+    #[arg(short = 'S', long, value_name = "CODE=OBJECT")]
+    pub suppress: Vec<Suppression>,
     /// How to print the problems
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,

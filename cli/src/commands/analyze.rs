@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use mesh_model::Problem;
 use pilot_ingest::{Settings, Source};
 
 use crate::{
@@ -21,6 +22,7 @@ pub async fn run(args: AnalyzeArgs) -> Result<ExitCode> {
         timeout,
         failure_threshold,
         output_threshold,
+        suppress,
         output,
         domain,
     } = args;
@@ -36,6 +38,12 @@ pub async fn run(args: AnalyzeArgs) -> Result<ExitCode> {
             ("the cluster".to_owned(), report)
         }
     };
+    for entry in &mut report.entries {
+        let Some(object) = &entry.object else { continue };
+        let unwanted = |problem: &mut Problem| suppress.iter().any(|by| by.covers(object, problem));
+        entry.suppressed.extend(entry.problems.extract_if(.., unwanted));
+    }
+    let suppressed: usize = report.entries.iter().map(|entry| entry.suppressed.len()).sum();
     let fails = Finding::of_report(&report)
         .iter()
         .any(|finding| finding.problem.severity >= failure_threshold.severity());
@@ -49,7 +57,8 @@ pub async fn run(args: AnalyzeArgs) -> Result<ExitCode> {
         Format::Text => {
             output::print(&problems::text(&findings))?;
             let gap = if findings.is_empty() { "" } else { "\n" };
-            output::remark(&format!("{gap}{subject}: {}", Count::of(&findings).summary()));
+            let quiet = if suppressed == 0 { String::new() } else { format!(" ({suppressed} suppressed)") };
+            output::remark(&format!("{gap}{subject}: {}{quiet}", Count::of(&findings).summary()));
         }
     }
     Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })

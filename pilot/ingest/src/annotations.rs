@@ -101,6 +101,7 @@ const KNOWN: &[(&str, On, &[&str])] = &[
     ),
     ("proxy.istio.io/", On::Pod, &["config", "overrides"]),
     ("proxy.istio.io/", On::WorkloadEntry, &["health-checks-enabled"]),
+    ("galley.istio.io/", On::Any, &["analyze-suppress"]),
     ("prometheus.istio.io/", On::Pod, &["merge-metrics"]),
     ("inject.istio.io/", On::Pod, &["templates"]),
     ("topology.istio.io/", On::Namespace, &["controlPlaneClusters"]),

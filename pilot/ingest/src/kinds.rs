@@ -31,7 +31,7 @@ pub use virtual_service::{RouteParts, VirtualServiceDefinition};
 pub use workload_entry::WorkloadEntry;
 pub use workload_group::WorkloadGroup;
 
-use crate::{at::At, meta::Meta, references::Reference};
+use crate::{at::At, meta::Meta, references::Reference, suppress::Suppress};
 use mesh_model::{
     DestinationRule, Kind, Labels, MeshConfig, ObjectRef, PeerAuthentication, Problem, Sidecar, Source,
 };
@@ -273,4 +273,6 @@ pub struct Object {
     pub problems: Vec<Problem>,
     /// What it refers to.
     pub references: Vec<Reference>,
+    /// What of its problems is not told.
+    pub suppress: Suppress,
 }

@@ -6,6 +6,7 @@ use crate::{
     kinds::{Object, Row},
     meta::{Meta, identity},
     schema::{add_new, normalise, type_errors, unknown_fields},
+    suppress::Suppress,
 };
 use mesh_model::{Kind, Problem, Reason, Severity, Source};
 use serde_json::Value;
@@ -28,6 +29,8 @@ pub fn parse_object(
     let mut problems = if from_file { normalise(row.kind, &mut value) } else { Vec::new() };
     problems.extend(unknown_fields(row.kind, &value, from_file));
     problems.extend(annotations(row, &value));
+    let (suppress, of_suppress) = Suppress::of(&value);
+    problems.extend(of_suppress);
     let shared = Shared::new(context, &object.name.namespace);
     let at = shared.root();
     let meta = Meta::parse(object.clone(), source.clone(), &value, &at);
@@ -45,7 +48,7 @@ pub fn parse_object(
     {
         problems.push(problem);
     }
-    Ok(Object { object, source, generation, model, problems, references })
+    Ok(Object { object, source, generation, model, problems, references, suppress })
 }
 
 /// An unknown field alone keeps nothing from being read.

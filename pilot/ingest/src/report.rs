@@ -7,6 +7,7 @@ use crate::{
     kinds::{Object, row},
     references::{Reference, references},
     store::DocumentProblem,
+    suppress::Suppress,
 };
 use imbl::OrdMap;
 use mesh_model::{Kind, Mesh, ObjectRef, Problem, Reason, ServiceKey, Severity, Source, Str};
@@ -40,6 +41,18 @@ pub struct ObjectReport {
     pub generation: i64,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// What is wrong, too, and its author does not want to hear of. What an object *is* does not depend on it: one that cannot be used is
+    /// not accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Problem>,
+}
+
+impl ObjectReport {
+    /// What a status has to say: everything that is told, and every error.
+    pub fn for_status(&self) -> impl Iterator<Item = &Problem> {
+        let errors = self.suppressed.iter().filter(|problem| problem.severity == Severity::Error);
+        self.problems.iter().chain(errors)
+    }
 }
 
 /// All that a report is made of, as it was at one moment. Cheap to clone.
@@ -48,7 +61,7 @@ pub struct Snapshot {
     /// The mesh.
     pub mesh: Arc<Mesh>,
     /// What is known of each object by itself; the one in effect first.
-    pub(crate) objects: OrdMap<ObjectRef, Arc<[ObjectReport]>>,
+    pub(crate) objects: OrdMap<ObjectRef, Arc<[Told]>>,
     /// What each object refers to.
     pub(crate) references: OrdMap<ObjectRef, Arc<[Reference]>>,
     /// Problems of documents that are no objects, by file.
@@ -106,6 +119,7 @@ impl Snapshot {
             object: None,
             generation: 0,
             problems: vec![problem.clone()],
+            suppressed: Vec::new(),
         });
         self.documents.insert(path.clone(), entries.collect());
     }
@@ -117,19 +131,31 @@ pub fn has_status(kind: Kind) -> bool {
     row(kind).is_some_and(|row| groups.contains(&row.group))
 }
 
+/// What an object says of itself.
+#[derive(Debug)]
+pub(crate) struct Told {
+    entry: ObjectReport,
+    suppress: Suppress,
+}
+
 /// What the objects of one name say, and that they have one name.
-fn told(held: &[Object]) -> Arc<[ObjectReport]> {
+fn told(held: &[Object]) -> Arc<[Told]> {
     let mut entries: Vec<_> = held
         .iter()
-        .map(|Object { object, source, generation, model: _, problems, references: _ }| ObjectReport {
-            source: source.clone(),
-            object: Some(object.clone()),
-            generation: *generation,
-            problems: problems.clone(),
+        .map(|Object { object, source, generation, model: _, problems, references: _, suppress }| Told {
+            entry: ObjectReport {
+                source: source.clone(),
+                object: Some(object.clone()),
+                generation: *generation,
+                problems: problems.clone(),
+                suppressed: Vec::new(),
+            },
+            suppress: suppress.clone(),
         })
         .collect();
     if let Some((first, others)) = entries.split_first_mut() {
-        for other in others {
+        let first = &mut first.entry;
+        for other in others.iter_mut().map(|other| &mut other.entry) {
             let message = format!("the same name is used again at {}; this one counts", other.source);
             first.problems.push(Problem::warning(Reason::Duplicate, "metadata.name", message));
             let message =
@@ -177,10 +203,11 @@ impl Report {
         let mut sources = BTreeMap::new();
         for (name, told) in objects {
             // Others may look after what does not belong to this mesh.
-            if let Some(first) = told.first().filter(|_| has_status(name.kind) && !is_hidden(name)) {
+            let first = told.first().map(|first| &first.entry);
+            if let Some(first) = first.filter(|_| has_status(name.kind) && !is_hidden(name)) {
                 generations.insert(name.clone(), first.generation);
             }
-            if let Some(Source::File { path, line }) = told.first().map(|first| &first.source) {
+            if let Some(Source::File { path, line }) = first.map(|first| &first.source) {
                 sources.insert(name.clone(), Source::File { path: path.clone(), line: *line });
             }
             let mut of_mesh = of_mesh.remove(name);
@@ -191,12 +218,16 @@ impl Report {
                 let problem = Problem::new(Severity::Info, Reason::NotFound, "metadata.namespace", message);
                 of_mesh.get_or_insert_default().push(problem);
             }
-            for entry in told.iter() {
+            for Told { entry, suppress } in told.iter() {
                 // The first is in effect, so what the mesh says is about it.
                 let joined = of_mesh.take().unwrap_or_default();
                 if !entry.problems.is_empty() || !joined.is_empty() {
                     let mut entry = entry.clone();
                     entry.problems.extend(joined);
+                    entry.suppressed = entry
+                        .problems
+                        .extract_if(.., |problem| suppress.covers(name.kind, problem))
+                        .collect();
                     entries.push(entry);
                 }
             }

@@ -16,6 +16,29 @@ fn goldens() {
     });
 }
 
+/// The cases of `analysis` are called by the codes that Istio's analyzers have for what is said in them.
+#[test]
+fn codes_are_those_of_istio() {
+    let mut told = 0;
+    for case in golden::cases("testdata/analysis").expect("goldens") {
+        let code = case.name.rsplit('/').next().unwrap_or_default().to_uppercase();
+        if !code.starts_with("IST") {
+            continue;
+        }
+        let mut ingest = Ingest::new(Context::default());
+        ingest.apply(vec![parse_file(&"case.yaml".into(), case.input.as_bytes(), ingest.context())]);
+        for entry in Report::new(&ingest.snapshot()).entries {
+            let kind = entry.object.as_ref().expect("an object").kind;
+            for problem in &entry.problems {
+                let codes = pilot_ingest::codes(kind, problem);
+                assert!(codes.contains(&&*code), "{code}: {problem} has {codes:?}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 20, "{told}");
+}
+
 /// Problems first, each on a line as a person reads it; then the mesh, without what is empty.
 fn render(mesh: &Mesh, report: &Report) -> String {
     let problems: Vec<String> = report

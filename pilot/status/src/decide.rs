@@ -78,7 +78,10 @@ impl Decider {
         let mut problems: HashMap<&ObjectRef, Cow<'_, [Problem]>> = HashMap::new();
         for entry in &report.entries {
             if let Some(object) = &entry.object {
-                problems.entry(object).or_insert(Cow::Borrowed(&entry.problems));
+                problems.entry(object).or_insert_with(|| match entry.suppressed.is_empty() {
+                    true => Cow::Borrowed(&entry.problems),
+                    false => Cow::Owned(entry.for_status().cloned().collect()),
+                });
             }
         }
         for (object, found) in &conflicts {

@@ -208,6 +208,7 @@ fn what_makes_no_sense_is_not_programmed_and_a_failed_write_rests() {
         object: Some(object()),
         generation: 1,
         problems: vec![problem],
+        suppressed: Vec::new(),
     }];
     let proxies = Proxies::have(1, 1);
     let plan = world.plan(&proxies);
