@@ -1,8 +1,10 @@
 //! Envoy's secret discovery on a Unix socket: the workload's certificate and its roots.
 //!
-//! In: the identity as it changes. Out: the secrets `default` and `ROOTCA`, to whoever may open the socket (its owner alone). Both forms of
+//! In: the identity as it changes. Out: the secrets `default` and `ROOTCA`, and files that are asked for as secrets, to whoever may open the
+//! socket (its owner alone). Both forms of
 //! the protocol are spoken, state of the world and delta. Envoy keeps what it has when this ends.
 
+mod files;
 mod secrets;
 mod service;
 mod session;

@@ -8,6 +8,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::{Stream, StreamExt as _, stream};
@@ -28,6 +29,9 @@ use crate::Identity;
 
 /// Requests are a few names.
 const MAX_REQUEST: usize = 64 * 1024;
+
+/// How often files are looked at: certificates are replaced long before they expire.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 type Answers<F> = Pin<Box<dyn Stream<Item = Result<<F as Form>::Response, Status>> + Send>>;
 type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -116,7 +120,9 @@ impl<F: Form> Talk<F> {
             if let Some(answer) = identity.and_then(|identity| F::answer(&mut self.session, &identity)) {
                 return Some(answer);
             }
+            let files = self.session.wants_files();
             tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN), if files => {}
                 request = self.requests.message() => match request {
                     Ok(Some(request)) => F::hear(&mut self.session, request),
                     Ok(None) => return None,

@@ -8,10 +8,14 @@ use mesh_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
 };
 
-use super::secrets::{TYPE_URL, build, is_known, version};
+use super::{
+    files,
+    secrets::{TYPE_URL, build, is_known},
+};
 use crate::Identity;
+use mesh_proto::google::protobuf::Any;
 
-/// Names that a stream may ask for; there are two.
+/// Names that a stream may ask for in vain before it is no longer told.
 const MOST: usize = 16;
 
 /// One stream.
@@ -29,6 +33,7 @@ pub(super) struct Session {
 struct Due {
     name: String,
     version: String,
+    secret: Any,
 }
 
 /// The two forms of the protocol.
@@ -68,13 +73,18 @@ impl Session {
     fn due(&mut self, identity: &Identity) -> Vec<Due> {
         let mut due = Vec::new();
         for name in &self.wanted {
-            let Some(version) = version(identity, name) else { continue };
+            let Some((version, secret)) = build(identity, name) else { continue };
             if self.sent.get(name) != Some(&version) {
                 self.sent.insert(name.clone(), version.clone());
-                due.push(Due { name: name.clone(), version });
+                due.push(Due { name: name.clone(), version, secret });
             }
         }
         due
+    }
+
+    /// Whether something is wanted that may change without anybody saying so.
+    pub(super) fn wants_files(&self) -> bool {
+        self.wanted.iter().any(|name| files::is_file(name))
     }
 
     fn nonce(&mut self) -> String {
@@ -108,7 +118,7 @@ impl Form for StateOfTheWorld {
         let due = session.due(identity);
         let versions: Vec<&str> = due.iter().map(|due| &*due.version).collect();
         let version_info = versions.join("+");
-        let resources: Vec<_> = due.iter().filter_map(|due| build(identity, &due.name)).collect();
+        let resources: Vec<_> = due.into_iter().map(|due| due.secret).collect();
         (!resources.is_empty()).then(|| DiscoveryResponse {
             version_info,
             resources,
@@ -145,8 +155,8 @@ impl Form for Delta {
         let resources: Vec<_> = session
             .due(identity)
             .into_iter()
-            .map(|Due { name, version }| Resource {
-                resource: build(identity, &name),
+            .map(|Due { name, version, secret }| Resource {
+                resource: Some(secret),
                 name,
                 version,
                 ..Default::default()

@@ -89,7 +89,7 @@ fn objects_below(directory: &Path) -> Result<Vec<String>> {
 }
 
 /// A spec that Istio refuses, and a word of what is said about it.
-const REFUSED: [(&str, &str, &str); 11] = [
+const REFUSED: [(&str, &str, &str); 14] = [
     (
         "VirtualService",
         "{hosts: [a], http: [{match: [{uri: {exact: a, prefix: b}}], route: [{destination: {host: a}}]}]}",
@@ -117,6 +117,13 @@ const REFUSED: [(&str, &str, &str); 11] = [
         "number",
     ),
     ("WorkloadEntry", "{ports: {http: 80}}", "spec"),
+    ("PeerAuthentication", "{mtls: {mode: SOMETIMES}}", "mode"),
+    ("PeerAuthentication", "{portLevelMtls: {80: {mode: STRICT}}}", "selector"),
+    (
+        "PeerAuthentication",
+        "{selector: {matchLabels: {app: a}}, portLevelMtls: {70000: {mode: STRICT}}}",
+        "portLevelMtls",
+    ),
 ];
 
 #[tokio::test]
@@ -130,8 +137,9 @@ async fn refused(server: &ApiServer) -> Result<()> {
     let namespace = server.fresh_namespace("refused").await?;
     let mut wrong = Vec::new();
     for (index, (kind, spec, word)) in REFUSED.iter().enumerate() {
+        let group = if *kind == "PeerAuthentication" { "security" } else { "networking" };
         let object = format!(
-            "apiVersion: networking.istio.io/v1\nkind: {kind}\n\
+            "apiVersion: {group}.istio.io/v1\nkind: {kind}\n\
              metadata: {{name: refused-{index}, namespace: {namespace}}}\nspec: {spec}\n"
         );
         match server.kubectl_apply(&object).await {

@@ -37,6 +37,11 @@ impl Authority {
         Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })
     }
 
+    /// Its own certificate, in PEM.
+    pub fn root(&self) -> String {
+        self.issuer.pem()
+    }
+
     /// For the identity `spiffe`.
     pub fn issue(&self, spiffe: &str, validity: Validity) -> Result<Pair> {
         let mut params = CertificateParams::default();

@@ -10,6 +10,7 @@
 )]
 
 mod certificates;
+mod given;
 mod redirected;
 
 use anyhow::{Context, Result, bail, ensure};

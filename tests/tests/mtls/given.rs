@@ -1,0 +1,97 @@
+//! TLS towards a server outside the mesh, with certificates in files that the agent hands to Envoy. The server is OpenSSL.
+
+use super::{Authority, HTTP_PROXY_PORT, Pair, Stage, WITHIN};
+use crate::certificates::Validity;
+use anyhow::{Result, ensure};
+use mesh_testkit::{Envoy, eventually, ports::Loopback};
+use mesh_tests::traffic::Request;
+use std::{net::SocketAddr, path::Path, process::Stdio};
+use tokio::process::{Child, Command};
+
+const SERVER: &str = "spiffe://elsewhere/ns/a/sa/b";
+const PORT: u16 = 8443;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_in_files() {
+    if Envoy::binary().is_none() {
+        return;
+    }
+    files().await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// A server that wants a certificate of `roots`.
+fn serve(at: SocketAddr, shown: (&Path, &Path), roots: &Path) -> Result<Child> {
+    let mut command = Command::new("openssl");
+    command.args(["s_server", "-www", "-Verify", "1", "-verify_return_error", "-accept", &at.to_string()]);
+    command.arg("-cert").arg(shown.0).arg("-key").arg(shown.1).arg("-CAfile").arg(roots);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    Ok(command.spawn()?)
+}
+
+async fn files() -> Result<()> {
+    let stage = Stage::set().await?;
+    let (elsewhere, other) = (Authority::new("elsewhere")?, Authority::new("another")?);
+    let file = |name: &str| stage.directory.path().join(name);
+    let write =
+        |pair: &Pair, name: &str| pair.write(&file(&format!("{name}.pem")), &file(&format!("{name}.key")));
+    write(&elsewhere.issue(SERVER, Validity::Now)?, "server")?;
+    write(&elsewhere.issue("spiffe://elsewhere/ns/a/sa/client", Validity::Now)?, "client")?;
+    std::fs::write(file("root.pem"), elsewhere.root())?;
+    std::fs::write(file("other.pem"), other.root())?;
+    let address = Loopback::claim()?;
+    let at = SocketAddr::new(address.ip(), PORT);
+    let _server = serve(at, (&file("server.pem"), &file("server.key")), &file("root.pem"))?;
+    let rule = |roots: &str, name: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: outside, namespace: default}}
+spec:
+  hosts: [outside.example.com]
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {PORT}}}]
+  endpoints: [{{address: {}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: outside, namespace: default}}
+spec:
+  host: outside.example.com
+  trafficPolicy:
+    tls:
+      mode: MUTUAL
+      clientCertificate: {}
+      privateKey: {}
+      caCertificates: {}
+      subjectAltNames: ['{name}']
+      sni: outside.example.com
+",
+            at.ip(),
+            file("client.pem").display(),
+            file("client.key").display(),
+            file(roots).display(),
+        )
+    };
+    let answered = async || -> Result<u16> {
+        let request = Request::get("http://outside.example.com/")?;
+        Ok(request.send(SocketAddr::new(stage.client.address, HTTP_PROXY_PORT)).await?.status)
+    };
+    // Other roots, and another name: refused. It answers before, between and after, so it is there.
+    for (roots, name, expected) in [
+        ("root.pem", SERVER, 200),
+        ("other.pem", SERVER, 503),
+        ("root.pem", SERVER, 200),
+        ("root.pem", "spiffe://elsewhere/ns/a/sa/c", 503),
+        ("root.pem", SERVER, 200),
+    ] {
+        stage.mesh.edit("outside.yaml", &rule(roots, name)).await?;
+        stage.acknowledged().await?;
+        eventually(WITHIN, async || {
+            let got = answered().await?;
+            ensure!(got == expected, "{roots} {name}: {got}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
