@@ -229,6 +229,46 @@ fn an_edit_takes_effect_and_a_mistake_is_named() {
 }
 
 #[test]
+fn sidecars_prove_who_they_are_and_plaintext_is_refused() {
+    let namespace = "up-mtls";
+    let mut up = Up::start_example("mtls", namespace, &[]);
+    up.wait_for_pods(&["web-0", "orders-0", "orders-1"], namespace);
+    let report = up.ask_json(&["call", "web", "http://orders/", "-n", "20"]);
+    assert_eq!(report["codes"], serde_json::json!([{"code": "200", "count": 20, "text": ""}]), "{report:#}");
+    let id = |account: &str| format!("spiffe://cluster.local/ns/{namespace}/sa/{account}");
+    assert_eq!(report["answeredBy"][0]["identity"], id("orders"), "{report:#}");
+    assert_eq!(report["calledAs"], serde_json::json!([id("web")]), "{report:#}");
+
+    let body = http_get(up.debug.parse().unwrap(), "/debug/workloads");
+    let entries: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let pod = entries.as_array().unwrap().iter().find(|entry| entry["workload"] == "orders");
+    let address = pod.unwrap()["podAddress"].as_str().unwrap().to_owned();
+    let plaintext = || plain_request(&format!("{address}:8080"));
+    assert_eq!(plaintext(), "", "STRICT refuses plaintext");
+    let file = up.files.path().join("peer-authentication.yaml");
+    let strict = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, strict.replace("STRICT", "PERMISSIVE")).unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !plaintext().starts_with("HTTP/1.1 200") {
+        assert!(std::time::Instant::now() < deadline, "PERMISSIVE takes plaintext: {:?}", plaintext());
+    }
+    let report = up.ask_json(&["call", "web", "http://orders/", "-n", "5"]);
+    assert_eq!(report["answeredBy"][0]["identity"], id("orders"), "{report:#}");
+}
+
+/// What comes back, if anything does.
+fn plain_request(address: &str) -> String {
+    use std::io::Write;
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = String::new();
+    if write!(stream, "GET / HTTP/1.1\r\nhost: orders\r\nconnection: close\r\n\r\n").is_ok() {
+        let _ = stream.read_to_string(&mut answer);
+    }
+    answer
+}
+
+#[test]
 fn nothing_is_left_after_an_interrupt() {
     let namespace = "up-interrupt";
     let mut up = Up::start(namespace, &[]);

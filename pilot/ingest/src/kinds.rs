@@ -24,7 +24,7 @@ pub use deployment::{Deployment, Template};
 pub use endpoint_slice::{EndpointSlice, SliceEndpoint, SlicePort};
 pub use mesh_config::{IdentitySettings, RootSettings, read_identity};
 pub use node::Node;
-pub use pod::{Pod, accepts_mtls, parse_locality_label};
+pub use pod::{Pod, accepts_mtls, has_sidecar, parse_locality_label};
 pub use service::KubernetesService;
 pub use service_entry::{EndpointTemplate, InlineEndpoint, ServiceEntry};
 pub use virtual_service::{RouteParts, VirtualServiceDefinition};

@@ -6,7 +6,7 @@ use super::Ingest;
 use crate::{
     endpoints::pod_port,
     joins::selects,
-    kinds::{Model, Node, Pod, accepts_mtls, parse_locality_label},
+    kinds::{Model, Node, Pod, accepts_mtls, has_sidecar, parse_locality_label},
     local::Replica,
 };
 use mesh_model::{EndpointAddress, Health, Kind, LocalPort, LocalWorkload, ObjectRef, Str, Workload};
@@ -90,7 +90,7 @@ impl Ingest {
             node: Str::default(),
             named_ports: replica.template.named_ports.clone(),
             ready: true,
-            mtls: accepts_mtls(labels),
+            mtls: has_sidecar(labels),
             local: None,
         };
         let ports = self.served_ports(&workload, &replica.template.ports);

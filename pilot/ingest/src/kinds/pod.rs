@@ -54,6 +54,11 @@ pub fn accepts_mtls(labels: &Labels) -> bool {
     labels.get(TLS_MODE_LABEL).is_some_and(|mode| &**mode == "istio")
 }
 
+/// The same of a replica that is run here: nobody injects sidecars, each has one, unless its label says otherwise.
+pub fn has_sidecar(labels: &Labels) -> bool {
+    !labels.contains_key(TLS_MODE_LABEL) || accepts_mtls(labels)
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ApiPod {
