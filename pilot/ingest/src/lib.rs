@@ -25,6 +25,7 @@ mod recognise;
 mod references;
 mod reload;
 mod report;
+mod reporter;
 mod schema;
 mod settings;
 mod source;

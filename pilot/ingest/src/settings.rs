@@ -59,6 +59,9 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: Problem,
     },
+    /// The system has no thread left to look for problems with.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// The cluster.
     #[error("cannot tell how to reach the cluster: {0}")]
     Cluster(String),

@@ -40,7 +40,7 @@ pub async fn start(source: Source, settings: Settings) -> Result<Updates, Source
             watch::start(client, context.clone(), inputs, &mut tasks);
         }
     }
-    Ok(Updates::new(Ingest::new(context), receiver, tasks))
+    Updates::new(Ingest::new(context), receiver, tasks).map_err(SourceError::Thread)
 }
 
 /// Reads everything at `source` once, as a control plane would.

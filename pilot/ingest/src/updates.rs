@@ -6,10 +6,11 @@
 use crate::{
     assemble::Ingest,
     report::{Report, Snapshot},
+    reporter,
     store::Edit,
 };
 use mesh_model::{ChangeSet, Mesh};
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -54,28 +55,10 @@ pub(crate) const QUEUE: usize = 1024;
 
 impl Updates {
     /// Follows `inputs`; `tasks` are the sources'.
-    pub(crate) fn new(ingest: Ingest, inputs: mpsc::Receiver<Input>, mut tasks: JoinSet<()>) -> Self {
-        let (snapshots, mut changed) = watch::channel(ingest.snapshot());
-        let (report, reports) = watch::channel(Arc::<Report>::default());
-        tasks.spawn(async move {
-            while changed.changed().await.is_ok() {
-                let snapshot = changed.borrow_and_update().clone();
-                let begin = std::time::Instant::now();
-                let made = tokio::task::spawn_blocking(move || Report::new(&snapshot)).await;
-                if let Ok(made) = made {
-                    report.send_if_modified(|last| {
-                        let differs = !last.says_what(&made);
-                        if differs {
-                            *last = Arc::new(made);
-                        }
-                        differs
-                    });
-                }
-                // Reports look at the whole mesh; under a flood of edits they take a tenth of a processor at most.
-                tokio::time::sleep((begin.elapsed() * 10).min(Duration::from_secs(5))).await;
-            }
-        });
-        Self {
+    pub(crate) fn new(ingest: Ingest, inputs: mpsc::Receiver<Input>, tasks: JoinSet<()>) -> io::Result<Self> {
+        let (snapshots, changed) = watch::channel(ingest.snapshot());
+        let reports = reporter::start(changed)?;
+        Ok(Self {
             ingest,
             inputs,
             snapshots,
@@ -84,7 +67,7 @@ impl Updates {
             sequence: 0,
             synced: false,
             _tasks: tasks,
-        }
+        })
     }
 
     /// What is wrong with the configuration, now and from now on. It follows the updates with a little delay.
