@@ -3,6 +3,7 @@
 //! In: arguments. Out: one of the commands, and an exit code: 0 when it did what it was asked to, 1 when it did not
 //! (`analyze`: the configuration has errors; `call`: requests got no answer), 2 when the arguments make no sense.
 
+mod allocator;
 mod args;
 mod commands;
 mod envoy_binary;
@@ -16,10 +17,6 @@ mod table;
 use std::process::ExitCode;
 
 use clap::Parser;
-
-/// Thousands of streams allocate and free at once: a quarter less processor time than with the system's allocator (ADR 8).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();

@@ -107,7 +107,7 @@ mod tests {
             type_url: Kind::Endpoints.url().into(),
             resource_names_subscribe: vec!["one".into()],
             resource_names_unsubscribe: vec!["two".into()],
-            initial_resource_versions: vec![NameVersion { name: "two".into(), version: "v7".into() }],
+            initial_resource_versions: vec![NameVersion::encoded("two", "v7")],
             response_nonce: "n".into(),
             error_detail: None,
         };

@@ -213,7 +213,6 @@ impl Connection {
             // Requests are small but for the first after a reconnect, which should not wait for window updates.
             .initial_stream_window_size(512 * 1024)
             .initial_connection_window_size(1024 * 1024)
-            .max_frame_size(64 * 1024)
             .max_send_buf_size(send_buffer)
             .auto_date_header(false);
         let connection = http.serve_connection(TokioIo::new(io), service);

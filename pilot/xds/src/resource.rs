@@ -18,7 +18,9 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::wire::NameVersion;
 
 /// A slot of configuration on a stream. All but one are an xDS type; `InlineRoute` shares its type URL with
 /// `Route` and is what clients of the state-of-the-world protocol get for it, because VHDS exists only in delta.
@@ -108,12 +110,11 @@ impl ResourceType {
     }
 }
 
-/// A number for a version of a name, equal within one process. Those of a list may be summed up in any order: equal sums are equal
-/// lists. Keyed by a secret, so that a client cannot make up versions that pass for others.
-pub(crate) fn fingerprint(name: &[u8], version: &[u8]) -> u128 {
+/// A number for a version of a name, given as clients state it (an encoded [`NameVersion`]), equal within one process. Those of a list may
+/// be summed up in any order: equal sums are equal lists. Keyed by a secret, so that a client cannot make up versions that pass for others.
+pub(crate) fn fingerprint(entry: &[u8]) -> u128 {
     static SECRET: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0u8));
-    let seed = SECRET.wrapping_add(xxh3_64_with_seed(version, *SECRET));
-    xxh3_128_with_seed(name, seed)
+    xxh3_128_with_seed(entry, *SECRET)
 }
 
 /// A named, versioned, encoded resource. Shared by every layer, batch and stream that holds it.
@@ -134,6 +135,12 @@ struct Label {
     name: Arc<str>,
     version: Arc<str>,
     origins: Arc<[Arc<str>]>,
+}
+
+impl Label {
+    fn fingerprint(&self) -> u128 {
+        fingerprint(&NameVersion::encoded(&self.name, &self.version))
+    }
 }
 
 impl Resource {
@@ -178,7 +185,7 @@ impl Resource {
         encode_varint(fields.len() as u64, &mut entry);
         entry.put_slice(&fields);
         let any_at = entry.len();
-        let fingerprint = fingerprint(label.name.as_bytes(), label.version.as_bytes());
+        let fingerprint = label.fingerprint();
         Arc::new(Self { label, fingerprint, entry: entry.freeze(), any_at })
     }
 
@@ -212,7 +219,7 @@ impl Resource {
         encode_key(2, WireType::LengthDelimited, &mut entry);
         encode_varint(any.len() as u64, &mut entry);
         entry.put_slice(any);
-        let fingerprint = fingerprint(label.name.as_bytes(), label.version.as_bytes());
+        let fingerprint = label.fingerprint();
         Self { label, fingerprint, entry: entry.freeze(), any_at }
     }
 

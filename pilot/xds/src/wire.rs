@@ -43,10 +43,10 @@ pub struct DeltaDiscoveryRequest {
     /// Names to drop from the subscription.
     #[prost(string, repeated, tag = "4")]
     pub resource_names_unsubscribe: Vec<String>,
-    /// What the client still has from an earlier stream. A protobuf map is a list of entries on the wire, and a list is
-    /// all we need: it is walked once.
-    #[prost(message, repeated, tag = "5")]
-    pub initial_resource_versions: Vec<NameVersion>,
+    /// What the client still has from an earlier stream: a protobuf map, which is a list of [`NameVersion`]s on the wire. They are left
+    /// encoded: a proxy that reconnects brings thousands, and mostly they are only compared as a whole.
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub initial_resource_versions: Vec<Bytes>,
     /// Nonce of the response this request answers; empty when it only changes the subscription.
     #[prost(string, tag = "6")]
     pub response_nonce: String,
@@ -55,8 +55,7 @@ pub struct DeltaDiscoveryRequest {
     pub error_detail: Option<Status>,
 }
 
-/// One entry of `initial_resource_versions`. Both fields are strings, read without a copy: a proxy that reconnects brings thousands,
-/// and most are only compared.
+/// One entry of `initial_resource_versions`. Both fields are strings, read without a copy.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct NameVersion {
     /// Resource name.
@@ -65,6 +64,17 @@ pub struct NameVersion {
     /// The version the client holds.
     #[prost(bytes = "bytes", tag = "2")]
     pub version: Bytes,
+}
+
+impl NameVersion {
+    /// The entry, as every client writes it: fields in order, empty ones left out.
+    pub fn encoded(name: &str, version: &str) -> Bytes {
+        let entry = Self {
+            name: Bytes::copy_from_slice(name.as_bytes()),
+            version: Bytes::copy_from_slice(version.as_bytes()),
+        };
+        prost::Message::encode_to_vec(&entry).into()
+    }
 }
 
 /// `envoy.service.discovery.v3.DiscoveryResponse`. The server never builds one: it concatenates encoded fields.

@@ -6,6 +6,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use prost::Message as _;
+
 use crate::resource::{ResourceType, fingerprint};
 use crate::snapshot::Snapshot;
 use crate::wire::NameVersion;
@@ -16,7 +19,8 @@ use super::watch::{Owed, Watch};
 /// State that a client brings from an earlier stream.
 #[derive(Debug)]
 pub(crate) struct Initial {
-    pub(crate) versions: Vec<NameVersion>,
+    /// Encoded [`NameVersion`]s.
+    pub(crate) versions: Vec<Bytes>,
 }
 
 impl Watch {
@@ -28,9 +32,10 @@ impl Watch {
             return;
         }
         let mut equal = HashSet::with_capacity(versions.len());
-        for NameVersion { name, version } in &versions {
+        for entry in versions {
+            let Ok(NameVersion { name, version }) = NameVersion::decode(entry) else { continue };
             // What is no text is no name of ours.
-            let Ok(name) = str::from_utf8(name) else { continue };
+            let Ok(name) = str::from_utf8(&name) else { continue };
             if !(self.wildcard || self.names.contains(name)) {
                 continue;
             }
@@ -62,16 +67,15 @@ impl Watch {
     }
 
     /// Whether the client brought all there is, in the current versions: the rule after a reconnect, and cheap to see.
-    fn has_exactly(&self, versions: &[NameVersion], target: &Snapshot, context: &Context) -> bool {
+    fn has_exactly(&self, versions: &[Bytes], target: &Snapshot, context: &Context) -> bool {
         if self.wildcard && !self.names.is_empty() {
             return false;
         }
         let names = (!self.wildcard).then_some(&*self.names);
         let (count, sum) = context.shared.batches.sum(target, self.kind, context.protocol, names);
-        let fingerprint = |held: &NameVersion| fingerprint(&held.name, &held.version);
         // Names that do not exist are to be answered.
         names.is_none_or(|names| names.len() == count)
             && count == versions.len()
-            && versions.iter().map(fingerprint).fold(0, u128::wrapping_add) == sum
+            && versions.iter().map(|entry| fingerprint(entry)).fold(0, u128::wrapping_add) == sum
     }
 }

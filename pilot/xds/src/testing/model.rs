@@ -275,12 +275,8 @@ impl Envoy {
         if !self.subscribed[at] {
             // What it has from an earlier stream: endpoints, too, of a modified cluster that still waits for them to come again.
             let held = self.held[at].values().filter(|known| !by_name || names.contains(&known.name));
-            request.initial_resource_versions = held
-                .map(|known| NameVersion {
-                    name: known.name.to_string().into(),
-                    version: known.version.to_string().into(),
-                })
-                .collect();
+            request.initial_resource_versions =
+                held.map(|known| NameVersion::encoded(&known.name, &known.version)).collect();
         }
         self.subscribed[at] = true;
         if by_name {

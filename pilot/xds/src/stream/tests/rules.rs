@@ -243,10 +243,7 @@ fn what_the_client_brings_is_not_sent_again() {
             edit.set(cluster(id, 0));
         }
     });
-    let version = |name: &str, version: &str| wire::NameVersion {
-        name: name.to_owned().into(),
-        version: version.to_owned().into(),
-    };
+    let version = wire::NameVersion::encoded;
     desk.state.on_delta_request(DeltaDiscoveryRequest {
         type_url: ResourceType::Cluster.type_url().into(),
         initial_resource_versions: vec![
@@ -287,10 +284,7 @@ fn endpoints_of_a_cluster_that_warmed_when_the_stream_broke_are_sent_again() {
     let shared = desk.state.context.shared.clone();
     let mut again = StreamState::new(Protocol::Delta, "a.b".into(), Arc::new(Aliases), shared);
     for held in [cluster(1, 1), endpoints(1, 0)] {
-        let version = wire::NameVersion {
-            name: held.name().to_string().into(),
-            version: held.version().to_string().into(),
-        };
+        let version = wire::NameVersion::encoded(held.name(), held.version());
         again.on_delta_request(DeltaDiscoveryRequest {
             type_url: held.kind().type_url().into(),
             resource_names_subscribe: match held.kind() {
