@@ -29,12 +29,13 @@ impl std::fmt::Debug for PilotMetrics {
 }
 
 /// Served types; both forms of route configurations are `rds`.
-const TYPES: [(&str, &[ResourceType]); 5] = [
+const TYPES: [(&str, &[ResourceType]); 6] = [
     ("cds", &[ResourceType::Cluster]),
     ("eds", &[ResourceType::Endpoints]),
     ("lds", &[ResourceType::Listener]),
     ("rds", &[ResourceType::Route, ResourceType::InlineRoute]),
     ("vhds", &[ResourceType::VirtualHost]),
+    ("nds", &[ResourceType::NameTable]),
 ];
 
 impl Collector for PilotMetrics {

@@ -6,6 +6,7 @@
 use mesh_model::{Kind, Labels, Locality, Mesh, NamespacedName, ObjectRef, Str};
 use pilot_view::{Capture, Proxy};
 use pilot_xds::{
+    resource::Protocol,
     source::{Admission, Refusal},
     wire::Node,
 };
@@ -48,6 +49,25 @@ fn claimed_namespace(node: &Node) -> Option<&str> {
 #[derive(Debug, Clone)]
 pub struct Connected {
     claimed: Proxy,
+    names_by_host: bool,
+}
+
+/// In what form a proxy takes what it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takes {
+    /// The protocol of its stream.
+    pub protocol: Protocol,
+    /// How its agent takes names.
+    pub names: NameForm,
+}
+
+/// How a proxy's agent takes the names that it answers DNS queries from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameForm {
+    /// A resource for each name, so that only what changes is sent (metadata `DELTA_NDS`).
+    Single,
+    /// One resource with all names.
+    Table,
 }
 
 impl Connected {
@@ -83,6 +103,7 @@ impl Connected {
             sub_zone: locality.sub_zone.as_str().into(),
         });
         Ok(Self {
+            names_by_host: text(metadata, "DELTA_NDS") == Some("true"),
             claimed: Proxy {
                 name: format!("{pod}.{namespace}").into(),
                 workload: Some(ObjectRef {
@@ -98,6 +119,15 @@ impl Connected {
                 locality: locality.unwrap_or_default(),
             },
         })
+    }
+
+    /// How it takes what it is told on a stream of this protocol.
+    pub fn takes(&self, protocol: Protocol) -> Takes {
+        let names = match protocol {
+            Protocol::Delta if self.names_by_host => NameForm::Single,
+            Protocol::Delta | Protocol::Sotw => NameForm::Table,
+        };
+        Takes { protocol, names }
     }
 
     /// The pod it says it is beside.

@@ -93,7 +93,7 @@ impl Publisher {
     pub fn audience(&self) -> (Arc<Mesh>, Vec<Audience>) {
         let state = self.lock();
         let mut audiences: HashMap<[u64; LAYERS], Audience> = HashMap::new();
-        for Subscriber { connected: _, proxy, protocol: _, home, snapshots } in state.proxies.values() {
+        for Subscriber { connected: _, proxy, takes: _, home, snapshots } in state.proxies.values() {
             let snapshot = snapshots.borrow().clone();
             let audience = audiences
                 .entry(snapshot.layers.each_ref().map(|layer| layer.id()))

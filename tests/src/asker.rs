@@ -29,6 +29,8 @@ pub struct Asker {
     pub identity: bool,
     /// Whether its DNS queries are answered by its agent.
     pub dns_capture: bool,
+    /// Whether it takes the names for these answers one by one; otherwise it gets a table of all.
+    pub delta_nds: bool,
 }
 
 /// Istio's interception mode.
@@ -52,6 +54,7 @@ impl Default for Asker {
             http_proxy_port: None,
             identity: false,
             dns_capture: false,
+            delta_nds: false,
         }
     }
 }
@@ -79,6 +82,7 @@ impl Asker {
             http_proxy_port,
             identity,
             dns_capture,
+            delta_nds,
         } = self;
         let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
         let mut metadata = BTreeMap::from([
@@ -99,6 +103,9 @@ impl Asker {
         }
         if *dns_capture {
             metadata.insert("DNS_CAPTURE".to_owned(), text("true"));
+        }
+        if *delta_nds {
+            metadata.insert("DELTA_NDS".to_owned(), text("true"));
         }
         if let Some(port) = http_proxy_port {
             metadata.insert("HTTP_PROXY_PORT".to_owned(), text(&port.to_string()));

@@ -20,6 +20,7 @@ pub enum Section {
     Listeners,
     Routes,
     VirtualHosts,
+    NameTable,
 }
 
 impl Section {
@@ -30,6 +31,7 @@ impl Section {
             ResourceType::Listener => Section::Listeners,
             ResourceType::Route | ResourceType::InlineRoute => Section::Routes,
             ResourceType::VirtualHost => Section::VirtualHosts,
+            ResourceType::NameTable => Section::NameTable,
         }
     }
 
@@ -40,6 +42,7 @@ impl Section {
             Section::Listeners => "listeners",
             Section::Routes => "routes",
             Section::VirtualHosts => "virtualHosts",
+            Section::NameTable => "nameTable",
         }
     }
 }

@@ -33,6 +33,8 @@ fn askers() -> Vec<(Asker, Protocol)> {
         (with_identity(at(Asker::new("x", "a-1"), "10.1.0.1")), Protocol::Delta),
         (at(Asker::new("x", "vm"), "10.2.0.1"), Protocol::Delta),
         (Asker::new("y", "other"), Protocol::Sotw),
+        (Asker { dns_capture: true, delta_nds: true, ..Asker::new("x", "names") }, Protocol::Delta),
+        (Asker { dns_capture: true, ..Asker::new("y", "table") }, Protocol::Delta),
         (
             Asker {
                 capture: Capture::None,

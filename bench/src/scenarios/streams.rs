@@ -109,7 +109,7 @@ impl World {
             edit.set(listener());
             edit.set(route());
         });
-        let snapshot = Snapshot::new([layer, Layer::empty(), Layer::empty()], 1, Instant::now());
+        let snapshot = Snapshot::of(layer, 1, Instant::now());
         let source = Arc::new(Everybody(watch::channel(snapshot).0));
         let (ready, is_ready) = watch::channel(true);
         let service = AdsService::new(&ServerConfig::default(), source.clone(), Handles::new(is_ready));

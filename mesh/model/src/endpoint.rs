@@ -43,6 +43,8 @@ pub struct Endpoint {
     pub network: Str,
     /// Kubernetes node name; empty when unknown.
     pub node: Str,
+    /// Its own name below that of its headless service, as EndpointSlices give it; empty when it has none.
+    pub hostname: Str,
     /// Whether it accepts Istio mutual TLS: its label says so (`security.istio.io/tlsMode: istio`), and no PeerAuthentication forbids
     /// it on this port.
     pub mtls: bool,

@@ -9,6 +9,7 @@ mod routes;
 
 use crate::envoy::{cluster, endpoint, listener, route};
 use bytes::Bytes;
+use mesh_proto::istio::networking::nds::v1::NameTable;
 use mesh_proto::validate::{Violation, validate};
 use pilot_xds::resource::ResourceType;
 use prost::{DecodeError, Message};
@@ -148,6 +149,8 @@ impl<'a> Held<'a> {
                 self.routes.push((kind, name, Message::decode(bytes)?));
             }
             ResourceType::VirtualHost => self.virtual_hosts.push((name, Message::decode(bytes)?)),
+            // Nothing in it refers to anything.
+            ResourceType::NameTable => drop(NameTable::decode(bytes)?),
         }
         Ok(())
     }

@@ -2,9 +2,13 @@
 //!
 //! In: any spec. Out: [`Resource`], encoded. Only [`crate::Memo`] calls this, so that nothing is encoded twice.
 
-use crate::{build_cluster, build_endpoints, build_listener, build_route_configuration, build_virtual_host};
+use crate::{
+    build_cluster, build_endpoints, build_listener, build_name, build_route_configuration, build_virtual_host,
+};
 use mesh_model::{ObjectRef, Str};
-use pilot_view::spec::{ClusterSpec, EndpointsSpec, ListenerSpec, RouteConfigurationSpec, VirtualHostSpec};
+use pilot_view::spec::{
+    ClusterSpec, EndpointsSpec, ListenerSpec, NameSpec, RouteConfigurationSpec, VirtualHostSpec,
+};
 use pilot_xds::resource::{Resource, ResourceType};
 use prost::Message;
 use std::{hash::Hash, sync::Arc};
@@ -79,6 +83,17 @@ impl Encode for VirtualHostSpec {
 
     fn encode(&self) -> Arc<Resource> {
         resource(self.kind(), self.resource_name(), &build_virtual_host(self), &self.origins)
+    }
+}
+
+impl Encode for NameSpec {
+    fn kind(&self) -> ResourceType {
+        ResourceType::NameTable
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        // No proxy refuses a name.
+        resource(self.kind(), self.name.clone(), &build_name(self), &[])
     }
 }
 

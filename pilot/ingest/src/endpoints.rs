@@ -153,10 +153,11 @@ impl Known<'_> {
     }
 
     fn of_slice(&self, service: &Service, endpoint: &SliceEndpoint, number: u16) -> Endpoint {
-        let SliceEndpoint { address, health, pod: name, node, zone } = endpoint;
+        let SliceEndpoint { address, health, pod: name, node, zone, hostname } = endpoint;
         let mut made = self.bare(EndpointAddress::Ip(*address), number, service.namespace());
         made.health = *health;
         made.node = node.clone();
+        made.hostname = hostname.clone();
         if let Some(name) = name {
             made.workload = name.name.clone();
             made.namespace = name.namespace.clone();
@@ -222,6 +223,7 @@ impl Known<'_> {
             namespace: object.name.namespace.clone(),
             network: network.clone(),
             node: Str::default(),
+            hostname: Str::default(),
             mtls: crate::kinds::accepts_mtls(labels),
         };
         made.mtls &= self.allows_mtls(&made);
@@ -248,6 +250,7 @@ impl Known<'_> {
             namespace: namespace.clone(),
             network: Str::default(),
             node: Str::default(),
+            hostname: Str::default(),
             mtls: false,
         }
     }

@@ -22,15 +22,16 @@ impl Source for Publisher {
         let connected = Connected::from_node(node)?;
         let mut state = self.lock();
         let proxy = connected.proxy(&state.mesh);
-        let home = state.enter(&proxy, protocol);
+        let takes = connected.takes(protocol);
+        let home = state.enter(&proxy, takes);
         let id = state.next_id;
         state.next_id += 1;
-        let layers = state.layers(&home).map(|layers| layers.map(Arc::clone));
+        let layers = state.layers(&home, takes).map(|layers| layers.map(Arc::clone));
         let layers = layers.ok_or_else(|| Refusal::Unavailable("its configuration is gone".into()))?;
         let snapshot = Snapshot::new(layers, state.sequence, Instant::now());
         let (snapshots, class_receiver) = watch::channel(snapshot);
         let proxy_name = proxy.name.clone();
-        state.proxies.insert(id, Subscriber { connected, proxy, protocol, home, snapshots });
+        state.proxies.insert(id, Subscriber { connected, proxy, takes, home, snapshots });
         drop(state);
         Ok(Attachment {
             proxy_name,
@@ -50,10 +51,10 @@ struct Detach {
 impl Drop for Detach {
     fn drop(&mut self) {
         let mut state = self.publisher.lock();
-        if let Some(Subscriber { connected: _, proxy: _, protocol, home, snapshots: _ }) =
+        if let Some(Subscriber { connected: _, proxy: _, takes, home, snapshots: _ }) =
             state.proxies.remove(&self.id)
         {
-            state.leave(&home, protocol);
+            state.leave(&home, takes);
         }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Every scope derives for itself; most of what comes out is equal to what another scope holds already. A scope keeps its virtual
 //! hosts' specs (to find them by domain, and to put route configurations together) and what hosts need of listeners, so equal ones
-//! are held once. Places of different scopes mostly have equal load assignments: these share the whole layer.
+//! are held once. Places of different scopes mostly have equal load assignments, and scopes equal names: these share the whole layer.
 
 use super::interner::Interner;
-use pilot_envoy::{Encode, Memo};
+use pilot_envoy::{Encode, Memo, name_table};
 use pilot_view::{PortUse, spec::VirtualHostSpec};
 use pilot_xds::{
     layer::{Content, Layer},
-    resource::Resource,
+    resource::{Resource, ResourceType},
     weak::WeakMap,
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,9 @@ pub struct Pool {
     virtual_hosts: Interner<VirtualHostSpec>,
     port_uses: Interner<[PortUse]>,
     layers: Mutex<WeakMap<Content, Layer>>,
+    /// By the names in it.
+    tables: Mutex<WeakMap<Content, Layer>>,
+    nothing: Arc<Layer>,
 }
 
 impl Default for Pool {
@@ -32,6 +35,8 @@ impl Default for Pool {
             virtual_hosts: Interner::default(),
             port_uses: Interner::default(),
             layers: Mutex::new(WeakMap::new(SWEEP_LAYERS_AT_LEAST)),
+            tables: Mutex::new(WeakMap::new(SWEEP_LAYERS_AT_LEAST)),
+            nothing: Layer::empty(),
         }
     }
 }
@@ -64,6 +69,23 @@ impl Pool {
             return known;
         }
         layers.insert(layer.content(), &layer);
+        layer
+    }
+
+    /// The layer that holds nothing.
+    pub fn nothing(&self) -> &Arc<Layer> {
+        &self.nothing
+    }
+
+    /// The layer with a table of all `names`.
+    pub fn table(&self, names: &Layer) -> Arc<Layer> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tables.get(&names.content()) {
+            return known;
+        }
+        let table = name_table(names.resources(ResourceType::NameTable).values());
+        let layer = Layer::empty().edit(|edit| edit.set(table));
+        tables.insert(names.content(), &layer);
         layer
     }
 }

@@ -3,12 +3,15 @@
 //! In: which hosts a change affects. Out: the layer that all clients of the scope have (clusters, listeners, routes), and one for each
 //! place where they run (`places`: endpoints). Names that go are known from what the host contributed before.
 
+mod names;
 mod places;
 mod ports;
 mod routes;
 
 use super::pool::Pool;
+use crate::proxy::{NameForm, Takes};
 use mesh_model::{Host, Mesh, ObjectRef, Str};
+use names::Names;
 use pilot_view::{
     HostView, Place, PortKey, PortUse, Scope, ScopeKey,
     affects::Affected,
@@ -32,6 +35,7 @@ pub struct ScopeState {
     key: ScopeKey,
     layer: Arc<Layer>,
     places: Places,
+    names: Names,
     hosts: HashMap<Host, Contribution>,
     ports: Ports,
     routes: Routes,
@@ -84,6 +88,7 @@ impl ScopeState {
             key,
             layer: Layer::empty(),
             places: Places::default(),
+            names: Names::new(pool),
             hosts: HashMap::new(),
             ports: Ports::default(),
             routes: Routes::default(),
@@ -96,9 +101,9 @@ impl ScopeState {
         state
     }
 
-    /// What it serves to clients in `place`: everywhere the same, and there.
-    pub fn layers(&self, place: &Place) -> Option<[&Arc<Layer>; 2]> {
-        Some([&self.layer, self.places.layer(place)?])
+    /// What it serves to clients in `place`: everywhere the same, there, and names in the form that they take.
+    pub fn layers(&self, place: &Place, names: NameForm) -> Option<[&Arc<Layer>; 3]> {
+        Some([&self.layer, self.places.layer(place)?, self.names.layer(names)])
     }
 
     /// How many places its clients are in.
@@ -107,10 +112,13 @@ impl ScopeState {
     }
 
     /// Counts a proxy in.
-    pub fn enter(&mut self, place: &Place, protocol: Protocol, mesh: &Mesh, pool: &Pool) {
+    pub fn enter(&mut self, place: &Place, takes: Takes, mesh: &Mesh, pool: &Pool) {
+        let Takes { protocol, names } = takes;
         self.members += 1;
         let key = self.key.clone();
-        self.places.enter(place, &Scope::new(mesh, &key), self.hosts.keys(), pool);
+        let scope = Scope::new(mesh, &key);
+        self.places.enter(place, &scope, self.hosts.keys(), pool);
+        self.names.enter(names, &scope, pool);
         if protocol == Protocol::Sotw {
             self.sotw_members += 1;
             self.routes.inline = true;
@@ -122,9 +130,11 @@ impl ScopeState {
     }
 
     /// Counts a proxy out.
-    pub fn leave(&mut self, place: &Place, protocol: Protocol) {
+    pub fn leave(&mut self, place: &Place, takes: Takes) {
+        let Takes { protocol, names } = takes;
         self.members -= 1;
         self.places.leave(place);
+        self.names.leave(names);
         if protocol == Protocol::Sotw {
             self.sotw_members -= 1;
             self.routes.inline = self.sotw_members > 0;
@@ -171,6 +181,7 @@ impl ScopeState {
             for host in visible.iter().chain(&gone) {
                 state.set_host(host, derive_host(scope, host), update);
             }
+            state.names.derive(scope, visible.iter().chain(&gone), pool);
             // Mesh settings shape listeners and route configurations too.
             update.dirty.ports.extend(state.ports.keys());
             update.dirty.routes.extend(state.routes.names().cloned());
@@ -185,6 +196,7 @@ impl ScopeState {
             for host in hosts {
                 state.set_host(host, derive_host(scope, host), update);
             }
+            state.names.derive(scope, hosts.iter(), pool);
         });
         self.derive_places(mesh, pool, &stale, endpoints);
     }

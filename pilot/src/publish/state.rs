@@ -7,12 +7,11 @@ use super::{
     pool::Pool,
     scope::ScopeState,
 };
-use crate::proxy::Connected;
+use crate::proxy::{Connected, Takes};
 use mesh_model::{ChangeSet, Mesh};
 use pilot_view::{Place, ScopeKey, affects};
 use pilot_xds::{
     layer::Layer,
-    resource::Protocol,
     snapshot::{LAYERS, Snapshot},
 };
 use std::{
@@ -39,7 +38,7 @@ pub struct State {
 pub struct Subscriber {
     pub connected: Connected,
     pub proxy: pilot_view::Proxy,
-    pub protocol: Protocol,
+    pub takes: Takes,
     pub home: Home,
     pub snapshots: watch::Sender<Arc<Snapshot>>,
 }
@@ -127,47 +126,47 @@ impl State {
         for id in moved {
             let Some(mut subscriber) = self.proxies.remove(&id) else { continue };
             let proxy = subscriber.connected.proxy(&self.mesh);
-            let home = self.enter(&proxy, subscriber.protocol);
+            let home = self.enter(&proxy, subscriber.takes);
             let before = std::mem::replace(&mut subscriber.home, home);
-            self.leave(&before, subscriber.protocol);
+            self.leave(&before, subscriber.takes);
             subscriber.proxy = proxy;
             self.proxies.insert(id, subscriber);
         }
     }
 
     /// Counts a proxy into its scope, place and class, making them when it is the first.
-    pub fn enter(&mut self, proxy: &pilot_view::Proxy, protocol: Protocol) -> Home {
+    pub fn enter(&mut self, proxy: &pilot_view::Proxy, takes: Takes) -> Home {
         let (scope, place) = (ScopeKey::of(&self.mesh, proxy), Place::of(&self.mesh, proxy));
         let state = self
             .scopes
             .entry(scope.clone())
             .or_insert_with(|| ScopeState::new(scope.clone(), &self.mesh, &self.pool));
-        state.enter(&place, protocol, &self.mesh, &self.pool);
+        state.enter(&place, takes, &self.mesh, &self.pool);
         let class = self.classes.enter(&pilot_view::inbound(&self.mesh, proxy), &self.pool);
         Home { scope, place, class }
     }
 
     /// Counts a proxy out.
-    pub fn leave(&mut self, home: &Home, protocol: Protocol) {
+    pub fn leave(&mut self, home: &Home, takes: Takes) {
         let Home { scope, place, class } = home;
         if let Some(state) = self.scopes.get_mut(scope) {
-            state.leave(place, protocol);
+            state.leave(place, takes);
         }
         self.classes.leave(*class);
     }
 
     /// What proxies of this home are to have.
-    pub fn layers(&self, home: &Home) -> Option<[&Arc<Layer>; LAYERS]> {
+    pub fn layers(&self, home: &Home, takes: Takes) -> Option<[&Arc<Layer>; LAYERS]> {
         let Home { scope, place, class } = home;
-        let [scope, place] = self.scopes.get(scope)?.layers(place)?;
-        Some([scope, place, self.classes.layer(*class)?])
+        let [scope, place, names] = self.scopes.get(scope)?.layers(place, takes.names)?;
+        Some([scope, place, names, self.classes.layer(*class)?])
     }
 
     /// Hands every proxy whose layers changed its new snapshot. Proxies with the same layers share one.
     fn send(&self, since: Instant) {
         let mut made: HashMap<[u64; LAYERS], Arc<Snapshot>> = HashMap::new();
         for subscriber in self.proxies.values() {
-            let Some(layers) = self.layers(&subscriber.home) else { continue };
+            let Some(layers) = self.layers(&subscriber.home, subscriber.takes) else { continue };
             let current = subscriber
                 .snapshots
                 .borrow()

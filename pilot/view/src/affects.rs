@@ -20,13 +20,21 @@ pub fn affected(mesh: &Mesh, changes: &ChangeSet) -> Affected {
         add_with_dependants(mesh, host, &mut affected.hosts);
     }
     if mesh.sidecars().next().is_some() {
-        affected.hosts.extend(changes.destinations.iter().cloned());
+        for host in &changes.destinations {
+            // What is routed to is seen under all of its names.
+            let meant: BTreeSet<Host> =
+                std::iter::once(host.clone()).chain(alias::targets_of(mesh, host)).collect();
+            affected.hosts.extend(meant.iter().flat_map(|host| alias::names_of(mesh, host)));
+            affected.hosts.extend(meant);
+        }
     }
     for host in &changes.endpoints {
         let services = mesh.services_of_host(host);
         if services.iter().all(|service| only_assignment(service)) {
             affected.endpoints.insert(host.clone());
         } else {
+            // What has another name is resolved under it, too.
+            affected.hosts.extend(alias::names_of(mesh, host));
             affected.hosts.insert(host.clone());
         }
     }

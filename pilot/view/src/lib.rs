@@ -3,7 +3,7 @@
 //! In: a [`mesh_model::Mesh`] and who asks. Out: [`spec`]s. Pure: no IO, no clock, no Envoy types, no Kubernetes types.
 //!
 //! Outbound configuration depends on the [`Scope`] and is derived host by host ([`derive_host`]), so that an edit costs the
-//! hosts it touches ([`affects`]); load assignments depend on the client's [`Place`], too ([`derive_place`]); listeners are put together from what the hosts on a port need ([`port_listener`]).
+//! hosts it touches ([`affects`]), and so are the names that clients look up ([`derive_names`]); load assignments depend on the client's [`Place`], too ([`derive_place`]); listeners are put together from what the hosts on a port need ([`port_listener`]).
 //! Inbound configuration depends on the workload ([`inbound`]).
 
 pub mod affects;
@@ -11,6 +11,7 @@ mod alias;
 mod domains;
 pub mod explain;
 mod inbound;
+mod names;
 mod outbound;
 mod proxy;
 mod scope;
@@ -20,6 +21,7 @@ mod stat_name;
 mod well_known;
 
 pub use inbound::{Inbound, inbound};
+pub use names::derive_names;
 pub use outbound::{
     HostView, PlaceView, PortKey, PortUse, derive_host, derive_place, placeholder, port_listener,
     route_configuration,

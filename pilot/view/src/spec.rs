@@ -7,6 +7,7 @@
 mod cluster;
 mod endpoints;
 mod listener;
+mod name;
 mod route;
 mod tls;
 
@@ -16,6 +17,7 @@ pub use listener::{
     ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NameLookup, NetworkSpec,
     RouteSource, SniLookup, TcpSpec, Transport,
 };
+pub use name::NameSpec;
 pub use route::{
     ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
     VirtualHostSpec, WeightedCluster,

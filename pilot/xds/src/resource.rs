@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::wire::NameVersion;
 
-/// A slot of configuration on a stream. All but one are an xDS type; `InlineRoute` shares its type URL with
+/// A slot of configuration on a stream. All but one are an xDS type of their own; `InlineRoute` shares its type URL with
 /// `Route` and is what clients of the state-of-the-world protocol get for it, because VHDS exists only in delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceType {
@@ -38,6 +38,8 @@ pub enum ResourceType {
     VirtualHost,
     /// `envoy.config.route.v3.RouteConfiguration` with its virtual hosts inside.
     InlineRoute,
+    /// `istio.networking.nds.v1.NameTable`: for the DNS proxy beside an Envoy.
+    NameTable,
 }
 
 /// Number of slots.
@@ -54,8 +56,15 @@ pub enum Protocol {
 
 impl ResourceType {
     /// Every slot, in the order in which changes are sent.
-    pub const ALL: [Self; 6] =
-        [Self::Cluster, Self::Endpoints, Self::Listener, Self::Route, Self::VirtualHost, Self::InlineRoute];
+    pub const ALL: [Self; 7] = [
+        Self::Cluster,
+        Self::Endpoints,
+        Self::Listener,
+        Self::Route,
+        Self::VirtualHost,
+        Self::InlineRoute,
+        Self::NameTable,
+    ];
 
     /// The type URL on the wire.
     pub const fn type_url(self) -> &'static str {
@@ -65,6 +74,7 @@ impl ResourceType {
             Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
             Self::Route | Self::InlineRoute => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
             Self::VirtualHost => "type.googleapis.com/envoy.config.route.v3.VirtualHost",
+            Self::NameTable => "type.googleapis.com/istio.networking.nds.v1.NameTable",
         }
     }
 
@@ -86,6 +96,7 @@ impl ResourceType {
             Self::Listener => "lds",
             Self::Route | Self::InlineRoute => "rds",
             Self::VirtualHost => "vhds",
+            Self::NameTable => "nds",
         }
     }
 
@@ -96,7 +107,7 @@ impl ResourceType {
 
     /// Whether a first request without names asks for everything.
     pub(crate) const fn implicit_wildcard(self) -> bool {
-        matches!(self, Self::Cluster | Self::Listener | Self::VirtualHost)
+        matches!(self, Self::Cluster | Self::Listener | Self::VirtualHost | Self::NameTable)
     }
 
     /// Whether a name that is not in the maps may stand for something all the same.

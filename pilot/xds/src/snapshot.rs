@@ -10,7 +10,7 @@ use crate::layer::Layer;
 use crate::resource::{Resource, ResourceType};
 
 /// How many layers a snapshot has.
-pub const LAYERS: usize = 3;
+pub const LAYERS: usize = 4;
 
 /// The configuration of a class at one moment. Names are disjoint among the layers; if they are not, the first wins.
 ///
@@ -18,8 +18,8 @@ pub const LAYERS: usize = 3;
 /// `Endpoints` resource of its name, even if that is empty. The order of sending relies on both.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The layer of the scope; what of it depends on the place where the client runs; the layer of the class itself. The first two
-    /// are shared by many classes.
+    /// The layer of the scope; what of it depends on the place where the client runs; the names that its services have there; the layer
+    /// of the class itself. All but the last are shared by many classes.
     pub layers: [Arc<Layer>; LAYERS],
     /// Position in the sequence of all publications; later is larger. Lets a caller wait until a proxy has it.
     pub sequence: u64,
@@ -31,6 +31,13 @@ impl Snapshot {
     /// A snapshot of these layers.
     pub fn new(layers: [Arc<Layer>; LAYERS], sequence: u64, since: Instant) -> Arc<Self> {
         Arc::new(Self { layers, sequence, since })
+    }
+
+    /// A snapshot of all that is in one layer.
+    pub fn of(layer: Arc<Layer>, sequence: u64, since: Instant) -> Arc<Self> {
+        let mut layers: [Arc<Layer>; LAYERS] = std::array::from_fn(|_| Layer::empty());
+        layers[0] = layer;
+        Self::new(layers, sequence, since)
     }
 
     /// A snapshot without resources.

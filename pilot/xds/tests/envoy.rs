@@ -90,11 +90,7 @@ impl World {
     fn publish(&mut self, change: impl FnOnce(&mut Edit)) -> u64 {
         self.layer = self.layer.edit(change);
         self.sequence += 1;
-        let snapshot = Snapshot::new(
-            [self.layer.clone(), Layer::empty(), Layer::empty()],
-            self.sequence,
-            Instant::now(),
-        );
+        let snapshot = Snapshot::of(self.layer.clone(), self.sequence, Instant::now());
         self.class.send_replace(snapshot);
         self.sequence
     }

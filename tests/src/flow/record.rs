@@ -106,7 +106,7 @@ impl Client for Recorder<SotwEnvoy> {
     }
 }
 
-/// A client that asks for single resources, by whatever name, as Envoy's on-demand filters do.
+/// A client that asks for single resources, by whatever name, as Envoy's on-demand filters do; or for all of a type, if for none.
 #[derive(Debug)]
 pub struct OnDemand {
     node: Node,
@@ -114,12 +114,20 @@ pub struct OnDemand {
     asks: Vec<String>,
     /// All that it was sent.
     pub got: Vec<Resource>,
+    /// All that was taken away.
+    pub removed: Vec<String>,
 }
 
 impl OnDemand {
     /// Asks for `names` of one type.
     pub fn new(node: Node, kind: ResourceType, names: &[&str]) -> Self {
-        Self { node, kind, asks: names.iter().map(ToString::to_string).collect(), got: Vec::new() }
+        Self {
+            node,
+            kind,
+            asks: names.iter().map(ToString::to_string).collect(),
+            got: Vec::new(),
+            removed: Vec::new(),
+        }
     }
 }
 
@@ -143,6 +151,7 @@ impl Client for OnDemand {
         _: &dyn Fn(ResourceType, &Resource) -> Option<String>,
     ) -> Vec<Self::Request> {
         self.got.extend(response.resources);
+        self.removed.extend(response.removed_resources);
         vec![DeltaDiscoveryRequest {
             type_url: response.type_url,
             response_nonce: response.nonce,

@@ -38,6 +38,7 @@ fn type_name(kind: ResourceType) -> &'static str {
         ResourceType::Listener => "Listener",
         ResourceType::Route | ResourceType::InlineRoute => "RouteConfiguration",
         ResourceType::VirtualHost => "VirtualHost",
+        ResourceType::NameTable => "NameTable",
     }
 }
 

@@ -17,8 +17,9 @@ pub(super) fn build_metadata(endpoint: &Endpoint) -> Option<core::Metadata> {
         service_account: _, // Checked by the cluster's transport socket, not told to it here.
         workload,
         namespace,
-        network: _, // Decided by the control plane.
-        node: _,    // The same.
+        network: _,  // Decided by the control plane.
+        node: _,     // The same.
+        hostname: _, // Only told to those that resolve names.
         mtls,
     } = endpoint;
     let mut metadata = if workload.is_empty() {

@@ -57,6 +57,7 @@ pub fn endpoint(address: EndpointAddress) -> Endpoint {
         namespace: "shop".into(),
         network: "".into(),
         node: "".into(),
+        hostname: "".into(),
         mtls: false,
     }
 }

@@ -41,6 +41,8 @@ pub struct SliceEndpoint {
     pub node: Str,
     /// Its zone, for endpoints whose node is not known.
     pub zone: Str,
+    /// Its own name below the Service's.
+    pub hostname: Str,
 }
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -102,7 +104,7 @@ fn parse_endpoint(endpoint: api::Endpoint, namespace: &Str, at: &At<'_>) -> Opti
         deprecated_topology: _,
         // Hints choose endpoints for kube-proxy; a sidecar chooses by locality.
         hints: _,
-        hostname: _,
+        hostname,
         node_name,
         target_ref,
         zone,
@@ -132,5 +134,6 @@ fn parse_endpoint(endpoint: api::Endpoint, namespace: &Str, at: &At<'_>) -> Opti
         pod,
         node: node_name.unwrap_or_default().into(),
         zone: zone.unwrap_or_default().into(),
+        hostname: hostname.unwrap_or_default().into(),
     })
 }

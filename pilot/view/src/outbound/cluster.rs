@@ -275,6 +275,7 @@ fn named(service: &Service, port: &ServicePort) -> Endpoint {
         namespace: service.namespace().clone(),
         network: Str::default(),
         node: Str::default(),
+        hostname: Str::default(),
         mtls: false,
     }
 }

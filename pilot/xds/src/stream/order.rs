@@ -1,7 +1,7 @@
 //! What may go out when: make before break, by acknowledgement.
 //!
 //! In: the newest snapshot. Out: at most one response a call, in the order clusters, endpoints, listeners, routes, virtual hosts,
-//! removals. Clusters and endpoints follow the newest snapshot; listeners and routes follow `ready`, the newest one whose
+//! names of services, removals. Clusters and endpoints follow the newest snapshot; listeners and routes follow `ready`, the newest one whose
 //! clusters the client has acknowledged and whose endpoints it has for every cluster it warms. A cluster is removed when no
 //! acknowledged snapshot of listeners or routes has it any more. A pure endpoint change waits for nothing, except while clusters
 //! warm whose endpoints the newest snapshot has no more: routes are about to name them.
@@ -17,6 +17,9 @@ use super::{Response, StreamState};
 /// What names clusters, in the order in which it is sent.
 const DOWNSTREAM: [ResourceType; 4] =
     [ResourceType::Listener, ResourceType::Route, ResourceType::VirtualHost, ResourceType::InlineRoute];
+
+/// What says where to connect to: once something listens there.
+const LAST: ResourceType = ResourceType::NameTable;
 
 impl StreamState {
     /// The next response to send, if any; to be called until there is none.
@@ -36,7 +39,7 @@ impl StreamState {
             return Some(response);
         }
         if let Some(ready) = self.ready.clone() {
-            for kind in DOWNSTREAM {
+            for kind in DOWNSTREAM.into_iter().chain([LAST]) {
                 if let Some(response) = self.next_downstream(kind, &ready, newest) {
                     return Some(response);
                 }

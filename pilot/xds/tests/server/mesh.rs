@@ -77,11 +77,7 @@ impl Mesh {
     pub fn publish(&mut self, change: impl FnOnce(&mut Edit)) -> u64 {
         self.layer = self.layer.edit(change);
         self.sequence += 1;
-        let snapshot = Snapshot::new(
-            [self.layer.clone(), Layer::empty(), Layer::empty()],
-            self.sequence,
-            Instant::now(),
-        );
+        let snapshot = Snapshot::of(self.layer.clone(), self.sequence, Instant::now());
         self.source.class.send_replace(snapshot);
         self.sequence
     }

@@ -19,11 +19,7 @@ impl Desk {
     fn publish(&mut self, change: impl FnOnce(&mut crate::layer::Edit)) {
         self.layer = self.layer.edit(change);
         self.sequence += 1;
-        self.snapshot = Snapshot::new(
-            [self.layer.clone(), Layer::empty(), Layer::empty()],
-            self.sequence,
-            Instant::now(),
-        );
+        self.snapshot = Snapshot::of(self.layer.clone(), self.sequence, Instant::now());
     }
 
     fn next(&mut self) -> Option<Response> {
