@@ -10,13 +10,18 @@
 pub mod agent;
 pub mod authority;
 mod connect;
+pub mod dns;
 pub mod drain;
 pub mod environment;
 pub mod envoy;
+mod exchange;
 pub mod identity;
+pub mod metrics;
+pub mod probes;
 pub mod relay;
 pub mod renewal;
 pub mod sds;
+pub mod spiffe;
 pub mod state;
 pub mod status;
 pub mod workload;

@@ -16,6 +16,7 @@ use crate::{
     authority::Proof,
     connect,
     renewal::{Backoff, chance, renew_at},
+    spiffe,
     state::identity,
 };
 
@@ -62,6 +63,13 @@ impl Workload {
         let kept = kept.filter(|kept| is_of_this_mesh(&settings.roots, kept));
         let (sender, current) = watch::channel(kept);
         let renewing = tokio::spawn(renew(settings, sender, file)).abort_handle();
+        Self { current, renewing }
+    }
+
+    /// Follows the identity that another SPIFFE agent gives on this machine.
+    pub fn follow(socket: PathBuf) -> Self {
+        let (sender, current) = watch::channel(None);
+        let renewing = tokio::spawn(spiffe::follow(socket, sender)).abort_handle();
         Self { current, renewing }
     }
 
