@@ -57,6 +57,8 @@ pub struct Parts {
     pub routes: axum::Router,
     /// Resources that the agent itself wants.
     pub own: Vec<Own>,
+    /// The Workload API of another SPIFFE agent, which gives the certificate instead of the authority.
+    pub workload_api: Option<PathBuf>,
 }
 
 /// An agent can't start.
@@ -114,7 +116,7 @@ impl Agent {
     pub async fn start(settings: AgentSettings, parts: Parts) -> Result<Self, AgentError> {
         let AgentSettings { node, listen, sockets, stats, runtime, workload, discovery, directory } =
             settings;
-        let Parts { routes, own } = parts;
+        let Parts { routes, own, workload_api } = parts;
         std::fs::create_dir_all(&directory).map_err(AgentError::file(&directory))?;
         let state = directory.join("state");
         let store = Store::open(&state, &node.id()).map_err(AgentError::file(&state))?;
@@ -127,7 +129,10 @@ impl Agent {
         }
         let (workload, identity) = match sds::bind(secrets).await {
             Ok(listener) => {
-                let workload = Workload::restart(workload, Some(state.join("identity.json")));
+                let workload = match workload_api {
+                    Some(socket) => Workload::follow(socket),
+                    None => Workload::restart(workload, Some(state.join("identity.json"))),
+                };
                 let identity = workload.current();
                 let serving = sds::serve(listener, identity.clone(), end.clone());
                 tasks.push(tokio::spawn(serving).abort_handle());

@@ -3,6 +3,7 @@
 //! In: environment variables, the files of the downward API, and the flags that the injector gives. Out: [`Environment`], and from it the
 //! settings of an agent. What is set and has no effect is told. It reads no files but those of the pod's own labels and annotations.
 
+mod application;
 mod pod_info;
 mod proxy_config;
 
@@ -23,6 +24,7 @@ use crate::{
         CommandLine, Listen, Locality, Node, Role, Sockets,
         bootstrap::{HEALTH_PORT, PROMETHEUS_PORT},
     },
+    extras::Extras,
     renewal::GRACE,
     workload::Settings,
 };
@@ -73,6 +75,8 @@ pub struct Environment {
     pub envoy: CommandLine,
     /// The end.
     pub drain: DrainSettings,
+    /// The application.
+    pub extras: Extras,
     /// What is set and has no effect: the path, and why.
     pub unsupported: Vec<String>,
 }
@@ -229,9 +233,10 @@ impl Variables {
             drain: config.drain,
             only_ipv6: addresses.iter().all(IpAddr::is_ipv6),
         };
+        let extras = self.extras(&node, config.status_port)?;
         let runtime = config.runtime_values;
         let agent = AgentSettings { node, listen, sockets, stats, runtime, workload, discovery, directory };
-        Ok(Environment { agent, envoy, drain, unsupported: Vec::new() })
+        Ok(Environment { agent, envoy, drain, extras, unsupported: Vec::new() })
     }
 
     /// The pod's addresses, its own first. `INSTANCE_IP` may be a list.

@@ -15,6 +15,7 @@ pub mod drain;
 pub mod environment;
 pub mod envoy;
 mod exchange;
+pub mod extras;
 pub mod identity;
 pub mod metrics;
 pub mod probes;

@@ -47,7 +47,8 @@ fn what_istios_injector_sets_is_understood() {
     let info = root.path().join("etc/istio/pod");
     std::fs::create_dir_all(&info).unwrap();
     std::fs::write(info.join("labels"), "app=\"web\"\nistio-locality=\"r.z.s\"\n").unwrap();
-    let Environment { agent, envoy, drain, unsupported } = read(injected(&[]), flags(root.path())).unwrap();
+    let Environment { agent, envoy, drain, extras: _, unsupported } =
+        read(injected(&[]), flags(root.path())).unwrap();
     assert_eq!(unsupported, Vec::<String>::new());
     let node = &agent.node;
     assert_eq!(node.id(), "sidecar~10.0.0.1~web-0.shop~shop.svc.cluster.local");

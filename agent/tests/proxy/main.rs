@@ -33,6 +33,22 @@ spec:
     )
 }
 
+/// A name that only the mesh knows.
+fn names(address: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: hello}}
+spec:
+  hosts: [db.test]
+  addresses: [{address}]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  resolution: STATIC
+  endpoints: [{{address: 10.6.6.1}}]
+"
+    )
+}
+
 async fn answers(proxy: &Proxy, path: &str, status: u16) -> Result<()> {
     let answered = proxy.request(path).await?;
     ensure!(answered == status, "{path}: {answered} instead of {status}\n{}", proxy.log());
@@ -43,7 +59,9 @@ async fn answers(proxy: &Proxy, path: &str, status: u16) -> Result<()> {
 async fn a_proxy_starts_serves_and_ends_in_good_order() {
     let Some(envoy) = Envoy::binary() else { return };
     let outcome = async {
-        let world = World::new("agent-serves", &[("hello.yaml", &teapot(418))]).await?;
+        let world =
+            World::new("agent-serves", &[("hello.yaml", &teapot(418)), ("names.yaml", &names("10.6.6.6"))])
+                .await?;
         let plane = ControlPlane::start(&world).await?;
         let echo = plane.start_echo().await?;
         let mut proxy = Proxy::start(&world, &plane, &envoy)?;
@@ -57,6 +75,28 @@ async fn a_proxy_starts_serves_and_ends_in_good_order() {
         get(listen.health, "/healthz/ready").await?;
         let stats = get(listen.prometheus, "/stats/prometheus").await?;
         ensure!(String::from_utf8_lossy(&stats).contains("envoy_server_live"));
+        let stats = get(listen.status, "/stats/prometheus").await?;
+        let stats = String::from_utf8_lossy(&stats);
+        ensure!(
+            stats.contains("envoy_server_live") && stats.contains("istio_agent_scrapes_total 1"),
+            "{stats}"
+        );
+        get(listen.status, "/app-health/hello/readyz").await?;
+
+        // Names that the control plane tells: by the file that is edited, and through DNS.
+        eventually(WITHIN, async || {
+            let names = get(listen.status, "/debug/ndsz").await?;
+            ensure!(String::from_utf8_lossy(&names).contains("db.test"));
+            Ok(())
+        })
+        .await?;
+        ensure!(proxy.resolve("db.test.").await? == ["10.6.6.6"]);
+        world.write("names.yaml", &names("10.6.6.7"))?;
+        eventually(WITHIN, async || {
+            ensure!(proxy.resolve("db.test.").await? == ["10.6.6.7"]);
+            Ok(())
+        })
+        .await?;
         let resident = proxy.resident_memory()?;
         println!(
             "the agent's memory: {} KiB resident, {} KiB of its own",

@@ -10,6 +10,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use citadel::{Citadel, LocalTokens, Metrics, Place};
+use hickory_proto::{
+    op::{Message, Query},
+    rr::{Name, RecordType},
+};
 use meltemi_agent::envoy::{
     Listen,
     bootstrap::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT, STATUS_PORT},
@@ -29,12 +33,16 @@ use mesh_runtime::{
 use pilot::{Pilot, SourceConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     process::{Child, Command},
 };
 use tokio_util::sync::CancellationToken;
 use tower::Layer as _;
 
+const DNS_PORT: u16 = 15053;
+/// The probes of the application, as an injector writes them. Its port is where its Envoy takes it up.
+const PROBES: &str =
+    r#"{"/app-health/hello/readyz": {"httpGet": {"path": "/ready", "port": 8080}, "timeoutSeconds": 60}}"#;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Files, an authority, and a directory that stands for the pod's volumes.
@@ -218,6 +226,9 @@ impl Proxy {
             .env("PROXY_CONFIG", config)
             .env("ISTIO_META_CLUSTER_ID", "Kubernetes")
             .env("ISTIO_META_INTERCEPTION_MODE", "NONE")
+            .env("ISTIO_META_DNS_CAPTURE", "true")
+            .env("DNS_PROXY_ADDR", SocketAddr::new(address, DNS_PORT).to_string())
+            .env("ISTIO_KUBE_APP_PROBERS", PROBES)
             .env("ISTIO_META_HTTP_PROXY_PORT", HTTP_PROXY_PORT.to_string())
             .env("ISTIO_META_MELTEMI_APPLICATION_ADDRESS", application);
         let (root, log) = (world.root().to_path_buf(), world.root().join("log"));
@@ -255,6 +266,19 @@ impl Proxy {
         stream.read_to_string(&mut answer).await?;
         let status = answer.split(' ').nth(1).context("no status")?;
         Ok(status.parse()?)
+    }
+
+    /// The answer to a DNS query for an address, as the workload would get it.
+    pub async fn resolve(&self, name: &str) -> Result<Vec<String>> {
+        let mut query = Message::query();
+        query.add_query(Query::query(Name::from_ascii(name)?, RecordType::A));
+        let socket = UdpSocket::bind((self.address, 0)).await?;
+        socket.send_to(&query.to_vec()?, (self.address, DNS_PORT)).await?;
+        let mut buffer = [0; 4096];
+        let received = tokio::time::timeout(super::WITHIN, socket.recv(&mut buffer)).await;
+        let length = received.context("no answer to a DNS query")??;
+        let answer = Message::from_vec(&buffer[..length])?;
+        Ok(answer.answers.iter().map(|record| record.data.to_string()).collect())
     }
 
     pub fn signal(&self, signal: &str) {

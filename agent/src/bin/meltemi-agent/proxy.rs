@@ -7,12 +7,13 @@ use std::{
 
 use anyhow::{Context, Result};
 use meltemi_agent::{
-    Agent, Parts,
+    Agent,
     drain::drain,
     environment::{self, Environment, Flags},
     envoy::{Spawner, process::terminate},
 };
 use mesh_runtime::signals;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::ProxyArgs;
 
@@ -24,13 +25,17 @@ pub async fn run(args: ProxyArgs) -> Result<ExitCode> {
         args;
     let flags =
         Flags { role, domain, log_level, component_log_level, concurrency, bind: bind_address, root, envoy };
-    let Environment { agent, envoy, drain: end, unsupported } = environment::read(std::env::vars(), flags)?;
+    let Environment { agent, envoy, drain: end, extras, unsupported } =
+        environment::read(std::env::vars(), flags)?;
     for line in unsupported {
         tracing::warn!("{line}");
     }
     let (mut shutdown, _drain) = signals::shutdown().context("can't listen for signals")?;
     let node = agent.node.id();
-    let mut agent = Agent::start(agent, Parts::default()).await?;
+    let beside = CancellationToken::new();
+    let _end = beside.clone().drop_guard();
+    let parts = extras.start(&agent.listen, &beside).await.context("can't listen for DNS queries")?;
+    let mut agent = Agent::start(agent, parts).await?;
     let spawner = Spawner::start().context("can't start the thread that starts Envoy")?;
     let mut command = envoy.command(agent.bootstrap());
     command.stdin(Stdio::null());

@@ -1,0 +1,89 @@
+//! What an agent does for the application besides identity and configuration: names, probes and metrics.
+//!
+//! In: what the injector tells of the application, and where the agent's own ports are. Out: the [`Parts`] of an agent, and a DNS proxy that
+//! runs until it is told to end.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Parts,
+    dns::{self, DnsMetrics, Names, ResolvConf, Sockets, Upstream, Zone},
+    envoy::Listen,
+    metrics::{AgentMetrics, Application, Sources},
+    probes::Probes,
+    relay::Own,
+};
+
+/// The type of name tables.
+const NAME_TABLE: &str = "type.googleapis.com/istio.networking.nds.v1.NameTable";
+
+/// What there is to do for an application.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// Its probes.
+    pub probes: Option<Probes>,
+    /// Its metrics.
+    pub application: Option<Application>,
+    /// Its DNS queries, if they are redirected to the agent.
+    pub dns: Option<Dns>,
+    /// The SPIFFE Workload API that gives its certificate, if there is one.
+    pub workload_api: Option<PathBuf>,
+}
+
+/// How DNS queries are answered.
+#[derive(Debug, Clone)]
+pub struct Dns {
+    /// Where they come.
+    pub listen: Vec<SocketAddr>,
+    /// Where the workload stands among names.
+    pub zone: Zone,
+    /// The pod's own resolvers.
+    pub resolv_conf: ResolvConf,
+}
+
+impl Extras {
+    /// Starts what has to run, until `end`, and gives what the agent is to serve.
+    ///
+    /// # Errors
+    /// When the system refuses an address for DNS.
+    pub async fn start(self, listen: &Listen, end: &CancellationToken) -> io::Result<Parts> {
+        let Self { probes, application, dns, workload_api } = self;
+        let agent = Arc::new(AgentMetrics::default());
+        let mut own = Vec::new();
+        let sources = Sources { agent: agent.clone(), envoy: Some(listen.admin), application };
+        let mut routes = sources.router();
+        if let Some(probes) = probes {
+            routes = routes.merge(probes.router());
+        }
+        if let Some(Dns { listen, zone, resolv_conf }) = dns {
+            let names = Arc::new(Names::new(zone));
+            let sockets = Sockets::bind(&listen).await?;
+            let metrics = DnsMetrics::default();
+            agent.register(|registry| metrics.register(registry));
+            let upstream = Upstream::new(&resolv_conf, &sockets.addresses()?, metrics);
+            tokio::spawn(dns::serve(sockets, names.clone(), upstream, end.clone()));
+            let (latest, table) = watch::channel(None);
+            own.push(Own { type_url: NAME_TABLE.to_owned(), latest: Arc::new(latest) });
+            tokio::spawn(end.clone().run_until_cancelled_owned(follow(table, names.clone())));
+            routes = routes.merge(names.router());
+        }
+        Ok(Parts { routes, own, workload_api })
+    }
+}
+
+/// Takes each table that the control plane sends.
+async fn follow(mut table: watch::Receiver<Option<Bytes>>, names: Arc<Names>) {
+    while table.changed().await.is_ok() {
+        let Some(message) = table.borrow_and_update().clone() else { continue };
+        match names.update([("name-table", &*message)], []) {
+            Ok(()) => tracing::debug!(names = names.count(), "names are told"),
+            Err(error) => {
+                tracing::error!(%error, "what the control plane sends is no name table: the last one stays")
+            }
+        }
+    }
+}
