@@ -115,6 +115,8 @@ impl Connected {
                 capture: capture(metadata, address)?,
                 has_identity: text(metadata, WITHOUT_IDENTITY) != Some("true"),
                 dns_capture: text(metadata, "DNS_CAPTURE") == Some("true"),
+                headers: field(metadata, "PROXY_CONFIG")
+                    .map(|config| pilot_ingest::parse_proxy_config(&json(config))),
                 addresses,
                 locality: locality.unwrap_or_default(),
             },
@@ -194,6 +196,20 @@ fn as_text(value: &Value) -> Option<&str> {
 
 fn text<'a>(metadata: Option<&'a Struct>, key: &str) -> Option<&'a str> {
     field(metadata, key).and_then(as_text).filter(|text| !text.is_empty())
+}
+
+/// A value of metadata as JSON.
+fn json(value: &Value) -> serde_json::Value {
+    match &value.kind {
+        None | Some(ValueKind::NullValue(_)) => serde_json::Value::Null,
+        Some(ValueKind::BoolValue(value)) => (*value).into(),
+        Some(ValueKind::NumberValue(value)) => (*value).into(),
+        Some(ValueKind::StringValue(value)) => value.as_str().into(),
+        Some(ValueKind::ListValue(values)) => values.values.iter().map(json).collect(),
+        Some(ValueKind::StructValue(fields)) => {
+            fields.fields.iter().map(|(key, value)| (key.clone(), json(value))).collect()
+        }
+    }
 }
 
 fn labels(metadata: Option<&Struct>) -> Labels {

@@ -31,6 +31,8 @@ pub struct Asker {
     pub dns_capture: bool,
     /// Whether it takes the names for these answers one by one; otherwise it gets a table of all.
     pub delta_nds: bool,
+    /// The ProxyConfig that it brings along.
+    pub proxy_config: Option<serde_json::Value>,
 }
 
 /// Istio's interception mode.
@@ -55,6 +57,7 @@ impl Default for Asker {
             identity: false,
             dns_capture: false,
             delta_nds: false,
+            proxy_config: None,
         }
     }
 }
@@ -83,6 +86,7 @@ impl Asker {
             identity,
             dns_capture,
             delta_nds,
+            proxy_config,
         } = self;
         let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
         let mut metadata = BTreeMap::from([
@@ -110,12 +114,32 @@ impl Asker {
         if let Some(port) = http_proxy_port {
             metadata.insert("HTTP_PROXY_PORT".to_owned(), text(&port.to_string()));
         }
+        if let Some(config) = proxy_config {
+            metadata.insert("PROXY_CONFIG".to_owned(), value(config));
+        }
         Node {
             id: format!("sidecar~{address}~{pod}.{namespace}~{namespace}.svc.cluster.local"),
             metadata: Some(Struct { fields: metadata }),
             ..Node::default()
         }
     }
+}
+
+fn value(json: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    let kind = match json {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(value) => Kind::BoolValue(*value),
+        Json::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or_default()),
+        Json::String(value) => Kind::StringValue(value.clone()),
+        Json::Array(values) => {
+            Kind::ListValue(prost_types::ListValue { values: values.iter().map(value).collect() })
+        }
+        Json::Object(fields) => Kind::StructValue(Struct {
+            fields: fields.iter().map(|(key, field)| (key.clone(), value(field))).collect(),
+        }),
+    };
+    Value { kind: Some(kind) }
 }
 
 fn text(value: &str) -> Value {

@@ -25,6 +25,7 @@ mod peer_authentication;
 mod percent;
 mod problem;
 mod protocol;
+mod proxy_headers;
 mod service;
 mod sidecar;
 mod string_match;
@@ -53,6 +54,7 @@ pub use peer_authentication::{MtlsMode, PeerAuthentication, PeerModes};
 pub use percent::Percent;
 pub use problem::{Parsed, Problem, Reason, Severity};
 pub use protocol::Protocol;
+pub use proxy_headers::{ClientCertDetails, ForwardClientCert, ProxyHeaders, ServerHeader};
 pub use service::{Registry, Resolution, Service, ServicePort};
 pub use sidecar::{
     EgressHost, EgressNamespace, IngressEndpoint, Sidecar, SidecarEgress, SidecarIngress, SidecarListener,

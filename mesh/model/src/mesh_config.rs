@@ -2,7 +2,7 @@
 
 use crate::{
     AccessLog, ConnectionPool, DefaultExports, Duration, LabelSelector, Labels, LocalityLb, OutlierDetection,
-    Retries, Str, TcpKeepalive, TlsLimits,
+    ProxyHeaders, Retries, Str, TcpKeepalive, TlsLimits,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -103,6 +103,8 @@ pub struct MeshConfig {
     pub mesh_mtls: TlsLimits,
     /// `tlsDefaults`: of TLS towards services outside the mesh.
     pub tls_defaults: TlsLimits,
+    /// `defaultConfig.proxyHeaders`: of proxies that bring no ProxyConfig of their own along.
+    pub proxy_headers: ProxyHeaders,
     /// `discoverySelectors`; empty: every namespace belongs to the mesh.
     pub discovery: Vec<LabelSelector>,
 }
@@ -151,6 +153,7 @@ impl Default for MeshConfig {
             auto_mtls: true,
             mesh_mtls: TlsLimits::default(),
             tls_defaults: TlsLimits::default(),
+            proxy_headers: ProxyHeaders::default(),
             discovery: Vec::new(),
         }
     }

@@ -41,10 +41,11 @@ pub(crate) fn build_inline_route_configuration(spec: &RouteConfigurationSpec) ->
         catch_all,
         vhds: _, // Added by the caller that wants it.
         ignore_port,
+        attempt_count,
         origins: _, // Not part of the message.
     } = spec;
     let mut hosts: Vec<_> = virtual_hosts.iter().map(|host| build_embedded(host)).collect();
-    hosts.extend(build_catch_all(catch_all));
+    hosts.extend(build_catch_all(catch_all, *attempt_count));
     route::RouteConfiguration {
         name: name.to_string(),
         virtual_hosts: hosts,

@@ -41,6 +41,7 @@ pub use document::{MAX_FILE, MAX_OBJECT};
 pub use files::{load, parse_file};
 pub use kinds::{IdentitySettings, RootSettings};
 pub use mesh_identity::{Identities, follow_config_map, follow_file};
+pub use kinds::parse_proxy_config;
 pub use object::parse_object;
 pub use references::{Reference, references};
 pub use report::{ObjectReport, Report, Snapshot, has_status};

@@ -1,6 +1,6 @@
 //! Who asks for configuration.
 
-use mesh_model::{Labels, Locality, ObjectRef, Str};
+use mesh_model::{Labels, Locality, Mesh, ObjectRef, ProxyHeaders, Str};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
@@ -27,6 +27,8 @@ pub struct Proxy {
     pub has_identity: bool,
     /// Whether its workload's DNS queries are answered with addresses that only the mesh knows.
     pub dns_capture: bool,
+    /// What it adds to requests and answers, if it says so itself; `None`: what the mesh says.
+    pub headers: Option<ProxyHeaders>,
 }
 
 impl Capture {
@@ -75,6 +77,11 @@ impl Families {
 }
 
 impl Proxy {
+    /// What it adds to requests and answers.
+    pub fn headers<'a>(&'a self, mesh: &'a Mesh) -> &'a ProxyHeaders {
+        self.headers.as_ref().unwrap_or(&mesh.config().proxy_headers)
+    }
+
     /// The versions of IP that its workload speaks: those of its addresses.
     pub fn families(&self) -> Families {
         let has = |wanted: fn(&IpAddr) -> bool| self.addresses.iter().any(wanted);

@@ -3,7 +3,7 @@
 use crate::{Capture, Families, Proxy, inbound::own_ports, spec::NameLookup};
 use mesh_model::{
     Destination, ExportTo, Host, Labels, Mesh, NETWORK_LABEL, NODE_LABEL, NamespacedName, OutboundPolicy,
-    REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar, SidecarListener, Str, Vip, ZONE_LABEL,
+    ProxyHeaders, REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar, SidecarListener, Str, Vip, ZONE_LABEL,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,6 +24,8 @@ pub struct ScopeKey {
     pub has_identity: bool,
     /// Whether clients are told addresses that the control plane has allocated.
     pub dns_capture: bool,
+    /// What the proxies add to requests and answers, where that is not what the mesh says.
+    pub headers: Option<ProxyHeaders>,
     /// Ports at which the workloads themselves are reached, where their proxies listen on them (capture none).
     pub own_ports: BTreeSet<u16>,
 }
@@ -41,6 +43,7 @@ impl ScopeKey {
             families: proxy.families(),
             has_identity: proxy.has_identity,
             dns_capture: proxy.dns_capture,
+            headers: Some(proxy.headers(mesh)).filter(|own| **own != mesh.config().proxy_headers).cloned(),
             own_ports: own_ports(mesh, proxy),
         }
     }
@@ -155,6 +158,11 @@ impl<'a> Scope<'a> {
     /// Whether a Sidecar limits what is seen.
     pub fn has_sidecar(&self) -> bool {
         self.sidecar.is_some()
+    }
+
+    /// What the proxies add to requests and answers.
+    pub fn headers(&self) -> &ProxyHeaders {
+        self.key.headers.as_ref().unwrap_or(&self.mesh.config().proxy_headers)
     }
 
     /// Where the proxies serve as HTTP proxies: as they say themselves, or the mesh.

@@ -162,6 +162,7 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         lookup: scope.lookup().or_else(|| scope.stranger_lookup()),
         alpn_by_request: scope.key.has_identity,
         path_normalization: scope.mesh.config().path_normalization,
+        headers: scope.headers().clone(),
         access_log: access_log.clone(),
     };
     ListenerSpec {

@@ -199,6 +199,7 @@ fn proxy(listener: SocketAddr) -> Proxy {
         locality: Default::default(),
         has_identity: false,
         dns_capture: false,
+        headers: None,
         capture: Capture::None {
             bind: listener.ip(),
             application: [127, 0, 0, 1].into(),

@@ -66,6 +66,28 @@ fn settings_of_the_mesh() {
             .await?;
         }
 
+        // What proxies add at both ends, and what they leave out.
+        let quiet = "defaultConfig: {proxyHeaders: {server: {value: shop}, requestId: {disabled: true}, \
+                     attemptCount: {disabled: true}, envoyDebugHeaders: {disabled: true}}}";
+        for (settings, server, adds) in [("connectTimeout: 8s", "istio-envoy", true), (quiet, "shop", false)]
+        {
+            traffic.apply("mesh.yaml", &mesh_settings(settings)).await?;
+            eventually(SOON, async || {
+                let answer = get(traffic, "/headers").await?;
+                let seen = answer.echo.as_ref().and_then(|echo| echo.request.as_ref());
+                let seen = |name: &str| seen.is_some_and(|seen| seen.headers.contains_key(name));
+                let added = [
+                    seen("x-request-id"),
+                    seen("x-envoy-attempt-count"),
+                    answer.header("x-envoy-upstream-service-time").is_some(),
+                ];
+                let meant = answer.header("server") == Some(server) && added == [adds; 3];
+                ensure!(meant, "{settings}: {added:?} {:?}", answer.headers);
+                Ok(())
+            })
+            .await?;
+        }
+
         traffic.apply("mesh.yaml", &mesh_settings("h2UpgradePolicy: UPGRADE")).await?;
         let answer = get(traffic, "/").await?;
         ensure!(answer.status == 200, "{}", answer.summary());

@@ -4,13 +4,15 @@ use crate::access_log::build_access_log;
 use crate::config_source::ads;
 use crate::envoy::hcm::http_connection_manager::{
     CodecType, ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
-    SetCurrentClientCertDetails, UpgradeConfig,
+    ServerHeaderTransformation, SetCurrentClientCertDetails, UpgradeConfig,
 };
 use crate::envoy::hcm::{HttpConnectionManager, Rds, RequestIdExtension};
 use crate::filters::build_filters;
 use crate::route::build_inline_route_configuration;
 use crate::value::{boolean, duration};
-use mesh_model::{Duration, PathNormalization};
+use mesh_model::{
+    ClientCertDetails, Duration, ForwardClientCert, PathNormalization, ProxyHeaders, ServerHeader,
+};
 use mesh_proto::envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig;
 use mesh_proto::pack;
 use pilot_view::spec::{Direction, HttpSpec, RouteSource};
@@ -27,6 +29,7 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         lookup: _, // A filter's business, as the next.
         alpn_by_request: _,
         path_normalization,
+        headers,
         access_log,
     } = spec;
     let mut manager = HttpConnectionManager {
@@ -35,10 +38,8 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         route_specifier: Some(build_routes(routes)),
         http_filters: build_filters(spec),
         access_log: build_access_log(access_log.as_deref()),
-        server_name: SERVER_NAME.to_owned(),
         // A sidecar's peer is the application or another sidecar, never the client at the edge.
         use_remote_address: boolean(false),
-        generate_request_id: boolean(true),
         request_id_extension: Some(request_ids()),
         proxy_100_continue: true,
         // Streams of any length are the application's business: route timeouts limit requests.
@@ -50,17 +51,50 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
     match direction {
         Direction::Outbound => {}
         // The application learns who called it: the identity in the client's certificate, added to what came before.
-        Direction::Inbound => {
-            manager.forward_client_cert_details = ForwardClientCertDetails::AppendForward as i32;
-            manager.set_current_client_cert_details = Some(SetCurrentClientCertDetails {
-                subject: boolean(true),
-                dns: true,
-                uri: true,
-                ..Default::default()
-            });
+        Direction::Inbound => apply_client_cert(headers, &mut manager),
+    }
+    apply_headers(headers, &mut manager);
+    manager
+}
+
+/// What is told of the client's certificate.
+fn apply_client_cert(headers: &ProxyHeaders, manager: &mut HttpConnectionManager) {
+    let forward = headers.client_cert.unwrap_or(ForwardClientCert::AppendForward);
+    let (forward, adds) = match forward {
+        ForwardClientCert::Sanitize => (ForwardClientCertDetails::Sanitize, false),
+        ForwardClientCert::ForwardOnly => (ForwardClientCertDetails::ForwardOnly, false),
+        ForwardClientCert::AppendForward => (ForwardClientCertDetails::AppendForward, true),
+        ForwardClientCert::SanitizeSet => (ForwardClientCertDetails::SanitizeSet, true),
+        ForwardClientCert::AlwaysForwardOnly => (ForwardClientCertDetails::AlwaysForwardOnly, false),
+    };
+    manager.forward_client_cert_details = forward as i32;
+    let usual = ClientCertDetails { subject: true, cert: false, chain: false, dns: true, uri: true };
+    let ClientCertDetails { subject, cert, chain, dns, uri } = headers.client_cert_details.unwrap_or(usual);
+    let subject = boolean(subject);
+    manager.set_current_client_cert_details =
+        adds.then_some(SetCurrentClientCertDetails { subject, cert, chain, dns, uri, ..Default::default() });
+}
+
+/// What is added to requests and answers besides.
+fn apply_headers(headers: &ProxyHeaders, manager: &mut HttpConnectionManager) {
+    let ProxyHeaders {
+        client_cert: _, // Of requests that come in.
+        client_cert_details: _,
+        server,
+        without_request_id,
+        without_attempt_count: _, // A virtual host's business.
+        without_debug: _,         // The router's.
+        forwarded_port,
+    } = headers;
+    match server {
+        None => manager.server_name = SERVER_NAME.to_owned(),
+        Some(ServerHeader::Named(name)) => manager.server_name = name.to_string(),
+        Some(ServerHeader::PassThrough) => {
+            manager.server_header_transformation = ServerHeaderTransformation::PassThrough as i32;
         }
     }
-    manager
+    manager.generate_request_id = boolean(!without_request_id);
+    manager.append_x_forwarded_port = *forwarded_port;
 }
 
 /// The same on all hops, so that all of them decide about the same path.

@@ -28,19 +28,20 @@ pub(super) fn build_embedded(spec: &VirtualHostSpec) -> VirtualHost {
         name,
         domains,
         routes,
+        attempt_count,
         origins: _, // Not part of the message.
     } = spec;
     VirtualHost {
         name: name.to_string(),
         domains: domains.iter().map(Str::to_string).collect(),
         routes: routes.iter().map(build_route).collect(),
-        include_request_attempt_count: true,
+        include_request_attempt_count: *attempt_count,
         ..Default::default()
     }
 }
 
 /// The virtual host `*`, if the configuration has one of its own.
-pub(super) fn build_catch_all(catch_all: &CatchAll) -> Option<VirtualHost> {
+pub(super) fn build_catch_all(catch_all: &CatchAll, attempt_count: bool) -> Option<VirtualHost> {
     let (name, action) = match catch_all {
         CatchAll::AllowAny => (ALLOW_ANY, route::Action::Route(build_pass_through(PASSTHROUGH_CLUSTER))),
         CatchAll::LookUp => (ALLOW_ANY_DYNAMIC_DNS, route::Action::Route(build_pass_through(ANY_NAME))),
@@ -58,7 +59,7 @@ pub(super) fn build_catch_all(catch_all: &CatchAll) -> Option<VirtualHost> {
         name: name.to_owned(),
         domains: vec!["*".to_owned()],
         routes: vec![route],
-        include_request_attempt_count: true,
+        include_request_attempt_count: attempt_count,
         ..Default::default()
     })
 }

@@ -6,10 +6,11 @@ use super::given::{
 };
 use super::json::json;
 use mesh_model::{
-    Abort, AbortCode, AccessLog, ConsistentHash, Duration, EndpointAddress, Fault, HashKey, HashRing,
-    Http2Keepalive, LoadBalancing, LogFormat, LogValue, OutlierDetection, PathMatch, PathNormalization,
-    Percent, ProxyProtocol, Redirect, RedirectPath, Retries, RetryBudget, Rewrite, RewritePath, SimpleLb,
-    TlsLimits, TlsVersion, Warmup,
+    Abort, AbortCode, AccessLog, ClientCertDetails, ConsistentHash, Duration, EndpointAddress, Fault,
+    ForwardClientCert, HashKey, HashRing, Http2Keepalive, LoadBalancing, LogFormat, LogValue,
+    OutlierDetection, PathMatch, PathNormalization, Percent, ProxyHeaders, ProxyProtocol, Redirect,
+    RedirectPath, Retries, RetryBudget, Rewrite, RewritePath, ServerHeader, SimpleLb, TlsLimits, TlsVersion,
+    Warmup,
 };
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
@@ -219,6 +220,18 @@ fn json_log() -> Arc<AccessLog> {
 
 const LOOKUP: NameLookup = NameLookup { refresh: Duration::from_secs(1) };
 
+fn varied_headers() -> ProxyHeaders {
+    ProxyHeaders {
+        client_cert: Some(ForwardClientCert::SanitizeSet),
+        client_cert_details: Some(ClientCertDetails { cert: true, chain: true, ..Default::default() }),
+        server: Some(ServerHeader::PassThrough),
+        without_request_id: true,
+        without_attempt_count: true,
+        without_debug: true,
+        forwarded_port: true,
+    }
+}
+
 fn listeners() -> Vec<ListenerSpec> {
     let sni_lookup = Some(SniLookup { lookup: LOOKUP, port: 443 });
     let NetworkSpec::Tcp(by_name) = tcp(vec![to("dynamic", 1)]) else { unreachable!("it is opaque") };
@@ -233,6 +246,7 @@ fn listeners() -> Vec<ListenerSpec> {
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(inline)),
         path_normalization: PathNormalization::DecodeAndMergeSlashes,
+        headers: varied_headers(),
         access_log: Some(json_log()),
     });
     let on = |protocols: &[&str]| ChainMatch {

@@ -102,6 +102,7 @@ pub fn virtual_host(name: &str, domains: &[&str], routes: Vec<RouteSpec>) -> Vir
         name: name.into(),
         domains: domains.iter().map(|domain| Str::from(*domain)).collect(),
         routes,
+        attempt_count: true,
         origins: Default::default(),
     }
 }
@@ -123,6 +124,7 @@ pub fn routes(virtual_hosts: Vec<VirtualHostSpec>) -> RouteConfigurationSpec {
         catch_all: CatchAll::AllowAny,
         vhds: false,
         ignore_port: true,
+        attempt_count: true,
         origins: Default::default(),
     }
 }
@@ -135,6 +137,7 @@ pub fn http(routes: RouteSource) -> NetworkSpec {
         direction: Direction::Outbound,
         routes,
         path_normalization: PathNormalization::default(),
+        headers: Default::default(),
         access_log: None,
     })
 }

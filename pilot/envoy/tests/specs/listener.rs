@@ -66,6 +66,7 @@ fn inbound_tells_the_application_who_called() {
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(routes(vec![reviews()]))),
         path_normalization: mesh_model::PathNormalization::MergeSlashes,
+        headers: Default::default(),
         access_log: Some(super::given::access_log()),
     };
     let matches = ChainMatch {

@@ -4,8 +4,11 @@ mod access_log;
 mod discovery;
 mod identity;
 mod later;
+mod proxy_config;
 mod tls;
 mod written;
+
+pub use proxy_config::parse_proxy_config;
 
 use super::{
     Model,
@@ -142,8 +145,10 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     };
     identity::report(ca_certificates, own, &at.field("caCertificates"));
     later::report(&others, later::OF_MESH, BUILT, at);
-    later::report(&default_config.unwrap_or_default(), later::OF_PROXY, &[], &at.field("defaultConfig"));
     let mut config = (*at.context().mesh_config).clone();
+    if let Some(fields) = default_config {
+        config.proxy_headers = proxy_config::parse(&Value::Object(fields), &at.field("defaultConfig"));
+    }
     if let Some(namespace) = root_namespace.filter(|namespace| !namespace.is_empty()) {
         config.root_namespace = namespace.into();
     }

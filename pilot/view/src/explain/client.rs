@@ -40,6 +40,7 @@ pub fn proxy_of(workload: &Workload) -> Proxy {
         capture: Capture::Redirect,
         has_identity: true,
         dns_capture: false,
+        headers: None,
     }
 }
 
@@ -101,6 +102,7 @@ mod tests {
             capture: Capture::Redirect,
             has_identity: true,
             dns_capture: false,
+            headers: None,
         }
     }
 

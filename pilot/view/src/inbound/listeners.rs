@@ -151,7 +151,7 @@ impl Listening<'_> {
         };
         let http = || {
             let stat_prefix = format!("inbound_{name};");
-            NetworkSpec::Http(inbound_http(mesh, &stat_prefix, &cluster, &format!("{target}"), &operation))
+            NetworkSpec::Http(inbound_http(self, &stat_prefix, &cluster, &format!("{target}"), &operation))
         };
         let pattern = &mesh.config().inbound_stat_name;
         let stat_prefix = service.as_ref().and_then(|of| of.stat_name(pattern));
@@ -178,7 +178,7 @@ impl Listening<'_> {
             tls: format!("virtualInbound{suffix}-tls").into(),
         };
         let content = Content::Either {
-            http: NetworkSpec::Http(inbound_http(self.mesh, UNKNOWN, UNKNOWN, "", ":0/*")),
+            http: NetworkSpec::Http(inbound_http(self, UNKNOWN, UNKNOWN, "", ":0/*")),
             tcp: NetworkSpec::Tcp(tcp_to(self.mesh, UNKNOWN)),
         };
         chains(self.mesh, &names, matches, &content, taken)

@@ -1,14 +1,23 @@
 //! Requests that come in: all of them go to the workload.
 
+use super::listeners::Listening;
 use crate::spec::{
     ActionSpec, CatchAll, Direction, ForwardSpec, HttpSpec, RouteConfigurationSpec, RouteMatchSpec,
     RouteSource, RouteSpec, VirtualHostSpec, WeightedCluster,
 };
-use mesh_model::{Mesh, Retries, RetryOn, RouteHeaders};
+use mesh_model::{Retries, RetryOn, RouteHeaders};
 use std::sync::Arc;
 
 /// Every request to `cluster`. Tried again only when the connection was reset before the request was sent, as Istio does.
-pub fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, operation: &str) -> HttpSpec {
+pub fn inbound_http(
+    listening: &Listening<'_>,
+    stat_prefix: &str,
+    cluster: &str,
+    port: &str,
+    operation: &str,
+) -> HttpSpec {
+    let mesh = listening.mesh;
+    let headers = listening.proxy.headers(mesh);
     let route = RouteSpec {
         name: "default".into(),
         matches: RouteMatchSpec::default(),
@@ -41,6 +50,7 @@ pub fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, o
         name: format!("inbound|http|{}", if port.is_empty() { "0" } else { port }).into(),
         domains: vec!["*".into()],
         routes: vec![route],
+        attempt_count: !headers.without_attempt_count,
         origins: Arc::new([]),
     };
     let routes = RouteConfigurationSpec {
@@ -49,6 +59,7 @@ pub fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, o
         catch_all: CatchAll::None,
         vhds: false,
         ignore_port: true,
+        attempt_count: !headers.without_attempt_count,
         origins: Arc::new([]),
     };
     HttpSpec {
@@ -58,6 +69,7 @@ pub fn inbound_http(mesh: &Mesh, stat_prefix: &str, cluster: &str, port: &str, o
         lookup: None,
         alpn_by_request: false,
         path_normalization: mesh.config().path_normalization,
+        headers: headers.clone(),
         access_log: mesh.config().access_log.clone(),
     }
 }

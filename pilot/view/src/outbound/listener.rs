@@ -202,6 +202,7 @@ pub fn port_listener<'u>(
         let direction = Direction::Outbound;
         let lookup = scope.lookup();
         let alpn_by_request = scope.key.has_identity;
+        let headers = scope.headers().clone();
         NetworkSpec::Http(HttpSpec {
             stat_prefix,
             direction,
@@ -209,6 +210,7 @@ pub fn port_listener<'u>(
             lookup,
             alpn_by_request,
             path_normalization,
+            headers,
             access_log,
         })
     };

@@ -296,6 +296,7 @@ pub fn route_configuration(
         },
         // A sniffed port's own route configuration has the one virtual host `*`; there is nothing to add to it.
         vhds: !takes_all || !name.contains(':'),
+        attempt_count: !scope.headers().without_attempt_count,
         ignore_port: !egress::is_proxy_route(scope, name),
         virtual_hosts: inline,
         origins: origins.into(),

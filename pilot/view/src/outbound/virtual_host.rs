@@ -32,6 +32,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     let mut named = Named {
         name: format!("{}:{}", service.host, port.number).into(),
         routes,
+        attempt_count: !scope.headers().without_attempt_count,
         origins: origins(Some(&service.metadata.object), value.map(|value| &**value)),
         view,
     };
@@ -61,6 +62,7 @@ fn has_own_routes(scope: &Scope<'_>, service: &Service) -> bool {
 struct Named<'v> {
     name: Str,
     routes: Vec<RouteSpec>,
+    attempt_count: bool,
     origins: Arc<[ObjectRef]>,
     view: &'v mut HostView,
 }
@@ -77,6 +79,7 @@ impl Named<'_> {
                 name: self.name.clone(),
                 domains,
                 routes: self.routes.clone(),
+                attempt_count: self.attempt_count,
                 origins: self.origins.clone(),
             }));
         }
@@ -110,7 +113,8 @@ pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostVie
     }
     let domains = domains::of_host(host);
     let name = format!("{host}:{PORT}").into();
-    let mut named = Named { name, routes, origins: origins(None, Some(value)), view };
+    let attempt_count = !scope.headers().without_attempt_count;
+    let mut named = Named { name, routes, attempt_count, origins: origins(None, Some(value)), view };
     for door in scope.doors(value.metadata.namespace(), host, PORT) {
         match (door, &scope.key.capture) {
             (Some(listener), _) => named.add_to_listener(listener, &domains, PORT),
@@ -143,6 +147,7 @@ pub fn placeholder(route_configuration: &Str) -> VirtualHostSpec {
             stat_prefix: "".into(),
             config: None,
         }],
+        attempt_count: false,
         origins: Arc::new([]),
     }
 }

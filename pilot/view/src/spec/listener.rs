@@ -1,7 +1,7 @@
 //! What a listener depends on. Mirrors `envoy.config.listener.v3.Listener`.
 
 use super::{DownstreamTls, Origins, RouteConfigurationSpec, WeightedCluster};
-use mesh_model::{AccessLog, Cidr, Duration, PathNormalization, Str, Tunnel};
+use mesh_model::{AccessLog, Cidr, Duration, PathNormalization, ProxyHeaders, Str, Tunnel};
 use std::{net::IpAddr, sync::Arc};
 
 /// A listener.
@@ -120,6 +120,8 @@ pub struct HttpSpec {
     pub alpn_by_request: bool,
     /// What becomes of paths before they are matched.
     pub path_normalization: PathNormalization,
+    /// What is added to requests and answers.
+    pub headers: ProxyHeaders,
     /// Where and how accesses are logged; `None`: nowhere.
     pub access_log: Option<Arc<AccessLog>>,
 }

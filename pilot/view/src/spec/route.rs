@@ -21,6 +21,8 @@ pub struct RouteConfigurationSpec {
     /// Whether the port in a `Host` header is ignored (`ignore_port_in_host_matching`): everywhere but on `http_proxy`,
     /// whose domains name ports.
     pub ignore_port: bool,
+    /// Whether requests that the virtual host `*` takes say how often they have been tried.
+    pub attempt_count: bool,
     /// Whom to tell when it is rejected.
     pub origins: Origins,
 }
@@ -51,6 +53,8 @@ pub struct VirtualHostSpec {
     pub domains: Vec<Str>,
     /// First match wins. Never empty.
     pub routes: Vec<RouteSpec>,
+    /// Whether requests say how often they have been tried.
+    pub attempt_count: bool,
     /// Whom to tell when it is rejected.
     pub origins: Origins,
 }

@@ -96,7 +96,6 @@ pub const OF_PROXY: &[Later] = &[
     later("tracingServiceName", "", TELEMETRY),
     later("zipkinAddress", "", TELEMETRY),
     later("connectionSettings", "", "limits of connections from clients, which Meltemi does not set yet"),
-    later("proxyHeaders", "", "headers that proxies add, which Meltemi does not vary yet"),
 ];
 
 /// Says of each of `fields` that it has no effect, or that there is no such setting. `known` are those that have one.

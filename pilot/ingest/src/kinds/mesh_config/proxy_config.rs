@@ -1,0 +1,188 @@
+//! Istio's ProxyConfig, as `defaultConfig` of the mesh has it and as proxies bring it along: the part that shapes what they are served.
+//!
+//! In: the fields. Out: what they mean, and for each other field what it is about and that it has no effect here.
+
+use super::later;
+use crate::{
+    at::{At, Context, Shared},
+    decode::decode,
+};
+use mesh_model::{ClientCertDetails, ForwardClientCert, ProxyHeaders, Reason, ServerHeader};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    proxy_headers: Option<Headers>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Headers {
+    forwarded_client_cert: Option<ForwardedClientCert>,
+    set_current_client_cert_details: Option<Details>,
+    request_id: Option<Switch>,
+    server: Option<Server>,
+    attempt_count: Option<Switch>,
+    envoy_debug_headers: Option<Switch>,
+    preserve_http1_header_case: Option<bool>,
+    x_forwarded_host: Option<Extra>,
+    x_forwarded_port: Option<Extra>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ForwardedClientCert {
+    Undefined,
+    Sanitize,
+    ForwardOnly,
+    AppendForward,
+    SanitizeSet,
+    AlwaysForwardOnly,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    subject: Option<bool>,
+    cert: Option<bool>,
+    chain: Option<bool>,
+    dns: Option<bool>,
+    uri: Option<bool>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// What is there unless it is `disabled`.
+#[derive(Deserialize)]
+struct Switch {
+    disabled: Option<bool>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// What is not there unless it is `enabled`.
+#[derive(Deserialize)]
+struct Extra {
+    enabled: Option<bool>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Server {
+    disabled: Option<bool>,
+    value: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// Reads a ProxyConfig.
+pub(super) fn parse(value: &Value, at: &At<'_>) -> ProxyHeaders {
+    let Some(Written { proxy_headers, others }) = decode(value, at) else { return ProxyHeaders::default() };
+    later::report(&others, later::OF_PROXY, &["proxyHeaders"], at);
+    proxy_headers.map(|headers| parse_headers(headers, &at.field("proxyHeaders"))).unwrap_or_default()
+}
+
+/// Reads the ProxyConfig that a proxy brings along. What is wrong with it nobody can be told: it is not an object.
+pub fn parse_proxy_config(value: &Value) -> ProxyHeaders {
+    let context = Context::default();
+    parse(value, &Shared::new(&context, "").root())
+}
+
+fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
+    let Headers {
+        forwarded_client_cert,
+        set_current_client_cert_details,
+        request_id,
+        server,
+        attempt_count,
+        envoy_debug_headers,
+        preserve_http1_header_case,
+        x_forwarded_host,
+        x_forwarded_port,
+        mut others,
+    } = headers;
+    // That they are only sent within the mesh holds: Meltemi's proxies never send them.
+    others.remove("metadataExchangeHeaders");
+    later::report(&others, &[], KNOWN, at);
+    at.not_supported("preserveHttp1HeaderCase", preserve_http1_header_case == Some(true));
+    let forwards_host = x_forwarded_host.is_some_and(|setting| is_on(setting, &at.field("xForwardedHost")));
+    at.not_supported("xForwardedHost", forwards_host);
+    let off = |setting: Option<Switch>, name: &str| {
+        setting.is_some_and(|Switch { disabled, others }| {
+            later::report(&others, &[], &["disabled"], &at.field(name));
+            disabled == Some(true)
+        })
+    };
+    ProxyHeaders {
+        client_cert: match forwarded_client_cert {
+            None | Some(ForwardedClientCert::Undefined) => None,
+            Some(ForwardedClientCert::Sanitize) => Some(ForwardClientCert::Sanitize),
+            Some(ForwardedClientCert::ForwardOnly) => Some(ForwardClientCert::ForwardOnly),
+            Some(ForwardedClientCert::AppendForward) => Some(ForwardClientCert::AppendForward),
+            Some(ForwardedClientCert::SanitizeSet) => Some(ForwardClientCert::SanitizeSet),
+            Some(ForwardedClientCert::AlwaysForwardOnly) => Some(ForwardClientCert::AlwaysForwardOnly),
+        },
+        client_cert_details: set_current_client_cert_details.map(|details| {
+            let Details { subject, cert, chain, dns, uri, others } = details;
+            let known = ["subject", "cert", "chain", "dns", "uri"];
+            later::report(&others, &[], &known, &at.field("setCurrentClientCertDetails"));
+            let on = |setting: Option<bool>| setting == Some(true);
+            ClientCertDetails {
+                subject: on(subject),
+                cert: on(cert),
+                chain: on(chain),
+                dns: on(dns),
+                uri: on(uri),
+            }
+        }),
+        server: server.and_then(|server| parse_server(server, &at.field("server"))),
+        without_request_id: off(request_id, "requestId"),
+        without_attempt_count: off(attempt_count, "attemptCount"),
+        without_debug: off(envoy_debug_headers, "envoyDebugHeaders"),
+        forwarded_port: x_forwarded_port.is_some_and(|setting| is_on(setting, &at.field("xForwardedPort"))),
+    }
+}
+
+/// The fields of [`Headers`], to suggest the one that was meant.
+const KNOWN: &[&str] = &[
+    "attemptCount",
+    "envoyDebugHeaders",
+    "forwardedClientCert",
+    "metadataExchangeHeaders",
+    "preserveHttp1HeaderCase",
+    "requestId",
+    "server",
+    "setCurrentClientCertDetails",
+    "xForwardedHost",
+    "xForwardedPort",
+];
+
+fn is_on(setting: Extra, at: &At<'_>) -> bool {
+    let Extra { enabled, others } = setting;
+    later::report(&others, &[], &["enabled"], at);
+    enabled == Some(true)
+}
+
+fn parse_server(server: Server, at: &At<'_>) -> Option<ServerHeader> {
+    let Server { disabled, value, others } = server;
+    later::report(&others, &[], &["disabled", "value"], at);
+    if disabled == Some(true) {
+        return Some(ServerHeader::PassThrough);
+    }
+    let value = value.filter(|value| !value.is_empty())?;
+    if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        at.field("value").error_hint(
+            Reason::InvalidValue,
+            "this cannot be the value of a header; `istio-envoy` is sent",
+            "write printable ASCII",
+        );
+        return None;
+    }
+    Some(ServerHeader::Named(value.into()))
+}
