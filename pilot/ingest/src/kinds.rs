@@ -22,8 +22,8 @@ mod workload_group;
 
 pub use deployment::{Deployment, Template};
 pub use endpoint_slice::{EndpointSlice, SliceEndpoint, SlicePort};
-pub use mesh_config::{IdentitySettings, RootSettings, read_identity};
 pub use mesh_config::parse_proxy_config;
+pub use mesh_config::{IdentitySettings, RootSettings, read_identity};
 pub use node::Node;
 pub use pod::{Pod, accepts_mtls, has_sidecar, parse_locality_label};
 pub use service::KubernetesService;

@@ -5,8 +5,8 @@
 //! come first.
 
 use crate::report::{Report, Snapshot};
-use std::{io, sync::Arc, thread, time::Duration};
 use futures::executor::block_on;
+use std::{io, sync::Arc, thread, time::Duration};
 use tokio::sync::watch;
 
 /// The lowest that there is. The thread still gets a share of a processor on which others always have work.
