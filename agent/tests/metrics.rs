@@ -15,7 +15,10 @@ use axum::{
     routing::get,
 };
 use meltemi_agent::metrics::{AgentMetrics, Application, Sources};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 use tower::ServiceExt as _;
 
 const ENVOY: &str =
@@ -133,11 +136,17 @@ async fn an_application_that_does_not_end_is_cut_at_a_line() {
 
 #[tokio::test]
 async fn a_page_of_an_application_that_breaks_off_ends_with_whole_lines() {
-    let breaks = || async {
-        let pieces = [Ok(Bytes::from("whole 1\nhal")), Err("it breaks")];
-        Body::from_stream(futures::stream::iter(pieces))
-    };
-    let application = serve(Router::new().route("/m", get(breaks))).await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let application = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // All of the request is read: what is left unread would make the kernel drop the answer.
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nwhole 1\nhal").await.unwrap();
+    });
     let sources = sources(envoy().await, Some(at(application)));
     let (_, text) = page(&sources, "/stats/prometheus", "text/plain").await;
     assert!(text.ends_with("whole 1\n"), "{text}");
