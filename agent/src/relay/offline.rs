@@ -31,7 +31,9 @@ pub(super) async fn run(
     }
     for own in &relay.0.own {
         let kept = snapshot.resources(&own.type_url).last().and_then(|resource| resource.resource.as_ref());
-        if let (Some(kept), true) = (kept, own.latest.borrow().is_none()) {
+        // On a line of its own: held while the value is replaced, what is borrowed would wait for itself.
+        let unknown = own.latest.borrow().is_none();
+        if let Some(kept) = kept.filter(|_| unknown) {
             own.latest.send_replace(Some(kept.value.clone()));
         }
     }
