@@ -1,7 +1,8 @@
 //! An Envoy that holds only what it uses: it has no listeners and no clusters from the control plane, but a filter that asks
 //! for a cluster when the first request needs it.
 //!
-//! Nobody made it for this control plane: its bootstrap is a stock one, and of its node only the id says who it is.
+//! Nobody made it for this control plane: its bootstrap is a stock one, and of its node only the id says who it is, and that nobody hands
+//! it certificates.
 
 use crate::run;
 use anyhow::{Context, Result, ensure};
@@ -82,7 +83,11 @@ fn route_configuration() -> Value {
 
 fn bootstrap(xds: SocketAddr, listener: SocketAddr, routes: &Path) -> Value {
     json!({
-        "node": { "id": "sidecar~10.9.9.9~lazy.traffic~traffic.svc.cluster.local", "cluster": "lazy" },
+        "node": {
+            "id": "sidecar~10.9.9.9~lazy.traffic~traffic.svc.cluster.local",
+            "cluster": "lazy",
+            "metadata": { "MELTEMI_WITHOUT_IDENTITY": "true" },
+        },
         "dynamic_resources": { "ads_config": {
             "api_type": "DELTA_GRPC",
             "transport_api_version": "V3",
