@@ -10,7 +10,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use nix::sys::{prctl, signal::Signal};
+use nix::{
+    fcntl::{OFlag, open, readlink},
+    sched::{CloneFlags, setns},
+    sys::{prctl, signal::Signal, stat::Mode},
+};
 
 /// So many of the last lines are shown when something went wrong.
 const TAIL_LINES: usize = 40;
@@ -75,23 +79,46 @@ impl Drop for Child {
 }
 
 type Spawned = std::io::Result<process::Child>;
+/// A command to spawn, and where its outcome goes.
+type Job = (Command, mpsc::Sender<Spawned>);
 
 /// Spawns on a thread that lives as long as the process: the parent-death signal is sent when the *thread* that
 /// spawned ends, and a test's thread ends with the test.
 fn spawn(command: Command) -> Result<process::Child> {
-    static SPAWNER: OnceLock<mpsc::Sender<(Command, mpsc::Sender<Spawned>)>> = OnceLock::new();
-    let spawner = SPAWNER.get_or_init(|| {
-        let (sender, jobs) = mpsc::channel::<(Command, mpsc::Sender<Spawned>)>();
-        thread::spawn(move || {
-            for (command, answer) in jobs {
-                let _ = answer.send(spawn_bound(command));
-            }
-        });
-        sender
+    static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
+    spawn_by(SPAWNER.get_or_init(start_spawner), command)
+}
+
+fn start_spawner() -> mpsc::Sender<Job> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    thread::spawn(move || {
+        // A thread begins where the one is that started it, and that may be a test inside a network namespace of its own.
+        // The children of all later tests would run there as well, out of reach.
+        let at_home = return_home();
+        for (command, answer) in jobs {
+            let spawned = match at_home {
+                Ok(()) => spawn_bound(command),
+                Err(errno) => Err(errno.into()),
+            };
+            let _ = answer.send(spawned);
+        }
     });
+    sender
+}
+
+fn spawn_by(spawner: &mpsc::Sender<Job>, command: Command) -> Result<process::Child> {
     let (sender, answer) = mpsc::channel();
     spawner.send((command, sender)).map_err(|_| anyhow!("the spawning thread is gone"))?;
     Ok(answer.recv().context("the spawning thread is gone")??)
+}
+
+/// Enters the network namespace of this process, if this thread is in another one.
+fn return_home() -> nix::Result<()> {
+    let (home, here) = ("/proc/self/ns/net", "/proc/thread-self/ns/net");
+    if readlink(home)? == readlink(here)? {
+        return Ok(());
+    }
+    setns(open(home, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?, CloneFlags::CLONE_NEWNET)
 }
 
 fn spawn_bound(mut command: Command) -> Spawned {
@@ -116,6 +143,7 @@ fn spawn_bound(mut command: Command) -> Spawned {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::available;
 
     fn shell(script: &str, directory: &tempfile::TempDir) -> Child {
         let mut command = Command::new("sh");
@@ -130,6 +158,23 @@ mod tests {
         child.process.wait().unwrap();
         let error = child.check_running().unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("| out\n  | err\n"), "{error}");
+    }
+
+    #[test]
+    fn children_are_at_home_wherever_the_first_was_asked_for() {
+        let inside = thread::spawn(|| {
+            let entered = nix::sched::unshare(CloneFlags::CLONE_NEWNET);
+            let spawner = start_spawner();
+            let mut command = Command::new("readlink");
+            command.arg("/proc/self/ns/net").stdout(Stdio::piped());
+            let child = spawn_by(&spawner, command).unwrap();
+            (entered, child.wait_with_output().unwrap().stdout)
+        });
+        let (entered, namespace) = inside.join().unwrap();
+        if available::or_skip("a network namespace", entered.map_err(|error| error.to_string())).is_some() {
+            let home = readlink("/proc/self/ns/net").unwrap();
+            assert_eq!(String::from_utf8(namespace).unwrap().trim(), home.to_str().unwrap());
+        }
     }
 
     #[test]
