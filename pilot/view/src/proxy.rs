@@ -35,17 +35,28 @@ impl Capture {
     /// Where a listener is that is to be at `wanted`, or else at `usual`. Where several workloads share a machine, each has an address
     /// that stands for its loopback and for all of its own.
     pub(crate) fn bind(&self, wanted: Option<IpAddr>, usual: IpAddr) -> IpAddr {
-        let shares = match self {
-            Capture::Redirect => None,
-            Capture::None { bind, application, http_proxy_port: _ } => {
-                (*application != IpAddr::V4(Ipv4Addr::LOCALHOST)).then_some(*bind)
-            }
-        };
-        match (wanted, shares) {
+        match (wanted, self.shared_machine()) {
             (Some(wanted), Some(own)) if wanted.is_loopback() || wanted.is_unspecified() => own,
             (Some(wanted), _) => wanted,
             (None, _) => usual,
         }
+    }
+
+    /// Where a proxy that redirects nothing takes what its own workload sends; `None`: wherever that is sent to. Whoever reached it
+    /// there would speak with the workload's identity: so it is the loopback address, as in Istio, or what stands for it.
+    pub(crate) fn own_door(&self) -> Option<IpAddr> {
+        let Capture::None { bind, application: _, http_proxy_port: _ } = self else { return None };
+        let localhost = match bind {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        Some(self.shared_machine().unwrap_or(localhost))
+    }
+
+    /// The address that stands for the loopback of a workload that shares its machine with others.
+    fn shared_machine(&self) -> Option<IpAddr> {
+        let Capture::None { bind, application, http_proxy_port: _ } = self else { return None };
+        (*application != IpAddr::V4(Ipv4Addr::LOCALHOST)).then_some(*bind)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every sidecar has: virtualOutbound, the HTTP proxy, and the clusters for traffic that no service takes.
 
 use crate::{
-    Capture, Families, Scope,
+    Families, Scope,
     outbound::{HTTP_PROXY, unknown},
     spec::{
         ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec, Inspectors,
@@ -107,16 +107,11 @@ pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
 
 /// The listeners that each scope has whatever its hosts are.
 pub fn scope_listeners(scope: &Scope<'_>) -> Vec<ListenerSpec> {
-    match &scope.key.capture {
-        Capture::Redirect => {
-            let proxy =
-                scope.http_proxy_port().map(|port| http_proxy(scope, Ipv4Addr::LOCALHOST.into(), port));
-            std::iter::once(virtual_outbound(scope)).chain(proxy).collect()
-        }
-        Capture::None { bind, application: _, http_proxy_port: _ } => {
-            scope.http_proxy_port().map(|port| http_proxy(scope, *bind, port)).into_iter().collect()
-        }
-    }
+    let door = scope.key.capture.own_door();
+    let at = door.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let proxy = scope.http_proxy_port().map(|port| http_proxy(scope, at, port));
+    let redirected = door.is_none().then(|| virtual_outbound(scope));
+    redirected.into_iter().chain(proxy).collect()
 }
 
 fn virtual_outbound(scope: &Scope<'_>) -> ListenerSpec {

@@ -88,6 +88,7 @@ pub fn bootstrap(xds: SocketAddr, listener: SocketAddr, pod: &str, namespace: &s
                 "LABELS": { "app": pod },
                 "INTERCEPTION_MODE": "NONE",
                 "MELTEMI_WITHOUT_IDENTITY": "true",
+                "MELTEMI_APPLICATION_ADDRESS": listener.ip().to_string(),
                 "HTTP_PROXY_PORT": listener.port().to_string(),
             },
         },

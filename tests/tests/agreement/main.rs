@@ -202,7 +202,7 @@ fn proxy(listener: SocketAddr) -> Proxy {
         headers: None,
         capture: Capture::None {
             bind: listener.ip(),
-            application: [127, 0, 0, 1].into(),
+            application: listener.ip(),
             http_proxy_port: Some(listener.port()),
         },
     }

@@ -2,7 +2,7 @@
 
 use super::{ListenerTaken, Request, Scene};
 use crate::{
-    Capture, alias,
+    alias,
     spec::{ChainMatch, FilterChainSpec, ListenerSpec, NetworkSpec, RouteSource, TcpSpec, Transport},
 };
 use mesh_model::{Cidr, EndpointAddress, Host, Service, Str, Vip};
@@ -38,11 +38,9 @@ struct Connection<'r> {
 
 /// The way of the connection that `request` comes on.
 pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
-    let destination = match scene.capture() {
-        Capture::Redirect => request.destination.or_else(|| resolve(scene, request.host())),
-        // Whatever the client has in mind, it connects to the proxy.
-        Capture::None { bind, application: _, http_proxy_port: _ } => Some(*bind),
-    };
+    // Where nothing is redirected the client connects to the proxy, whatever it has in mind.
+    let door = scene.capture().own_door();
+    let destination = door.or_else(|| request.destination.or_else(|| resolve(scene, request.host())));
     let connection = Connection {
         request,
         source: scene.address(),
@@ -50,11 +48,9 @@ pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
         port: request.port(),
         tls: request.scheme == "https",
     };
-    let found = match scene.capture() {
-        Capture::Redirect => redirected(scene, &connection),
-        Capture::None { bind, application: _, http_proxy_port: _ } => {
-            explicit(scene, &connection, *bind, scene.http_proxy_port())
-        }
+    let found = match door {
+        None => redirected(scene, &connection),
+        Some(door) => explicit(scene, &connection, door, scene.http_proxy_port()),
     };
     match found {
         Ok((listener, why)) => enter(listener, &connection, why),

@@ -7,7 +7,7 @@ use super::{
     HTTP_PROXY, HostView, ServiceContext, connection,
     listener::{ANY, PortKey, PortUse, own_names, uses},
 };
-use crate::{Capture, Scope};
+use crate::Scope;
 use mesh_model::{Protocol, ServicePort, SidecarListener, Str, Vip};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -38,14 +38,10 @@ fn spoken(listener: &SidecarListener, port: &ServicePort) -> Protocol {
 
 /// Where `listener` is; `None`: at the addresses of its services.
 fn address(scope: &Scope<'_>, listener: &SidecarListener) -> Option<IpAddr> {
-    match scope.key.capture {
-        Capture::None { bind, application: _, http_proxy_port: _ } => {
-            Some(scope.key.capture.bind(listener.bind, bind))
-        }
-        Capture::Redirect if listener.is_bound => {
-            Some(listener.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
-        }
-        Capture::Redirect => listener.bind,
+    match scope.key.capture.own_door() {
+        Some(door) => Some(scope.key.capture.bind(listener.bind, door)),
+        None if listener.is_bound => Some(listener.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+        None => listener.bind,
     }
 }
 

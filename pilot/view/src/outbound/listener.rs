@@ -141,11 +141,11 @@ fn derive_usual(context: &ServiceContext<'_>, port: &ServicePort, view: &mut Hos
     let own_names = own_names(scope, service, port.protocol.is_tls());
     let own = |routes| uses(service, &opaque, routes, &[], &[None]);
     let shared = |routes, ranges: &[Cidr]| uses(service, &opaque, routes, ranges, &own_names);
-    if let Capture::None { bind, application: _, http_proxy_port: _ } = capture {
+    if let Some(door) = capture.own_door() {
         // Requests come in through the HTTP proxy; opaque connections need a port of their own to tell them apart, and one at
         // which the workload itself is not reached.
         if !scope.key.own_ports.contains(&port.number) {
-            shared(None, &[]).into_iter().for_each(|entry| add(*bind, entry));
+            shared(None, &[]).into_iter().for_each(|entry| add(door, entry));
         }
         return;
     }
