@@ -21,15 +21,16 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
     routing::any,
 };
 use tokio::time::timeout;
 
 use crate::exchange::connect;
-pub use config::ProbeConfigError;
-use config::{Action, Prober};
+use config::Prober;
+pub use config::{Action, ProbeConfigError};
+pub use http_get::HttpGet;
 
 /// Where probes come from. Envoy's redirection knows it, and lets them through to the application.
 fn source(destination: IpAddr) -> IpAddr {
@@ -103,6 +104,36 @@ async fn probe(State(probes): State<Arc<Probes>>, request: Request) -> Response 
             (StatusCode::INTERNAL_SERVER_ERROR, Body::empty()).into_response()
         }
     }
+}
+
+/// Asks an application at `address` itself, with these headers if it is asked by HTTP.
+///
+/// # Errors
+/// When it is not well: with the reason.
+pub async fn ask(
+    address: IpAddr,
+    action: &Action,
+    headers: &HeaderMap,
+    patience: Duration,
+) -> Result<(), String> {
+    let ask = async {
+        match action {
+            Action::HttpGet(get) => {
+                let target = http_get::Target { address, from: None, status_port: 0 };
+                let status = get.probe(target, headers).await?.status();
+                let well = status.is_success() || status.is_redirection();
+                if well { Ok(()) } else { Err(format!("it answers {status}")) }
+            }
+            Action::TcpSocket { port } => {
+                let connected = connect(SocketAddr::new(address, *port), None).await;
+                connected.map(drop).map_err(|error| error.to_string())
+            }
+            Action::Grpc { port, service } => {
+                grpc::check(SocketAddr::new(address, *port), None, service, headers).await
+            }
+        }
+    };
+    within(Some(patience), ask).await
 }
 
 async fn within<T>(

@@ -8,10 +8,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
-use meltemi_local::{
-    directory::Entry,
-    envoy::{SidecarState, admin::Traffic},
-};
+use meltemi_local::{directory::Entry, envoy::admin::Traffic};
 
 use crate::problems::Finding;
 pub use screen::Live;
@@ -56,7 +53,7 @@ pub enum Sync {
 impl Row {
     /// Whether it takes requests, with all the configuration it is meant to have.
     pub fn is_ready(&self) -> bool {
-        self.sync == Sync::Synced && self.entry.sidecar == SidecarState::Ready && self.entry.error.is_none()
+        self.sync == Sync::Synced && self.entry.ready && self.entry.error.is_none()
     }
 
     /// `<pod>.<namespace>`, as proxies are named everywhere.
@@ -71,7 +68,7 @@ fn by_name(rows: &[Row]) -> BTreeMap<String, &Row> {
 
 #[cfg(test)]
 mod tests {
-    use meltemi_local::{ADMIN_PORT, HTTP_PROXY_PORT, Identity};
+    use meltemi_local::{ADMIN_PORT, HTTP_PROXY_PORT, Identity, envoy::SidecarState};
     use mesh_model::{Problem, Reason};
 
     use super::*;
@@ -91,6 +88,7 @@ mod tests {
             ports: Vec::new(),
             http_proxy: (address, HTTP_PROXY_PORT).into(),
             admin: (address, ADMIN_PORT).into(),
+            ready: sidecar == SidecarState::Ready,
             sidecar,
             error: None,
             requests: 0,

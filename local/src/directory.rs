@@ -15,7 +15,7 @@ use mesh_runtime::admin_client::{self, AdminClientError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{HTTP_PROXY_PORT, Identity, echo::RequestCounter, envoy::SidecarState};
+use crate::{HTTP_PROXY_PORT, Identity, echo::RequestCounter, envoy::SidecarState, readiness::ReadySet};
 
 /// Where the entries are served.
 pub const PATH: &str = "/debug/workloads";
@@ -39,6 +39,9 @@ pub struct Entry {
     pub admin: SocketAddr,
     /// How its sidecar is doing.
     pub sidecar: SidecarState,
+    /// Whether its sidecar and its application are ready: only then Services lead to it.
+    #[serde(default)]
+    pub ready: bool,
     /// Why the application does not run, if so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
@@ -75,7 +78,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    fn entry(&self) -> Entry {
+    fn entry(&self, ready: bool) -> Entry {
         let Self { identity, pod_address, application, ports, admin, sidecar, echo } = self;
         Entry {
             identity: identity.clone(),
@@ -85,6 +88,7 @@ impl Member {
             http_proxy: SocketAddr::new(*pod_address, HTTP_PROXY_PORT),
             admin: *admin,
             sidecar: sidecar.borrow().clone(),
+            ready,
             error: echo.as_ref().err().cloned(),
             requests: echo.as_ref().map_or(0, RequestCounter::get),
         }
@@ -96,23 +100,30 @@ impl Member {
 pub struct Directory {
     members: Arc<RwLock<BTreeMap<NamespacedName, Member>>>,
     changes: Arc<watch::Sender<u64>>,
+    ready: ReadySet,
 }
 
 impl Default for Directory {
     fn default() -> Self {
-        Self { members: Arc::default(), changes: Arc::new(watch::Sender::new(0)) }
+        Self { members: Arc::default(), changes: Arc::new(watch::Sender::new(0)), ready: ReadySet::default() }
     }
 }
 
 impl Directory {
     /// The replicas at this moment, by namespace and name.
     pub fn entries(&self) -> Vec<Entry> {
-        self.read().values().map(Member::entry).collect()
+        let entry = |(name, member): (&NamespacedName, &Member)| member.entry(self.ready.contains(name));
+        self.read().iter().map(entry).collect()
     }
 
     /// A number that grows with each change of the set of replicas or of a sidecar's state.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Which of them are ready, for whoever sends requests only to those.
+    pub fn ready(&self) -> &ReadySet {
+        &self.ready
     }
 
     /// The route [`PATH`], for the process's admin server.
@@ -237,6 +248,7 @@ mod tests {
             http_proxy: SocketAddr::new(address, HTTP_PROXY_PORT),
             admin: SocketAddr::new(address, crate::ADMIN_PORT),
             sidecar: SidecarState::Ready,
+            ready: true,
             error: None,
             requests: 0,
         }

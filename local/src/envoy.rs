@@ -22,7 +22,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use agent::{Agents, MakeToken};
+pub use agent::{Agents, GRACE, MakeToken};
 pub use bootstrap::build_bootstrap;
 pub use meltemi_agent::envoy::Spawner;
 

@@ -15,6 +15,7 @@ pub mod echo;
 pub mod envoy;
 mod identity;
 pub mod mesh;
+pub mod readiness;
 
 pub use identity::Identity;
 

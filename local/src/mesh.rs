@@ -16,6 +16,7 @@ use crate::{
     directory::{Directory, Member, Port},
     echo::{self, EchoHandle, EchoSpec},
     envoy::{EnvoyError, EnvoySettings, Sidecar, SidecarSpec, Spawner},
+    readiness::{Readiness, ReadinessSpec},
 };
 
 /// The running replicas. Dropping it kills them; [`LocalMesh::stop`] ends them in good order.
@@ -34,6 +35,15 @@ struct Replica {
     echo: Result<EchoHandle, String>,
     sidecar_spec: SidecarSpec,
     sidecar: Sidecar,
+    readiness: Readiness,
+}
+
+/// What a replica is made of.
+#[derive(Debug)]
+struct Wanted {
+    echo: EchoSpec,
+    sidecar: SidecarSpec,
+    readiness: ReadinessSpec,
 }
 
 impl LocalMesh {
@@ -61,19 +71,20 @@ impl LocalMesh {
     /// Starts, stops and starts anew, until what runs is what `workloads` wants. Those that Meltemi does not run itself
     /// are passed over.
     pub async fn apply(&mut self, workloads: impl IntoIterator<Item = &Arc<Workload>>) {
-        let wanted: BTreeMap<&NamespacedName, (EchoSpec, SidecarSpec)> = workloads
+        let wanted: BTreeMap<&NamespacedName, Wanted> = workloads
             .into_iter()
             .filter_map(|workload| {
-                let specs = (EchoSpec::of(workload)?, SidecarSpec::of(workload)?);
-                Some((&workload.object.name, specs))
+                let (echo, sidecar) = (EchoSpec::of(workload)?, SidecarSpec::of(workload)?);
+                let wanted = Wanted { echo, sidecar, readiness: ReadinessSpec::of(workload)? };
+                Some((&workload.object.name, wanted))
             })
             .collect();
         // Before anything starts: an address may pass from one replica to another.
         let unwanted: BTreeSet<NamespacedName> =
             self.replicas.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
         join_all(unwanted.iter().filter_map(|name| self.take(name)).map(Replica::stop)).await;
-        for (name, (echo, sidecar)) in wanted {
-            self.apply_one(name.clone(), echo, sidecar).await;
+        for (name, wanted) in wanted {
+            self.apply_one(name.clone(), wanted).await;
         }
     }
 
@@ -88,14 +99,23 @@ impl LocalMesh {
         self.replicas.remove(name)
     }
 
-    async fn apply_one(&mut self, name: NamespacedName, echo_spec: EchoSpec, sidecar_spec: SidecarSpec) {
-        let (mut echo, mut sidecar) = (None, None);
+    async fn apply_one(&mut self, name: NamespacedName, wanted: Wanted) {
+        let Wanted { echo: echo_spec, sidecar: sidecar_spec, readiness: readiness_spec } = wanted;
+        let (mut echo, mut sidecar, mut readiness) = (None, None, None);
         if let Some(old) = self.replicas.remove(&name) {
             let same_echo = old.echo_spec == echo_spec && old.echo.is_ok();
             let same_sidecar = old.sidecar_spec == sidecar_spec;
-            if same_echo && same_sidecar {
+            let same_readiness = *old.readiness.spec() == readiness_spec;
+            if same_echo && same_sidecar && same_readiness {
                 self.replicas.insert(name, old);
                 return;
+            }
+            // What goes on running, and is asked in the same way or has more ports now, is no less ready than before.
+            let same_probes = old.readiness.spec().probes == readiness_spec.probes;
+            match same_sidecar && (same_readiness || same_probes) {
+                true => readiness = Some(old.readiness),
+                // First, so that nobody sends requests to what is about to end.
+                false => drop(old.readiness),
             }
             match old.echo {
                 Ok(handle) if same_echo => echo = Some(Ok(handle)),
@@ -121,7 +141,11 @@ impl LocalMesh {
             let changes = self.directory.change_counter();
             Sidecar::start(sidecar_spec.clone(), self.settings.clone(), self.spawner.clone(), changes)
         });
-        let replica = Replica { echo_spec, echo, sidecar_spec, sidecar };
+        let readiness = readiness.unwrap_or_else(|| {
+            let (state, ready) = (sidecar.state(), self.directory.ready().clone());
+            Readiness::start(readiness_spec, name.clone(), state, ready)
+        });
+        let replica = Replica { echo_spec, echo, sidecar_spec, sidecar, readiness };
         self.directory.put(name.clone(), replica.member());
         self.replicas.insert(name, replica);
     }
@@ -129,7 +153,7 @@ impl LocalMesh {
 
 impl Replica {
     fn member(&self) -> Member {
-        let Self { echo_spec, echo, sidecar_spec, sidecar } = self;
+        let Self { echo_spec, echo, sidecar_spec, sidecar, readiness: _ } = self;
         Member {
             identity: echo_spec.identity.clone(),
             pod_address: echo_spec.pod_address,
@@ -143,7 +167,8 @@ impl Replica {
 
     /// The way in first: what is under way at the application may still end well.
     async fn stop(self) {
-        let Self { echo_spec: _, echo, sidecar_spec: _, sidecar } = self;
+        let Self { echo_spec: _, echo, sidecar_spec: _, sidecar, readiness } = self;
+        drop(readiness);
         sidecar.stop().await;
         if let Ok(echo) = echo {
             echo.stop().await;

@@ -57,6 +57,7 @@ fn workload(network: u8, name: &str, pod_index: u8) -> Arc<Workload> {
         local: Some(LocalWorkload {
             application: address(pod_index + 100),
             ports: vec![LocalPort { number: 8080, protocol: Protocol::Http }],
+            probes: Vec::new(),
         }),
     })
 }

@@ -1,6 +1,8 @@
 //! Settings of the traffic control plane.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use mesh_model::NamespacedName;
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::watch;
 
 /// Where configuration comes from.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct Config {
     pub grpc_address: SocketAddr,
     /// After which time a proxy is asked to reconnect; `None`: never.
     pub max_connection_age: Option<Duration>,
+    /// Which of the workloads that files ask for and that run on this machine are ready; `None`: all.
+    pub ready: Option<watch::Receiver<Arc<BTreeSet<NamespacedName>>>>,
     /// How statuses are written to the cluster's objects; `None`: not at all. Files have none in any case.
     pub status: Option<StatusConfig>,
 }
@@ -48,6 +52,7 @@ impl Config {
             mesh_config: None,
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 15010)),
             max_connection_age: None,
+            ready: None,
             status: None,
         }
     }

@@ -163,6 +163,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         mesh_config,
         grpc_address,
         max_connection_age,
+        ready: ready_workloads,
         status,
     } = config;
     let listen = |source| StartError::Listen { address: grpc_address, source };
@@ -180,7 +181,14 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         SourceConfig::Files(_) => None,
     };
     let namespace = root_namespace.clone();
-    let settings = Settings { domain, root_namespace, trust_domain, mesh_config, ..Settings::default() };
+    let settings = Settings {
+        domain,
+        root_namespace,
+        trust_domain,
+        mesh_config,
+        ready: ready_workloads,
+        ..Settings::default()
+    };
     let source = match source {
         SourceConfig::Files(path) => pilot_ingest::Source::Files(path),
         SourceConfig::Cluster { kubeconfig } => pilot_ingest::Source::Cluster { kubeconfig },

@@ -5,20 +5,24 @@
 //! connected proxy has acknowledged it. It must not know how configuration is made.
 
 pub mod case;
+mod identities;
 mod load;
 pub mod namespace;
 mod outside;
 mod request;
+mod streams;
 
+pub use identities::Identities;
 pub use load::{Load, Outcome};
 pub use outside::{HTTP_PORT, Outside, TCP_PORT};
 pub use request::{Answer, Request};
+pub use streams::Streams;
 
 use anyhow::{Context, Result, anyhow};
 use meltemi_local::{
     call::{self, Call, Report},
     directory::{Directory, Entry},
-    envoy::{EnvoySettings, SidecarState},
+    envoy::EnvoySettings,
     mesh::LocalMesh,
 };
 use mesh_model::Mesh;
@@ -59,6 +63,7 @@ pub struct Traffic {
     workloads: Directory,
     /// One edit at a time: the next published update is then the edit's own.
     edits: Mutex<()>,
+    identities: Option<Identities>,
     // Held for as long as the mesh runs.
     _directory: SweptDir,
     _trigger: Trigger,
@@ -71,10 +76,23 @@ pub struct Traffic {
 /// # Panics
 /// When the test fails.
 pub fn on_shared_mesh(base: &str, test: impl AsyncFnOnce(&'static Traffic) -> Result<()>) {
+    on_mesh(base, false, test);
+}
+
+/// The same on a mesh with a certificate authority, and an agent beside each Envoy: sidecars speak mutual TLS, and have their
+/// configuration by it, too. A process has one shared mesh, of this kind or of the other.
+///
+/// # Panics
+/// When the test fails.
+pub fn on_secure_mesh(base: &str, test: impl AsyncFnOnce(&'static Traffic) -> Result<()>) {
+    on_mesh(base, true, test);
+}
+
+fn on_mesh(base: &str, secure: bool, test: impl AsyncFnOnce(&'static Traffic) -> Result<()>) {
     static SHARED: OnceCell<Traffic> = OnceCell::const_new();
     let Some(binary) = Envoy::binary() else { return };
     let outcome = runtime().block_on(async {
-        let shared = SHARED.get_or_try_init(|| Traffic::start(base, binary)).await;
+        let shared = SHARED.get_or_try_init(|| Traffic::start(base, binary, secure)).await;
         test(shared.context("the mesh does not start")?).await
     });
     outcome.unwrap_or_else(|error| panic!("{error:#}"));
@@ -91,29 +109,34 @@ fn runtime() -> &'static Runtime {
 }
 
 impl Traffic {
-    async fn start(base: &str, binary: PathBuf) -> Result<Self> {
+    async fn start(base: &str, binary: PathBuf, secure: bool) -> Result<Self> {
         let claim =
             eventually(CLAIM_WITHIN, async || Ok(tokio::net::TcpListener::bind(CLAIM).await?)).await?;
         let directory = SweptDir::new("meltemi-traffic-")?;
         let files = directory.path().join("files");
         fs::create_dir(&files)?;
         fs::write(files.join("base.yaml"), base)?;
+        let workloads = Directory::default();
         let config = Config {
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ready: Some(workloads.ready().subscribe()),
             ..Config::new(SourceConfig::Files(files.clone()))
         };
         let (trigger, drain) = drain::channel();
         let domain = config.domain.clone();
         let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
+        let identities = match secure {
+            true => Some(Identities::start(&pilot, directory.path(), &drain).await?),
+            false => None,
+        };
         let settings = EnvoySettings {
             binary,
             xds: pilot.grpc_address(),
-            agents: None,
+            agents: identities.as_ref().map(Identities::agents),
             run_directory: directory.path().join("run"),
             cluster_id: "Kubernetes".to_owned(),
             domain,
         };
-        let workloads = Directory::default();
         let local = LocalMesh::new(settings, workloads.clone())?;
         tokio::spawn(follow(local, pilot.clone()));
         let traffic = Self {
@@ -121,6 +144,7 @@ impl Traffic {
             files,
             workloads,
             edits: Mutex::new(()),
+            identities,
             _directory: directory,
             _trigger: trigger,
             _claim: claim,
@@ -133,6 +157,14 @@ impl Traffic {
     /// The control plane.
     pub fn pilot(&self) -> &Pilot {
         &self.pilot
+    }
+
+    /// The certificate authority.
+    ///
+    /// # Errors
+    /// When the mesh has none.
+    pub fn identities(&self) -> Result<&Identities> {
+        self.identities.as_ref().context("the mesh has no certificate authority")
     }
 
     /// Writes a file of configuration, and waits until every connected proxy has acknowledged what it changes. A file that
@@ -204,24 +236,28 @@ impl Traffic {
         })
     }
 
-    /// Waits until what runs is what the mesh wants, and all of it is ready and has acknowledged everything.
+    /// Waits until what runs is what the mesh wants, all of it is ready, and everybody has heard of that.
     ///
     /// # Errors
     /// When it does not get there.
     pub async fn settled(&self) -> Result<()> {
-        let mut changes = self.workloads.changes();
+        let (mut changes, mut meshes) = (self.workloads.changes(), self.pilot.mesh());
         let ready = async {
             loop {
                 changes.mark_unchanged();
-                let mesh = self.pilot.mesh().borrow().clone();
-                let wanted = mesh.workloads().filter(|workload| workload.local.is_some()).count();
+                let mesh = meshes.borrow_and_update().clone();
+                let wanted = mesh.workloads().filter(|workload| workload.local.is_some());
+                let (count, heard) = wanted.fold((0, true), |(n, all), one| (n + 1, all && one.ready));
                 let entries = self.workloads.entries();
-                let is_ready = |entry: &Entry| entry.sidecar == SidecarState::Ready && entry.error.is_none();
-                if entries.len() == wanted && entries.iter().all(is_ready) {
+                let is_ready = |entry: &Entry| entry.ready && entry.error.is_none();
+                if heard && entries.len() == count && entries.iter().all(is_ready) {
                     return;
                 }
-                // The sender lives as long as `self`.
-                let _ = changes.changed().await;
+                // The senders live as long as `self`.
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    _ = meshes.changed() => {}
+                }
             }
         };
         let ready = tokio::time::timeout(READY_WITHIN, ready).await;

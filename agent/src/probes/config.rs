@@ -26,10 +26,21 @@ pub(super) struct Prober {
 
 /// What a probe does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
+pub enum Action {
+    /// An HTTP request: a status below 400 is a success.
     HttpGet(HttpGet),
-    TcpSocket { port: u16 },
-    Grpc { port: u16, service: String },
+    /// A connection.
+    TcpSocket {
+        /// Where.
+        port: u16,
+    },
+    /// `grpc.health.v1.Health/Check`: SERVING is a success.
+    Grpc {
+        /// Where.
+        port: u16,
+        /// Which service is asked after.
+        service: String,
+    },
 }
 
 #[derive(Deserialize)]

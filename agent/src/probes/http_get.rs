@@ -43,7 +43,7 @@ static OF_THE_CONNECTION: [http::HeaderName; 8] = [
 
 /// A probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HttpGet {
+pub struct HttpGet {
     path: PathAndQuery,
     port: u16,
     tls: bool,
@@ -67,7 +67,10 @@ struct Step {
 
 impl HttpGet {
     /// A request for `path`, which need not begin with a slash.
-    pub(super) fn new(path: &str, port: u16, scheme: Option<&str>) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// When it is no path, or the scheme is neither HTTP nor HTTPS.
+    pub fn new(path: &str, port: u16, scheme: Option<&str>) -> Result<Self, String> {
         let tls = match scheme.unwrap_or("HTTP") {
             "HTTP" | "http" | "" => false,
             "HTTPS" | "https" => true,

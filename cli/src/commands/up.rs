@@ -60,13 +60,15 @@ pub async fn run(args: UpArgs, logging: LoggingArgs) -> Result<ExitCode> {
         false => Some(tokio::task::spawn_blocking(move || envoy_binary::find(envoy.as_deref())).await??),
     };
 
+    let directory = Directory::default();
     let config = Config {
         grpc_address,
         mesh_config,
         domain: domain.clone(),
+        // Where nothing is run here, somebody else runs it.
+        ready: (!no_workloads).then(|| directory.ready().subscribe()),
         ..Config::new(SourceConfig::Files(path.clone()))
     };
-    let directory = Directory::default();
     let identities = Identities::bind(secure_address).await?;
     let mut parts = Parts { debug: directory.router(), open: identities.routes(), ..Parts::default() };
     let metrics = citadel::Metrics::register(parts.metrics.registry());
@@ -184,7 +186,10 @@ impl Shown<'_> {
     }
 
     fn is_ready(&self, snapshot: &Snapshot, mesh: &watch::Receiver<Arc<Mesh>>) -> bool {
-        let wanted = mesh.borrow().workloads().filter(|workload| workload.local.is_some()).count();
-        !self.has_workloads || (snapshot.rows.len() == wanted && snapshot.rows.iter().all(Row::is_ready))
+        let mesh = mesh.borrow();
+        let wanted = mesh.workloads().filter(|workload| workload.local.is_some());
+        let (wanted, known) = wanted.fold((0, true), |(n, all), one| (n + 1, all && one.ready));
+        !self.has_workloads
+            || (known && snapshot.rows.len() == wanted && snapshot.rows.iter().all(Row::is_ready))
     }
 }

@@ -1,7 +1,10 @@
 //! In: a snapshot. Out: the lines of the screen.
 
 use console::style;
-use meltemi_local::envoy::{SidecarState, admin::Traffic};
+use meltemi_local::{
+    directory::Entry,
+    envoy::{SidecarState, admin::Traffic},
+};
 use mesh_model::Severity;
 
 use super::{Row, Snapshot, Sync};
@@ -29,7 +32,7 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
                 row.name(),
                 entry.identity.version.to_string(),
                 entry.pod_address.to_string(),
-                envoy(&entry.sidecar),
+                envoy(entry),
                 self::sync(sync),
                 inbound,
                 outbound,
@@ -67,9 +70,10 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
     lines
 }
 
-fn envoy(state: &SidecarState) -> String {
-    match state {
+fn envoy(entry: &Entry) -> String {
+    match &entry.sidecar {
         SidecarState::Starting => style("starting").yellow().to_string(),
+        SidecarState::Ready if !entry.ready => style("ready, application not").yellow().to_string(),
         SidecarState::Ready => style("ready").green().to_string(),
         SidecarState::Down { .. } => style("down").red().to_string(),
     }

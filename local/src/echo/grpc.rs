@@ -1,13 +1,17 @@
-//! In: a gRPC call of any method. Out: its own messages, byte for byte, and the status that it asked for.
+//! In: a gRPC call of any method. Out: its own messages, byte for byte, and the status that it asked for; of a health check, that it serves.
 //! Messages are not decoded: what goes in comes out, for unary calls and streams alike.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 
 use super::{Replica, control::STATUS_HEADER, http::Body};
 
 const UNAVAILABLE: u8 = 14;
+/// What probes ask, and what they want to hear: a message of two bytes, `status: SERVING`.
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
 
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| {
@@ -28,6 +32,11 @@ pub(super) fn answer(request: Request<Incoming>, replica: &Replica) -> Response<
         let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
         *response.headers_mut() = trailers;
         return typed(response);
+    }
+    if request.uri().path() == HEALTH {
+        let serving = Full::new(Bytes::from_static(SERVING)).map_err(|never| match never {});
+        let answer = serving.with_trailers(async move { Some(Ok(trailers)) });
+        return typed(Response::new(answer.boxed_unsync()));
     }
     let messages = request.into_body().with_trailers(async move { Some(Ok(trailers)) });
     typed(Response::new(messages.boxed_unsync()))

@@ -13,11 +13,11 @@ use std::{
     time::Duration,
 };
 
+pub use meltemi_agent::renewal::GRACE;
 use meltemi_agent::{
     Agent, AgentSettings, Authority, Parts, Settings,
     agent::Discovery,
     envoy::{Inclusion, Sockets},
-    renewal::GRACE,
 };
 
 use super::{EnvoyError, EnvoySettings, SidecarSpec, bootstrap};
@@ -36,6 +36,8 @@ pub struct Agents {
     pub tokens: MakeToken,
     /// How long certificates should be valid; zero leaves it to the authority.
     pub lifetime: Duration,
+    /// The part of a certificate's life that is left when it is renewed; usually [`GRACE`].
+    pub grace: f64,
 }
 
 /// Makes a token for a namespace and a service account, or says why it can't.
@@ -54,7 +56,7 @@ pub(super) async fn start(
     settings: &EnvoySettings,
     directory: &Path,
 ) -> Result<Agent, EnvoyError> {
-    let Agents { control_plane, roots, tokens, lifetime } = agents;
+    let Agents { control_plane, roots, tokens, lifetime, grace } = agents;
     let namespace = &spec.identity.namespace;
     let token = directory.join("token");
     let made = tokens(namespace, &spec.service_account).map_err(EnvoyError::Token)?;
@@ -81,7 +83,7 @@ pub(super) async fn start(
             token: token.clone(),
             roots: roots.clone(),
             lifetime: *lifetime,
-            grace: GRACE,
+            grace: *grace,
         },
         discovery: Discovery { address, server_name, cluster, token, roots: roots.clone() },
         directory: directory.to_path_buf(),

@@ -23,6 +23,7 @@ mod mesh_config;
 mod object;
 mod peer_authentication;
 mod percent;
+mod probe;
 mod problem;
 mod protocol;
 mod proxy_headers;
@@ -52,6 +53,7 @@ pub use mesh_config::{DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundP
 pub use object::{Kind, Labels, Locality, Metadata, NamespacedName, ObjectRef, Source, Str};
 pub use peer_authentication::{MtlsMode, PeerAuthentication, PeerModes};
 pub use percent::Percent;
+pub use probe::{Probe, ProbeCheck};
 pub use problem::{Parsed, Problem, Reason, Severity};
 pub use protocol::Protocol;
 pub use proxy_headers::{ClientCertDetails, ForwardClientCert, ProxyHeaders, ServerHeader};

@@ -1,6 +1,6 @@
 //! Workloads: what a sidecar stands beside.
 
-use crate::{Labels, Locality, ObjectRef, Protocol, Str};
+use crate::{Labels, Locality, ObjectRef, Probe, Protocol, Str};
 use serde::Serialize;
 use std::{net::IpAddr, sync::Arc};
 
@@ -38,6 +38,9 @@ pub struct LocalWorkload {
     pub application: IpAddr,
     /// The ports the application serves.
     pub ports: Vec<LocalPort>,
+    /// What makes it ready, beside its Envoy; without any it is when its ports can be connected to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
 }
 
 /// A port of a local application.

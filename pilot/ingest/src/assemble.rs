@@ -30,6 +30,8 @@ pub struct Ingest {
     store: Store,
     joins: Joins,
     local: Local,
+    /// Which workloads on this machine are ready; `None`: all.
+    ready: Option<Arc<BTreeSet<NamespacedName>>>,
     mesh: Arc<Mesh>,
     no_labels: Arc<Labels>,
 }
@@ -52,6 +54,7 @@ impl Ingest {
             store: Store::default(),
             joins: Joins::default(),
             local: Local::default(),
+            ready: None,
             mesh: Arc::new(mesh),
             no_labels: Arc::default(),
         }
@@ -75,18 +78,21 @@ impl Ingest {
     /// Makes the edits, all at once, and says what changed.
     pub fn apply(&mut self, batch: Vec<Edit>) -> ChangeSet {
         let mut differences = Vec::new();
+        let mut dirty = Dirty::default();
         for edit in batch {
-            self.store.edit(edit, &mut differences);
+            match edit {
+                Edit::Ready(ready) => self.set_ready(ready, &mut dirty),
+                edit => self.store.edit(edit, &mut differences),
+            }
         }
         let mut changes = ChangeSet::default();
-        if differences.is_empty() {
+        if differences.is_empty() && dirty.workloads.is_empty() {
             return changes;
         }
         let touched =
             differences.iter().filter_map(|difference| discovery::namespace_of(&difference.object)).collect();
         // Persistent maps: the clone shares everything.
         let mut mesh = (*self.mesh).clone();
-        let mut dirty = Dirty::default();
         for difference in differences {
             self.absorb(difference, &mut mesh, &mut dirty, &mut changes);
         }
@@ -105,6 +111,15 @@ impl Ingest {
         self.settle(dirty, &mut mesh, &mut changes);
         self.mesh = Arc::new(mesh);
         changes
+    }
+
+    fn set_ready(&mut self, ready: Arc<BTreeSet<NamespacedName>>, dirty: &mut Dirty) {
+        let changed = |pod: &&ObjectRef| {
+            let was = self.ready.as_ref().is_none_or(|before| before.contains(&pod.name));
+            was != ready.contains(&pod.name)
+        };
+        dirty.workloads.extend(self.joins.replicas.keys().filter(changed).cloned());
+        self.ready = Some(ready);
     }
 
     /// Takes one difference into the indexes, and into the mesh where nothing has to be joined.

@@ -12,6 +12,7 @@ mod namespace;
 mod node;
 mod peer_authentication;
 mod pod;
+mod probe;
 mod service;
 mod service_entry;
 mod sidecar;

@@ -5,12 +5,14 @@ use crate::{
     kinds::{Model, Object},
     mesh_file::MeshFile,
 };
-use mesh_model::{MeshConfig, Problem};
+use mesh_model::{MeshConfig, NamespacedName, Problem};
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::sync::watch;
 
 /// Settings of ingest.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Settings {
     pub trust_domain: String,
     /// A file with mesh settings (Istio's MeshConfig), instead of the ConfigMap. Read again when it changes.
     pub mesh_config: Option<PathBuf>,
+    /// Which of the workloads that files ask for and that run on this machine are ready; `None`: all.
+    pub ready: Option<watch::Receiver<Arc<BTreeSet<NamespacedName>>>>,
     /// Name of the ConfigMap with mesh settings, in the root namespace.
     pub mesh_config_name: String,
 }
@@ -35,6 +39,7 @@ impl Default for Settings {
             root_namespace: root_namespace.to_string(),
             trust_domain: trust_domain.to_string(),
             mesh_config: None,
+            ready: None,
             mesh_config_name: "istio".into(),
         }
     }
@@ -84,7 +89,7 @@ impl SourceError {
 impl Settings {
     /// What holds where mesh settings say nothing.
     pub(crate) fn base(&self) -> Context {
-        let Self { domain, root_namespace, trust_domain, mesh_config: _, mesh_config_name } = self;
+        let Self { domain, root_namespace, trust_domain, mesh_config: _, ready: _, mesh_config_name } = self;
         let mesh_config = MeshConfig {
             domain: domain.as_str().into(),
             root_namespace: root_namespace.as_str().into(),

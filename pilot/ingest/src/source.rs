@@ -6,11 +6,12 @@ use crate::{
     reload,
     report::Report,
     settings::{Settings, SourceError},
-    updates::{QUEUE, Updates},
+    store::Edit,
+    updates::{Input, QUEUE, Updates},
     watch,
 };
-use mesh_model::Mesh;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use mesh_model::{Mesh, NamespacedName};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinSet};
 
 /// A source of configuration.
@@ -34,13 +35,34 @@ pub async fn start(source: Source, settings: Settings) -> Result<Updates, Source
         mesh_file::start(file, inputs.clone(), &mut tasks).await?;
     }
     match source {
-        Source::Files(path) => reload::start(path, context.clone(), inputs, &mut tasks).await?,
+        Source::Files(path) => {
+            if let Some(ready) = settings.ready {
+                // Before the workloads are there: none of them is taken as ready unasked.
+                let first = ready.borrow().clone();
+                let _ = inputs.send(Input::Edits(vec![Edit::Ready(first)])).await;
+                tasks.spawn(follow_ready(ready, inputs.clone()));
+            }
+            reload::start(path, context.clone(), inputs, &mut tasks).await?;
+        }
         Source::Cluster { kubeconfig } => {
             let client = watch::connect(kubeconfig.as_deref()).await?;
             watch::start(client, context.clone(), inputs, &mut tasks);
         }
     }
     Updates::new(Ingest::new(context), receiver, tasks).map_err(SourceError::Thread)
+}
+
+async fn follow_ready(
+    mut ready: tokio::sync::watch::Receiver<Arc<BTreeSet<NamespacedName>>>,
+    inputs: mpsc::Sender<Input>,
+) {
+    loop {
+        let now = ready.borrow_and_update().clone();
+        if inputs.send(Input::Edits(vec![Edit::Ready(now)])).await.is_err() || ready.changed().await.is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// Reads everything at `source` once, as a control plane would.

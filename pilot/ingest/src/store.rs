@@ -6,8 +6,11 @@ use crate::{
     kinds::{Model, Object, WhenBad, row},
     report::Snapshot,
 };
-use mesh_model::{Kind, ObjectRef, Problem, Reason, Severity, Source, Str};
-use std::collections::{BTreeMap, BTreeSet};
+use mesh_model::{Kind, NamespacedName, ObjectRef, Problem, Reason, Severity, Source, Str};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A change to what is known.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub enum Edit {
         /// Its objects.
         objects: Vec<Object>,
     },
+    /// Which workloads on this machine are ready; before this is said once, all are.
+    Ready(Arc<BTreeSet<NamespacedName>>),
     /// All objects of a file, at once. A file that is gone has none.
     File {
         /// Its path.
@@ -148,6 +153,8 @@ impl Store {
                     self.replace(name, None, objects, differences);
                 }
             }
+            // No object: who assembles takes it.
+            Edit::Ready(_) => {}
             Edit::File { path, objects, problems, partial } => {
                 let mut lists = group(objects);
                 if !partial {

@@ -32,7 +32,7 @@ pub struct Update {
     pub mesh: Arc<Mesh>,
     /// What changed since the update before.
     pub changes: ChangeSet,
-    /// Counts updates from 1.
+    /// Counts updates of objects from 1. That a workload on this machine became ready is none: who has made an edit waits for its own.
     pub sequence: u64,
 }
 
@@ -86,11 +86,14 @@ impl Updates {
         loop {
             let first = self.inputs.recv().await?;
             let mut edits = Vec::new();
-            let mut synced = self.synced;
+            let (mut synced, mut edited) = (self.synced, false);
             let mut input = Some(first);
             while let Some(next) = input {
                 match next {
-                    Input::Edits(more) => edits.extend(more),
+                    Input::Edits(more) => {
+                        edited |= more.iter().any(|edit| !matches!(edit, Edit::Ready(_)));
+                        edits.extend(more);
+                    }
                     Input::Synced => synced = true,
                 }
                 input = self.inputs.try_recv().ok();
@@ -99,7 +102,7 @@ impl Updates {
             let first_sync = synced && !self.synced;
             self.synced = synced;
             let differs = first_sync || (synced && !self.waiting.is_empty());
-            self.sequence += u64::from(differs);
+            self.sequence += u64::from(first_sync || (differs && edited));
             self.snapshots.send_replace(Snapshot { sequence: self.sequence, ..self.ingest.snapshot() });
             if differs {
                 return Some(Update {

@@ -6,13 +6,14 @@
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
-use http::{Request, Uri, header};
+use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use meltemi_local::echo::EchoAnswer;
 use std::{
     collections::BTreeMap,
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
@@ -41,6 +42,13 @@ pub struct Load {
     driver: JoinHandle<Outcome>,
 }
 
+/// A request that was not answered with 200.
+struct Failure {
+    meanwhile: String,
+    status: Option<StatusCode>,
+    text: String,
+}
+
 /// Each request holds on to what it was asked by.
 #[derive(Debug)]
 struct Asked {
@@ -55,6 +63,8 @@ pub struct Outcome {
     pub ok: usize,
     /// How many were not.
     pub failed: usize,
+    /// How many of those there were by what the test was doing when they were sent, and by status, or `none`.
+    pub failed_while: BTreeMap<(String, String), usize>,
     /// The first of those.
     pub failures: Vec<String>,
     /// Answers by version.
@@ -62,15 +72,27 @@ pub struct Outcome {
 }
 
 impl Load {
-    /// Sends so many requests a second.
+    /// Sends so many requests a second by way of an HTTP proxy.
     ///
     /// # Errors
     /// When it is no URL.
     pub fn start(proxy: SocketAddr, url: &str, per_second: u32) -> Result<Self> {
+        Self::begin(Way { to: proxy, direct: false }, url, per_second)
+    }
+
+    /// The same by a program that knows of no proxy, and has looked the host up itself.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn direct(to: SocketAddr, url: &str, per_second: u32) -> Result<Self> {
+        Self::begin(Way { to, direct: true }, url, per_second)
+    }
+
+    fn begin(way: Way, url: &str, per_second: u32) -> Result<Self> {
         let asked = Asked { uri: parse(url)?, meanwhile: "before the first edit".to_owned() };
         let (asked, receiver) = watch::channel(Some(Arc::new(asked)));
         let (count, sent) = watch::channel(0);
-        let driver = tokio::spawn(drive(proxy, Duration::from_secs(1) / per_second, receiver, count));
+        let driver = tokio::spawn(drive(way, Duration::from_secs(1) / per_second, receiver, count));
         Ok(Self { asked, sent, driver })
     }
 
@@ -128,8 +150,15 @@ fn parse(url: &str) -> Result<Uri> {
     url.parse().with_context(|| format!("`{url}`"))
 }
 
+/// How requests are sent.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    to: SocketAddr,
+    direct: bool,
+}
+
 async fn drive(
-    proxy: SocketAddr,
+    way: Way,
     period: Duration,
     asked: watch::Receiver<Option<Arc<Asked>>>,
     answered: watch::Sender<usize>,
@@ -153,9 +182,13 @@ async fn drive(
             number += 1;
             let (kept, fresh) = (kept.clone(), number % FRESH == 0);
             under_way.spawn(async move {
-                let answer = timeout(WITHIN, kept.exchange(proxy, &asked.uri, fresh)).await;
+                let answer = timeout(WITHIN, kept.exchange(way, &asked.uri, fresh)).await;
                 let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {WITHIN:?}")));
-                answer.map_err(|error| format!("request {number}, {}: {error:#}", asked.meanwhile))
+                answer.map_err(|error| Failure {
+                    meanwhile: asked.meanwhile.clone(),
+                    status: error.downcast_ref::<Refused>().map(|refused| refused.0),
+                    text: format!("request {number}, {}: {error:#}", asked.meanwhile),
+                })
             });
         }
     }
@@ -165,6 +198,18 @@ async fn drive(
     outcome
 }
 
+/// An answer other than 200.
+#[derive(Debug)]
+struct Refused(StatusCode);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 type Sender = SendRequest<Empty<Bytes>>;
 
 /// Connections that wait for the next request.
@@ -173,14 +218,16 @@ struct Kept(Mutex<Vec<Sender>>);
 
 impl Kept {
     /// The version that answers with 200.
-    async fn exchange(&self, proxy: SocketAddr, uri: &Uri, fresh: bool) -> Result<String> {
+    async fn exchange(&self, way: Way, uri: &Uri, fresh: bool) -> Result<String> {
         let waiting = if fresh { None } else { self.take() };
         let mut sender = match waiting {
             Some(sender) => sender,
-            None => connect(proxy).await?,
+            None => connect(way.to).await?,
         };
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let request = Request::get(uri).header(header::HOST, authority).body(Empty::new())?;
+        let origin = uri.path_and_query().map_or("/", |path| path.as_str());
+        let target = if way.direct { origin.parse()? } else { uri.clone() };
+        let request = Request::get(target).header(header::HOST, authority).body(Empty::new())?;
         let (head, body) = sender.send_request(request).await?.into_parts();
         let body = body.collect().await.context("the answer broke off")?.to_bytes();
         if sender.ready().await.is_ok() && !fresh {
@@ -188,7 +235,8 @@ impl Kept {
         }
         if head.status != 200 {
             let text = String::from_utf8_lossy(&body).into_owned();
-            return Err(anyhow!("{} {:?} {text}", head.status, head.headers));
+            let refused = anyhow::Error::new(Refused(head.status));
+            return Err(refused.context(format!("{:?} {text}", head.headers)));
         }
         let echo: EchoAnswer = serde_json::from_slice(&body).context("not by an echo workload")?;
         Ok(echo.identity.version.to_string())
@@ -209,19 +257,21 @@ async fn connect(proxy: SocketAddr) -> Result<Sender> {
 }
 
 impl Outcome {
-    fn add(&mut self, answer: Result<Result<String, String>, tokio::task::JoinError>) {
-        let failure = match answer {
+    fn add(&mut self, answer: Result<Result<String, Failure>, tokio::task::JoinError>) {
+        let Failure { meanwhile, status, text } = match answer {
             Ok(Ok(version)) => {
                 self.ok += 1;
                 *self.versions.entry(version).or_default() += 1;
                 return;
             }
             Ok(Err(failure)) => failure,
-            Err(error) => error.to_string(),
+            Err(error) => Failure { meanwhile: String::new(), status: None, text: error.to_string() },
         };
         self.failed += 1;
+        let status = status.map_or("none".to_owned(), |status| status.as_u16().to_string());
+        *self.failed_while.entry((meanwhile, status)).or_default() += 1;
         if self.failures.len() < SHOWN {
-            self.failures.push(failure);
+            self.failures.push(text);
         }
     }
 }

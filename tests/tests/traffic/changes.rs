@@ -6,6 +6,7 @@
 mod random;
 mod rolled;
 mod shop;
+mod started;
 
 use crate::{figures, run};
 use anyhow::{Result, ensure};

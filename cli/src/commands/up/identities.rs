@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use axum::Router;
 use citadel::{Citadel, Config, LocalTokens, Place};
-use meltemi_local::envoy::Agents;
+use meltemi_local::envoy::{Agents, GRACE};
 use mesh_runtime::{drain, ready::InitHandle, transport::TransportConfig};
 
 use crate::{
@@ -73,7 +73,7 @@ impl Identities {
         let make = move |namespace: &str, account: &str| {
             tokens.token(namespace, account, TOKEN_LIFETIME).map_err(|error| error.to_string())
         };
-        Ok(Agents { control_plane, roots, tokens: Arc::new(make), lifetime: Duration::ZERO })
+        Ok(Agents { control_plane, roots, tokens: Arc::new(make), lifetime: Duration::ZERO, grace: GRACE })
     }
 }
 

@@ -6,10 +6,13 @@ use super::Ingest;
 use crate::{
     endpoints::pod_port,
     joins::selects,
-    kinds::{Model, Node, Pod, accepts_mtls, has_sidecar, parse_locality_label},
+    kinds::{Model, Node, Pod, Template, accepts_mtls, has_sidecar, parse_locality_label},
     local::Replica,
 };
-use mesh_model::{EndpointAddress, Health, Kind, LocalPort, LocalWorkload, ObjectRef, Str, Workload};
+use mesh_model::{
+    EndpointAddress, Health, Kind, LocalPort, LocalWorkload, ObjectRef, Probe, ProbeCheck, Protocol, Str,
+    Workload,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Ingest {
@@ -89,18 +92,19 @@ impl Ingest {
             network: Str::default(),
             node: Str::default(),
             named_ports: replica.template.named_ports.clone(),
-            ready: true,
+            ready: self.ready.as_ref().is_none_or(|ready| ready.contains(&object.name)),
             mtls: has_sidecar(labels),
             local: None,
         };
-        let ports = self.served_ports(&workload, &replica.template.ports);
-        workload.local = Some(LocalWorkload { application, ports });
+        let Template { labels: _, service_account: _, named_ports: _, ports, probes } = &replica.template;
+        let ports = self.served_ports(&workload, ports, probes);
+        workload.local = Some(LocalWorkload { application, ports, probes: probes.clone() });
         Some(workload)
     }
 
-    /// The ports that Services lead to, and those that its containers declare: what it serves is not to depend on who may call it.
+    /// The ports that Services lead to, those that its containers declare, and those that are asked whether it is ready: what it serves is not to depend on who may call it.
     /// Services are looked at in order of their names, so the first one's word counts.
-    fn served_ports(&self, workload: &Workload, declared: &[LocalPort]) -> Vec<LocalPort> {
+    fn served_ports(&self, workload: &Workload, declared: &[LocalPort], probes: &[Probe]) -> Vec<LocalPort> {
         let mut ports: BTreeMap<u16, LocalPort> = BTreeMap::new();
         let definers: BTreeSet<_> =
             self.joins.selecting(&workload.object.name.namespace, &workload.labels).collect();
@@ -118,6 +122,15 @@ impl Ingest {
         }
         for port in declared {
             ports.entry(port.number).or_insert_with(|| port.clone());
+        }
+        for Probe { check, .. } in probes {
+            let (number, protocol) = match check {
+                ProbeCheck::HttpGet { port, tls: false, .. } => (*port, Protocol::Http),
+                ProbeCheck::Grpc { port, .. } => (*port, Protocol::Grpc),
+                // An echo workload has no certificate.
+                ProbeCheck::HttpGet { port, .. } | ProbeCheck::TcpSocket { port } => (*port, Protocol::Tcp),
+            };
+            ports.entry(number).or_insert(LocalPort { number, protocol });
         }
         ports.into_values().collect()
     }

@@ -1,13 +1,13 @@
 //! Deployment, read from files only: where there is no cluster, its replicas are workloads on this machine.
 
-use super::Model;
+use super::{Model, probe::parse_probe};
 use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
     values::{parse_port, shared_labels},
 };
-use mesh_model::{Labels, LocalPort, Metadata, Protocol, Reason, Str};
+use mesh_model::{Labels, LocalPort, Metadata, Probe, Protocol, Reason, Str};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -34,6 +34,8 @@ pub struct Template {
     pub named_ports: Vec<(Str, u16)>,
     /// All container ports, and what their names say is spoken there.
     pub ports: Vec<LocalPort>,
+    /// Readiness probes of all containers.
+    pub probes: Vec<Probe>,
 }
 
 /// More would not fit on one machine, and is most likely a slip.
@@ -73,10 +75,13 @@ pub struct PodSpec {
 
 /// A container.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Container {
     /// Its ports.
     #[serde(default)]
     pub ports: Option<Vec<ContainerPort>>,
+    /// What says that it is ready.
+    readiness_probe: Option<Value>,
 }
 
 /// A container's port.
@@ -119,8 +124,9 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
 pub fn parse_template_spec(spec: PodSpec, labels: Arc<Labels>, at: &At<'_>) -> Template {
     let PodSpec { service_account_name, node_name: _, host_network: _, containers } = spec;
     let at = at.field("containers");
-    let (mut named_ports, mut all_ports) = (Vec::new(), Vec::new());
-    for (index, Container { ports }) in containers.into_iter().enumerate() {
+    let (mut named_ports, mut all_ports, mut written_probes) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, Container { ports, readiness_probe }) in containers.into_iter().enumerate() {
+        written_probes.extend(readiness_probe.map(|probe| (index, probe)));
         let at = at.index(index);
         let at = at.field("ports");
         for (index, ContainerPort { name, container_port, protocol }) in
@@ -137,11 +143,14 @@ pub fn parse_template_spec(spec: PodSpec, labels: Arc<Labels>, at: &At<'_>) -> T
             }
         }
     }
+    let parse = |(index, probe)| parse_probe(probe, &named_ports, &at.index(index).field("readinessProbe"));
+    let probes = written_probes.into_iter().filter_map(parse).collect();
     let service_account = service_account_name.filter(|name| !name.is_empty());
     Template {
         labels,
         service_account: service_account.unwrap_or_else(|| "default".to_owned()).into(),
         named_ports,
         ports: all_ports,
+        probes,
     }
 }
