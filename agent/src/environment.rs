@@ -213,6 +213,7 @@ impl Variables {
             roots: roots(["CA_ROOT_CA", "XDS_ROOT_CA"]),
             lifetime: self.duration("SECRET_TTL", Duration::from_secs(24 * 3600))?,
             grace: self.parsed("SECRET_GRACE_PERIOD_RATIO", ratio)?.unwrap_or(GRACE),
+            renew: None,
         };
         let drain = DrainSettings {
             listen,
@@ -235,7 +236,17 @@ impl Variables {
         };
         let extras = self.extras(&node, config.status_port)?;
         let runtime = config.runtime_values;
-        let agent = AgentSettings { node, listen, sockets, stats, runtime, workload, discovery, directory };
+        let agent = AgentSettings {
+            node,
+            listen,
+            sockets,
+            stats,
+            runtime,
+            workload,
+            revocations: root.join("var/run/secrets/istio/crl/ca-crl.pem"),
+            discovery,
+            directory,
+        };
         Ok(Environment { agent, envoy, drain, extras, unsupported: Vec::new() })
     }
 
@@ -277,6 +288,10 @@ impl Variables {
             }
         }
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        if metadata.get("DNS_CAPTURE").and_then(Value::as_str) == Some("true") {
+            // Names come one by one, and so only those that change.
+            metadata.insert("DELTA_NDS".to_owned(), "true".into());
+        }
         metadata.insert("INSTANCE_IPS".to_owned(), addresses.join(",").into());
         metadata.insert("LABELS".to_owned(), json!(info.labels));
         metadata.insert("ANNOTATIONS".to_owned(), json!(info.annotations));

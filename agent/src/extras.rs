@@ -5,8 +5,6 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use bytes::Bytes;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -66,24 +64,9 @@ impl Extras {
             agent.register(|registry| metrics.register(registry));
             let upstream = Upstream::new(&resolv_conf, &sockets.addresses()?, metrics);
             tokio::spawn(dns::serve(sockets, names.clone(), upstream, end.clone()));
-            let (latest, table) = watch::channel(None);
-            own.push(Own { type_url: NAME_TABLE.to_owned(), latest: Arc::new(latest) });
-            tokio::spawn(end.clone().run_until_cancelled_owned(follow(table, names.clone())));
+            own.push(Own::new(NAME_TABLE, names.clone()));
             routes = routes.merge(names.router());
         }
         Ok(Parts { routes, own, workload_api })
-    }
-}
-
-/// Takes each table that the control plane sends.
-async fn follow(mut table: watch::Receiver<Option<Bytes>>, names: Arc<Names>) {
-    while table.changed().await.is_ok() {
-        let Some(message) = table.borrow_and_update().clone() else { continue };
-        match names.update([("name-table", &*message)], []) {
-            Ok(()) => tracing::debug!(names = names.count(), "names are told"),
-            Err(error) => {
-                tracing::error!(%error, "what the control plane sends is no name table: the last one stays")
-            }
-        }
     }
 }

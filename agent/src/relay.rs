@@ -7,6 +7,7 @@
 //! [`stream`] is one stream of Envoy's, [`upstream`] the other half of it, [`offline`] what answers in its place.
 
 mod offline;
+mod own;
 mod raw;
 mod service;
 mod stream;
@@ -21,7 +22,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::{net::UnixListener, sync::watch, time::sleep};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,8 @@ use crate::{
     renewal::{Backoff, chance},
     state::Store,
 };
+
+pub use own::{Follow, Own};
 
 /// Where the control plane is, and how a proxy proves who it is.
 #[derive(Debug, Clone)]
@@ -46,15 +48,6 @@ pub struct Discovery {
     pub token: PathBuf,
     /// The mesh's roots, in PEM.
     pub roots: PathBuf,
-}
-
-/// Resources of a type that the agent itself wants, and Envoy does not know.
-#[derive(Debug, Clone)]
-pub struct Own {
-    /// The type.
-    pub type_url: String,
-    /// Told the newest: the value of the resource, undecoded.
-    pub latest: Arc<watch::Sender<Option<Bytes>>>,
 }
 
 /// What all streams share.

@@ -16,12 +16,20 @@ use super::{
     Zone,
     lookup::{self, Found},
 };
+use crate::relay::Follow;
 
 /// The names, replaced as the control plane tells.
 #[derive(Debug)]
 pub struct Names {
     zone: Zone,
-    table: RwLock<Option<Table>>,
+    held: RwLock<Option<Held>>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    table: Table,
+    /// The resource that had all names: they go when it goes.
+    whole: Option<Box<str>>,
 }
 
 /// Where names lead, by name in lower case without final dot.
@@ -39,7 +47,7 @@ pub(super) struct Entry {
 impl Names {
     /// Nothing is known yet.
     pub fn new(zone: Zone) -> Self {
-        Self { zone, table: RwLock::new(None) }
+        Self { zone, held: RwLock::new(None) }
     }
 
     /// Takes in resources by name, and the names of those that are gone. One that has all names replaces all there was.
@@ -55,19 +63,23 @@ impl Names {
         let decoded: Vec<(&str, NameTable)> =
             resources.into_iter().map(decode).collect::<Result<_, prost::DecodeError>>()?;
         // A map is whole whenever the lock is free.
-        let mut held = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let names = held.get_or_insert_default();
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let Held { table: names, whole } = held.get_or_insert_default();
+        for name in removed {
+            if whole.take_if(|whole| **whole == *name).is_some() {
+                names.clear();
+            }
+            names.remove(&*lookup::canonical(name));
+        }
         for (resource, NameTable { table, name_info }) in decoded {
             match name_info {
                 Some(info) => self.set(names, resource, info),
                 None => {
                     names.clear();
                     table.into_iter().for_each(|(name, info)| self.set(names, &name, info));
+                    *whole = Some(resource.into());
                 }
             }
-        }
-        for name in removed {
-            names.remove(&*lookup::canonical(name));
         }
         Ok(())
     }
@@ -98,26 +110,35 @@ impl Names {
 
     /// Whether anything has come.
     pub fn is_known(&self) -> bool {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.held.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// How many names there are.
     pub fn count(&self) -> usize {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, HashMap::len)
+        self.held.read().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |held| held.table.len())
     }
 
     /// Something of each name.
     pub(super) fn map<T: FromIterator<R>, R>(&self, of: impl Fn(&str, &Entry) -> R) -> T {
-        let held = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        held.iter().flatten().map(|(name, entry)| of(name, entry)).collect()
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.iter().flat_map(|held| &held.table).map(|(name, entry)| of(name, entry)).collect()
     }
 
     /// What the workload means by `name`, in lower case without final dot.
     pub(super) fn find(&self, name: &str) -> Found {
-        let held = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         match &*held {
             None => Found::NotYet,
-            Some(table) => lookup::find(table, &self.zone, name),
+            Some(Held { table, whole: _ }) => lookup::find(table, &self.zone, name),
         }
+    }
+}
+
+impl Follow for Names {
+    fn take(&self, resources: &[(&str, &[u8])], removed: &[&str]) -> Result<(), String> {
+        self.update(resources.iter().copied(), removed.iter().copied())
+            .map_err(|error| format!("no name table: {error}"))?;
+        tracing::debug!(names = self.count(), "names are told");
+        Ok(())
     }
 }

@@ -60,6 +60,7 @@ fn what_istios_injector_sets_is_understood() {
     assert_eq!(text("CLUSTER_ID"), Some("east"));
     assert_eq!(text("POD_PORTS"), Some(r#"[{"containerPort":80}]"#));
     assert_eq!(text("DNS_CAPTURE"), Some("false"), "the pod's own comes before the mesh's");
+    assert_eq!(text("DELTA_NDS"), None, "nobody asks the agent for names");
     assert_eq!(node.metadata["PLATFORM_METADATA"]["zone"], "a");
     assert_eq!(node.metadata["LABELS"]["app"], "web");
     assert_eq!(agent.discovery.address, "istiod.istio-system.svc:15012");

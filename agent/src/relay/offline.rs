@@ -30,12 +30,7 @@ pub(super) async fn run(
         return Err(reason);
     }
     for own in &relay.0.own {
-        let kept = snapshot.resources(&own.type_url).last().and_then(|resource| resource.resource.as_ref());
-        // On a line of its own: held while the value is replaced, what is borrowed would wait for itself.
-        let unknown = own.latest.borrow().is_none();
-        if let Some(kept) = kept.filter(|_| unknown) {
-            own.latest.send_replace(Some(kept.value.clone()));
-        }
+        own.restore(snapshot.resources(own.type_url()));
     }
     tracing::warn!(
         "the proxy is given the configuration that it last accepted, until the control plane is back"

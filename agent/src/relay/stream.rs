@@ -14,7 +14,7 @@ use tokio::{
 };
 use tonic::{Status, Streaming};
 
-use super::{Own, Relay, offline, upstream};
+use super::{Relay, offline, own::Taken, upstream};
 
 /// How long a connection may take, as in Istio's agent.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -114,7 +114,7 @@ impl<'a> Live<'a> {
                     if !self.asked_for_own {
                         self.asked_for_own = true;
                         for own in &self.relay.0.own {
-                            let _ = upstream.requests.send(subscribe(own)).await;
+                            let _ = upstream.requests.send(own.subscribe()).await;
                         }
                     }
                 }
@@ -132,10 +132,17 @@ impl<'a> Live<'a> {
                     let Ok(decoded) = DeltaDiscoveryResponse::decode(response.clone()) else {
                         return Outcome::Broken(Status::internal("the control plane sent what is no response"));
                     };
-                    if let Some(own) = self.relay.0.own.iter().find(|own| own.type_url == decoded.type_url) {
-                        let _ = upstream.requests.send(accept(&decoded)).await;
-                        deliver(own, &decoded);
-                        self.relay.0.store.accepted(response);
+                    if let Some(own) = self.relay.0.own.iter().find(|own| own.type_url() == decoded.type_url) {
+                        let (answer, taken) = own.hear(&decoded);
+                        match taken {
+                            Taken::Nothing => {}
+                            Taken::Changes => self.relay.0.store.accepted(response),
+                            Taken::Whole => {
+                                self.relay.0.store.forget(own.type_url());
+                                self.relay.0.store.accepted(response);
+                            }
+                        }
+                        let _ = upstream.requests.send(answer).await;
                         continue;
                     }
                     if decoded.type_url != SECRET && self.pending.len() < MOST_PENDING {
@@ -201,26 +208,5 @@ impl<'a> Live<'a> {
             };
             self.relay.0.store.accepted(removed.encode_to_vec().into());
         }
-    }
-}
-
-fn subscribe(own: &Own) -> Bytes {
-    let request = DeltaDiscoveryRequest { type_url: own.type_url.clone(), ..Default::default() };
-    request.encode_to_vec().into()
-}
-
-fn accept(response: &DeltaDiscoveryResponse) -> Bytes {
-    let request = DeltaDiscoveryRequest {
-        type_url: response.type_url.clone(),
-        response_nonce: response.nonce.clone(),
-        ..Default::default()
-    };
-    request.encode_to_vec().into()
-}
-
-/// There is one such resource for a proxy.
-fn deliver(own: &Own, response: &DeltaDiscoveryResponse) {
-    if let Some(any) = response.resources.last().and_then(|resource| resource.resource.as_ref()) {
-        own.latest.send_replace(Some(any.value.clone()));
     }
 }

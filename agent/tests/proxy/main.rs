@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
+mod ends;
 mod world;
 
 use std::time::Duration;
@@ -133,7 +134,12 @@ async fn a_proxy_starts_serves_and_ends_in_good_order() {
 async fn a_restart_while_the_control_plane_is_away_serves() {
     let Some(envoy) = Envoy::binary() else { return };
     let outcome = async {
-        let world = World::new("agent-alone", &[("hello.yaml", &teapot(418))]).await?;
+        let other = names("10.6.6.5")
+            .replace("db.test", "other.test")
+            .replace("name: hello", "name: other, namespace: agent-alone");
+        let files = [("hello.yaml", teapot(418)), ("names.yaml", names("10.6.6.6")), ("other.yaml", other)];
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let world = World::new("agent-alone", &files).await?;
         let plane = ControlPlane::start(&world).await?;
         let _echo = plane.start_echo().await?;
         let mut proxy = Proxy::start(&world, &plane, &envoy)?;
@@ -142,6 +148,17 @@ async fn a_restart_while_the_control_plane_is_away_serves() {
         world.write("hello.yaml", &teapot(409))?;
         eventually(WITHIN, async || answers(&proxy, "/teapot", 409).await).await?;
         let serial = proxy.serial()?;
+        // Names come one by one, and one goes.
+        let known = async |proxy: &Proxy, expected: [bool; 2]| {
+            let names = get(proxy.listen().status, "/debug/ndsz").await?;
+            let names = String::from_utf8_lossy(&names).into_owned();
+            let got = ["db.test", "other.test"].map(|name| names.contains(name));
+            ensure!(got == expected, "{names}");
+            anyhow::Ok(())
+        };
+        eventually(WITHIN, async || known(&proxy, [true, true]).await).await?;
+        world.write("other.yaml", "")?;
+        eventually(WITHIN, async || known(&proxy, [true, false]).await).await?;
 
         let stopped = plane.stop().await;
         let connection = tokio::net::TcpStream::connect(proxy.listen().admin).await?;
@@ -156,11 +173,20 @@ async fn a_restart_while_the_control_plane_is_away_serves() {
             answers(&proxy, "/teapot", 409).await?;
         }
         ensure!(proxy.serial()? == serial, "the certificate is the one that was kept");
+        known(&proxy, [true, false]).await?;
+        ensure!(proxy.resolve("db.test.").await? == ["10.6.6.6"]);
+        world.write("names.yaml", &names("10.6.6.7"))?;
 
         // Back: the edit that was made meanwhile arrives, and Envoy is the same.
         let uptime = proxy.envoy_uptime().await?;
         let plane = stopped.start_again().await?;
         eventually(WITHIN, async || answers(&proxy, "/teapot", 410).await).await.context(proxy.log())?;
+        eventually(WITHIN, async || {
+            ensure!(proxy.resolve("db.test.").await? == ["10.6.6.7"]);
+            Ok(())
+        })
+        .await?;
+        known(&proxy, [true, false]).await?;
         world.write("hello.yaml", &teapot(411))?;
         eventually(WITHIN, async || answers(&proxy, "/teapot", 411).await).await?;
         ensure!(proxy.envoy_uptime().await? >= uptime, "it was not started anew");

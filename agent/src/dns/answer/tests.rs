@@ -165,6 +165,9 @@ fn names_come_change_and_go() {
     assert_eq!(names.count(), 3);
     assert!(names.update([("bad", &[0xff_u8, 0xff][..]), ("x.test", &*one("10.0.0.1"))], []).is_err());
     assert_eq!(names.count(), 3, "nothing of it is taken");
+    // Another control plane, which tells them one by one: the table goes first.
+    names.update([("x.test", &*one("10.0.0.1"))], ["name-table"]).unwrap();
+    assert_eq!(names.count(), 1);
 }
 
 proptest! {
