@@ -202,6 +202,16 @@ pub struct Memory {
 
 impl Proxy {
     pub fn start(world: &World, plane: &ControlPlane<'_>, envoy: &Path) -> Result<Self> {
+        Self::start_with(world, plane, envoy, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn start_with(
+        world: &World,
+        plane: &ControlPlane<'_>,
+        envoy: &Path,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
         let mesh = plane.pilot.mesh().borrow().clone();
         let workload = mesh.workloads().next().context("a workload")?;
         let address = *workload.addresses.first().context("an address")?;
@@ -213,7 +223,12 @@ impl Proxy {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meltemi-agent"));
         command
             .args(["proxy", "sidecar", "--proxyLogLevel=warning", "--proxyComponentLogLevel=misc:error"])
-            .args(["--log_output_level=default:info", "--bind-address", &address.to_string(), "--root"])
+            .args([
+                "--log_output_level=info,meltemi_agent::drain=debug",
+                "--bind-address",
+                &address.to_string(),
+                "--root",
+            ])
             .arg(world.root())
             .arg("--envoy")
             .arg(envoy)
@@ -230,7 +245,8 @@ impl Proxy {
             .env("DNS_PROXY_ADDR", SocketAddr::new(address, DNS_PORT).to_string())
             .env("ISTIO_KUBE_APP_PROBERS", PROBES)
             .env("ISTIO_META_HTTP_PROXY_PORT", HTTP_PROXY_PORT.to_string())
-            .env("ISTIO_META_MELTEMI_APPLICATION_ADDRESS", application);
+            .env("ISTIO_META_MELTEMI_APPLICATION_ADDRESS", application)
+            .envs(more.iter().copied());
         let (root, log) = (world.root().to_path_buf(), world.root().join("log"));
         let child = spawn(&mut command, &log)?;
         Ok(Self { command, child, address, root, log })
@@ -240,6 +256,11 @@ impl Proxy {
     pub fn restart(mut ended: Self) -> Result<Self> {
         ended.child = spawn(&mut ended.command, &ended.log)?;
         Ok(ended)
+    }
+
+    /// Where its application is reached, by way of Envoy.
+    pub fn inbound(&self) -> SocketAddr {
+        SocketAddr::new(self.address, 8080)
     }
 
     pub fn listen(&self) -> Listen {

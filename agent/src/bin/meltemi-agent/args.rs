@@ -48,6 +48,10 @@ impl LoggingArgs {
             ("info", "info"),
             ("debug", "debug"),
         ];
+        // Ours, such as `info,meltemi_agent::relay=debug`; what makes no sense is told by the log itself.
+        if self.log_output_level.contains('=') {
+            return self.log_output_level.clone();
+        }
         let level = |text: &str| LEVELS.iter().position(|(istio, _)| *istio == text);
         let parts = self
             .log_output_level
@@ -58,7 +62,6 @@ impl LoggingArgs {
             // Libraries' debugging is of no use to who debugs a proxy.
             Some(5) => "info,meltemi_agent=debug".to_owned(),
             Some(index) => LEVELS[index].1.to_owned(),
-            // Ours, such as `info,meltemi_agent::relay=debug`; what makes no sense is told by the log itself.
             None => self.log_output_level.clone(),
         }
     }
@@ -153,6 +156,9 @@ pub struct RequestArgs {
     /// The agent's port; Envoy's admin interface is 15000
     #[arg(long = "debug-port", value_name = "PORT", default_value_t = 15000)]
     pub debug_port: u16,
+    /// The agent's address, where `proxy` was given one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub address: IpAddr,
 }
 
 #[cfg(test)]
@@ -183,6 +189,7 @@ mod tests {
             ("default:warn,xds:debug", "info,meltemi_agent=debug"),
             ("none", "off"),
             ("meltemi_agent::relay=trace", "meltemi_agent::relay=trace"),
+            ("info,meltemi_agent::relay=debug", "info,meltemi_agent::relay=debug"),
         ] {
             let logging = LoggingArgs { log_output_level: written.to_owned(), log_as_json: false };
             assert_eq!(logging.filter(), meant);

@@ -1,10 +1,6 @@
 //! `meltemi-agent request`: one request to the agent or to Envoy's admin interface, for hooks of a pod that has no curl.
 
-use std::{
-    io::Write as _,
-    net::{Ipv4Addr, SocketAddr},
-    process::ExitCode,
-};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
 use anyhow::{Result, bail};
 use mesh_runtime::admin_client::{get, post};
@@ -12,8 +8,8 @@ use mesh_runtime::admin_client::{get, post};
 use crate::args::RequestArgs;
 
 pub async fn run(args: RequestArgs) -> Result<ExitCode> {
-    let RequestArgs { method, path, debug_port } = args;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, debug_port));
+    let RequestArgs { method, path, debug_port, address } = args;
+    let address = SocketAddr::new(address, debug_port);
     let path = format!("/{}", path.trim_start_matches('/'));
     let answer = match method.to_ascii_uppercase().as_str() {
         "GET" => get(address, &path).await?,
