@@ -37,6 +37,23 @@ pub struct Config {
     pub root: RootConfig,
     /// DNS names and addresses of the control plane, for its own certificate.
     pub server_names: Vec<String>,
+    /// Who signs that.
+    pub serving: ServingSigner,
+}
+
+/// Who signs the control plane's own certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ServingSigner {
+    /// This authority.
+    #[default]
+    Own,
+    /// A signer of the Kubernetes API. Until it answers, this authority does: workloads trust both.
+    Kubernetes {
+        /// Which.
+        name: String,
+        /// What it signs chains to; mesh settings may name more.
+        roots: Option<TrustBundle>,
+    },
 }
 
 /// What mesh settings say of identity.
@@ -131,6 +148,7 @@ impl Config {
             limits: Limits::default(),
             root: RootConfig::default(),
             server_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
+            serving: ServingSigner::Own,
         }
     }
 }

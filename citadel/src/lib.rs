@@ -29,7 +29,7 @@ mod trust;
 pub use authenticate::{Authenticator, Clusters, KeySource, OidcRule, Refusal, RequireCaller, TrustDomain};
 pub use authority::Authority;
 pub use caller::{Caller, Pod, Proof};
-pub use config::{Config, MeshIdentity, MoreTrust, Place, RootConfig, server_names};
+pub use config::{Config, MeshIdentity, MoreTrust, Place, RootConfig, ServingSigner, server_names};
 pub use impersonate::NodeAccount;
 pub use issue::{AuthorityElsewhere, Signer, SignerName};
 pub use ledger::{Ledger, Standing};

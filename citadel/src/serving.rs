@@ -1,9 +1,10 @@
-//! The control plane's own certificate: signed by the authority, renewed and reloaded while it serves.
+//! The control plane's own certificate: signed by the authority or by a signer elsewhere, renewed and reloaded while it serves.
 //!
 //! In: the authority and its successors. Out: TLS settings for the port, new ones whenever the certificate, the trusted roots or the
 //! revocation lists change. Connections that exist go on with what they began with.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -15,10 +16,11 @@ use tokio::sync::watch;
 use crate::{
     Authority,
     authority::{LeafError, State},
+    issue::{IssueError, KubernetesSigner},
     metrics::{Metrics, Part},
 };
 
-/// After a failure; nothing of this can fail but for lack of randomness.
+/// After a failure: for lack of randomness, or of a signer elsewhere.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Why there is no certificate to serve with.
@@ -30,51 +32,116 @@ pub enum ServingError {
     /// It can't be made or used.
     #[error(transparent)]
     Credential(#[from] Error),
+    /// A signer elsewhere does not sign it.
+    #[error(transparent)]
+    Elsewhere(#[from] IssueError),
 }
 
-/// The certificate that is current, and what was made of it.
-#[derive(Debug, Clone)]
-pub struct Current {
-    /// For the port.
-    pub config: Arc<ServerConfig>,
-    /// The certificate.
-    pub credential: Credential,
+/// Makes certificates for the control plane.
+pub(crate) struct Maker {
+    names: Vec<String>,
+    lifetime: Duration,
+    /// A signer of the Kubernetes API and its name.
+    signer: Option<(KubernetesSigner, String)>,
+}
+
+impl Maker {
+    /// Certificates for `names`, by `signer` or else by the authority.
+    pub(crate) fn new(
+        names: Vec<String>,
+        lifetime: Duration,
+        signer: Option<(KubernetesSigner, String)>,
+    ) -> Self {
+        Self { names, lifetime, signer }
+    }
+
+    /// By whom it is to be.
+    async fn make(&self, state: &State) -> Result<Credential, ServingError> {
+        let Some((signer, name)) = &self.signer else { return self.make_own(state) };
+        // Addresses, and names of this machine, are nobody's elsewhere.
+        let names: Vec<String> = self.names.iter().filter(|name| is_of_a_domain(name)).cloned().collect();
+        Ok(signer.sign_server(name, &names, self.lifetime).await?)
+    }
+
+    /// By the authority.
+    fn make_own(&self, state: &State) -> Result<Credential, ServingError> {
+        let key = keys::generate(KeyKind::P256)?;
+        let leaf = state.sign_server(&key, &self.names, self.lifetime, SystemTime::now())?;
+        let chain = std::iter::once(&leaf.pem).chain(state.intermediates()).map(String::as_str);
+        Ok(Credential::from_pem(&chain.collect::<String>(), &key.serialize_pem())?)
+    }
+
+    /// As [`Maker::make`], or by the authority when the signer does not do it and `held` ends soon: workloads trust both.
+    async fn next(
+        &self,
+        state: &State,
+        held: Option<&Credential>,
+    ) -> (Result<Credential, ServingError>, bool) {
+        match self.make(state).await {
+            Err(error) if self.signer.is_some() => {
+                let left = held.map(|held| held.facts().remaining(SystemTime::now())).unwrap_or_default();
+                tracing::error!(%error, ?left, "the control plane's own certificate: trying again");
+                match held.filter(|_| left > RETRY * 4) {
+                    Some(held) => (Ok(held.clone()), false),
+                    None => (self.make_own(state), false),
+                }
+            }
+            made => (made, true),
+        }
+    }
+}
+
+fn is_of_a_domain(name: &str) -> bool {
+    name.contains('.') && name.parse::<IpAddr>().is_err()
 }
 
 /// Makes the first certificate, and renews it until nobody watches any more.
 ///
 /// # Errors
 /// When the first can't be made.
-pub(crate) fn start(
+pub(crate) async fn start(
     authority: &Authority,
-    names: Vec<String>,
-    lifetime: Duration,
+    maker: Maker,
     metrics: Metrics,
 ) -> Result<(watch::Receiver<Arc<ServerConfig>>, watch::Receiver<Credential>), ServingError> {
     let mut states = authority.watch();
     let state = states.borrow_and_update().clone();
-    let Current { config, credential } = make(&state, &names, lifetime)?;
-    let mut renewal = renew_in(&credential);
-    metrics.expires(Part::serving, credential.facts().not_after, SystemTime::now());
-    let (configs, config_receiver) = watch::channel(config);
-    let (credentials, credential_receiver) = watch::channel(credential);
+    let (made, mut is_as_wanted) = maker.next(&state, None).await;
+    let mut held = made?;
+    let (configs, config_receiver) = watch::channel(config(&held, &state)?);
+    let (credentials, credential_receiver) = watch::channel(held.clone());
+    metrics.expires(Part::serving, held.facts().not_after, SystemTime::now());
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                changed = states.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(renewal) => {}
+            let renewal = if is_as_wanted { renew_in(&held) } else { RETRY };
+            let is_time = tokio::select! {
+                changed = states.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    false
+                }
+                () = tokio::time::sleep(renewal) => true,
                 () = configs.closed() => return,
-            }
+            };
             let state = states.borrow_and_update().clone();
-            match make(&state, &names, lifetime) {
-                Ok(Current { config, credential }) => {
-                    renewal = renew_in(&credential);
+            // Of another authority, only its TLS settings depend on ours.
+            let made = if is_time || maker.signer.is_none() {
+                let (made, wanted) = maker.next(&state, Some(&held)).await;
+                is_as_wanted = wanted && made.is_ok();
+                made
+            } else {
+                Ok(held.clone())
+            };
+            match made.and_then(|made| Ok((config(&made, &state)?, made))) {
+                Ok((config, credential)) => {
                     metrics.expires(Part::serving, credential.facts().not_after, SystemTime::now());
                     configs.send_replace(config);
-                    credentials.send_replace(credential);
+                    credentials.send_replace(credential.clone());
+                    held = credential;
                 }
                 Err(error) => {
-                    renewal = RETRY;
+                    is_as_wanted = false;
                     tracing::error!(%error, "cannot renew the control plane's own certificate");
                 }
             }
@@ -83,14 +150,8 @@ pub(crate) fn start(
     Ok((config_receiver, credential_receiver))
 }
 
-fn make(state: &State, names: &[String], lifetime: Duration) -> Result<Current, ServingError> {
-    let key = keys::generate(KeyKind::P256)?;
-    let leaf = state.sign_server(&key, names, lifetime, SystemTime::now())?;
-    let chain =
-        std::iter::once(&leaf.pem).chain(state.intermediates()).map(String::as_str).collect::<String>();
-    let credential = Credential::from_pem(&chain, &key.serialize_pem())?;
-    let config = tls::server(&credential, state.proof(), state.revocations().to_vec())?;
-    Ok(Current { config: Arc::new(config), credential })
+fn config(credential: &Credential, state: &State) -> Result<Arc<ServerConfig>, ServingError> {
+    Ok(Arc::new(tls::server(credential, state.proof(), state.revocations())?))
 }
 
 /// Half of what is left.

@@ -20,10 +20,10 @@ use crate::{
     Authority,
     authenticate::{Authenticator, Oidc, Refusal, RequireCaller, TokenReviewer, follow},
     caller::Caller,
-    config::{Config, Place, RootConfig},
+    config::{Config, MeshIdentity, Place, RootConfig, ServingSigner},
     guard::Guarded,
     impersonate::NodeAgents,
-    issue::AddressError,
+    issue::{AddressError, KubernetesSigner, SignerName},
     ledger::Ledger,
     limits::Turns,
     metrics::Metrics,
@@ -38,7 +38,7 @@ use crate::{
         store::{KubernetesStore, MemoryStore, Store, Stored},
     },
     service::CertificateService,
-    serving::{self, ServingError},
+    serving::{self, Maker, ServingError},
     trust,
 };
 use parts::{Keeping, issuer, load, look_after, register};
@@ -71,6 +71,7 @@ pub struct Citadel {
 
 struct Inner {
     authority: Authority,
+    mesh: watch::Receiver<Arc<MeshIdentity>>,
     authenticator: Authenticator,
     service: Guarded<IstioCertificateServiceServer<CertificateService>>,
     tls: watch::Receiver<Arc<ServerConfig>>,
@@ -128,6 +129,11 @@ impl Citadel {
     /// Who signs, and its successors.
     pub fn authority(&self) -> &Authority {
         &self.inner.authority
+    }
+
+    /// What mesh settings say of identity, and what follows.
+    pub fn mesh(&self) -> watch::Receiver<Arc<MeshIdentity>> {
+        self.inner.mesh.clone()
     }
 
     /// How far a change of the root is, and what follows.
@@ -208,15 +214,26 @@ async fn start_with<S: Store>(
     metrics: Metrics,
 ) -> Result<Citadel, StartError> {
     let Keeping { store, leading, memory, mut tasks, replicas } = keeping;
-    let Config { place, mesh, signer, tokens, oidc, node_accounts, lifetimes, limits, root, server_names } =
-        config;
+    let Config {
+        place,
+        mesh,
+        signer,
+        tokens,
+        oidc,
+        node_accounts,
+        lifetimes,
+        limits,
+        root,
+        server_names,
+        serving,
+    } = config;
     let RootConfig { key, lifetime, renew_at, settle, tick } = root;
     let organization = mesh.borrow().trust_domain.name.clone();
     let request = Request { organization, key, lifetime };
     let Loaded { state, stored, created } = load(&store, &request).await?;
     let now = SystemTime::now();
     let authority = Authority::new(state);
-    tasks.push(trust::start(mesh.clone(), &signer, authority.clone()));
+    tasks.push(trust::start(mesh.clone(), &signer, &serving, authority.clone()));
     let ledger = Ledger::default();
     let cluster = match place {
         Place::Memory => None,
@@ -250,10 +267,19 @@ async fn start_with<S: Store>(
             tasks.push(tokio::spawn(follow(client, namespace, clusters)).abort_handle());
         }
     }
-    let (tls, serving) = serving::start(&authority, server_names, lifetimes.usual, metrics.clone())?;
+    let signer_of_own = match (serving, &client) {
+        (ServingSigner::Own, _) => None,
+        (ServingSigner::Kubernetes { .. }, None) => return Err(StartError::NoCluster),
+        (ServingSigner::Kubernetes { name, roots: _ }, Some(client)) => {
+            let names = SignerName { usual: Some(name.clone()), domain: None };
+            Some((KubernetesSigner::new(client.clone(), names, authority.clone()), name))
+        }
+    };
+    let maker = Maker::new(server_names, lifetimes.usual, signer_of_own);
+    let (tls, serving) = serving::start(&authority, maker, metrics.clone()).await?;
     let tokens = tokens.map(|(clusters, audiences)| TokenReviewer::new(clusters, audiences));
     let oidc = oidc.into_iter().map(Oidc::new).collect();
-    let authenticator = Authenticator::new(mesh, oidc, tokens);
+    let authenticator = Authenticator::new(mesh.clone(), oidc, tokens);
     let issuer = issuer(signer, client, &authority)?;
     let service = CertificateService {
         authenticator: authenticator.clone(),
@@ -269,6 +295,7 @@ async fn start_with<S: Store>(
         tokio::spawn(look_after(metrics, authority.clone(), ledger.clone(), stored.clone(), serving.clone()))
             .abort_handle(),
     );
-    let inner = Inner { authority, authenticator, service, tls, serving, stored, ledger, memory, tasks };
+    let inner =
+        Inner { authority, mesh, authenticator, service, tls, serving, stored, ledger, memory, tasks };
     Ok(Citadel { inner: Arc::new(inner) })
 }

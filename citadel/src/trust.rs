@@ -11,7 +11,7 @@ use tokio::{sync::watch, task::AbortHandle};
 use crate::{
     Authority,
     authority::MoreRoots,
-    config::{MeshIdentity, MoreTrust},
+    config::{MeshIdentity, MoreTrust, ServingSigner},
     issue::{AuthorityElsewhere, Signer},
 };
 
@@ -19,21 +19,22 @@ use crate::{
 pub(crate) fn start(
     mut mesh: watch::Receiver<Arc<MeshIdentity>>,
     signer: &Signer,
+    serving: &ServingSigner,
     authority: Authority,
 ) -> AbortHandle {
-    let signer = signer.clone();
+    let (signer, serving) = (signer.clone(), serving.clone());
     // At once: nothing is handed out before.
-    authority.trust(more(&mesh.borrow_and_update(), &signer));
+    authority.trust(more(&mesh.borrow_and_update(), &signer, &serving));
     let following = tokio::spawn(async move {
         while mesh.changed().await.is_ok() {
-            let more = more(&mesh.borrow_and_update(), &signer);
+            let more = more(&mesh.borrow_and_update(), &signer, &serving);
             authority.trust(more);
         }
     });
     following.abort_handle()
 }
 
-fn more(mesh: &MeshIdentity, signer: &Signer) -> MoreRoots {
+fn more(mesh: &MeshIdentity, signer: &Signer, serving: &ServingSigner) -> MoreRoots {
     let MeshIdentity { trust_domain: _, roots } = mesh;
     let (mut signers, of_signer): (Option<TrustBundle>, _) = match signer {
         Signer::Own => (None, None),
@@ -46,7 +47,11 @@ fn more(mesh: &MeshIdentity, signer: &Signer) -> MoreRoots {
     let add = |all: &mut Option<TrustBundle>, more: &TrustBundle| {
         *all = Some(all.as_ref().map_or_else(|| more.clone(), |all| all.with(more)));
     };
-    let mut peers = None;
+    // Who signs for the control plane alone proves nobody.
+    let mut peers = match serving {
+        ServingSigner::Own => None,
+        ServingSigner::Kubernetes { name: _, roots } => roots.clone(),
+    };
     for MoreTrust { roots, cert_signers } in roots {
         if of_signer.is_some_and(|name| cert_signers.iter().any(|signer| name.may_be(signer))) {
             add(&mut signers, roots);

@@ -21,6 +21,7 @@ use kube::{
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
     runtime::wait::await_condition,
 };
+use mesh_pki::{Credential, keys, keys::KeyKind, request};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -59,7 +60,37 @@ impl KubernetesSigner {
     async fn sign(&self, order: Order) -> Result<Issued, IssueError> {
         elsewhere::admit(&order)?;
         let signer = self.name.for_order(order.signer.as_deref())?;
-        let asked = wanted(&order, &signer);
+        let request = &order.request_pem;
+        let asked = wanted("meltemi-workload-", request, order.lifetime, &signer);
+        let answer = self.certify(asked, &format!("the caller has proven to be {}", order.identity)).await?;
+        elsewhere::accept(&answer, &order, &self.authority.current(), SystemTime::now())
+    }
+
+    /// A certificate for a server that goes by `names`, which is this one.
+    pub(crate) async fn sign_server(
+        &self,
+        signer: &str,
+        names: &[String],
+        lifetime: Duration,
+    ) -> Result<Credential, IssueError> {
+        let internal = |error: &dyn std::fmt::Display| IssueError::Internal(error.to_string());
+        let key = keys::generate(KeyKind::P256).map_err(|error| internal(&error))?;
+        let request = request::make_for_server(&key, names).map_err(|error| internal(&error))?;
+        let asked = wanted("meltemi-serving-", &request, lifetime, signer);
+        let answer = timeout(PATIENCE, self.certify(asked, "it is the control plane's own"));
+        let answer = answer.await.map_err(|_| late())??;
+        let trusted = self.authority.current().bundle().clone();
+        let chain = elsewhere::accept_server(&answer, &key, names, &trusted, SystemTime::now())?;
+        Credential::from_pem(&chain, &key.serialize_pem()).map_err(|error| internal(&error))
+    }
+
+    /// Has a request signed.
+    async fn certify(
+        &self,
+        asked: CertificateSigningRequest,
+        approved_since: &str,
+    ) -> Result<String, IssueError> {
+        let signer = asked.spec.signer_name.clone();
         let unavailable = |what: &str, error: &dyn std::fmt::Display| {
             IssueError::Unavailable(format!("the API server, {what} for signer {signer}: {error}"))
         };
@@ -76,7 +107,7 @@ impl KubernetesSigner {
             "type": "Approved",
             "status": "True",
             "reason": "AuthenticatedByMesh",
-            "message": format!("the caller has proven to be {}", order.identity),
+            "message": approved_since,
         }] } });
         let (params, approval) = (PatchParams::default(), Patch::Strategic(&approval));
         let approved = self.api.patch_approval(&name, &params, &approval).await;
@@ -87,9 +118,7 @@ impl KubernetesSigner {
             });
         let answered = answered.await.map_err(|error| unavailable("waiting for a certificate", &error))?;
         match answered.as_ref().and_then(outcome) {
-            Some(Ok(certificate)) => {
-                elsewhere::accept(certificate, &order, &self.authority.current(), SystemTime::now())
-            }
+            Some(Ok(certificate)) => Ok(certificate.to_owned()),
             Some(Err(why)) => Err(IssueError::Internal(format!("signer {signer}: {why}"))),
             None => Err(IssueError::Unavailable(format!("signer {signer}: the request was deleted"))),
         }
@@ -98,11 +127,12 @@ impl KubernetesSigner {
 
 impl Issue for KubernetesSigner {
     fn issue(&self, order: Order) -> BoxFuture<'_, Result<Issued, IssueError>> {
-        Box::pin(async move {
-            let late = |_| IssueError::Unavailable("the signer takes too long".to_owned());
-            timeout(PATIENCE, self.sign(order)).await.map_err(late)?
-        })
+        Box::pin(async move { timeout(PATIENCE, self.sign(order)).await.map_err(|_| late())? })
     }
+}
+
+fn late() -> IssueError {
+    IssueError::Unavailable("the signer takes too long".to_owned())
 }
 
 impl SignerName {
@@ -135,11 +165,11 @@ impl SignerName {
     }
 }
 
-fn wanted(order: &Order, signer: &str) -> CertificateSigningRequest {
-    let lifetime = order.lifetime.max(SHORTEST).as_secs();
+fn wanted(prefix: &str, request: &str, lifetime: Duration, signer: &str) -> CertificateSigningRequest {
+    let lifetime = lifetime.max(SHORTEST).as_secs();
     CertificateSigningRequest {
         metadata: ObjectMeta {
-            generate_name: Some("meltemi-workload-".to_owned()),
+            generate_name: Some(prefix.to_owned()),
             labels: Some(BTreeMap::from([(
                 "app.kubernetes.io/managed-by".to_owned(),
                 "meltemi-citadel".to_owned(),
@@ -147,7 +177,7 @@ fn wanted(order: &Order, signer: &str) -> CertificateSigningRequest {
             ..ObjectMeta::default()
         },
         spec: CertificateSigningRequestSpec {
-            request: ByteString(order.request_pem.clone().into_bytes()),
+            request: ByteString(request.as_bytes().to_vec()),
             signer_name: signer.to_owned(),
             expiration_seconds: Some(i32::try_from(lifetime).unwrap_or(i32::MAX)),
             usages: Some(USAGES.map(str::to_owned).to_vec()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use citadel::{Signer, SignerName};
+use citadel::{ServingSigner, Signer, SignerName};
 use futures::StreamExt;
 use k8s_openapi::{ByteString, api::certificates::v1::CertificateSigningRequest};
 use kube::{
@@ -188,4 +188,51 @@ async fn a_signer_of_the_kubernetes_api_signs_for_workloads() {
         Ok(())
     };
     outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signer_signs_for_the_control_plane_and_while_it_does_not_its_own_authority_does() {
+    let Some(server) = ApiServer::own().await else { return };
+    let outcome = async {
+        let server = &server;
+        let namespace = &server.fresh_namespace("serving").await?;
+        let roots = [ca("corporate")?, ca("stranger")?];
+        let corporate = TrustBundle::from_pem(&roots[0].pem())?;
+        let signing = tokio::spawn(sign(port::client(server).await?, roots));
+        let serve = async |signer: &str, identity: &str| {
+            let mut config = port::config(server, namespace, identity).await?;
+            config.serving = ServingSigner::Kubernetes {
+                name: format!("{DOMAIN}/{signer}"),
+                roots: Some(corporate.clone()),
+            };
+            port::serve(config).await
+        };
+        let token = &token(server, namespace, "web", "istio-ca").await?;
+        let served = serve("mesh", "one").await?;
+        // Whoever trusts that signer alone may connect, and what workloads get is signed as before.
+        let issuer = shown(served.address, &corporate).await?;
+        ensure!(issuer.contains("corporate"), "{issuer}");
+        let chain = served.enrol(Proof::token(token)).await?;
+        ensure!(!chain.facts().issuer.contains("corporate"), "{chain:?}");
+        ensure!(served.citadel.bundle().contains(&corporate), "workloads trust both");
+
+        let served = serve("stranger", "two").await?;
+        ensure!(shown(served.address, &corporate).await.is_err(), "what another has signed is not shown");
+        let issuer = shown(served.address, &served.citadel.bundle()).await?;
+        ensure!(!issuer.contains("stranger"), "{issuer}");
+        ensure!(!signing.is_finished(), "{:?}", signing.await?);
+        signing.abort();
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
+
+/// Who has signed the certificate that is shown to a client that trusts `roots`.
+async fn shown(address: std::net::SocketAddr, roots: &TrustBundle) -> Result<String> {
+    let connector =
+        tokio_rustls::TlsConnector::from(std::sync::Arc::new(mesh_pki::tls::client(roots, None)?));
+    let socket = tokio::net::TcpStream::connect(address).await?;
+    let session = connector.connect("istiod.istio-system.svc".try_into()?, socket).await?;
+    let shown = session.get_ref().1.peer_certificates().context("no certificate")?;
+    Ok(mesh_pki::Facts::read(shown.first().context("no certificate")?)?.issuer)
 }

@@ -17,7 +17,8 @@ pub struct SignerArgs {
     /// The domain of signers that requests may name, such as `clusterissuers.cert-manager.io`
     #[arg(long, env = "CERT_SIGNER_DOMAIN", value_name = "DOMAIN")]
     pub cert_signer_domain: Option<String>,
-    /// `istiod`, or `k8s.io/SIGNER` for the signer where K8S_SIGNER names none
+    /// Who signs the control plane's own certificate: `istiod` (this process), or `k8s.io/SIGNER`, which is also the signer where K8S_SIGNER
+    /// names none
     #[arg(long, env = "PILOT_CERT_PROVIDER", value_name = "PROVIDER")]
     pub cert_provider: Option<String>,
     /// An authority that speaks Istio's CreateCertificate signs for workloads

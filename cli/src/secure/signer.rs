@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use citadel::{AuthorityElsewhere, Signer, SignerName};
+use citadel::{AuthorityElsewhere, ServingSigner, Signer, SignerName};
 use mesh_pki::{Credential, TrustBundle};
 
 use crate::{args::signer::SignerArgs, output};
@@ -77,12 +77,25 @@ pub fn signer(args: SignerArgs) -> Result<Signer> {
 
 /// The signer that PILOT_CERT_PROVIDER names.
 fn provided(provider: Option<&str>) -> Option<String> {
-    let provider = provider.filter(|provider| *provider != "istiod")?;
-    output::warn(&format!(
-        "--cert-provider (PILOT_CERT_PROVIDER) `{provider}` is not supported (NotSupported) for the control plane's own certificate: it is \
-         signed by this authority, whose root workloads are told to trust besides the signer's"
-    ));
-    provider.strip_prefix("k8s.io/").filter(|signer| !signer.is_empty()).map(str::to_owned)
+    provider?.strip_prefix("k8s.io/").filter(|signer| !signer.is_empty()).map(str::to_owned)
+}
+
+/// Who signs the control plane's own certificate.
+pub fn serving(args: &SignerArgs) -> Result<ServingSigner> {
+    let provider = args.cert_provider.as_deref().filter(|provider| !matches!(*provider, "" | "istiod"));
+    let Some(provider) = provider else { return Ok(ServingSigner::Own) };
+    let Some(name) = provided(Some(provider)) else {
+        output::warn(&format!(
+            "--cert-provider (PILOT_CERT_PROVIDER) `{provider}` is not supported (NotSupported): the control plane's own certificate is \
+             signed by this authority; `k8s.io/SIGNER` has it signed by a signer of the Kubernetes API"
+        ));
+        return Ok(ServingSigner::Own);
+    };
+    // The cluster's own authority is what signers of Kubernetes itself chain to; of others, nobody can tell.
+    let of_cluster = name.starts_with("kubernetes.io/").then_some(CLUSTER_ROOTS);
+    let mut usual = std::iter::once(ROOTS).chain(of_cluster).map(PathBuf::from);
+    let path = args.external_ca_roots.clone().or_else(|| usual.find(|path| path.exists()));
+    Ok(ServingSigner::Kubernetes { name, roots: path.map(|path| roots(&path)).transpose()? })
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -116,6 +129,12 @@ mod tests {
             args.cert_provider = set("k8s.io/a.io/b");
             args.cert_signer_domain = set("a.io");
         });
+        let own =
+            |provider: &str| serving(&SignerArgs { cert_provider: set(provider), ..SignerArgs::default() });
+        assert_eq!(own("istiod").unwrap(), ServingSigner::Own);
+        assert_eq!(own("kubernetes").unwrap(), ServingSigner::Own);
+        let by = ServingSigner::Kubernetes { name: "a.io/b".to_owned(), roots: None };
+        assert_eq!(own("k8s.io/a.io/b").unwrap(), by);
         let Ok(Signer::Kubernetes { name, .. }) = signer else { panic!("no signer") };
         assert_eq!(name, SignerName { usual: set("a.io/b"), domain: set("a.io") });
     }

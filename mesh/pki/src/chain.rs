@@ -8,7 +8,8 @@ use std::{
 };
 
 use rustls::{
-    pki_types::{CertificateDer, UnixTime},
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
+    pki_types::{CertificateDer, ServerName, UnixTime},
     server::WebPkiClientVerifier,
 };
 
@@ -31,6 +32,29 @@ pub fn verify(
     verifier.verify_client_cert(leaf, between, now).map(drop).map_err(|error| {
         Error::Mismatch(format!("the certificate does not chain to a trusted root: {error}"))
     })
+}
+
+/// The same of a server, which must be called by each of `names`.
+///
+/// # Errors
+/// When one of them does not hold.
+pub fn verify_server(
+    leaf: &CertificateDer<'_>,
+    between: &[CertificateDer<'_>],
+    trusted: &TrustBundle,
+    names: &[String],
+    now: SystemTime,
+) -> Result<(), Error> {
+    let mismatch =
+        |error: &dyn std::fmt::Display| Error::Mismatch(format!("the server's certificate: {error}"));
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(trusted.store()), tls::provider());
+    let verifier = verifier.build().map_err(|error| mismatch(&error))?;
+    let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
+    for name in names {
+        let name = ServerName::try_from(name.as_str()).map_err(|error| mismatch(&error))?;
+        verifier.verify_server_cert(leaf, between, &name, &[], now).map_err(|error| mismatch(&error))?;
+    }
+    Ok(())
 }
 
 /// Certificates from `leaf`, which is not among them, to below a root of `trusted`, and that root. Order and surplus in `above` make no

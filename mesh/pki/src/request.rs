@@ -140,5 +140,16 @@ pub fn make(key: &KeyPair, identity: Option<&SpiffeId>) -> Result<String, Error>
     params.serialize_request(key).and_then(|request| request.pem()).map_err(unreadable)
 }
 
+/// Makes a request for a server that goes by `names`.
+///
+/// # Errors
+/// When the key can't sign, or a name is none.
+pub fn make_for_server(key: &KeyPair, names: &[String]) -> Result<String, Error> {
+    let unreadable = |error| Error::unreadable("a new certificate request", error);
+    let mut params = CertificateParams::new(names).map_err(unreadable)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.serialize_request(key).and_then(|request| request.pem()).map_err(unreadable)
+}
+
 #[cfg(test)]
 mod tests;
