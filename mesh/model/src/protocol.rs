@@ -86,6 +86,15 @@ impl Protocol {
         matches!(self, Protocol::Https | Protocol::Tls)
     }
 
+    /// What is spoken inside, where the proxy ends TLS.
+    pub fn within_tls(self) -> Self {
+        match self {
+            Protocol::Https => Protocol::Http,
+            Protocol::Tls => Protocol::Tcp,
+            other => other,
+        }
+    }
+
     /// Carried as opaque bytes.
     pub fn is_tcp(self) -> bool {
         matches!(self, Protocol::Tcp | Protocol::Mongo | Protocol::Redis | Protocol::MySql) || self.is_tls()

@@ -1,7 +1,8 @@
 //! Sidecar: where a workload's proxy listens, and what it may see.
 
 use crate::{
-    ConnectionPool, Destination, EndpointAddress, Host, Labels, Metadata, OutboundPolicy, Protocol, Str,
+    ConnectionPool, Destination, EndpointAddress, Host, Labels, Metadata, OutboundPolicy, Protocol,
+    ServerTls, Str,
 };
 use serde::Serialize;
 use std::net::IpAddr;
@@ -36,6 +37,8 @@ pub struct SidecarIngress {
     pub endpoint: Option<IngressEndpoint>,
     /// `connectionPool`, in place of the Sidecar's.
     pub pool: Option<ConnectionPool>,
+    /// `tls`: where PeerAuthentication has mTLS off.
+    pub tls: Option<ServerTls>,
 }
 
 /// `ingress.defaultEndpoint`.

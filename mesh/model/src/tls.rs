@@ -7,6 +7,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[allow(missing_docs)]
 pub enum TlsVersion {
+    V1_0,
+    V1_1,
     V1_2,
     V1_3,
 }
@@ -66,4 +68,30 @@ pub struct Authorities {
     pub file: Option<Str>,
     /// A file with certificates that are revoked.
     pub revoked: Option<Str>,
+}
+
+/// `tls` of a Sidecar's `ingress`: TLS of clients outside the mesh, which the workload's proxy ends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ServerTls {
+    /// `serverCertificate` and `privateKey`, or `tlsCertificates`: files.
+    pub certificates: Vec<(Str, Str)>,
+    /// Whose certificates clients show; `None`: they show none (`SIMPLE`).
+    pub clients: Option<ClientCheck>,
+    /// `minProtocolVersion`; `None`: as in `tlsDefaults`.
+    pub min_version: Option<TlsVersion>,
+    /// `maxProtocolVersion`; `None`: the highest.
+    pub max_version: Option<TlsVersion>,
+    /// `cipherSuites`; empty: as in `tlsDefaults`.
+    pub cipher_suites: Vec<Str>,
+}
+
+/// `MUTUAL` and `OPTIONAL_MUTUAL`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ClientCheck {
+    /// `caCertificates` and `caCrl`.
+    pub authorities: Authorities,
+    /// `subjectAltNames`; empty: any name will do.
+    pub names: Vec<Str>,
+    /// Whether clients without a certificate are refused.
+    pub is_required: bool,
 }

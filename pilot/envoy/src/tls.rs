@@ -37,17 +37,21 @@ const CIPHER_SUITES: &[&str] = &[
 
 /// TLS that a filter chain ends.
 pub(crate) fn build_downstream_tls(tls: &DownstreamTls) -> TransportSocket {
-    let DownstreamTls { certificate, peer, alpn, limits } = tls;
+    let DownstreamTls { certificates, peer, requires_peer, alpn, limits, max_version } = tls;
+    let parameters = TlsParameters {
+        tls_maximum_protocol_version: build_version(*max_version) as i32,
+        ..build_limits(limits, CIPHER_SUITES)
+    };
     let common = CommonTlsContext {
-        tls_params: Some(build_limits(limits, CIPHER_SUITES)),
-        tls_certificate_sds_secret_configs: vec![secret(certificate)],
+        tls_params: Some(parameters),
+        tls_certificate_sds_secret_configs: certificates.iter().map(secret).collect(),
         alpn_protocols: texts(alpn),
-        validation_context_type: Some(build_peer_check(peer)),
+        validation_context_type: peer.as_ref().map(build_peer_check),
         ..Default::default()
     };
     let context = DownstreamTlsContext {
         common_tls_context: Some(common),
-        require_client_certificate: boolean(true),
+        require_client_certificate: boolean(*requires_peer),
         ..Default::default()
     };
     socket(TLS, &context)
@@ -132,20 +136,25 @@ fn build_name(name: &PeerName) -> Vec<SubjectAltNameMatcher> {
 
 fn build_limits(limits: &TlsLimits, usual: &[&str]) -> TlsParameters {
     let TlsLimits { min_version, cipher_suites, ecdh_curves } = limits;
-    let minimum = match min_version {
-        TlsVersion::V1_2 => TlsProtocol::TlSv12,
-        TlsVersion::V1_3 => TlsProtocol::TlSv13,
-    };
     let ciphers = match cipher_suites.is_empty() {
         true => usual.iter().map(|name| (*name).to_owned()).collect(),
         false => texts(cipher_suites),
     };
     TlsParameters {
-        tls_minimum_protocol_version: minimum as i32,
+        tls_minimum_protocol_version: build_version(*min_version) as i32,
         tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
         cipher_suites: ciphers,
         ecdh_curves: texts(ecdh_curves),
         ..Default::default()
+    }
+}
+
+fn build_version(version: TlsVersion) -> TlsProtocol {
+    match version {
+        TlsVersion::V1_0 => TlsProtocol::TlSv10,
+        TlsVersion::V1_1 => TlsProtocol::TlSv11,
+        TlsVersion::V1_2 => TlsProtocol::TlSv12,
+        TlsVersion::V1_3 => TlsProtocol::TlSv13,
     }
 }
 

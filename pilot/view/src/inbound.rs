@@ -32,8 +32,13 @@ pub struct Inbound {
 /// The inbound configuration of `proxy`.
 pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     let config = mesh.config();
-    let ports = ports::ports(mesh, proxy);
+    let mut ports = ports::ports(mesh, proxy);
     let listening = Listening { mesh, proxy, modes: mesh.peer_modes(&proxy.namespace, &proxy.labels) };
+    for port in ports.values_mut() {
+        if port.given_tls(&listening.modes).is_some() {
+            port.protocol = port.protocol.within_tls();
+        }
+    }
     let passthrough =
         ClusterDiscovery::OriginalDst { port: None, sources: inbound_sources(proxy.families()) };
     let mut clusters: Vec<ClusterSpec> = Vec::with_capacity(ports.len() + 1);

@@ -162,14 +162,16 @@ fn simple() -> UpstreamTls {
 /// For workloads of the mesh.
 fn served_tls() -> DownstreamTls {
     DownstreamTls {
-        certificate: "default".into(),
-        peer: PeerCheck {
+        certificates: vec!["default".into()],
+        peer: Some(PeerCheck {
             roots: "ROOTCA".into(),
             names: vec![PeerName::IdentityPrefix("spiffe://cluster.local/".into())],
             revoked: None,
-        },
+        }),
+        requires_peer: true,
         alpn: vec!["h2".into(), "http/1.1".into()],
         limits: TlsLimits::default(),
+        max_version: TlsVersion::V1_3,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod ingress;
 mod listener;
+mod server_tls;
 
 use super::{Model, traffic_policy::parse_connection_pool, virtual_service::parse_destination};
 use crate::{

@@ -9,6 +9,7 @@ mod tls;
 pub use connection_pool::{parse_connection_pool, parse_keepalive};
 pub use locality::parse_locality_lb;
 pub use outlier_detection::parse_outlier_detection;
+pub use tls::{parse_file, parse_names};
 
 use crate::{
     at::At,

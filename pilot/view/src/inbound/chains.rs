@@ -4,14 +4,14 @@
 //! by the application protocols that the client offers, and all other TLS is the application's own.
 
 use crate::{
-    outbound::{opaque_chains, plain_text_http},
+    outbound::{file_certificate, file_check, opaque_chains, plain_text_http},
     spec::{
         ChainMatch, DownstreamTls, FilterChainSpec, MESH_ROOTS, NetworkSpec, OWN_CERTIFICATE, PeerCheck,
         PeerName, Transport,
     },
     well_known::tcp_to,
 };
-use mesh_model::{Mesh, MtlsMode, Str};
+use mesh_model::{ClientCheck, Mesh, MtlsMode, ServerTls, Str, TlsLimits, TlsVersion};
 use std::sync::Arc;
 
 /// What clients of the mesh offer for requests.
@@ -46,7 +46,9 @@ pub enum Taken {
     Both(Arc<DownstreamTls>),
     /// mTLS.
     Mtls(Arc<DownstreamTls>),
-    /// Nothing: mTLS is asked for, and the proxy has no certificate.
+    /// TLS with certificates that a Sidecar names.
+    Given(Arc<DownstreamTls>),
+    /// Nothing: TLS is asked for, and the proxy has no certificate.
     Nothing,
 }
 
@@ -61,9 +63,18 @@ impl Taken {
         }
     }
 
+    /// What it takes on a port for which a Sidecar has `tls`.
+    pub fn given(mesh: &Mesh, tls: &ServerTls, has_identity: bool) -> Self {
+        match has_identity {
+            true => Taken::Given(Arc::new(given_tls(mesh, tls))),
+            // Certificates come over SDS, whosever they are.
+            false => Taken::Nothing,
+        }
+    }
+
     /// Whether it depends on a connection's being TLS.
     pub fn tells_tls(&self) -> bool {
-        matches!(self, Taken::Both(_) | Taken::Mtls(_))
+        matches!(self, Taken::Both(_) | Taken::Mtls(_) | Taken::Given(_))
     }
 }
 
@@ -72,17 +83,47 @@ fn own_tls(mesh: &Mesh) -> DownstreamTls {
     let config = mesh.config();
     let domains = config.trust_domains();
     DownstreamTls {
-        certificate: OWN_CERTIFICATE.into(),
-        peer: PeerCheck {
+        certificates: vec![OWN_CERTIFICATE.into()],
+        peer: Some(PeerCheck {
             roots: MESH_ROOTS.into(),
             names: domains
                 .map(|domain| PeerName::IdentityPrefix(format!("spiffe://{domain}/").into()))
                 .collect(),
             revoked: None,
-        },
-        alpn: vec!["h2".into(), "http/1.1".into()],
+        }),
+        requires_peer: true,
+        alpn: requests(),
         limits: config.mesh_mtls.clone(),
+        max_version: TlsVersion::V1_3,
     }
+}
+
+/// TLS as a Sidecar says, for clients outside the mesh. As Istio, requests are offered whatever the port carries.
+fn given_tls(mesh: &Mesh, tls: &ServerTls) -> DownstreamTls {
+    let ServerTls { certificates, clients, min_version, max_version, cipher_suites } = tls;
+    let mut limits = mesh.config().tls_defaults.clone();
+    if let Some(version) = min_version {
+        limits.min_version = *version;
+    }
+    if !cipher_suites.is_empty() {
+        limits.cipher_suites.clone_from(cipher_suites);
+    }
+    let max_version = max_version.unwrap_or(TlsVersion::V1_3);
+    DownstreamTls {
+        certificates: certificates.iter().map(|(chain, key)| file_certificate(chain, key)).collect(),
+        peer: clients
+            .as_ref()
+            .map(|ClientCheck { authorities, names, is_required: _ }| file_check(authorities, names)),
+        requires_peer: clients.as_ref().is_some_and(|clients| clients.is_required),
+        alpn: requests(),
+        // What is usual at least may be more than what is allowed at most.
+        limits: TlsLimits { min_version: limits.min_version.min(max_version), ..limits },
+        max_version,
+    }
+}
+
+fn requests() -> Vec<Str> {
+    vec!["h2".into(), "http/1.1".into()]
 }
 
 /// What chains are called.
@@ -145,10 +186,18 @@ pub fn chains(
             let bytes = bytes.map(|(chain, name)| FilterChainSpec { name: name.clone(), ..chain });
             std::iter::once(requests).chain(bytes).collect()
         }
-        (Taken::Mtls(tls), Content::Http(network)) => vec![ended(tls, http_name, &[], network)],
-        (Taken::Mtls(tls), Content::Tcp(network)) => vec![ended(tls, tcp_name, &[], network)],
+        (Taken::Mtls(tls) | Taken::Given(tls), Content::Http(network)) => {
+            vec![ended(tls, http_name, &[], network)]
+        }
+        (Taken::Mtls(tls) | Taken::Given(tls), Content::Tcp(network)) => {
+            vec![ended(tls, tcp_name, &[], network)]
+        }
         (Taken::Mtls(tls), Content::Either { http, tcp }) => {
             vec![ended(tls, http_name, MTLS_HTTP, http), ended(tls, tcp_name, &[], tcp)]
+        }
+        // What is inside tells which; clients outside the mesh need not say it when they connect.
+        (Taken::Given(tls), Content::Either { http, tcp }) => {
+            vec![ended(tls, http_name, &["h2", "http/1.1"], http), ended(tls, tcp_name, &[], tcp)]
         }
         (Taken::Both(tls), Content::Http(network)) => {
             vec![ended(tls, &mutual(http_name), MTLS_ANY, network), chain(http_name, raw, &[], network)]

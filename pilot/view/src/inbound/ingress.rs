@@ -14,7 +14,7 @@ use std::{
 pub fn ports(sidecar: &Arc<Sidecar>) -> Ports<'_> {
     let mut ports = Ports::new();
     for ingress in &sidecar.ingress {
-        let SidecarIngress { index: _, listener, endpoint: _, pool: _ } = ingress;
+        let SidecarIngress { index: _, listener, endpoint: _, pool: _, tls: _ } = ingress;
         let entry = InboundPort {
             target: listener.port,
             protocol: listener.protocol,

@@ -31,6 +31,14 @@ impl Listening<'_> {
         Taken::new(self.mesh, mode, self.proxy.has_identity)
     }
 
+    /// What is taken on a port of the workload.
+    fn taken_on(&self, port: &InboundPort<'_>) -> Taken {
+        match port.given_tls(&self.modes) {
+            Some(tls) => Taken::given(self.mesh, tls, self.proxy.has_identity),
+            None => self.taken(self.modes.on_port(port.target)),
+        }
+    }
+
     /// Those to whom a refusal of the listener is told.
     fn origins<'p>(&self, ports: impl Iterator<Item = &'p InboundPort<'p>>) -> Origins {
         let PeerModes { mode: _, ports: _, by, ports_by } = &self.modes;
@@ -48,7 +56,7 @@ impl Listening<'_> {
         let (mut skip_tls, mut skip_http) = (Vec::new(), Vec::new());
         for port in own() {
             let matches = ChainMatch { destination_port: Some(port.target), ..ChainMatch::default() };
-            let taken = self.taken(modes.on_port(port.target));
+            let taken = self.taken_on(port);
             port_chains.extend(self.port_chains(&format!("0.0.0.0_{}", port.target), &matches, port, &taken));
             if port.protocol != Protocol::Auto {
                 skip_http.push(port.target);
@@ -76,7 +84,7 @@ impl Listening<'_> {
                     network: NetworkSpec::Tcp(tcp_to(mesh, UNKNOWN)),
                 })
             }
-            Taken::Plaintext | Taken::Both(_) | Taken::Mtls(_) | Taken::Nothing => None,
+            Taken::Plaintext | Taken::Both(_) | Taken::Mtls(_) | Taken::Given(_) | Taken::Nothing => None,
         };
         port_chains.extend(unknown);
         ListenerSpec {
@@ -108,7 +116,7 @@ impl Listening<'_> {
         let name: Str = format!("{bind}_{target}").into();
         let sniffs = *protocol == Protocol::Auto;
         let config = self.mesh.config();
-        let taken = self.taken(self.modes.on_port(*target));
+        let taken = self.taken_on(entry);
         ListenerSpec {
             chains: self.port_chains(&name, &ChainMatch::default(), entry, &taken),
             name,

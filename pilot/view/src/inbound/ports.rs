@@ -6,8 +6,8 @@ use crate::{
     stat_name::{Subject, stat_name},
 };
 use mesh_model::{
-    EndpointAddress, LocalPort, Mesh, ObjectRef, Protocol, Registry, Service, ServicePort, Sidecar,
-    SidecarIngress, Str, Workload,
+    EndpointAddress, LocalPort, Mesh, MtlsMode, ObjectRef, PeerModes, Protocol, Registry, ServerTls, Service,
+    ServicePort, Sidecar, SidecarIngress, Str, Workload,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +36,12 @@ impl InboundPort<'_> {
     pub fn own_listener(&self) -> Option<Option<IpAddr>> {
         let listener = &self.ingress?.listener;
         listener.is_bound.then_some(listener.bind)
+    }
+
+    /// The TLS that the proxy ends for clients outside the mesh: as Istio, where nothing of the mesh is taken.
+    pub fn given_tls(&self, modes: &PeerModes) -> Option<&ServerTls> {
+        let tls = self.ingress?.tls.as_ref()?;
+        (modes.on_port(self.target) == MtlsMode::Disable).then_some(tls)
     }
 
     pub fn origins(&self) -> impl Iterator<Item = &ObjectRef> {

@@ -117,13 +117,9 @@ impl Connecting<'_> {
             true => &service.subject_alt_names,
             false => names,
         };
-        let peer = authorities.as_ref().map(|Authorities { file, revoked }| PeerCheck {
-            roots: format!("file-root:{}", file.as_deref().unwrap_or("system")).into(),
-            names: names.iter().cloned().map(PeerName::Any).collect(),
-            revoked: revoked.clone(),
-        });
+        let peer = authorities.as_ref().map(|authorities| file_check(authorities, names));
         UpstreamTls {
-            certificate: certificate.as_ref().map(|(chain, key)| format!("file-cert:{chain}~{key}").into()),
+            certificate: certificate.as_ref().map(|(chain, key)| file_certificate(chain, key)),
             checks_host: server_name.is_none() && names.is_empty() && peer.is_some(),
             peer,
             server_name: server_name.clone(),
@@ -133,6 +129,21 @@ impl Connecting<'_> {
             },
             limits: scope.mesh.config().tls_defaults.clone(),
         }
+    }
+}
+
+/// The secret that the agent makes of a certificate and its key in files.
+pub fn file_certificate(chain: &str, key: &str) -> Str {
+    format!("file-cert:{chain}~{key}").into()
+}
+
+/// A check of the other side's certificate against authorities in files.
+pub fn file_check(authorities: &Authorities, names: &[Str]) -> PeerCheck {
+    let Authorities { file, revoked } = authorities;
+    PeerCheck {
+        roots: format!("file-root:{}", file.as_deref().unwrap_or("system")).into(),
+        names: names.iter().cloned().map(PeerName::Any).collect(),
+        revoked: revoked.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Certificates and roots are named, never part of a spec: the workload's agent hands them to its Envoy over SDS.
 
-use mesh_model::{Str, TlsLimits};
+use mesh_model::{Str, TlsLimits, TlsVersion};
 
 /// The secret that is a workload's own certificate and key.
 pub const OWN_CERTIFICATE: &str = "default";
@@ -12,14 +12,18 @@ pub const MESH_ROOTS: &str = "ROOTCA";
 /// TLS that a filter chain ends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DownstreamTls {
-    /// The secret that clients are shown.
-    pub certificate: Str,
-    /// Whose clients' certificates are taken. A client has to show one.
-    pub peer: PeerCheck,
+    /// The secrets that clients are shown: of several, the one that a client understands.
+    pub certificates: Vec<Str>,
+    /// Whose clients' certificates are taken; `None`: clients are not asked for any.
+    pub peer: Option<PeerCheck>,
+    /// Whether a client has to show one.
+    pub requires_peer: bool,
     /// Application protocols that are offered, the preferred one first.
     pub alpn: Vec<Str>,
     /// Versions and ciphers.
     pub limits: TlsLimits,
+    /// The highest version.
+    pub max_version: TlsVersion,
 }
 
 /// TLS towards the endpoints of a cluster.

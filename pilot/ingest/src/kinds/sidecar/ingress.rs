@@ -1,9 +1,9 @@
 //! `ingress`: where a workload is reached.
 
-use super::listener;
+use super::{listener, server_tls::parse_server_tls};
 use crate::{at::At, kinds::traffic_policy::parse_connection_pool, values::parse_port};
 use mesh_api::networking::sidecar as api;
-use mesh_model::{IngressEndpoint, Problem, Reason, SidecarIngress};
+use mesh_model::{IngressEndpoint, Reason, SidecarIngress};
 use std::{collections::BTreeSet, net::SocketAddr};
 
 /// Reads all entries; what cannot be used is left out.
@@ -25,18 +25,11 @@ pub fn parse(entries: Vec<api::IngressListener>, at: &At<'_>) -> Vec<SidecarIngr
 
 fn parse_entry(index: usize, entry: api::IngressListener, at: &At<'_>) -> Option<SidecarIngress> {
     let api::IngressListener { port, bind, capture_mode, default_endpoint, tls, connection_pool } = entry;
-    if tls.is_some() {
-        // Better nobody than anybody in plain text.
-        at.report(
-            Problem::error(
-                Reason::NotSupported,
-                at.field("tls").path(),
-                "Meltemi does not terminate TLS yet, so this port is not served at all",
-            )
-            .hint("leave `tls` out to serve plain text"),
-        );
-        return None;
-    }
+    // Better nobody than anybody in plain text: a port whose TLS can't be as it is written is not served.
+    let tls = match tls {
+        Some(tls) => Some(parse_server_tls(tls, &at.field("tls"))?),
+        None => None,
+    };
     let listener = listener::parse(port, bind, capture_mode, at)?;
     let endpoint = match default_endpoint.as_deref() {
         None | Some("") => None,
@@ -50,7 +43,7 @@ fn parse_entry(index: usize, entry: api::IngressListener, at: &At<'_>) -> Option
         );
     }
     let pool = connection_pool.map(|pool| parse_connection_pool(pool, &at.field("connectionPool")));
-    Some(SidecarIngress { index, listener, endpoint, pool })
+    Some(SidecarIngress { index, listener, endpoint, pool, tls })
 }
 
 fn parse_endpoint(text: &str, at: &At<'_>) -> Option<IngressEndpoint> {

@@ -26,8 +26,7 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
     let (certificate, key) = (file(client_certificate, "clientCertificate"), file(private_key, "privateKey"));
     let authorities = file(ca_certificates, "caCertificates");
     let revoked = file(ca_crl, "caCrl");
-    let names: Vec<Str> =
-        subject_alt_names.iter().filter(|name| !name.is_empty()).map(|name| name.as_str().into()).collect();
+    let names = parse_names(&subject_alt_names);
     let server_name = sni.filter(|name| !name.is_empty()).map(Str::from);
     let mode = match mode {
         None | Some(api::ClientTlsMode::Disable) => return ClientTls::Disable,
@@ -105,11 +104,16 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
 }
 
 /// The name of a file in the proxy's container. It becomes part of the name of a secret, in which `~` parts two names.
-fn parse_file(text: Option<String>, at: &At<'_>) -> Option<Str> {
+pub fn parse_file(text: Option<String>, at: &At<'_>) -> Option<Str> {
     let text = text.filter(|text| !text.is_empty())?;
     if text.contains('~') || text.chars().any(char::is_control) {
         at.error(Reason::InvalidValue, "the name of a file has no `~`, and no control characters");
         return None;
     }
     Some(text.into())
+}
+
+/// Names of certificates.
+pub fn parse_names(names: &[String]) -> Vec<Str> {
+    names.iter().filter(|name| !name.is_empty()).map(|name| name.as_str().into()).collect()
 }

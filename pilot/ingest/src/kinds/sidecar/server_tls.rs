@@ -1,0 +1,165 @@
+//! `tls` of an ingress listener: how connections of clients outside the mesh are secured.
+//!
+//! As in Istio, certificates are in files of the proxy's container. What can't be done makes the listener none: everything here keeps
+//! somebody out.
+
+use crate::{
+    at::At,
+    kinds::{
+        mesh_config::parse_cipher_suites,
+        traffic_policy::{parse_file, parse_names},
+    },
+};
+use mesh_api::networking::server_tls as api;
+use mesh_model::{Authorities, ClientCheck, Problem, Reason, ServerTls, Str, TlsVersion};
+
+/// Reads the block; `None`: the port is not to be served.
+pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<ServerTls> {
+    let api::ServerTlsSettings {
+        https_redirect,
+        mode,
+        server_certificate,
+        private_key,
+        ca_certificates,
+        ca_crl,
+        credential_name,
+        credential_names,
+        ca_cert_credential_name,
+        tls_certificates,
+        subject_alt_names,
+        verify_certificate_spki,
+        verify_certificate_hash,
+        min_protocol_version,
+        max_protocol_version,
+        cipher_suites,
+        insecure_skip_verify,
+    } = block;
+    let errors = at.errors();
+    let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    for (name, set, hint) in [
+        ("httpsRedirect", https_redirect.unwrap_or(false), "a sidecar redirects nobody: leave it out"),
+        ("credentialName", is_set(&credential_name), "mount the Secret into the proxy, and name the files"),
+        (
+            "credentialNames",
+            !credential_names.is_empty(),
+            "mount the Secrets into the proxy, and name the files",
+        ),
+        (
+            "caCertCredentialName",
+            is_set(&ca_cert_credential_name),
+            "mount the Secret into the proxy, and name the file: caCertificates",
+        ),
+        (
+            "verifyCertificateSpki",
+            !verify_certificate_spki.is_empty(),
+            "use caCertificates and subjectAltNames",
+        ),
+        (
+            "verifyCertificateHash",
+            !verify_certificate_hash.is_empty(),
+            "use caCertificates and subjectAltNames",
+        ),
+        (
+            "insecureSkipVerify",
+            insecure_skip_verify.unwrap_or(false),
+            "write `mode: SIMPLE` to let everybody in",
+        ),
+    ] {
+        if set {
+            let message = "not supported for sidecars, so this port is not served";
+            at.report(Problem::error(Reason::NotSupported, at.field(name).path(), message).hint(hint));
+        }
+    }
+    let is_required = match mode {
+        Some(api::ServerTlsMode::Simple) => None,
+        Some(api::ServerTlsMode::Mutual) => Some(true),
+        Some(api::ServerTlsMode::OptionalMutual) => Some(false),
+        None
+        | Some(
+            api::ServerTlsMode::Passthrough
+            | api::ServerTlsMode::AutoPassthrough
+            | api::ServerTlsMode::IstioMutual,
+        ) => {
+            at.field("mode").error_hint(
+                Reason::InvalidValue,
+                "a sidecar ends TLS in no such way, so this port is not served",
+                "write SIMPLE, MUTUAL or OPTIONAL_MUTUAL; mTLS of the mesh needs no `tls`",
+            );
+            return None;
+        }
+    };
+    let certificates = match tls_certificates.is_empty() {
+        true => parse_pair(server_certificate, private_key, at).into_iter().collect(),
+        false => {
+            let at = at.field("tlsCertificates");
+            let pairs = tls_certificates.into_iter().enumerate();
+            let pairs = pairs.filter_map(|(index, pair)| {
+                let api::TlsCertificate { server_certificate, private_key, ca_certificates } = pair;
+                let at = at.index(index);
+                at.not_supported("caCertificates", is_set(&ca_certificates));
+                parse_pair(server_certificate, private_key, &at)
+            });
+            pairs.collect()
+        }
+    };
+    let authorities = parse_file(ca_certificates, &at.field("caCertificates"));
+    let revoked = parse_file(ca_crl, &at.field("caCrl"));
+    let names = parse_names(&subject_alt_names);
+    let clients = match (is_required, authorities) {
+        (Some(_), None) => {
+            at.field("caCertificates").error(
+                Reason::Required,
+                "clients are to show certificates, but of which authority? This port is not served",
+            );
+            None
+        }
+        (Some(is_required), file) => {
+            Some(ClientCheck { authorities: Authorities { file, revoked }, names, is_required })
+        }
+        (None, authorities) => {
+            if authorities.is_some() || revoked.is_some() || !names.is_empty() {
+                let hint = "write `mode: MUTUAL` to ask for them";
+                at.warning_hint(Reason::Conflict, "with SIMPLE, clients show no certificates", hint);
+            }
+            None
+        }
+    };
+    let (min_version, max_version) =
+        (min_protocol_version.and_then(version), max_protocol_version.and_then(version));
+    if min_version.zip(max_version).is_some_and(|(min, max)| min > max) {
+        at.field("maxProtocolVersion")
+            .error(Reason::InvalidValue, "it is lower than minProtocolVersion, so this port is not served");
+    }
+    let cipher_suites = parse_cipher_suites(&cipher_suites, &at.field("cipherSuites"));
+    (at.errors() == errors).then_some(ServerTls {
+        certificates,
+        clients,
+        min_version,
+        max_version,
+        cipher_suites,
+    })
+}
+
+fn parse_pair(certificate: Option<String>, key: Option<String>, at: &At<'_>) -> Option<(Str, Str)> {
+    let certificate_file = parse_file(certificate, &at.field("serverCertificate"));
+    let key_file = parse_file(key, &at.field("privateKey"));
+    for (name, missing) in
+        [("serverCertificate", certificate_file.is_none()), ("privateKey", key_file.is_none())]
+    {
+        if missing {
+            at.field(name)
+                .error(Reason::Required, "TLS needs a certificate and its key; this port is not served");
+        }
+    }
+    certificate_file.zip(key_file)
+}
+
+fn version(version: api::TlsProtocol) -> Option<TlsVersion> {
+    match version {
+        api::TlsProtocol::Auto => None,
+        api::TlsProtocol::V1_0 => Some(TlsVersion::V1_0),
+        api::TlsProtocol::V1_1 => Some(TlsVersion::V1_1),
+        api::TlsProtocol::V1_2 => Some(TlsVersion::V1_2),
+        api::TlsProtocol::V1_3 => Some(TlsVersion::V1_3),
+    }
+}

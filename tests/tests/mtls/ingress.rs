@@ -1,0 +1,110 @@
+//! TLS of a Sidecar's `ingress`: clients outside the mesh, by OpenSSL, and certificates in files that the agent hands to Envoy.
+
+use super::{Authority, Pair, Stage, WITHIN, mode};
+use crate::certificates::Validity;
+use anyhow::{Context, Result, ensure};
+use mesh_pki::{Facts, credential::read_certificates};
+use mesh_testkit::{Envoy, eventually};
+use std::{net::SocketAddr, path::Path, process::Stdio};
+
+const PORT: u16 = 8443;
+const NAME: &str = "spiffe://elsewhere/ns/a/sa/client";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_outside_the_mesh() {
+    if Envoy::binary().is_none() {
+        return;
+    }
+    outside().await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// A Sidecar of which the one port has TLS with the files of `directory`.
+fn sidecar(directory: &Path, tls: &str) -> String {
+    let file = |name: &str| directory.join(name).display().to_string();
+    format!(
+        "apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {{name: server, namespace: default}}
+spec:
+  workloadSelector: {{labels: {{app: server}}}}
+  ingress:
+    - port: {{number: {PORT}, protocol: HTTPS, name: https}}
+      defaultEndpoint: 127.0.0.1:8080
+      tls:
+        serverCertificate: {}
+        privateKey: {}
+        caCertificates: {}
+        {tls}
+",
+        file("server.pem"),
+        file("server.key"),
+        file("root.pem")
+    )
+}
+
+async fn outside() -> Result<()> {
+    let stage = Stage::set().await?;
+    let directory = stage.directory.path();
+    let (elsewhere, other) = (Authority::new("elsewhere")?, Authority::new("another")?);
+    let server = |authority: &Authority| authority.issue("spiffe://elsewhere/ns/a/sa/server", Validity::Now);
+    let write = |pair: &Pair| pair.write(&directory.join("server.pem"), &directory.join("server.key"));
+    let first = server(&elsewhere)?;
+    write(&first)?;
+    std::fs::write(directory.join("root.pem"), elsewhere.root())?;
+    let (client, stranger) = (elsewhere.issue(NAME, Validity::Now)?, other.issue(NAME, Validity::Now)?);
+    let namesake = elsewhere.issue("spiffe://elsewhere/ns/a/sa/other", Validity::Now)?;
+    stage.take("DISABLE").await?;
+    let edit = async |tls: &str| {
+        stage.mesh.edit("sidecar.yaml", &sidecar(directory, tls)).await?;
+        stage.acknowledged().await
+    };
+    // Nobody's certificate, the right one, one of another authority, and one with another name.
+    let see = async |what: &str, expected: [bool; 4]| {
+        eventually(WITHIN, async || {
+            let mut got = [false; 4];
+            let shown = [None, Some(&client), Some(&stranger), Some(&namesake)];
+            for (got, shown) in got.iter_mut().zip(shown) {
+                *got = stage.openssl_to(PORT, "http/1.1", shown).await?;
+            }
+            ensure!(got == expected, "{what}: {got:?}");
+            Ok(())
+        })
+        .await
+    };
+    edit("mode: SIMPLE").await?;
+    see("SIMPLE", [true; 4]).await?;
+    edit("mode: MUTUAL").await?;
+    see("MUTUAL", [false, true, false, true]).await?;
+    edit(&format!("mode: MUTUAL\n        subjectAltNames: ['{NAME}']")).await?;
+    see("MUTUAL with a name", [false, true, false, false]).await?;
+    edit("mode: OPTIONAL_MUTUAL").await?;
+    see("OPTIONAL_MUTUAL", [true, true, false, true]).await?;
+    let shown = async || served(SocketAddr::new(stage.server.address, PORT)).await;
+    ensure!(shown().await? == serial(&first.certificate)?, "the certificate of the file");
+
+    // Files that are replaced: the agent hears of it.
+    let second = server(&elsewhere)?;
+    write(&second)?;
+    eventually(WITHIN, async || {
+        ensure!(shown().await? == serial(&second.certificate)?);
+        Ok(())
+    })
+    .await?;
+    // Where the mesh's own TLS is taken, there is no other: as Istio.
+    stage.mesh.edit("peers.yaml", &mode("STRICT")).await?;
+    stage.acknowledged().await?;
+    see("STRICT", [false; 4]).await
+}
+
+fn serial(pem: &str) -> Result<String> {
+    let certificates = read_certificates(pem)?;
+    Ok(Facts::read(certificates.first().context("no certificate")?)?.serial)
+}
+
+/// The serial number of the certificate that a server shows.
+async fn served(at: SocketAddr) -> Result<String> {
+    let mut command = tokio::process::Command::new("openssl");
+    command.args(["s_client", "-connect", &at.to_string()]).stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await?;
+    serial(&String::from_utf8_lossy(&output.stdout))
+}
