@@ -36,6 +36,8 @@ pub struct Settings {
     pub lifetime: Duration,
     /// The part of a certificate's life that is left when it is renewed; usually [`GRACE`](crate::renewal::GRACE).
     pub grace: f64,
+    /// Changes when a new certificate is wanted before that, if anybody can say so.
+    pub renew: Option<watch::Receiver<()>>,
 }
 
 /// A workload whose certificate is renewed in the background, until this is dropped.
@@ -92,12 +94,17 @@ fn is_of_this_mesh(roots: &Path, kept: &Identity) -> bool {
 
 async fn renew(settings: Settings, current: watch::Sender<Option<Identity>>, file: Option<PathBuf>) {
     let mut backoff = Backoff::default();
+    let mut wanted = settings.renew.clone();
     let kept = current.borrow().clone();
     if let Some(kept) = kept {
-        sleep_until(renew_at(kept.credential.facts(), SystemTime::now(), settings.grace, chance())).await;
+        let at = renew_at(kept.credential.facts(), SystemTime::now(), settings.grace, chance());
+        rest(at, &mut wanted).await;
     }
     let mut by_token = false;
     loop {
+        if let Some(wanted) = &mut wanted {
+            wanted.mark_unchanged();
+        }
         let held = current.borrow().clone();
         match enrol(&settings, held.as_ref(), by_token).await {
             Ok(identity) => {
@@ -114,7 +121,7 @@ async fn renew(settings: Settings, current: watch::Sender<Option<Identity>>, fil
                 current.send_replace(Some(identity));
                 backoff.reset();
                 by_token = false;
-                sleep_until(at).await;
+                rest(at, &mut wanted).await;
             }
             Err(error) => {
                 let wait = backoff.next(chance());
@@ -129,13 +136,30 @@ async fn renew(settings: Settings, current: watch::Sender<Option<Identity>>, fil
 }
 
 async fn enrol(settings: &Settings, held: Option<&Identity>, by_token: bool) -> Result<Identity, EnrolError> {
-    let Settings { authority, token, roots, lifetime, grace: _ } = settings;
+    let Settings { authority, token, roots, lifetime, grace: _, renew: _ } = settings;
     let trusted = connect::roots(roots, held).await?;
     let now = SystemTime::now();
     let valid = held.filter(|held| !by_token && held.credential.facts().is_valid(now));
     match valid {
         Some(held) => authority.enrol(Proof::Certificate(&held.credential), &trusted, *lifetime).await,
         None => authority.enrol(Proof::Token(connect::read(token).await?.trim()), &trusted, *lifetime).await,
+    }
+}
+
+/// Until then, or until a new certificate is wanted.
+async fn rest(until: SystemTime, wanted: &mut Option<watch::Receiver<()>>) {
+    let asked = async {
+        let changed = match wanted {
+            Some(wanted) => wanted.changed().await.is_ok(),
+            None => false,
+        };
+        if !changed {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = sleep_until(until) => {}
+        () = asked => {}
     }
 }
 

@@ -27,7 +27,7 @@ use crate::args::identity::IdentityArgs;
 
 pub use alone::Alone;
 pub use gate::DebugGate;
-pub use mesh::Pending;
+pub use mesh::{Pending, said_by};
 
 /// How much is to be told.
 #[derive(serde::Deserialize)]
@@ -131,6 +131,7 @@ pub async fn config(
         }
     };
     config.mesh = mesh.fixed();
+    config.serving = signer::serving(&signer_args)?;
     config.signer = signer::signer(signer_args)?;
     config.oidc = jwt_rule.into_iter().collect();
     config.node_accounts = trusted_node_account;

@@ -43,8 +43,16 @@ impl Up {
     }
 
     fn start_example(example: &str, namespace: &str, more: &[&str]) -> Self {
+        Self::start_files(example, namespace, &[], more)
+    }
+
+    /// An example with more files.
+    fn start_files(example: &str, namespace: &str, added: &[(&str, &str)], more: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
         copy_example(example, namespace, files.path());
+        for (name, text) in added {
+            std::fs::write(files.path().join(name), text).unwrap();
+        }
         let mut process = Command::new(env!("CARGO_BIN_EXE_meltemi"))
             .arg("up")
             .arg(files.path())
@@ -254,6 +262,45 @@ fn sidecars_prove_who_they_are_and_plaintext_is_refused() {
     }
     let report = up.ask_json(&["call", "web", "http://orders/", "-n", "5"]);
     assert_eq!(report["answeredBy"][0]["identity"], id("orders"), "{report:#}");
+}
+
+#[test]
+fn identities_are_of_the_trust_domain_that_the_files_name() {
+    let namespace = "up-domain";
+    let settings = |text: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata:\n  mesh: |\n    {text}\n"
+        )
+    };
+    let first = settings("trustDomain: first.example");
+    let mut up = Up::start_files("mtls", namespace, &[("mesh.yaml", &first)], &[]);
+    up.wait_for_pods(&["web-0", "orders-0", "orders-1"], namespace);
+    let ids = |domain: &str| {
+        let id = |account: &str| format!("spiffe://{domain}/ns/{namespace}/sa/{account}");
+        (serde_json::json!(id("orders")), serde_json::json!([id("web")]))
+    };
+    let calls = |up: &Up, count: &str| {
+        let report = up.ask_json(&["call", "web", "http://orders/", "-n", count]);
+        let seen = (report["answeredBy"][0]["identity"].clone(), report["calledAs"].clone());
+        (seen, report)
+    };
+    let (seen, report) = calls(&up, "5");
+    assert_eq!(seen, ids("first.example"), "{report:#}");
+    // Renamed with the old name as an alias, and then at once: workloads get new certificates without a restart.
+    for (text, domain) in [
+        ("{trustDomain: second.example, trustDomainAliases: [first.example]}", "second.example"),
+        ("trustDomain: third.example", "third.example"),
+    ] {
+        std::fs::write(up.files.path().join("mesh.yaml"), settings(text)).unwrap();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let (seen, report) = calls(&up, "1");
+            if seen == ids(domain) {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "{domain}: {report:#}");
+        }
+    }
 }
 
 /// What comes back, if anything does.

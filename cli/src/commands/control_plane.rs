@@ -68,6 +68,7 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
         Alone { port, config, transport, admin, shutdown }.run().await?;
         return Ok(ExitCode::SUCCESS);
     }
+    let from_files = config_dir.is_some();
     let source = match config_dir {
         Some(directory) => SourceConfig::Files(directory),
         None => SourceConfig::Cluster { kubeconfig },
@@ -96,7 +97,10 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
     });
     let mut serving = serving::start(config, monitoring_addr.socket(), parts).await?;
     let mut secure_address = None;
-    if let Some((port, config, ready, metrics)) = authority {
+    if let Some((port, mut config, ready, metrics)) = authority {
+        if from_files {
+            config.settings = Some(secure::said_by(&serving.pilot));
+        }
         secure_address = Some(port.address());
         port.serve(ServeSecurely {
             config,

@@ -1,6 +1,6 @@
 //! What mesh settings say of identity, over what flags say.
 //!
-//! In: flags, and the ConfigMap or file with mesh settings. Out: the authority's settings, which follow them. Where both speak, mesh settings
+//! In: flags, and mesh settings: a ConfigMap, a file, or what the control plane in this process has read. Out: the authority's settings, which follow them. Where both speak, mesh settings
 //! win, as with Istio; a trust domain that is none, or roots that can't be read, leave what held before.
 
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use citadel::{Config, MeshIdentity, MoreTrust, TrustDomain};
 use mesh_pki::{SpiffeId, TrustBundle};
+use pilot::Pilot;
 use pilot_ingest::{Identities, IdentitySettings, RootSettings};
 use tokio::sync::watch;
 
@@ -33,10 +34,7 @@ impl Pending {
                 let before = sender.borrow().clone();
                 let next = merge(&flags, said.borrow_and_update().as_deref(), &before);
                 if next != *before {
-                    tracing::info!(
-                        trust_domain = next.trust_domain.name,
-                        "mesh settings of identity have changed"
-                    );
+                    tell(&before, &next);
                     sender.send_replace(Arc::new(next));
                 }
                 if sender.is_closed() {
@@ -45,6 +43,48 @@ impl Pending {
             }
         });
         Ok(Config { mesh, ..config })
+    }
+}
+
+/// What the control plane in this process has read: configuration and certificates then speak of the same trust domain.
+pub fn said_by(pilot: &Pilot) -> Identities {
+    let (mut published, mut mesh) = (pilot.published(), pilot.mesh());
+    let (sender, receiver) = watch::channel(None);
+    tokio::spawn(async move {
+        // Before that, it has not read everything.
+        if published.wait_for(|count| *count > 0).await.is_err() {
+            return;
+        }
+        loop {
+            let said = IdentitySettings::from(&**mesh.borrow_and_update().config());
+            sender.send_if_modified(|before: &mut Option<Arc<IdentitySettings>>| {
+                let changed = before.as_deref() != Some(&said);
+                if changed {
+                    *before = Some(Arc::new(said));
+                }
+                changed
+            });
+            tokio::select! {
+                changed = mesh.changed() => if changed.is_err() { return },
+                () = sender.closed() => return,
+            }
+        }
+    });
+    receiver
+}
+
+/// A trust domain that is left at once is one whose workloads are nobody until they have new certificates.
+fn tell(before: &MeshIdentity, next: &MeshIdentity) {
+    let (old, new) = (&before.trust_domain.name, &next.trust_domain);
+    if *old == new.name || new.aliases.contains(old) {
+        tracing::info!(trust_domain = new.name, "mesh settings of identity have changed");
+    } else {
+        tracing::warn!(
+            before = old,
+            trust_domain = new.name,
+            "the trust domain has changed: workloads with certificates of the one before are refused until they renew; \
+             trustDomainAliases that name it let them in meanwhile"
+        );
     }
 }
 

@@ -49,7 +49,9 @@ pub use locality_lb::{
     PriorityLabel, REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL, locality_of,
 };
 pub use mesh::{Mesh, ServiceKey};
-pub use mesh_config::{DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization};
+pub use mesh_config::{
+    DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization, TrustedRoots,
+};
 pub use object::{Kind, Labels, Locality, Metadata, NamespacedName, ObjectRef, Source, Str};
 pub use peer_authentication::{MtlsMode, PeerAuthentication, PeerModes};
 pub use percent::Percent;
@@ -62,7 +64,7 @@ pub use sidecar::{
     EgressHost, EgressNamespace, IngressEndpoint, Sidecar, SidecarEgress, SidecarIngress, SidecarListener,
 };
 pub use string_match::StringMatch;
-pub use tls::{Authorities, ClientTls, GivenTls, TlsLimits, TlsVersion};
+pub use tls::{Authorities, ClientCheck, ClientTls, GivenTls, ServerTls, TlsLimits, TlsVersion};
 pub use traffic_policy::{
     ClusterPolicy, ConnectionPool, ConsistentHash, HashKey, HashRing, Http2Keepalive, HttpPool, LoadBalancer,
     LoadBalancing, OutlierDetection, PortPolicy, ProxyProtocol, RetryBudget, SimpleLb, TcpKeepalive, TcpPool,

@@ -50,6 +50,15 @@ pub struct DefaultTrafficPolicy {
     pub outlier_detection: Option<OutlierDetection>,
 }
 
+/// An entry of `caCertificates`: roots that workloads trust besides those of the mesh's own authority.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct TrustedRoots {
+    /// Certificates.
+    pub pem: Str,
+    /// `certSigners`: signers of the Kubernetes API whose roots they are.
+    pub cert_signers: Vec<Str>,
+}
+
 /// Istio's MeshConfig (`mesh` in ConfigMap `istio`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct MeshConfig {
@@ -97,6 +106,8 @@ pub struct MeshConfig {
     pub trust_domain: Str,
     /// `trustDomainAliases`: those of other meshes, whose workloads count as this one's.
     pub trust_domain_aliases: Vec<Str>,
+    /// `caCertificates`: for the certificate authority, which hands them out.
+    pub ca_certificates: Vec<TrustedRoots>,
     /// `enableAutoMtls`: whether clients speak mTLS to endpoints that take it, where no DestinationRule says what to do.
     pub auto_mtls: bool,
     /// `meshMTLS`: of mTLS between workloads.
@@ -150,6 +161,7 @@ impl Default for MeshConfig {
             exports: DefaultExports::default(),
             trust_domain: "cluster.local".into(),
             trust_domain_aliases: Vec::new(),
+            ca_certificates: Vec::new(),
             auto_mtls: true,
             mesh_mtls: TlsLimits::default(),
             tls_defaults: TlsLimits::default(),

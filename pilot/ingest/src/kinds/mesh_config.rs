@@ -9,6 +9,7 @@ mod tls;
 mod written;
 
 pub use proxy_config::parse_proxy_config;
+pub(super) use tls::parse_cipher_suites;
 
 use super::{
     Model,
@@ -143,9 +144,10 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         let own = trust_domain.as_deref().unwrap_or(identity::DEFAULT);
         own == domain || trust_domain_aliases.iter().any(|alias| alias == domain)
     };
-    identity::report(ca_certificates, own, &at.field("caCertificates"));
+    let ca_certificates = identity::parse(ca_certificates, own, &at.field("caCertificates"));
     later::report(&others, later::OF_MESH, BUILT, at);
     let mut config = (*at.context().mesh_config).clone();
+    config.ca_certificates = ca_certificates;
     if let Some(fields) = default_config {
         config.proxy_headers = proxy_config::parse(&Value::Object(fields), &at.field("defaultConfig"));
     }

@@ -3,7 +3,7 @@
 //! In: the settings' text. Out: names and PEM for the certificate authority, which needs nothing else of them, and what is not taken.
 
 use crate::{at::At, document};
-use mesh_model::{Problem, Reason};
+use mesh_model::{MeshConfig, Problem, Reason, Str, TrustedRoots};
 use serde::Deserialize;
 
 /// The trust domain of a mesh whose settings name none.
@@ -20,6 +20,23 @@ pub struct IdentitySettings {
     pub roots: Vec<RootSettings>,
     /// Why others are not, each with its path.
     pub left_out: Vec<String>,
+}
+
+impl From<&MeshConfig> for IdentitySettings {
+    /// For an authority beside a control plane that has read the settings: what is left out has been told.
+    fn from(config: &MeshConfig) -> Self {
+        let texts = |texts: &[Str]| texts.iter().map(ToString::to_string).collect();
+        let roots = config.ca_certificates.iter().map(|TrustedRoots { pem, cert_signers }| RootSettings {
+            pem: pem.to_string(),
+            cert_signers: texts(cert_signers),
+        });
+        Self {
+            trust_domain: Some(config.trust_domain.to_string()),
+            trust_domain_aliases: texts(&config.trust_domain_aliases),
+            roots: roots.collect(),
+            left_out: Vec::new(),
+        }
+    }
 }
 
 /// Roots that workloads trust besides the authority's own.
@@ -92,14 +109,25 @@ pub fn read_identity(text: &str) -> Result<IdentitySettings, Problem> {
     Ok(IdentitySettings { trust_domain, trust_domain_aliases, roots, left_out })
 }
 
-/// Tells what is left out of `caCertificates`; the certificate authority takes the rest.
-pub fn report(entries: Vec<CaCertificate>, own: impl Fn(&str) -> bool + Copy, at: &At<'_>) {
+/// Those of `caCertificates` that are taken; tells what is left out.
+pub fn parse(
+    entries: Vec<CaCertificate>,
+    own: impl Fn(&str) -> bool + Copy,
+    at: &At<'_>,
+) -> Vec<TrustedRoots> {
+    let mut taken = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
-        if let Err(LeftOut { field, reason, message, hint }) = entry.judge(own) {
-            let at = at.index(index);
-            at.field(field).error_hint(reason, message, hint);
+        match entry.judge(own) {
+            Ok(RootSettings { pem, cert_signers }) => {
+                let cert_signers = cert_signers.into_iter().map(Str::from).collect();
+                taken.push(TrustedRoots { pem: pem.into(), cert_signers });
+            }
+            Err(LeftOut { field, reason, message, hint }) => {
+                at.index(index).field(field).error_hint(reason, message, hint);
+            }
         }
     }
+    taken
 }
 
 impl CaCertificate {

@@ -58,9 +58,14 @@ pub fn parse_limits(config: TlsConfig, at: &At<'_>) -> TlsLimits {
             None | Some(Version::Auto | Version::V1_2) => TlsVersion::V1_2,
             Some(Version::V1_3) => TlsVersion::V1_3,
         },
-        cipher_suites: known(&cipher_suites, CIPHER_SUITES, &at.field("cipherSuites")),
+        cipher_suites: parse_cipher_suites(&cipher_suites, &at.field("cipherSuites")),
         ecdh_curves: known(&ecdh_curves, CURVES, &at.field("ecdhCurves")),
     }
+}
+
+/// Ciphers that Envoy has.
+pub fn parse_cipher_suites(names: &[String], at: &At<'_>) -> Vec<Str> {
+    known(names, CIPHER_SUITES, at)
 }
 
 /// Those of `names` that there are, each once.
