@@ -44,6 +44,8 @@ pub struct AgentSettings {
     pub runtime: BTreeMap<String, String>,
     /// The certificate.
     pub workload: workload::Settings,
+    /// Where the mesh's revocation lists would be.
+    pub revocations: PathBuf,
     /// The control plane.
     pub discovery: Discovery,
     /// Where the bootstrap, the sockets and what is kept for a restart are: on the pod's memory volume.
@@ -114,8 +116,17 @@ impl Agent {
     /// # Errors
     /// When a socket can't be opened or a file can't be written.
     pub async fn start(settings: AgentSettings, parts: Parts) -> Result<Self, AgentError> {
-        let AgentSettings { node, listen, sockets, stats, runtime, workload, discovery, directory } =
-            settings;
+        let AgentSettings {
+            node,
+            listen,
+            sockets,
+            stats,
+            runtime,
+            workload,
+            revocations,
+            discovery,
+            directory,
+        } = settings;
         let Parts { routes, own, workload_api } = parts;
         std::fs::create_dir_all(&directory).map_err(AgentError::file(&directory))?;
         let state = directory.join("state");
@@ -134,7 +145,8 @@ impl Agent {
                     None => Workload::restart(workload, Some(state.join("identity.json"))),
                 };
                 let identity = workload.current();
-                let serving = sds::serve(listener, identity.clone(), end.clone());
+                let sources = sds::Sources { identity: identity.clone(), revocations: Some(revocations) };
+                let serving = sds::serve(listener, sources, end.clone());
                 tasks.push(tokio::spawn(serving).abort_handle());
                 (Some(workload), Some(identity))
             }

@@ -1,10 +1,12 @@
 //! Envoy's secret discovery on a Unix socket: the workload's certificate and its roots.
 //!
-//! In: the identity as it changes. Out: the secrets `default` and `ROOTCA`, and files that are asked for as secrets, to whoever may open the
+//! In: the identity as it changes, and revocation lists. Out: the secrets `default` and `ROOTCA`, and files that are asked for as secrets, to whoever may open the
 //! socket (its owner alone). Both forms of
 //! the protocol are spoken, state of the world and delta. Envoy keeps what it has when this ends.
 
+mod file_watch;
 mod files;
+mod revocations;
 mod secrets;
 mod service;
 mod session;
@@ -13,7 +15,8 @@ use std::{
     fs::Permissions,
     io,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio::{
@@ -27,6 +30,21 @@ use tonic::transport::Server;
 use crate::Identity;
 
 pub use secrets::{CERTIFICATE, ROOTS};
+
+/// What secrets are made of.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// Who the workload is.
+    pub identity: watch::Receiver<Option<Identity>>,
+    /// Where the mesh's revocation lists would be.
+    pub revocations: Option<PathBuf>,
+}
+
+impl From<watch::Receiver<Option<Identity>>> for Sources {
+    fn from(identity: watch::Receiver<Option<Identity>>) -> Self {
+        Self { identity, revocations: None }
+    }
+}
 
 /// Opens the socket, which its owner alone may use. One that an earlier process left behind is replaced.
 ///
@@ -59,10 +77,12 @@ pub async fn bind(path: &Path) -> io::Result<UnixListener> {
 /// When the socket can't be served.
 pub async fn serve(
     listener: UnixListener,
-    current: watch::Receiver<Option<Identity>>,
+    sources: impl Into<Sources>,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let service = service::Secrets { current, end: shutdown.clone() };
+    let Sources { identity, revocations } = sources.into();
+    let files = Arc::new(service::Files::new(revocations));
+    let service = service::Secrets { identity, files, end: shutdown.clone() };
     Server::builder()
         .add_service(service)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.cancelled_owned())

@@ -55,7 +55,7 @@ fn settings(served: &Served, directory: &Path, lifetime: Duration) -> Settings {
         server_name: "localhost".to_owned(),
         cluster: "Kubernetes".to_owned(),
     };
-    Settings { authority, token, roots, lifetime, grace: GRACE }
+    Settings { authority, token, roots, lifetime, grace: GRACE, renew: None }
 }
 
 async fn next(current: &mut watch::Receiver<Option<Identity>>) -> Identity {

@@ -12,19 +12,17 @@ use std::{
 };
 
 use mesh_pki::{
-    Facts, TrustBundle,
-    bundle::certificate_pem,
-    chain,
-    credential::read_certificates,
-    facts, keys,
-    pki_types::{CertificateDer, CertificateRevocationListDer},
-    tls,
+    Facts, Revocations, TrustBundle, bundle::certificate_pem, chain, credential::read_certificates, facts,
+    keys, pki_types::CertificateDer,
 };
 use rcgen::{Issuer, KeyPair};
 use tokio::sync::watch;
 
 pub use leaf::{Leaf, LeafError};
 pub use material::{Material, MaterialError};
+
+/// Proxies that are given revocation lists refuse what an authority without one has signed.
+const UNLISTED: &str = "ca-crl.pem has no list of the signing certificate: with the lists that it has, workloads would refuse each other";
 
 /// Roots that are trusted besides an authority's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +37,9 @@ pub struct MoreRoots {
 #[derive(Clone)]
 pub struct State {
     issuer: Arc<Issuer<'static, KeyPair>>,
-    /// What the signing certificate says.
+    /// The signing certificate.
+    signer: CertificateDer<'static>,
+    /// What it says.
     facts: Facts,
     /// The root that the signing certificate chains to.
     root: CertificateDer<'static>,
@@ -53,8 +53,7 @@ pub struct State {
     proof: TrustBundle,
     /// All that workloads trust.
     bundle: TrustBundle,
-    revocations: Vec<CertificateRevocationListDer<'static>>,
-    revocations_pem: Option<String>,
+    revocations: Option<Revocations>,
 }
 
 impl State {
@@ -91,15 +90,18 @@ impl State {
             path.insert(0, signer.clone());
             (path, root)
         };
-        let revocations_pem = revocations.clone();
         let revocations = match revocations {
-            Some(pem) => tls::read_revocations(pem)?,
-            None => Vec::new(),
+            Some(pem) => Revocations::from_pem(pem)?,
+            None => None,
         };
+        if revocations.as_ref().is_some_and(|lists| !lists.cover(&signer)) {
+            return Err(unfit(UNLISTED));
+        }
         let issuer = Issuer::from_ca_cert_der(&signer, key)
             .map_err(|error| MaterialError::Unfit(format!("the signing certificate: {error}")))?;
         Ok(Self {
             issuer: Arc::new(issuer),
+            signer,
             facts: signer_facts,
             root,
             intermediates: path.iter().map(certificate_pem).collect(),
@@ -108,7 +110,6 @@ impl State {
             proof: bundle.clone(),
             bundle,
             revocations,
-            revocations_pem,
         })
     }
 
@@ -162,19 +163,20 @@ impl State {
     }
 
     /// Certificates that are no longer good.
-    pub fn revocations(&self) -> &[CertificateRevocationListDer<'static>] {
-        &self.revocations
-    }
-
-    /// The same, in PEM.
-    pub fn revocations_pem(&self) -> Option<&str> {
-        self.revocations_pem.as_deref()
+    pub fn revocations(&self) -> Option<&Revocations> {
+        self.revocations.as_ref()
     }
 
     /// Whether nobody's connections break when this is followed by `next`: those who have heard of it already and those who have not must
     /// take each other's certificates.
     pub fn can_become(&self, next: &Self) -> bool {
-        self.own.roots().contains(&next.root) && next.own.roots().contains(&self.root)
+        self.takes(next) && next.takes(self)
+    }
+
+    /// Whether workloads that trust what this has are content with what `other` signs.
+    fn takes(&self, other: &Self) -> bool {
+        self.own.roots().contains(&other.root)
+            && self.revocations.as_ref().is_none_or(|lists| lists.cover(&other.signer))
     }
 }
 
@@ -229,3 +231,6 @@ impl Authority {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

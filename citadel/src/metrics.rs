@@ -60,6 +60,8 @@ pub enum Part {
     signer,
     /// What is between it and the root, and expires first.
     intermediate,
+    /// The revocation list that ends first.
+    revocations,
     /// The control plane's own.
     serving,
     /// The workload's that expires first.
@@ -209,7 +211,7 @@ impl Metrics {
                 self.chain_expiry.set(timestamp);
                 self.chain_remaining.set(remaining);
             }
-            Part::intermediate | Part::serving | Part::workload => {}
+            Part::intermediate | Part::revocations | Part::serving | Part::workload => {}
         }
     }
 }

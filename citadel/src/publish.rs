@@ -153,7 +153,7 @@ impl Seen {
     fn due(&self, state: &State) -> Vec<Due> {
         let mut due = Vec::new();
         let roots: Arc<str> = state.bundle().pem().into();
-        let revocations: Option<Arc<str>> = state.revocations_pem().map(Arc::from);
+        let revocations: Option<Arc<str>> = state.revocations().map(|lists| lists.pem().into());
         for namespace in &self.namespaces {
             let mut compare = |name: &'static str, key: &'static str, text: &Arc<str>| {
                 let held = self.held.get(&(namespace.clone(), name.to_owned()));

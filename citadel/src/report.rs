@@ -3,9 +3,12 @@
 //! In: the authority, the control plane's own certificate, the ledger. Out: a [`Report`], metrics, and warnings in the log 90, 30 and 7
 //! days before anything ends that nobody renews by itself.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use mesh_pki::{Credential, Facts, credential::read_certificates};
+use mesh_pki::{Credential, Facts, Revocations, credential::read_certificates};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -66,7 +69,7 @@ pub struct WorkloadEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// `root`, `trusted root` (of others), `signer`, `intermediate` or `serving`.
+    /// `root`, `trusted root` (of others), `signer`, `intermediate`, `revocations` or `serving`.
     pub part: String,
     /// Its subject, or its first name.
     pub name: String,
@@ -107,8 +110,12 @@ fn long_lived(remaining: Duration) -> Severity {
 
 /// The same of something that is renewed at half of its life.
 fn renewed(facts: &Facts, now: SystemTime) -> Severity {
-    let life = facts.not_after.duration_since(facts.not_before).unwrap_or_default();
-    let left = facts.remaining(now);
+    replaced_in_time(&(facts.not_before..facts.not_after), now)
+}
+
+fn replaced_in_time(life: &Range<SystemTime>, now: SystemTime) -> Severity {
+    let left = life.end.duration_since(now).unwrap_or_default();
+    let life = life.end.duration_since(life.start).unwrap_or_default();
     if left.is_zero() {
         Severity::Critical
     } else if left < life / 4 {
@@ -147,6 +154,7 @@ impl Report {
                 certificates.push(Entry::new(part, &facts, long_lived(facts.remaining(now)), now));
             }
         }
+        certificates.extend(state.revocations().and_then(|lists| Entry::of_lists(lists, now)));
         certificates.push(Entry::new("serving", serving.facts(), renewed(serving.facts(), now), now));
         let severity = certificates.iter().map(|entry| entry.severity).max().unwrap_or(Severity::Fine);
         let Standing { certificates: workloads, behind, behind_until: _, soonest, latest: _, overdue } =
@@ -192,6 +200,19 @@ impl Entry {
             severity,
         }
     }
+
+    /// Revocation lists are short-lived, and somebody replaces them all the time.
+    fn of_lists(lists: &Revocations, now: SystemTime) -> Option<Self> {
+        let life = lists.first_to_end()?;
+        Some(Self {
+            part: "revocations".to_owned(),
+            name: format!("the first of {} to end", lists.lists().len()),
+            serial: lists.digest(),
+            not_after: seconds(life.end),
+            remaining: life.end.duration_since(now).unwrap_or_default().as_secs(),
+            severity: replaced_in_time(life, now),
+        })
+    }
 }
 
 fn seconds(time: SystemTime) -> u64 {
@@ -209,6 +230,9 @@ pub(crate) fn measure(metrics: &Metrics, state: &State, standing: &Standing, now
     let between = between.filter_map(|read| Facts::read(read.first()?).ok());
     if let Some(first) = between.map(|facts| facts.not_after).min() {
         metrics.expires(Part::intermediate, first, now);
+    }
+    if let Some(life) = state.revocations().and_then(Revocations::first_to_end) {
+        metrics.expires(Part::revocations, life.end, now);
     }
     if let Some((at, _)) = &standing.soonest {
         metrics.expires(Part::workload, *at, now);

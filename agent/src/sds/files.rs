@@ -3,7 +3,11 @@
 //! In: a name as the control plane writes it, `file-cert:CHAIN~KEY` or `file-root:FILE`. Out: the secret, with a version that is new when
 //! the files say something else. Whoever configures the proxy may name any file that the agent can read; only the proxy gets it.
 
-use std::{fs::File, io::Read as _};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use mesh_proto::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, TlsCertificate, secret::Type,
@@ -33,6 +37,23 @@ const SYSTEM_ROOTS: &[&str] = &[
 /// Whether a secret of this name would be in files.
 pub(super) fn is_file(name: &str) -> bool {
     name.starts_with(ROOT) || name.strip_prefix(CERTIFICATE).is_some_and(|files| files.contains('~'))
+}
+
+/// Where a secret of this name would be.
+pub(super) fn paths(name: &str) -> Vec<PathBuf> {
+    if let Some(file) = name.strip_prefix(ROOT) {
+        return match file {
+            SYSTEM => SYSTEM_ROOTS
+                .iter()
+                .find(|file| Path::new(file).exists())
+                .map(PathBuf::from)
+                .into_iter()
+                .collect(),
+            file => vec![file.into()],
+        };
+    }
+    let files = name.strip_prefix(CERTIFICATE).and_then(|files| files.split_once('~'));
+    files.map(|(chain, key)| vec![chain.into(), key.into()]).unwrap_or_default()
 }
 
 /// The secret as it is now, and its version; `None`: its files can't be read, which may come.

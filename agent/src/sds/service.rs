@@ -1,14 +1,15 @@
 //! The gRPC service: streams that tell what is new.
 //!
-//! In: requests of Envoy and the identity as it changes. Out: responses, one at a time. What is sent is the [`Session`]'s business.
+//! In: requests of Envoy, the identity as it changes, and files. Out: responses, one at a time. What is sent is the [`Session`]'s business.
 
 use std::{
     convert::Infallible,
     future::Future,
     marker::PhantomData,
+    path::PathBuf,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures::{Stream, StreamExt as _, stream};
@@ -24,14 +25,16 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-use super::session::{Delta, Form, Session, StateOfTheWorld};
+use super::{
+    file_watch::{FileWatch, changed},
+    revocations::RevocationFile,
+    secrets::Now,
+    session::{Delta, Form, Session, StateOfTheWorld},
+};
 use crate::Identity;
 
 /// Requests are a few names.
 const MAX_REQUEST: usize = 64 * 1024;
-
-/// How often files are looked at: certificates are replaced long before they expire.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 type Answers<F> = Pin<Box<dyn Stream<Item = Result<<F as Form>::Response, Status>> + Send>>;
 type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -39,8 +42,23 @@ type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// The service.
 #[derive(Clone)]
 pub(super) struct Secrets {
-    pub(super) current: watch::Receiver<Option<Identity>>,
+    pub(super) identity: watch::Receiver<Option<Identity>>,
+    pub(super) files: Arc<Files>,
     pub(super) end: CancellationToken,
+}
+
+/// What all streams know of files.
+#[derive(Debug)]
+pub(super) struct Files {
+    revocations: RevocationFile,
+    watch: FileWatch,
+}
+
+impl Files {
+    /// `revocations` is where the mesh's lists would be.
+    pub(super) fn new(revocations: Option<PathBuf>) -> Self {
+        Self { revocations: RevocationFile::new(revocations), watch: FileWatch::default() }
+    }
 }
 
 impl NamedService for Secrets {
@@ -94,8 +112,9 @@ impl<F: Form> StreamingService<F::Request> for Streams<F> {
     type Future = Answering<Result<Response<Answers<F>>, Status>>;
 
     fn call(&mut self, request: Request<Streaming<F::Request>>) -> Self::Future {
-        let Secrets { current, end } = self.secrets.clone();
-        let stream: Talk<F> = Talk { requests: request.into_inner(), current, session: Session::default() };
+        let Secrets { identity, files, end } = self.secrets.clone();
+        let (requests, word) = (request.into_inner(), files.watch.word());
+        let stream: Talk<F> = Talk { requests, identity, files, word, session: Session::default() };
         let answers = stream::unfold(stream, |mut stream| async move {
             let answer = stream.next().await?;
             Some((Ok(answer), stream))
@@ -108,7 +127,10 @@ impl<F: Form> StreamingService<F::Request> for Streams<F> {
 /// One stream.
 struct Talk<F: Form> {
     requests: Streaming<F::Request>,
-    current: watch::Receiver<Option<Identity>>,
+    identity: watch::Receiver<Option<Identity>>,
+    files: Arc<Files>,
+    /// That files may have changed.
+    word: watch::Receiver<()>,
     session: Session,
 }
 
@@ -116,13 +138,18 @@ impl<F: Form> Talk<F> {
     /// Waits for what is to be said; `None` when the stream or the workload has ended.
     async fn next(&mut self) -> Option<F::Response> {
         loop {
-            let identity = self.current.borrow_and_update().clone();
-            if let Some(answer) = identity.and_then(|identity| F::answer(&mut self.session, &identity)) {
+            let Files { revocations, watch } = &*self.files;
+            let files = self.session.files(revocations.path());
+            // Before they are read: what happens from now on is told.
+            self.word.mark_unchanged();
+            let followed = watch.follow(&files);
+            let identity = self.identity.borrow_and_update().clone();
+            let now = identity.map(|identity| Now { revoked: revocations.read(&identity), identity });
+            if let Some(answer) = now.and_then(|now| F::answer(&mut self.session, &now)) {
                 return Some(answer);
             }
-            let files = self.session.wants_files();
             tokio::select! {
-                () = tokio::time::sleep(LOOK_AGAIN), if files => {}
+                () = changed(&mut self.word, followed), if !files.is_empty() => {}
                 request = self.requests.message() => match request {
                     Ok(Some(request)) => F::hear(&mut self.session, request),
                     Ok(None) => return None,
@@ -131,7 +158,7 @@ impl<F: Form> Talk<F> {
                         return None;
                     }
                 },
-                changed = self.current.changed() => changed.ok()?,
+                changed = self.identity.changed() => changed.ok()?,
             }
         }
     }

@@ -1,8 +1,11 @@
 //! What one stream wants and has.
 //!
-//! In: requests, and the identity. Out: responses with what is wanted and was not sent in its current version. No IO.
+//! In: requests, and what secrets are made of. Out: responses with what is wanted and was not sent in its current version. No IO.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use mesh_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
@@ -10,9 +13,8 @@ use mesh_proto::envoy::service::discovery::v3::{
 
 use super::{
     files,
-    secrets::{TYPE_URL, build, is_known},
+    secrets::{Now, ROOTS, TYPE_URL, build, is_known},
 };
-use crate::Identity;
 use mesh_proto::google::protobuf::Any;
 
 /// Names that a stream may ask for in vain before it is no longer told.
@@ -47,7 +49,7 @@ pub(super) trait Form: Send + Sync + 'static {
     fn hear(session: &mut Session, request: Self::Request);
 
     /// What is to be sent, if anything is.
-    fn answer(session: &mut Session, identity: &Identity) -> Option<Self::Response>;
+    fn answer(session: &mut Session, now: &Now) -> Option<Self::Response>;
 }
 
 /// All names with each request.
@@ -70,10 +72,10 @@ impl Session {
         self.wanted.insert(name);
     }
 
-    fn due(&mut self, identity: &Identity) -> Vec<Due> {
+    fn due(&mut self, now: &Now) -> Vec<Due> {
         let mut due = Vec::new();
         for name in &self.wanted {
-            let Some((version, secret)) = build(identity, name) else { continue };
+            let Some((version, secret)) = build(now, name) else { continue };
             if self.sent.get(name) != Some(&version) {
                 self.sent.insert(name.clone(), version.clone());
                 due.push(Due { name: name.clone(), version, secret });
@@ -82,9 +84,10 @@ impl Session {
         due
     }
 
-    /// Whether something is wanted that may change without anybody saying so.
-    pub(super) fn wants_files(&self) -> bool {
-        self.wanted.iter().any(|name| files::is_file(name))
+    /// The files that what is wanted is in; `revocations` is that of the mesh.
+    pub(super) fn files(&self, revocations: Option<&Path>) -> Vec<PathBuf> {
+        let of_mesh = revocations.filter(|_| self.wanted.contains(ROOTS)).map(Path::to_owned);
+        self.wanted.iter().flat_map(|name| files::paths(name)).chain(of_mesh).collect()
     }
 
     fn nonce(&mut self) -> String {
@@ -114,8 +117,8 @@ impl Form for StateOfTheWorld {
         session.unknown.clear();
     }
 
-    fn answer(session: &mut Session, identity: &Identity) -> Option<DiscoveryResponse> {
-        let due = session.due(identity);
+    fn answer(session: &mut Session, now: &Now) -> Option<DiscoveryResponse> {
+        let due = session.due(now);
         let versions: Vec<&str> = due.iter().map(|due| &*due.version).collect();
         let version_info = versions.join("+");
         let resources: Vec<_> = due.into_iter().map(|due| due.secret).collect();
@@ -151,9 +154,9 @@ impl Form for Delta {
         }
     }
 
-    fn answer(session: &mut Session, identity: &Identity) -> Option<DeltaDiscoveryResponse> {
+    fn answer(session: &mut Session, now: &Now) -> Option<DeltaDiscoveryResponse> {
         let resources: Vec<_> = session
-            .due(identity)
+            .due(now)
             .into_iter()
             .map(|Due { name, version, secret }| Resource {
                 resource: Some(secret),

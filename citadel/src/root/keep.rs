@@ -24,8 +24,8 @@ use crate::{
 };
 
 /// Why an authority is not taken that would be good by itself.
-const STRANGERS: &str = "workloads would not trust each other's certificates: first put the old and the new root into its roots, \
-                         and change the signing certificate after that";
+const STRANGERS: &str = "workloads would not trust each other's certificates: first put the old and the new root into its roots (and, \
+                         where there are revocation lists, those of both signing certificates), and change the signing certificate after that";
 
 /// Keeps an authority up to date.
 pub(crate) struct Keeper<S> {

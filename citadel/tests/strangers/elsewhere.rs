@@ -103,7 +103,7 @@ async fn run() -> Result<Running> {
     let mut serving = CertificateParams::new(["localhost".to_owned()])?;
     serving.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let serving = Credential::from_pem(&serving.signed_by(&key, &issuer)?.pem(), &key.serialize_pem())?;
-    let (_, settings) = watch::channel(Arc::new(tls::server(&serving, &roots, Vec::new())?));
+    let (_, settings) = watch::channel(Arc::new(tls::server(&serving, &roots, None)?));
     let (manner, asked) = (Arc::new(Mutex::new(Manner::Honest)), Arc::default());
     let service = Elsewhere { issuer, manner: manner.clone(), asked: Arc::clone(&asked) };
     let listener = TcpListener::bind("127.0.0.1:0").await?;

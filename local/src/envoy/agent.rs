@@ -19,6 +19,7 @@ use meltemi_agent::{
     agent::Discovery,
     envoy::{Inclusion, Sockets},
 };
+use tokio::sync::watch;
 
 use super::{EnvoyError, EnvoySettings, SidecarSpec, bootstrap};
 
@@ -32,12 +33,16 @@ pub struct Agents {
     pub control_plane: SocketAddr,
     /// A file with the mesh's roots.
     pub roots: PathBuf,
+    /// Where the mesh's revocation lists are, if there are any.
+    pub revocations: PathBuf,
     /// Makes a token for a namespace and a service account.
     pub tokens: MakeToken,
     /// How long certificates should be valid; zero leaves it to the authority.
     pub lifetime: Duration,
     /// The part of a certificate's life that is left when it is renewed; usually [`GRACE`].
     pub grace: f64,
+    /// Changes when certificates of before are not what the mesh wants any more.
+    pub renew: watch::Receiver<()>,
 }
 
 /// Makes a token for a namespace and a service account, or says why it can't.
@@ -56,7 +61,7 @@ pub(super) async fn start(
     settings: &EnvoySettings,
     directory: &Path,
 ) -> Result<Agent, EnvoyError> {
-    let Agents { control_plane, roots, tokens, lifetime, grace } = agents;
+    let Agents { control_plane, roots, revocations, tokens, lifetime, grace, renew } = agents;
     let namespace = &spec.identity.namespace;
     let token = directory.join("token");
     let made = tokens(namespace, &spec.service_account).map_err(EnvoyError::Token)?;
@@ -84,7 +89,9 @@ pub(super) async fn start(
             roots: roots.clone(),
             lifetime: *lifetime,
             grace: *grace,
+            renew: Some(renew.clone()),
         },
+        revocations: revocations.clone(),
         discovery: Discovery { address, server_name, cluster, token, roots: roots.clone() },
         directory: directory.to_path_buf(),
     };

@@ -118,7 +118,8 @@ pub fn public_key(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, Error> {
     Ok(parsed.public_key().raw.to_vec())
 }
 
-fn time(timestamp: i64) -> SystemTime {
+/// A time of a certificate or a list.
+pub(crate) fn time(timestamp: i64) -> SystemTime {
     match u64::try_from(timestamp) {
         Ok(seconds) => UNIX_EPOCH + Duration::from_secs(seconds),
         Err(_) => UNIX_EPOCH,

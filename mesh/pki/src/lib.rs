@@ -10,6 +10,7 @@ pub mod credential;
 pub mod facts;
 pub mod keys;
 pub mod request;
+pub mod revocation;
 pub mod spiffe;
 pub mod tls;
 
@@ -17,6 +18,7 @@ pub use bundle::TrustBundle;
 pub use credential::Credential;
 pub use facts::Facts;
 pub use request::CertificateRequest;
+pub use revocation::Revocations;
 pub use rustls::pki_types;
 pub use spiffe::SpiffeId;
 

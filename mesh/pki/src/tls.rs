@@ -9,12 +9,11 @@ use rustls::{
     ClientConfig, ServerConfig,
     client::Resumption,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateRevocationListDer, pem::PemObject},
     server::{NoServerSessionStorage, WebPkiClientVerifier},
     sign::SingleCertAndKey,
 };
 
-use crate::{Credential, Error, TrustBundle};
+use crate::{Credential, Error, Revocations, TrustBundle};
 
 /// gRPC's protocol.
 const H2: &[u8] = b"h2";
@@ -24,16 +23,6 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// Revocation lists from PEM.
-///
-/// # Errors
-/// When a block is broken.
-pub fn read_revocations(pem: &str) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
-    CertificateRevocationListDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| Error::unreadable("a revocation list", error))
-}
-
 /// A gRPC server that shows `credential`. Clients need no certificate, but one that they show must be signed by `trusted` and not be revoked.
 ///
 /// # Errors
@@ -41,13 +30,13 @@ pub fn read_revocations(pem: &str) -> Result<Vec<CertificateRevocationListDer<'s
 pub fn server(
     credential: &Credential,
     trusted: &TrustBundle,
-    revocations: Vec<CertificateRevocationListDer<'static>>,
+    revocations: Option<&Revocations>,
 ) -> Result<ServerConfig, Error> {
     let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted.store()), provider())
         .allow_unauthenticated();
-    if !revocations.is_empty() {
+    if let Some(revocations) = revocations {
         // Lists are those of plugged-in authorities; a root that has none revokes nothing.
-        verifier = verifier.with_crls(revocations).allow_unknown_revocation_status();
+        verifier = verifier.with_crls(revocations.lists().iter().cloned()).allow_unknown_revocation_status();
     }
     let verifier =
         verifier.build().map_err(|error| Error::Mismatch(format!("client certificates: {error}")))?;

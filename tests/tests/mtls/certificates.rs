@@ -1,13 +1,20 @@
 //! Certificates as a mesh issues them, and such as it must not take.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use meltemi_agent::Identity;
-use mesh_pki::{Credential, TrustBundle};
+use mesh_pki::{Credential, Facts, TrustBundle, credential::read_certificates};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
+    SerialNumber, date_time_ymd,
 };
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A root that signs whatever it is asked to.
 pub struct Authority {
@@ -59,12 +66,42 @@ impl Authority {
         Ok(Pair { certificate, key: key.serialize_pem() })
     }
 
+    /// Says in PEM which of its certificates are no longer good.
+    pub fn revoke(&self, certificates: &[&str]) -> Result<String> {
+        let now = SystemTime::now();
+        let mut revoked_certs = Vec::new();
+        for pem in certificates {
+            let certificate = read_certificates(pem)?;
+            let serial = hex(&Facts::read(certificate.first().context("no certificate")?)?.serial)?;
+            revoked_certs.push(RevokedCertParams {
+                serial_number: SerialNumber::from(serial),
+                revocation_time: (now - HOUR).into(),
+                reason_code: None,
+                invalidity_date: None,
+            });
+        }
+        let list = CertificateRevocationListParams {
+            this_update: (now - HOUR).into(),
+            next_update: (now + HOUR).into(),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(list.signed_by(&self.issuer)?.pem()?)
+    }
+
     /// What a workload has that this root vouches for.
     pub fn identity(&self, spiffe: &str) -> Result<Identity> {
         let Pair { certificate, key } = self.issue(spiffe, Validity::Now)?;
         let trusted = TrustBundle::from_pem(&self.issuer.pem())?;
         Ok(Identity { credential: Credential::from_pem(&certificate, &key)?, trusted })
     }
+}
+
+fn hex(text: &str) -> Result<Vec<u8>> {
+    let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16));
+    Ok(pairs.collect::<Result<_, _>>()?)
 }
 
 impl Pair {

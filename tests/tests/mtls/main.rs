@@ -11,7 +11,9 @@
 
 mod certificates;
 mod given;
+mod ingress;
 mod redirected;
+mod revoked;
 
 use anyhow::{Context, Result, bail, ensure};
 use certificates::{Authority, Pair, Validity};
@@ -43,6 +45,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// Longer than any answer takes.
 const ANSWER: Duration = Duration::from_secs(10);
 const CLIENT: &str = "spiffe://cluster.local/ns/default/sa/client";
+/// Where revocation lists would be mounted.
+const REVOKED: &str = "crl";
 const SERVER: &str = "spiffe://cluster.local/ns/default/sa/server";
 
 /// A workload: an Envoy, where its certificate comes from, and the application.
@@ -157,7 +161,9 @@ impl Peer {
         let (sender, current) = watch::channel(Some(identity));
         let socket = directory.join(format!("{name}.sock"));
         let (listener, end) = (sds::bind(&socket).await?, CancellationToken::new());
-        tokio::spawn(sds::serve(listener, current, end.clone()));
+        let revocations = Some(directory.join(REVOKED).join("ca-crl.pem"));
+        let sources = sds::Sources { identity: current, revocations };
+        tokio::spawn(sds::serve(listener, sources, end.clone()));
         let spec = SidecarSpec {
             identity: called,
             pod_address: address,
@@ -190,6 +196,7 @@ impl Peer {
 impl Stage {
     async fn set() -> Result<Self> {
         let directory = SweptDir::new("meltemi-mtls-")?;
+        std::fs::create_dir(directory.path().join(REVOKED))?;
         let claim = || -> Result<[Loopback; 2]> { Ok([Loopback::claim()?, Loopback::claim()?]) };
         let (near, far) = (claim()?, claim()?);
         let mesh = TestMesh::start(&[("mesh.yaml", &objects(near[0].ip(), far[0].ip()))]).await?;
@@ -247,12 +254,17 @@ impl Stage {
         whoami(to).await.is_ok_and(|pod| pod == "server")
     }
 
-    /// Whether OpenSSL gets a request through with this certificate.
+    /// Whether OpenSSL gets a request through to a port with mTLS, with this certificate.
     async fn openssl(&self, shown: Option<&Pair>) -> Result<bool> {
+        self.openssl_to(8080, "istio-http/1.1,istio,http/1.1", shown).await
+    }
+
+    /// The same, to a port of the server and as whoever offers `alpn`.
+    async fn openssl_to(&self, port: u16, alpn: &str, shown: Option<&Pair>) -> Result<bool> {
         let (certificate, key) = (self.directory.path().join("c.pem"), self.directory.path().join("k.pem"));
         let mut command = tokio::process::Command::new("openssl");
-        let to = SocketAddr::new(self.server.address, 8080).to_string();
-        command.args(["s_client", "-quiet", "-alpn", "istio-http/1.1,istio,http/1.1", "-connect", &to]);
+        let to = SocketAddr::new(self.server.address, port).to_string();
+        command.args(["s_client", "-quiet", "-alpn", alpn, "-connect", &to]);
         if let Some(shown) = shown {
             shown.write(&certificate, &key)?;
             command.arg("-cert").arg(&certificate).arg("-key").arg(&key);

@@ -1,18 +1,25 @@
 //! The identities of a mesh without a cluster: an authority in this process, and tokens that it takes.
 //!
-//! In: an address. Out: a port with TLS, and what agents need to get a certificate there. The root is made anew each time: nothing that an
+//! In: an address, and what the mesh's files say of identity. Out: a port with TLS, and what agents need to get a certificate there. The root is made anew each time: nothing that an
 //! earlier run left behind is believed.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use axum::Router;
-use citadel::{Citadel, Config, LocalTokens, Place};
+use citadel::{Config, LocalTokens, Place, authority::State};
 use meltemi_local::envoy::{Agents, GRACE};
+use mesh_pki::Revocations;
 use mesh_runtime::{drain, ready::InitHandle, transport::TransportConfig};
+use tokio::sync::watch;
 
 use crate::{
-    secure::{Pending, SecurePort, ServeSecurely, Started},
+    secure::{Pending, SecurePort, ServeSecurely, Started, said_by},
     serving::Serving,
 };
 
@@ -21,8 +28,9 @@ const AUDIENCE: &str = "istio-ca";
 /// Longer than anybody lets a mesh run on a laptop; and certificates are renewed without tokens.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
 const TRUST_DOMAIN: &str = "cluster.local";
-/// The mesh's roots, in the run directory.
+/// The mesh's roots and revocation lists, in the run directory.
 const ROOTS: &str = "root-cert.pem";
+const REVOCATIONS: &str = citadel::REVOCATIONS_KEY;
 
 /// A port that waits for its authority.
 pub struct Identities {
@@ -42,7 +50,8 @@ impl Identities {
         self.started.routes()
     }
 
-    /// Starts the authority and serves it, and the configuration of `serving`. The roots are written into `directory`.
+    /// Starts the authority and serves it, and the configuration of `serving`. Roots and lists are written into `directory` whenever they
+    /// change, as a kubelet would.
     pub async fn serve(
         self,
         serving: &Serving,
@@ -56,9 +65,9 @@ impl Identities {
         let mut authority = started.subscribe();
         // Never triggered: agents that end would look for it, and complain.
         let (_, drain) = drain::channel();
-        let roots = directory.join(ROOTS);
+        let files = [directory.join(ROOTS), directory.join(REVOCATIONS)];
         port.serve(ServeSecurely {
-            config: Pending { config, settings: None },
+            config: Pending { config, settings: Some(said_by(&serving.pilot)) },
             metrics,
             pilot: Some(serving.pilot.clone()),
             transport: TransportConfig::default(),
@@ -66,18 +75,48 @@ impl Identities {
             ready,
             drain,
         });
-        let citadel =
-            authority.wait_for(Option::is_some).await.context("there is no certificate authority")?;
-        write_roots(citadel.as_ref(), &roots)?;
-        drop(citadel);
+        let citadel = authority.wait_for(Option::is_some).await.map(|citadel| citadel.clone());
+        let citadel = citadel.ok().flatten().context("there is no certificate authority")?;
+        let (mut states, mut mesh) = (citadel.authority().watch(), citadel.mesh());
+        write(&states.borrow_and_update(), &files)?;
+        let [roots, revocations] = files.clone();
+        let (renew, renewals) = watch::channel(());
+        tokio::spawn(async move {
+            let mut trust_domain = mesh.borrow_and_update().trust_domain.clone();
+            let mut bundle = states.borrow_and_update().bundle().digest();
+            loop {
+                tokio::select! {
+                    changed = states.changed() => if changed.is_err() { return },
+                    changed = mesh.changed() => if changed.is_err() { return },
+                }
+                let state = states.borrow_and_update().clone();
+                if let Err(error) = write(&state, &files) {
+                    tracing::error!("{error:#}");
+                }
+                // Nobody here has to be patient, and half of a certificate's life is longer than a mesh on a laptop.
+                let now = (mesh.borrow_and_update().trust_domain.clone(), state.bundle().digest());
+                if now != (trust_domain, bundle) {
+                    renew.send_replace(());
+                }
+                (trust_domain, bundle) = now;
+            }
+        });
         let make = move |namespace: &str, account: &str| {
             tokens.token(namespace, account, TOKEN_LIFETIME).map_err(|error| error.to_string())
         };
-        Ok(Agents { control_plane, roots, tokens: Arc::new(make), lifetime: Duration::ZERO, grace: GRACE })
+        let tokens = Arc::new(make);
+        let (lifetime, grace) = (Duration::ZERO, GRACE);
+        Ok(Agents { control_plane, roots, revocations, tokens, lifetime, grace, renew: renewals })
     }
 }
 
-fn write_roots(citadel: Option<&Citadel>, path: &Path) -> Result<()> {
-    let citadel = citadel.context("there is no certificate authority")?;
-    std::fs::write(path, citadel.bundle().pem()).with_context(|| format!("can't write {}", path.display()))
+fn write(state: &State, [roots, revocations]: &[PathBuf; 2]) -> Result<()> {
+    let lists = state.revocations().map(Revocations::pem).unwrap_or_default();
+    for (path, text) in [(roots, state.bundle().pem()), (revocations, lists)] {
+        // Agents read them at any time.
+        let beside = path.with_extension("new");
+        let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+        written.with_context(|| format!("can't write {}", path.display()))?;
+    }
+    Ok(())
 }
