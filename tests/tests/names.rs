@@ -100,6 +100,30 @@ async fn an_agent_that_takes_names_one_by_one_is_sent_those_that_change() -> Out
 }
 
 #[tokio::test]
+async fn a_name_goes_with_a_service_that_had_nothing_else() -> Outcome {
+    let udp = "
+apiVersion: v1
+kind: Service
+metadata: {name: clock, namespace: default}
+spec: {clusterIP: 10.0.0.5, selector: {app: clock}, ports: [{name: ntp, port: 123, protocol: UDP}]}
+";
+    // By which everything is derived again.
+    let sidecar = "
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: some, namespace: default}
+spec: {workloadSelector: {labels: {app: some}}, egress: [{hosts: ['./*']}]}
+";
+    let mesh = TestMesh::start(&[("clock.yaml", udp)]).await?;
+    let proxy = names(&mesh, &asker("default", true)).await?;
+    assert_eq!(proxy.look(|client| client.got.len()), 1);
+    mesh.edit("clock.yaml", sidecar).await?;
+    proxy.settle(&mesh).await?;
+    assert_eq!(proxy.look(|client| client.removed.clone()), ["clock.default.svc.cluster.local"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn any_other_agent_is_sent_a_table_of_all_when_it_changes() -> Outcome {
     let mesh = start().await?;
     let here = names(&mesh, &asker("default", false)).await?;

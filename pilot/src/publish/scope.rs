@@ -181,6 +181,7 @@ impl ScopeState {
             for host in visible.iter().chain(&gone) {
                 state.set_host(host, derive_host(scope, host), update);
             }
+            let gone = state.names.gone(&visible);
             state.names.derive(scope, visible.iter().chain(&gone), pool);
             // Mesh settings shape listeners and route configurations too.
             update.dirty.ports.extend(state.ports.keys());

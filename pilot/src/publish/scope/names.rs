@@ -7,7 +7,10 @@ use crate::{proxy::NameForm, publish::pool::Pool};
 use mesh_model::{Host, Str};
 use pilot_view::{Scope, derive_names};
 use pilot_xds::{layer::Layer, resource::ResourceType};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 /// The names of a scope.
 pub struct Names {
@@ -46,6 +49,14 @@ impl Names {
         if form == NameForm::Table {
             self.table_members -= 1;
         }
+    }
+
+    /// Hosts that have contributed names and are not among `visible`. They need not have contributed anything else.
+    pub fn gone(&self, visible: &BTreeSet<Host>) -> Vec<Host> {
+        let of_others: HashSet<&Str> = self.others.values().flatten().collect();
+        let named = self.single.resources(ResourceType::NameTable).values().map(|resource| resource.name());
+        let own = named.filter(|name| !of_others.contains(name)).map(|name| Host::new(name));
+        own.chain(self.others.keys().cloned()).filter(|host| !visible.contains(host)).collect()
     }
 
     /// Derives the names of these hosts again.
