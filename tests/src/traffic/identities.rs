@@ -12,7 +12,7 @@ use mesh_runtime::{
 };
 use pilot::Pilot;
 use std::{fs, path::Path, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Layer as _;
 
@@ -62,7 +62,9 @@ impl Identities {
             tokens.token(namespace, account, TOKEN_LIFETIME).map_err(|error| error.to_string())
         };
         let (tokens, lifetime) = (Arc::new(make), Duration::ZERO);
-        let agents = Agents { control_plane, roots, tokens, lifetime, grace: GRACE };
+        // Nobody is revoked, and nobody asks for certificates out of turn.
+        let (revocations, renew) = (directory.join("ca-crl.pem"), watch::channel(()).1);
+        let agents = Agents { control_plane, roots, revocations, tokens, lifetime, grace: GRACE, renew };
         Ok(Self { citadel, metrics, agents, _serving: end.drop_guard() })
     }
 
