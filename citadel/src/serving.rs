@@ -20,8 +20,10 @@ use crate::{
     metrics::{Metrics, Part},
 };
 
-/// After a failure: for lack of randomness, or of a signer elsewhere.
+/// After a failure; nothing of this can fail but for lack of randomness.
 const RETRY: Duration = Duration::from_secs(5);
+/// After a failure of a signer elsewhere, for which each attempt makes an object.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Why there is no certificate to serve with.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +83,7 @@ impl Maker {
             Err(error) if self.signer.is_some() => {
                 let left = held.map(|held| held.facts().remaining(SystemTime::now())).unwrap_or_default();
                 tracing::error!(%error, ?left, "the control plane's own certificate: trying again");
-                match held.filter(|_| left > RETRY * 4) {
+                match held.filter(|_| left > ASK_AGAIN * 2) {
                     Some(held) => (Ok(held.clone()), false),
                     None => (self.make_own(state), false),
                 }
@@ -113,7 +115,8 @@ pub(crate) async fn start(
     metrics.expires(Part::serving, held.facts().not_after, SystemTime::now());
     tokio::spawn(async move {
         loop {
-            let renewal = if is_as_wanted { renew_in(&held) } else { RETRY };
+            let retry = if maker.signer.is_some() { ASK_AGAIN } else { RETRY };
+            let renewal = if is_as_wanted { renew_in(&held) } else { retry };
             let is_time = tokio::select! {
                 changed = states.changed() => {
                     if changed.is_err() {

@@ -122,6 +122,31 @@ apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: { name: strict, namespace: shop }
 spec: { mtls: { mode: STRICT } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: own, namespace: shop }
+spec: { clusterIP: 10.2.0.10, selector: { app: own }, ports: [{ name: http, port: 80, targetPort: 8443 }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: own-0, namespace: shop, labels: { app: own } }
+spec: { containers: [{ name: app, image: example.com/app }] }
+status: { podIP: 10.1.0.10, phase: Running, conditions: [{ type: Ready, status: "True" }] }
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: own, namespace: shop }
+spec:
+  workloadSelector: { labels: { app: own } }
+  ingress:
+    - port: { number: 8443, protocol: HTTPS, name: https }
+      tls: { mode: SIMPLE, serverCertificate: /etc/certs/chain.pem, privateKey: /etc/certs/key.pem }
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: own, namespace: shop }
+spec: { selector: { matchLabels: { app: own } }, mtls: { mode: DISABLE } }
 "#;
 
 fn explain(url: &str, headers: &[(&str, &str)]) -> Explanation {
@@ -304,6 +329,12 @@ fn who_is_spoken_to_over_mtls_and_what_they_take() {
             "this client speaks plaintext: such connections are closed",
             "10.1.0.8:8080 safe-0.shop over mTLS\n",
             "10.1.0.9:8080 safe-1.shop\n",
+        ],
+    );
+    assert_says(
+        &explain("http://own/", &[]),
+        &[
+            "PeerAuthentication shop/own: port 8443 of shop takes no TLS of the mesh, but that of its Sidecar, which this client does not speak",
         ],
     );
 }

@@ -54,6 +54,7 @@ pub fn references<'a>(
     claims::check_selecting_sidecars(mesh, &mut found);
     claims::check_selecting_rules(mesh, &mut found);
     peers::check_peer_authentications(mesh, &mut found);
+    peers::check_given_tls(mesh, &mut found);
     ports::check_protocols(mesh, &mut found);
     ports::check_addresses(mesh, &mut found);
     ports::check_shared_workloads(mesh, &mut found);

@@ -2,7 +2,9 @@
 //! nothing is reached at the ports that they name.
 
 use super::Found;
-use mesh_model::{Labels, Mesh, ObjectRef, PeerAuthentication, Problem, Reason, Severity, Workload};
+use mesh_model::{
+    Labels, Mesh, MtlsMode, ObjectRef, PeerAuthentication, Problem, Reason, Severity, Sidecar, Workload,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -41,6 +43,37 @@ pub(super) fn check_peer_authentications(mesh: &Mesh, found: &mut Found) {
     }
     if !selecting.is_empty() {
         check_selecting(mesh, &selecting, found);
+    }
+}
+
+/// TLS of Sidecars' own on ports that take the mesh's: as in Istio, it has no effect there.
+pub(super) fn check_given_tls(mesh: &Mesh, found: &mut Found) {
+    let has_tls = |sidecar: &Sidecar| sidecar.ingress.iter().any(|ingress| ingress.tls.is_some());
+    if !mesh.sidecars().any(|sidecar| has_tls(sidecar)) {
+        return;
+    }
+    let mut told: BTreeSet<(&ObjectRef, usize)> = BTreeSet::new();
+    for workload in mesh.workloads() {
+        let namespace = &workload.object.name.namespace;
+        let sidecar = mesh.sidecar_for(namespace, &workload.labels);
+        let Some(sidecar) = sidecar.filter(|sidecar| has_tls(sidecar)) else { continue };
+        let modes = mesh.peer_modes(namespace, &workload.labels);
+        for ingress in sidecar.ingress.iter().filter(|ingress| ingress.tls.is_some()) {
+            let port = ingress.listener.port;
+            let object = &sidecar.metadata.object;
+            if modes.on_port(port) == MtlsMode::Disable || !told.insert((object, ingress.index)) {
+                continue;
+            }
+            let message = format!(
+                "port {port} of {} takes the mesh's own TLS, so this has no effect there",
+                workload.object
+            );
+            let path = format!("spec.ingress[{}].tls", ingress.index);
+            let hint = format!(
+                "leave the port to it by a PeerAuthentication with `portLevelMtls: {{{port}: {{mode: DISABLE}}}}`"
+            );
+            found.add(object, Problem::warning(Reason::Conflict, path, message).hint(hint));
+        }
     }
 }
 

@@ -58,9 +58,22 @@ pub fn servers(mesh: &Mesh, spec: &ClusterSpec, endpoints: &[Endpoint]) -> BTree
             MtlsMode::Strict if is_mutual(spec, endpoint) => "mTLS alone",
             MtlsMode::Strict => "mTLS alone, and this client speaks plaintext: such connections are closed",
             MtlsMode::Permissive => "mTLS and plaintext",
+            MtlsMode::Disable if ends_own_tls(mesh, endpoint) => match &spec.socket {
+                UpstreamSocket::Tls(tls) if !of_mesh(tls) => "no TLS of the mesh, but that of its Sidecar",
+                UpstreamSocket::Plain | UpstreamSocket::Tls(_) | UpstreamSocket::Auto(_) => {
+                    "no TLS of the mesh, but that of its Sidecar, which this client does not speak: such connections are closed"
+                }
+            },
             MtlsMode::Disable => "plaintext alone",
         };
         lines.insert(format!("{by}: port {} of {} takes {taken}", endpoint.port, endpoint.namespace));
     }
     lines
+}
+
+/// Whether a Sidecar's `ingress` has TLS of its own for the port.
+fn ends_own_tls(mesh: &Mesh, endpoint: &Endpoint) -> bool {
+    let sidecar = mesh.sidecar_for(&endpoint.namespace, &endpoint.labels);
+    let mut ingress = sidecar.into_iter().flat_map(|sidecar| &sidecar.ingress);
+    ingress.any(|ingress| ingress.listener.port == endpoint.port && ingress.tls.is_some())
 }
