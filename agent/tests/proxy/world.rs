@@ -43,6 +43,8 @@ const DNS_PORT: u16 = 15053;
 /// The probes of the application, as an injector writes them. Its port is where its Envoy takes it up.
 const PROBES: &str =
     r#"{"/app-health/hello/readyz": {"httpGet": {"path": "/ready", "port": 8080}, "timeoutSeconds": 60}}"#;
+/// The pod of every mesh.
+const HELLO: &str = "hello-0";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Files, an authority, and a directory that stands for the pod's volumes.
@@ -87,14 +89,19 @@ spec:
         for (name, text) in more {
             world.write(name, text)?;
         }
-        let token = world.root().join("var/run/secrets/tokens/istio-token");
-        let roots = world.root().join("var/run/secrets/istio/root-cert.pem");
+        world.mount(world.root())?;
+        Ok(world)
+    }
+
+    /// What a kubelet mounts into a pod, whose volumes are below `root`.
+    fn mount(&self, root: &Path) -> Result<()> {
+        let token = root.join("var/run/secrets/tokens/istio-token");
+        let roots = root.join("var/run/secrets/istio/root-cert.pem");
         for path in [&token, &roots] {
             std::fs::create_dir_all(path.parent().context("a directory")?)?;
         }
-        std::fs::write(token, world.tokens.token(&world.namespace, "default", HOUR)?)?;
-        std::fs::write(roots, world.citadel.bundle().pem())?;
-        Ok(world)
+        std::fs::write(token, self.tokens.token(&self.namespace, "default", HOUR)?)?;
+        Ok(std::fs::write(roots, self.citadel.bundle().pem())?)
     }
 
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -163,16 +170,22 @@ impl<'a> ControlPlane<'a> {
         Stopped { world, address }
     }
 
-    /// The one workload, once the mesh is read.
-    pub async fn workload(&self) -> Result<Arc<Workload>> {
+    /// A workload, once the mesh is read.
+    pub async fn workload(&self, pod: &str) -> Result<Arc<Workload>> {
         self.pilot.published().wait_for(|sequence| *sequence > 0).await?;
         let mesh = self.pilot.mesh().borrow().clone();
-        mesh.workloads().next().cloned().context("a workload")
+        let found = mesh.workloads().find(|workload| *workload.object.name.name == *pod);
+        found.cloned().context("a workload")
     }
 
-    /// Starts the application of the workload.
+    /// Starts the application of `hello`.
     pub async fn start_echo(&self) -> Result<EchoHandle> {
-        let workload = self.workload().await?;
+        self.start_echo_of(HELLO).await
+    }
+
+    /// Starts the application of a workload.
+    pub async fn start_echo_of(&self, pod: &str) -> Result<EchoHandle> {
+        let workload = self.workload(pod).await?;
         Ok(echo::start(EchoSpec::of(&workload).context("a workload that is run here")?).await?)
     }
 }
@@ -200,7 +213,17 @@ pub struct Memory {
     pub own: u64,
 }
 
+/// A workload of the mesh, as a proxy stands beside it.
+pub struct Pod<'a> {
+    pub name: &'a str,
+    /// Its volumes are below.
+    pub root: &'a Path,
+    /// More of its environment.
+    pub more: &'a [(&'a str, &'a str)],
+}
+
 impl Proxy {
+    /// Beside `hello`.
     pub fn start(world: &World, plane: &ControlPlane<'_>, envoy: &Path) -> Result<Self> {
         Self::start_with(world, plane, envoy, &[])
     }
@@ -212,8 +235,17 @@ impl Proxy {
         envoy: &Path,
         more: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::start_of(&Pod { name: HELLO, root: world.root(), more }, world, plane, envoy)
+    }
+
+    /// Beside another workload.
+    pub fn start_of(pod: &Pod<'_>, world: &World, plane: &ControlPlane<'_>, envoy: &Path) -> Result<Self> {
+        let Pod { name, root, more } = *pod;
+        world.mount(root)?;
         let mesh = plane.pilot.mesh().borrow().clone();
-        let workload = mesh.workloads().next().context("a workload")?;
+        let mut workloads = mesh.workloads();
+        let workload =
+            workloads.find(|workload| *workload.object.name.name == *name).context("a workload")?;
         let address = *workload.addresses.first().context("an address")?;
         let application = workload.local.as_ref().context("it is run here")?.application.to_string();
         let config = format!(
@@ -229,7 +261,7 @@ impl Proxy {
                 &address.to_string(),
                 "--root",
             ])
-            .arg(world.root())
+            .arg(root)
             .arg("--envoy")
             .arg(envoy)
             .env_clear()
@@ -247,7 +279,7 @@ impl Proxy {
             .env("ISTIO_META_HTTP_PROXY_PORT", HTTP_PROXY_PORT.to_string())
             .env("ISTIO_META_MELTEMI_APPLICATION_ADDRESS", application)
             .envs(more.iter().copied());
-        let (root, log) = (world.root().to_path_buf(), world.root().join("log"));
+        let (root, log) = (root.to_path_buf(), root.join("log"));
         let child = spawn(&mut command, &log)?;
         Ok(Self { command, child, address, root, log })
     }
@@ -261,6 +293,16 @@ impl Proxy {
     /// Where its application is reached, by way of Envoy.
     pub fn inbound(&self) -> SocketAddr {
         SocketAddr::new(self.address, 8080)
+    }
+
+    /// Whether somebody outside the mesh gets an answer of the workload, without TLS.
+    pub async fn answers_plaintext(&self) -> Result<bool> {
+        let mut stream = TcpStream::connect(self.inbound()).await?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: hello\r\nconnection: close\r\n\r\n").await?;
+        let mut answer = Vec::new();
+        // Who is not let in may be told so by a reset.
+        let _ = stream.read_to_end(&mut answer).await;
+        Ok(answer.starts_with(b"HTTP/1.1 200"))
     }
 
     pub fn listen(&self) -> Listen {
@@ -278,10 +320,16 @@ impl Proxy {
         Ok(())
     }
 
-    /// A request to `hello` from `hello`: out through its proxy and in again.
+    /// A request to `hello`; from there: out through its proxy and in again.
     pub async fn request(&self, path: &str) -> Result<u16> {
+        self.request_to("hello", path).await
+    }
+
+    /// A request of the workload.
+    pub async fn request_to(&self, host: &str, path: &str) -> Result<u16> {
         let mut stream = TcpStream::connect((self.address, HTTP_PROXY_PORT)).await?;
-        let request = format!("GET http://hello{path} HTTP/1.1\r\nhost: hello\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET http://{host}{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::{
     fs::File,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::AsRawFd,
     process::Command,
     thread,
@@ -41,7 +41,13 @@ pub fn available() -> Result<(), String> {
         probe.run(|| -> Result<()> {
             run("ip", "link set lo up").context("apt-get install iproute2")?;
             run("iptables", "-t nat -A OUTPUT -p tcp -m owner --gid-owner 1 -j REDIRECT --to-ports 1")
-                .context("apt-get install iptables")
+                .and_then(|()| {
+                    run(
+                        "ip6tables",
+                        "-t nat -A OUTPUT -p tcp -m owner --gid-owner 1 -j REDIRECT --to-ports 1",
+                    )
+                })
+                .context("apt-get install iptables, and IPv6 in the kernel")
         })?;
         run("nsenter", "--version")
             .and_then(|()| run("setpriv", "--version"))
@@ -51,7 +57,7 @@ pub fn available() -> Result<(), String> {
 }
 
 impl Network {
-    /// A hub and `count` others, with addresses 10.77.0.1 and following. What is connected to from a member, or from elsewhere
+    /// A hub and `count` others, with addresses 10.77.0.1 and fd77::1 and following. What is connected to from a member, or from elsewhere
     /// to it, is redirected to Envoy's ports 15001 and 15006, as Istio's init container does it.
     ///
     /// # Errors
@@ -65,6 +71,7 @@ impl Network {
             run("ip", "link set lo up")?;
             run("ip", "link add br0 type bridge")?;
             run("ip", &format!("addr add {}/24 dev br0", hub.address))?;
+            run("ip", &format!("addr add {}/64 dev br0 nodad", hub.address_v6()))?;
             run("ip", "link set br0 up")?;
             for (index, member) in members.iter().enumerate() {
                 let at = member.path();
@@ -102,6 +109,12 @@ impl Namespace {
     /// Its address.
     pub fn address(&self) -> IpAddr {
         self.address.into()
+    }
+
+    /// Its address of the other version of IP.
+    pub fn address_v6(&self) -> Ipv6Addr {
+        let [.., last] = self.address.octets();
+        Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, last.into())
     }
 
     /// Does something in it: sockets made by `action`, and processes started by it, belong to the namespace.
@@ -154,15 +167,25 @@ impl Namespace {
         run("ip", &format!("addr add {}/24 dev eth0", self.address))?;
         run("ip", "link set eth0 up")?;
         run("ip", &format!("route add default via {}", hub.address))?;
-        for rule in [
-            // The test itself asks Envoy's admin port.
-            &format!("PREROUTING -s {} -j RETURN", hub.address),
-            "PREROUTING -p tcp -j REDIRECT --to-ports 15006",
-            &format!("OUTPUT -p tcp -m owner --gid-owner {ENVOY_GROUP} -j RETURN"),
-            "OUTPUT -p tcp -d 127.0.0.1/32 -j RETURN",
-            "OUTPUT -p tcp -j REDIRECT --to-ports 15001",
-        ] {
-            run("iptables", &format!("-t nat -A {rule}"))?;
+        run("ip", &format!("addr add {}/64 dev eth0 nodad", self.address_v6()))?;
+        run("ip", &format!("-6 route add default via {}", hub.address_v6()))?;
+        // Where Envoy's connections to the application come from; of IPv4 all of 127.0.0.0/8 is there.
+        run("ip", "addr add ::6/128 dev lo nodad")?;
+        let versions = [
+            ("iptables", IpAddr::from(hub.address), "127.0.0.1/32"),
+            ("ip6tables", hub.address_v6().into(), "::1/128"),
+        ];
+        for (program, hub, localhost) in versions {
+            for rule in [
+                // The test itself asks Envoy's admin port.
+                &format!("PREROUTING -s {hub} -j RETURN"),
+                "PREROUTING -p tcp -j REDIRECT --to-ports 15006",
+                &format!("OUTPUT -p tcp -m owner --gid-owner {ENVOY_GROUP} -j RETURN"),
+                &format!("OUTPUT -p tcp -d {localhost} -j RETURN"),
+                "OUTPUT -p tcp -j REDIRECT --to-ports 15001",
+            ] {
+                run(program, &format!("-t nat -A {rule}"))?;
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! An edit returns when every proxy has acknowledged it, and then some requests follow.
 
 mod random;
+mod redirected;
 mod rolled;
 mod shop;
 mod started;

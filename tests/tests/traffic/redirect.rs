@@ -56,7 +56,8 @@ fn redirected(binary: PathBuf) -> Result<()> {
         let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
         let xds = pilot.grpc_address();
         let _outside = echo_at(network.hub.address(), "outside").await?;
-        let (near, far) = (sidecar("client", client, &binary, xds), sidecar("app", app, &binary, xds));
+        let (near, far) =
+            (sidecar("client", client, &[], &binary, xds), sidecar("app", app, &[], &binary, xds));
         let (Some(near), Some(far)) = tokio::join!(near, far) else { return Ok(()) };
         near.ready().await?;
         far.ready().await?;
@@ -76,7 +77,7 @@ fn redirected(binary: PathBuf) -> Result<()> {
     })
 }
 
-async fn echo_at(address: IpAddr, name: &str) -> Result<EchoHandle> {
+pub async fn echo_at(address: IpAddr, name: &str) -> Result<EchoHandle> {
     let ports =
         [(8080, Protocol::Http), (9090, Protocol::Tcp), (9091, Protocol::Auto), (7777, Protocol::Http)];
     let ports = ports.into_iter().map(|(number, protocol)| LocalPort { number, protocol }).collect();
@@ -94,8 +95,14 @@ fn identity(name: &str) -> Identity {
     }
 }
 
-/// An Envoy with the bootstrap of a local mesh, but in a pod.
-async fn sidecar(name: &str, at: &Namespace, binary: &std::path::Path, xds: SocketAddr) -> Option<Envoy> {
+/// An Envoy with the bootstrap of a local mesh, but in a pod, which has these addresses beside its first.
+pub async fn sidecar(
+    name: &str,
+    at: &Namespace,
+    others: &[IpAddr],
+    binary: &std::path::Path,
+    xds: SocketAddr,
+) -> Option<Envoy> {
     let spec = SidecarSpec {
         identity: identity(name),
         pod_address: at.address(),
@@ -114,6 +121,9 @@ async fn sidecar(name: &str, at: &Namespace, binary: &std::path::Path, xds: Sock
     };
     let mut bootstrap = build_bootstrap(&spec, &settings);
     bootstrap["node"]["metadata"]["INTERCEPTION_MODE"] = "REDIRECT".into();
+    let addresses = std::iter::once(at.address()).chain(others.iter().copied());
+    let addresses: Vec<String> = addresses.map(|address| address.to_string()).collect();
+    bootstrap["node"]["metadata"]["INSTANCE_IPS"] = addresses.join(",").into();
     let launch = Launch { by: at.envoy_command(), admin: at.address() };
     Envoy::launch_with(&launch, &bootstrap.to_string()).await
 }
