@@ -7,7 +7,7 @@ use crate::{
 use mesh_model::{Mesh, ObjectRef};
 use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Report, Settings, Update};
-use pilot_status::{Condition, Programmed, Progress, Since, Sources, collect};
+use pilot_status::{Condition, Inquiries, Programmed, Progress, Since, Sources, collect};
 use pilot_xds::{
     server::{AdsService, Handles, ServerConfig},
     sync::ProxyStatus,
@@ -47,6 +47,8 @@ pub struct Pilot {
     mesh: watch::Receiver<Arc<Mesh>>,
     report: watch::Receiver<Arc<Report>>,
     published: watch::Receiver<u64>,
+    /// Where statuses are written: how far the proxies of all replicas are.
+    inquiries: Option<Inquiries>,
 }
 
 impl Pilot {
@@ -113,17 +115,24 @@ impl Pilot {
         self.xds.sync.wait_until_all(met).await;
     }
 
-    /// What the status of an object says, as of now and of this replica's proxies; `None` when there is no such object.
+    /// What the status of an object says, as of now; `None` when there is no such object. Where statuses are written it is about the proxies of
+    /// all replicas, and those that have not answered yet are named.
     pub fn status(&self, object: &ObjectRef) -> Option<[Condition; 3]> {
         let report = self.report();
         let generation = *report.generations.get(object)?;
         let found = report.entries.iter().find(|entry| entry.object.as_ref() == Some(object));
         let mut problems = found.map_or(Vec::new(), |entry| entry.for_status().cloned().collect::<Vec<_>>());
         let proxies = Proxies::new(self.publisher.clone(), self.xds.clone());
-        problems.extend(proxies.conflicts().remove(object).unwrap_or_default());
+        let mut conflicts = match &self.inquiries {
+            Some(all) => all.conflicts(),
+            None => proxies.conflicts(),
+        };
+        problems.extend(conflicts.remove(object).unwrap_or_default());
         let since = Since { generation, sequence: proxies.sequence() };
-        let mut reached = proxies.reached(&BTreeMap::from([(object.clone(), since)]));
-        let reached = reached.remove(object)?;
+        let reached = match &self.inquiries {
+            Some(all) => all.reached(object, since),
+            None => proxies.reached(&BTreeMap::from([(object.clone(), since)])).remove(object)?,
+        };
         Some(collect(generation, &problems, Programmed::Reached(&reached)))
     }
 
@@ -235,6 +244,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         }
         drop(hold);
     });
+    let mut inquiries = None;
     if let Some((status, kubeconfig)) = status {
         let sources = Sources {
             meshes: mesh_receiver.clone(),
@@ -251,7 +261,8 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
             signaled.await;
             cancel.cancel();
         });
-        let writer = pilot_status::start(client, &namespace, status, sources, end);
+        let (writer, all) = pilot_status::start(client, &namespace, status, sources, end);
+        inquiries = Some(all);
         tokio::spawn(async move {
             // Whatever the outcome, there is nothing left to wait for.
             let _ = writer.await;
@@ -266,5 +277,6 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         mesh: mesh_receiver,
         report,
         published: published_receiver,
+        inquiries,
     })
 }

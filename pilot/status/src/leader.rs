@@ -5,7 +5,7 @@ use crate::{
     decide::{Decider, Plan},
     objects::Objects,
     progress::Progress,
-    replicas::{Replicas, Speaker, share},
+    replicas::{Inquiries, Replicas, Speaker, share},
     writer::write,
 };
 use futures::StreamExt;
@@ -57,14 +57,15 @@ pub struct Sources {
     pub progress: Arc<dyn Progress>,
 }
 
-/// Stands for election in `namespace` and, while elected, keeps statuses true. Ends after `end`, when the lease is given back.
+/// Stands for election in `namespace` and, while elected, keeps statuses true. Ends after `end`, when the lease is given back. Whether
+/// elected or not, it can be asked how far the proxies of all replicas are.
 pub fn start(
     client: Client,
     namespace: &str,
     config: StatusConfig,
     sources: Sources,
     end: CancellationToken,
-) -> JoinHandle<()> {
+) -> (JoinHandle<()>, Inquiries) {
     let StatusConfig { identity, lease_duration } = config;
     let (sender, mut leading) = watch::channel(false);
     let speaker = Speaker {
@@ -77,7 +78,8 @@ pub fn start(
     };
     let replicas = Replicas::new(sources.progress.clone(), lease_duration * 2);
     let candidate = Candidate::new(client.clone(), namespace, LEASE_NAME, identity, lease_duration);
-    tokio::spawn(async move {
+    let inquiries = replicas.inquiries();
+    let work = tokio::spawn(async move {
         let sharing = share(replicas.clone(), speaker, end.clone());
         let work = async {
             while leading.wait_for(|leads| *leads).await.is_ok() {
@@ -91,7 +93,8 @@ pub fn start(
             }
         };
         tokio::join!(candidate.run(sender, end), work, sharing);
-    })
+    });
+    (work, inquiries)
 }
 
 /// Keeps statuses true until dropped, or until ingest ends.

@@ -21,5 +21,5 @@ pub use collect::{Programmed, collect};
 pub use condition::{Condition, ConditionType};
 pub use leader::{FIELD_MANAGER, LEASE_NAME, Sources, StatusConfig, start};
 pub use progress::{Progress, Reached, Since};
-pub use replicas::BOARD_NAME;
+pub use replicas::{BOARD_NAME, Inquiries};
 pub use wait::{WaitError, wait_for};

@@ -25,6 +25,31 @@ pub(crate) use board::{Speaker, share};
 /// How long a conflict is still told after its last proxy has gone: proxies come and go, statuses should not.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
+/// For how long an object is asked about that somebody wants to know of who does not say when that ends.
+const INQUIRED: Duration = Duration::from_secs(5);
+
+/// How far the proxies of all replicas are with single objects, for those who ask this replica, whichever leads. Cheap to clone.
+#[derive(Clone)]
+pub struct Inquiries(Replicas);
+
+impl Inquiries {
+    /// How far they are. Others are asked the first time, and answer within a second or two: who wants to know asks again.
+    pub fn reached(&self, object: &ObjectRef, since: Since) -> Reached {
+        self.0.inquire(object, since)
+    }
+
+    /// As [`Progress::conflicts`].
+    pub fn conflicts(&self) -> BTreeMap<ObjectRef, Vec<Problem>> {
+        self.0.conflicts()
+    }
+}
+
+impl std::fmt::Debug for Inquiries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inquiries").finish_non_exhaustive()
+    }
+}
+
 /// This replica and the others. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Replicas {
@@ -45,6 +70,18 @@ struct State {
     /// Counts up when another replica says something else.
     heard: u64,
     conflicts: HashMap<(ObjectRef, Problem), Instant>,
+    /// What is asked about for statuses, while this replica writes them.
+    candidates: BTreeMap<ObjectRef, i64>,
+    /// What callers of this replica want to know of, in which generation, and when they last said so.
+    inquiries: BTreeMap<ObjectRef, (i64, Instant)>,
+}
+
+impl State {
+    /// What is asked about for callers.
+    fn inquired(&mut self, now: Instant) -> BTreeMap<ObjectRef, i64> {
+        self.inquiries.retain(|_, (_, at)| now.duration_since(*at) < INQUIRED);
+        self.inquiries.iter().map(|(object, (generation, _))| (object.clone(), *generation)).collect()
+    }
 }
 
 /// Another replica.
@@ -68,11 +105,58 @@ impl Replicas {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks nothing any more: another leads.
+    /// For callers of this replica.
+    pub(crate) fn inquiries(&self) -> Inquiries {
+        Inquiries(self.clone())
+    }
+
+    /// Asks nothing any more but for callers: another leads.
     pub(crate) fn stand_back(&self) {
-        if self.lock().asks.choose(BTreeMap::new(), Instant::now()) {
+        self.lock().candidates.clear();
+        self.ask();
+    }
+
+    /// Asks what is to be asked now.
+    fn ask(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let mut wanted = state.inquired(now);
+        wanted.extend(state.candidates.clone());
+        if state.asks.choose(wanted, now) {
             self.news.notify_one();
         }
+    }
+
+    fn inquire(&self, object: &ObjectRef, since: Since) -> Reached {
+        let mut found = self.own.reached(&BTreeMap::from([(object.clone(), since)]));
+        let mut reached = found.remove(object).unwrap_or_default();
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.inquiries.insert(object.clone(), (since.generation, now));
+        self.add_others(&state, object, since.generation, &mut reached);
+        drop(state);
+        self.ask();
+        reached
+    }
+
+    /// Adds what the other replicas have said of an object. Says whether nothing newer is to be expected.
+    fn add_others(&self, state: &State, object: &ObjectRef, generation: i64, reached: &mut Reached) -> bool {
+        let now = Instant::now();
+        let key = object.to_string();
+        reached.unheard.extend(state.blind.clone());
+        let mut fresh = true;
+        for (name, other) in self.live(state, now) {
+            let count = other.counts.get(&*key).filter(|(count, _)| count.generation == generation);
+            if let Some((count, _)) = count {
+                count.add_to(reached, name);
+            } else {
+                reached.unheard.insert(name.clone());
+            }
+            // That nobody is to have it stays so while nobody comes.
+            let attached = other.line.as_ref().map(|line| line.attached);
+            fresh &= count.is_some_and(|(count, at)| count.total > 0 || Some(*at) == attached);
+        }
+        fresh
     }
 
     /// Notes that the board cannot be read.
@@ -86,7 +170,7 @@ impl Replicas {
     /// Notes what is on the board: what `name`s say. A board that is `listed` anew says nothing about when that was written.
     fn read(&self, own_name: &str, lines: BTreeMap<Str, Str>, listed: bool, now: Instant) {
         let mut state = self.lock();
-        let State { blind, others, asks: _, heard, conflicts: _ } = &mut *state;
+        let State { blind, others, asks: _, heard, conflicts: _, candidates: _, inquiries: _ } = &mut *state;
         *blind = None;
         let before = others.len();
         others.retain(|name, _| lines.contains_key(name));
@@ -150,6 +234,8 @@ impl Replicas {
     /// What this replica is to say, given what it knows of objects and from which publication on it has known each. Says as well whether
     /// that may change soon, with nothing but time passing.
     fn line(&self, report: &Report, known: &mut BTreeMap<ObjectRef, Since>) -> (Line, bool) {
+        // Those whom nobody asks about any more are forgotten.
+        self.ask();
         let mut wanted: BTreeMap<ObjectRef, Since> = BTreeMap::new();
         let sequence = self.own.sequence();
         for Ask { object, generation } in self.asked() {
@@ -224,36 +310,25 @@ impl Progress for Replicas {
         let mut found = self.own.reached(objects);
         let now = Instant::now();
         let mut state = self.lock();
-        let keys: BTreeSet<Str> = objects.keys().map(|object| object.to_string().into()).collect();
+        let inquired = state.inquired(now);
+        let keys: BTreeSet<Str> =
+            objects.keys().chain(inquired.keys()).map(|object| object.to_string().into()).collect();
         for other in state.others.values_mut() {
             other.counts.retain(|object, _| keys.contains(object));
         }
         let mut candidates = BTreeMap::new();
         for (object, reached) in &mut found {
             let Some(Since { generation, sequence: _ }) = objects.get(object) else { continue };
-            let key = object.to_string();
-            reached.unheard.extend(state.blind.clone());
-            let mut fresh = true;
-            for (name, other) in self.live(&state, now) {
-                let count = other.counts.get(&*key).filter(|(count, _)| count.generation == *generation);
-                if let Some((count, _)) = count {
-                    count.add_to(reached, name);
-                } else {
-                    reached.unheard.insert(name.clone());
-                }
-                // That nobody is to have it stays so while nobody comes.
-                let attached = other.line.as_ref().map(|line| line.attached);
-                fresh &= count.is_some_and(|(count, at)| count.total > 0 || Some(*at) == attached);
-            }
+            let fresh = self.add_others(&state, object, *generation, reached);
             let moving = reached.acknowledged < reached.total || !reached.rejected.is_empty();
             if !fresh || moving {
                 candidates.insert(object.clone(), *generation);
             }
         }
         let alone = self.live(&state, now).next().is_none();
-        if state.asks.choose(if alone { BTreeMap::new() } else { candidates }, now) {
-            self.news.notify_one();
-        }
+        state.candidates = if alone { BTreeMap::new() } else { candidates };
+        drop(state);
+        self.ask();
         found
     }
 }

@@ -1,7 +1,8 @@
 //! Several replicas: each has its own proxies, and what objects say is about all of them.
 
 use crate::told::{ROOT, apply, get, leader_with, prepare, until};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use mesh_model::{Kind, ObjectRef};
 use mesh_testkit::ApiServer;
 use mesh_tests::Asker;
 use pilot::{Config, StatusConfig};
@@ -51,6 +52,17 @@ async fn counted(server: &ApiServer) -> Result<()> {
     let _three = second.connect(&Asker::new(namespace, "three")).await?;
     apply(server, namespace, &RULE.replace("RANDOM", "ROUND_ROBIN")).await?;
     until(server, namespace, "destinationrule/web", "Programmed", count("3 of 3 proxies")).await?;
+
+    // Whichever is asked (`/debug/status`, `meltemi wait --address`) speaks of all of them, the one that does not lead, too.
+    let web = ObjectRef::new(Kind::DestinationRule, namespace.as_str(), "web");
+    for replica in [&first, &second] {
+        mesh_testkit::eventually(Duration::from_secs(20), async || {
+            let [.., programmed] = replica.pilot().status(&web).context("there is no web")?;
+            ensure!(programmed.holds() && programmed.message == "3 of 3 proxies", "{programmed:?}");
+            Ok(())
+        })
+        .await?;
+    }
 
     // So does what they refuse.
     let refuse = |kind: ResourceType, resource: &pilot_xds::wire::Resource| {
