@@ -122,6 +122,8 @@ pub struct HttpMatch {
     pub authority: Option<StringMatch>,
     /// `headers` and `withoutHeaders`, sorted by name.
     pub headers: Vec<HeaderMatch>,
+    /// Of `headers`, those that mean claims of the request's token (`@request.auth.claims`), sorted.
+    pub claims: Vec<ClaimMatch>,
     /// `queryParams`, sorted by name.
     pub query: Vec<(Str, StringMatch)>,
     /// `port` that the client called.
@@ -143,6 +145,15 @@ pub enum PathMatch {
     Exact(Str),
     Prefix(Str),
     Regex(Str),
+}
+
+/// A condition on one claim of the request's token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ClaimMatch {
+    /// The names that lead to it; never empty.
+    pub path: Vec<Str>,
+    /// The value; of a list, one of its values.
+    pub value: StringMatch,
 }
 
 /// A condition on one header.

@@ -1,11 +1,14 @@
 //! `match`: which requests a route takes.
 
+use crate::envoy::matcher::metadata_matcher::{PathSegment, path_segment};
+use crate::envoy::matcher::value_matcher::MatchPattern;
+use crate::envoy::matcher::{ListMatcher, MetadataMatcher, OrMatcher, ValueMatcher, list_matcher};
 use crate::envoy::route::header_matcher::HeaderMatchSpecifier;
 use crate::envoy::route::query_parameter_matcher::QueryParameterMatchSpecifier;
 use crate::envoy::route::route_match::PathSpecifier;
 use crate::envoy::route::{HeaderMatcher, QueryParameterMatcher, RouteMatch};
 use crate::value::{boolean, regex, string_matcher};
-use mesh_model::{HeaderMatch, PathMatch, StringMatch};
+use mesh_model::{ClaimMatch, HeaderMatch, PathMatch, StringMatch};
 use pilot_view::spec::RouteMatchSpec;
 
 /// Every request.
@@ -15,11 +18,12 @@ pub(super) fn build_everything() -> RouteMatch {
 
 /// The match that the spec describes.
 pub(super) fn build_match(spec: &RouteMatchSpec) -> RouteMatch {
-    let RouteMatchSpec { path, ignore_case, headers, query } = spec;
+    let RouteMatchSpec { path, ignore_case, headers, claims, query } = spec;
     RouteMatch {
         path_specifier: Some(build_path(path.as_ref())),
         case_sensitive: if *ignore_case { boolean(false) } else { None },
         headers: headers.iter().map(build_header).collect(),
+        dynamic_metadata: claims.iter().map(build_claim).collect(),
         query_parameters: query.iter().map(|(name, condition)| build_parameter(name, condition)).collect(),
         ..Default::default()
     }
@@ -49,6 +53,27 @@ fn build_header(condition: &HeaderMatch) -> HeaderMatcher {
             Some(matcher) => HeaderMatchSpecifier::StringMatch(matcher),
             None => HeaderMatchSpecifier::PresentMatch(true),
         }),
+    }
+}
+
+/// Where the filter that reads tokens leaves their claims, as Istio has it. A claim may be a list.
+fn build_claim(claim: &ClaimMatch) -> MetadataMatcher {
+    let ClaimMatch { path, value } = claim;
+    let steps = std::iter::once("payload").chain(path.iter().map(|step| &**step));
+    let segment = |step: &str| PathSegment { segment: Some(path_segment::Segment::Key(step.to_owned())) };
+    let value_matcher = |pattern| ValueMatcher { match_pattern: Some(pattern) };
+    let single = match string_matcher(value) {
+        Some(matcher) => MatchPattern::StringMatch(matcher),
+        None => MatchPattern::PresentMatch(true),
+    };
+    let one_of = list_matcher::MatchPattern::OneOf(Box::new(value_matcher(single.clone())));
+    let list = MatchPattern::ListMatch(Box::new(ListMatcher { match_pattern: Some(one_of) }));
+    let either = OrMatcher { value_matchers: vec![value_matcher(single), value_matcher(list)] };
+    MetadataMatcher {
+        filter: "envoy.filters.http.jwt_authn".to_owned(),
+        path: steps.map(segment).collect(),
+        value: Some(value_matcher(MatchPattern::OrMatch(either))),
+        invert: false,
     }
 }
 

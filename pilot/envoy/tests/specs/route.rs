@@ -87,6 +87,7 @@ fn matches() {
             header("x-not", StringMatch::Regex("a|b".into()), true),
             header("x-any", StringMatch::Prefix("".into()), false),
         ],
+        claims: vec![],
         query: vec![("q".into(), StringMatch::Prefix("p".into())), ("r".into(), StringMatch::Present)],
     };
     let spec = RouteSpec { matches, ..route(ActionSpec::Forward(forward(vec![to("c", 1)]))) };

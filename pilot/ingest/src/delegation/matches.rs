@@ -3,7 +3,7 @@
 //! Istio's rules: each match of the delegate has to be narrower than some match of the root in everything that both say. Where
 //! Istio would let an empty condition of the delegate widen the root's, the root's stays.
 
-use mesh_model::{HeaderMatch, HttpMatch, Labels, PathMatch, Str, StringMatch};
+use mesh_model::{ClaimMatch, HeaderMatch, HttpMatch, Labels, PathMatch, Str, StringMatch};
 
 /// `root-child`, or whichever there is.
 pub fn join_names(root: &Str, child: &Str) -> Str {
@@ -44,6 +44,7 @@ fn refine(root: &HttpMatch, child: &HttpMatch) -> Option<HttpMatch> {
         method,
         authority,
         headers,
+        claims,
         query,
         port,
         source_labels,
@@ -63,6 +64,7 @@ fn refine(root: &HttpMatch, child: &HttpMatch) -> Option<HttpMatch> {
         method: both(root.method.as_ref(), method.as_ref(), narrower)?,
         authority: both(root.authority.as_ref(), authority.as_ref(), narrower)?,
         headers: refine_headers(&root.headers, headers)?,
+        claims: refine_claims(&root.claims, claims)?,
         query: refine_query(&root.query, query)?,
         port: both(root.port.as_ref(), port.as_ref(), equal)?,
         source_labels: refine_labels(&root.source_labels, source_labels)?,
@@ -135,6 +137,21 @@ fn refine_headers(root: &[HeaderMatch], child: &[HeaderMatch]) -> Option<Vec<Hea
                 // What is excluded stays excluded.
                 Holds::Child if inner.invert && *outer != *inner => refined.push(inner.clone()),
                 Holds::Child => *outer = inner.clone(),
+            },
+        }
+    }
+    refined.sort();
+    Some(refined)
+}
+
+fn refine_claims(root: &[ClaimMatch], child: &[ClaimMatch]) -> Option<Vec<ClaimMatch>> {
+    let mut refined = root.to_vec();
+    for inner in child {
+        match refined.iter_mut().find(|outer| outer.path == inner.path) {
+            None => refined.push(inner.clone()),
+            Some(outer) => match narrower(&outer.value, &inner.value)? {
+                Holds::Root => {}
+                Holds::Child => outer.value = inner.value.clone(),
             },
         }
     }

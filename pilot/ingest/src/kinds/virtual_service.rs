@@ -1,6 +1,7 @@
 //! VirtualService.
 
 mod action;
+mod claim;
 mod condition;
 mod connection;
 mod cors;

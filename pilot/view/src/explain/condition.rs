@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// Every condition of `matches` that `request` does not meet; none: the route takes it.
 pub fn unmet(matches: &RouteMatchSpec, request: &Request) -> Vec<String> {
-    let RouteMatchSpec { path, ignore_case, headers, query } = matches;
+    let RouteMatchSpec { path, ignore_case, headers, claims, query } = matches;
     let mut unmet = Vec::new();
     if let Some(wanted) = path {
         let found = request.matched_path();
@@ -17,6 +17,8 @@ pub fn unmet(matches: &RouteMatchSpec, request: &Request) -> Vec<String> {
         }
     }
     unmet.extend(headers.iter().filter_map(|header| header_unmet(header, request)));
+    // Nothing reads tokens.
+    unmet.extend(claims.iter().map(|claim| format!("claim {} is missing", claim.path.join("."))));
     unmet.extend(query.iter().filter_map(|(name, value)| query_unmet(name, value, request)));
     unmet
 }

@@ -2,8 +2,8 @@
 
 use super::Origins;
 use mesh_model::{
-    Cors, DirectResponse, Duration, Fault, HashKey, HeaderMatch, NamespacedName, PathMatch, Percent,
-    Redirect, Retries, Rewrite, RouteHeaders, Str, StringMatch,
+    ClaimMatch, Cors, DirectResponse, Duration, Fault, HashKey, HeaderMatch, NamespacedName, PathMatch,
+    Percent, Redirect, Retries, Rewrite, RouteHeaders, Str, StringMatch,
 };
 use std::sync::Arc;
 
@@ -98,6 +98,8 @@ pub struct RouteMatchSpec {
     pub ignore_case: bool,
     /// Header conditions, with `:method`, `:authority` and `:scheme` for those of the match.
     pub headers: Vec<HeaderMatch>,
+    /// Conditions on claims of the request's token.
+    pub claims: Vec<ClaimMatch>,
     /// Query parameter conditions.
     pub query: Vec<(Str, StringMatch)>,
 }

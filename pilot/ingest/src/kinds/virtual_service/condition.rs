@@ -2,12 +2,13 @@
 //!
 //! A condition that cannot be read makes the whole match unusable: leaving out the condition would widen what the route takes.
 
+use super::claim::{is_claim, parse_claim};
 use crate::{
     at::At,
     values::{parse_header_name, parse_labels, parse_port, parse_regex},
 };
 use mesh_api::networking::{StringMatch as ApiStringMatch, virtual_service::http_match as api};
-use mesh_model::{HeaderMatch, HttpMatch, PathMatch, Reason, Str, StringMatch};
+use mesh_model::{ClaimMatch, HeaderMatch, HttpMatch, PathMatch, Reason, Str, StringMatch};
 use std::collections::BTreeMap;
 
 /// Reads a match; `None` when a condition cannot be used.
@@ -33,8 +34,12 @@ pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) 
     let scheme = optional(scheme, |value| parse_string_match(value, &at.field("scheme")));
     let method = optional(method, |value| parse_string_match(value, &at.field("method")));
     let authority = optional(authority, |value| parse_string_match(value, &at.field("authority")));
+    let (claims, headers) = headers.into_iter().partition(|(name, _)| is_claim(name));
+    let claims = parse_claims(claims, false, &at.field("headers"));
     let with = parse_header_matches(headers, false, &at.field("headers"));
-    let without = parse_header_matches(without_headers, true, &at.field("withoutHeaders"));
+    let (excluded, without) = without_headers.into_iter().partition(|(name, _)| is_claim(name));
+    let excluded = parse_claims(excluded, true, &at.field("withoutHeaders"));
+    let without = parse_header_matches(without, true, &at.field("withoutHeaders"));
     let query = parse_query(query_params, &at.field("queryParams"));
     let port = optional(port, |port| parse_port(port, &at.field("port")));
     let ignore_uri_case = ignore_uri_case.unwrap_or(false);
@@ -48,6 +53,7 @@ pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) 
     }
     let mut headers = with?;
     headers.extend(without?);
+    excluded?;
     headers.sort();
     Some(HttpMatch {
         index,
@@ -58,6 +64,7 @@ pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) 
         method: method?,
         authority: authority?,
         headers,
+        claims: claims?,
         query: query?,
         port: port?,
         source_labels: parse_labels(&source_labels),
@@ -136,14 +143,6 @@ fn parse_header_matches(
     let mut parsed = Some(Vec::with_capacity(headers.len()));
     for (name, value) in headers {
         let at = at.field(&name);
-        if name.starts_with('@') {
-            at.error(
-                Reason::NotSupported,
-                "Meltemi does not route by the claims of a token yet, so this match is left out",
-            );
-            parsed = None;
-            continue;
-        }
         let value = parse_string_match(value, &at);
         match (parse_header_name(&name, &at), value) {
             (Some(name), Some(value)) => {
@@ -155,6 +154,19 @@ fn parse_header_matches(
         }
     }
     parsed
+}
+
+fn parse_claims(
+    claims: BTreeMap<String, ApiStringMatch>,
+    invert: bool,
+    at: &At<'_>,
+) -> Option<Vec<ClaimMatch>> {
+    // Each is read, so that all problems show at once.
+    let parsed: Vec<_> =
+        claims.into_iter().map(|(name, value)| parse_claim(&name, value, invert, &at.field(&name))).collect();
+    let mut parsed: Vec<ClaimMatch> = parsed.into_iter().collect::<Option<_>>()?;
+    parsed.sort();
+    Some(parsed)
 }
 
 fn parse_query(params: BTreeMap<String, ApiStringMatch>, at: &At<'_>) -> Option<Vec<(Str, StringMatch)>> {

@@ -87,6 +87,7 @@ pub fn take_everything(matches: &[HttpMatch]) -> bool {
                 method,
                 authority,
                 headers,
+                claims,
                 query,
                 port,
                 source_labels,
@@ -104,6 +105,7 @@ pub fn take_everything(matches: &[HttpMatch]) -> bool {
                 && method.is_none()
                 && authority.is_none()
                 && headers.is_empty()
+                && claims.is_empty()
                 && query.is_empty()
                 && port.is_none()
                 && source_labels.is_empty()

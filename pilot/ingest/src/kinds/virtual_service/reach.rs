@@ -4,7 +4,9 @@
 
 use super::parts::RouteParts;
 use crate::at::At;
-use mesh_model::{HeaderMatch, HttpMatch, PathMatch, Problem, Reason, Severity, Str, StringMatch};
+use mesh_model::{
+    ClaimMatch, HeaderMatch, HttpMatch, PathMatch, Problem, Reason, Severity, Str, StringMatch,
+};
 
 /// Matches that later ones are compared with. Nobody reviews more, and an object may have a hundred thousand.
 const COMPARED: usize = 500;
@@ -102,6 +104,7 @@ fn covers(wide: &HttpMatch, narrow: &HttpMatch) -> bool {
         method,
         authority,
         headers,
+        claims,
         query,
         port,
         source_labels,
@@ -118,6 +121,7 @@ fn covers(wide: &HttpMatch, narrow: &HttpMatch) -> bool {
         && optional_covers(method.as_ref(), narrow.method.as_ref())
         && optional_covers(authority.as_ref(), narrow.authority.as_ref())
         && headers.iter().all(|header| narrow.headers.iter().any(|other| header_covers(header, other)))
+        && claims.iter().all(|claim| narrow.claims.iter().any(|other| claim_covers(claim, other)))
         && query.iter().all(|(name, value)| query_covers(name, value, &narrow.query))
         && port.is_none_or(|port| narrow.port == Some(port))
         && source_labels.iter().all(|(key, value)| narrow.source_labels.get(key) == Some(value))
@@ -177,6 +181,11 @@ fn header_covers(wide: &HeaderMatch, narrow: &HeaderMatch) -> bool {
             false => string_covers(value, &narrow.value),
             true => *value == narrow.value,
         }
+}
+
+fn claim_covers(wide: &ClaimMatch, narrow: &ClaimMatch) -> bool {
+    let ClaimMatch { path, value } = wide;
+    *path == narrow.path && string_covers(value, &narrow.value)
 }
 
 fn query_covers(name: &Str, value: &StringMatch, narrow: &[(Str, StringMatch)]) -> bool {
