@@ -10,13 +10,14 @@ mod routes;
 
 use super::pool::Pool;
 use crate::proxy::{NameForm, Takes};
-use mesh_model::{Host, Mesh, ObjectRef, Str};
+use mesh_model::{Host, Mesh, ObjectRef, OutboundPolicy, Str};
 use names::Names;
 use pilot_view::{
-    HostView, Place, PortKey, PortUse, Scope, ScopeKey,
+    Capture, HostView, Place, PortKey, PortUse, Scope, ScopeKey,
     affects::Affected,
     derive_host, hosts, port_listener, scope_clusters, scope_listeners,
     spec::{ListenerSpec, NetworkSpec, RouteSource, VirtualHostSpec},
+    virtual_outbound,
 };
 use pilot_xds::{
     layer::{Edit, Layer},
@@ -164,7 +165,7 @@ impl ScopeState {
             for spec in clusters {
                 update.edit.set(pool.get(&spec));
             }
-            let listeners = scope_listeners(scope);
+            let listeners = scope_listeners(scope, &state.ports.numbers());
             let names = listeners.iter().map(|spec| spec.name.clone()).collect();
             for gone in std::mem::replace(&mut state.own_listeners, names) {
                 if !state.own_listeners.contains(&gone) {
@@ -219,7 +220,13 @@ impl ScopeState {
         self.layer = self.layer.clone().edit(|edit| {
             let mut update = Update { pool, edit, dirty: Dirty::default(), stale: Vec::new() };
             change(self, &scope, &mut update);
-            for port in std::mem::take(&mut update.dirty.ports) {
+            let ports = std::mem::take(&mut update.dirty.ports);
+            // Where requests to nobody's ports go by their names, it matters which ports these are.
+            let by_name = scope.outbound_policy() == OutboundPolicy::AllowAnyDynamicDns;
+            if by_name && !ports.is_empty() && scope.key.capture == Capture::Redirect {
+                self.set_listener(virtual_outbound(&scope, &self.ports.numbers()), &mut update);
+            }
+            for port in ports {
                 self.set_port(&scope, port, &mut update);
             }
             for route in std::mem::take(&mut update.dirty.routes) {

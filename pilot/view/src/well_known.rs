@@ -2,14 +2,18 @@
 
 use crate::{
     Families, Scope,
-    outbound::{HTTP_PROXY, unknown},
+    outbound::{HTTP_PROXY, plain_text_http, unknown},
     spec::{
-        ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec, Inspectors,
-        ListenerSpec, NetworkSpec, RouteSource, TcpSpec, UpstreamProtocol, UpstreamSocket, WeightedCluster,
+        CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec,
+        Inspectors, ListenerSpec, NetworkSpec, RouteConfigurationSpec, RouteSource, TcpSpec,
+        UpstreamProtocol, UpstreamSocket, WeightedCluster,
     },
 };
-use mesh_model::{ConnectionPool, LoadBalancing, Mesh, RouteHeaders, Str, TcpKeepalive};
+use mesh_model::{
+    ConnectionPool, Duration, LoadBalancing, Mesh, OutboundPolicy, RouteHeaders, Str, TcpKeepalive,
+};
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
@@ -52,6 +56,7 @@ pub fn plain_cluster(
         proxy_protocol: None,
         socket: UpstreamSocket::Plain,
         connect_timeout: mesh.config().connect_timeout,
+        buffer_limit: None,
         service: None,
         config: None,
         origins: Arc::new([]),
@@ -102,20 +107,39 @@ pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
         let discovery = ClusterDiscovery::Dynamic(lookup);
         plain_cluster(scope.mesh, ANY_NAME, discovery, UpstreamProtocol::Downstream)
     }));
-    clusters
+    let buffer_limit = scope.settings().connections.cluster_buffer;
+    clusters.into_iter().map(|cluster| ClusterSpec { buffer_limit, ..cluster }).collect()
 }
 
-/// The listeners that each scope has whatever its hosts are.
-pub fn scope_listeners(scope: &Scope<'_>) -> Vec<ListenerSpec> {
+/// The listeners that each scope has whatever its hosts are, given the ports on which these are called.
+pub fn scope_listeners(scope: &Scope<'_>, ports: &BTreeSet<u16>) -> Vec<ListenerSpec> {
     let door = scope.key.capture.own_door();
     let at = door.unwrap_or(Ipv4Addr::LOCALHOST.into());
     let proxy = scope.http_proxy_port().map(|port| http_proxy(scope, at, port));
-    let redirected = door.is_none().then(|| virtual_outbound(scope));
+    let redirected = door.is_none().then(|| virtual_outbound(scope, ports));
     redirected.into_iter().chain(proxy).collect()
 }
 
-fn virtual_outbound(scope: &Scope<'_>) -> ListenerSpec {
+/// Takes all that is redirected, and hands it on. `ports` are those that it need not look into: other listeners do.
+pub fn virtual_outbound(scope: &Scope<'_>, ports: &BTreeSet<u16>) -> ListenerSpec {
     let config = scope.mesh.config();
+    let by_name = strangers_by_name(scope);
+    let inspectors = match &by_name {
+        None => Inspectors::default(),
+        Some(_) => Inspectors {
+            // Before the other: ports are those that clients called.
+            original_dst: true,
+            http: true,
+            skip_http: ports.union(&SERVER_FIRST.into()).copied().collect(),
+            // A server that speaks first must not wait for ever for a client that waits for it.
+            timeout: match config.protocol_detection_timeout {
+                Duration::ZERO => DETECTION_LIMIT,
+                timeout => timeout,
+            },
+            ..Inspectors::default()
+        },
+    };
+    let loop_guard = loop_guard(scope.mesh, "virtualOutbound-blackhole", config.outbound_port);
     ListenerSpec {
         name: "virtualOutbound".into(),
         address: scope.key.families.any(),
@@ -124,8 +148,8 @@ fn virtual_outbound(scope: &Scope<'_>) -> ListenerSpec {
         bind_to_port: true,
         use_original_dst: true,
         direction: Direction::Outbound,
-        inspectors: Inspectors::default(),
-        chains: vec![loop_guard(scope.mesh, "virtualOutbound-blackhole", config.outbound_port)],
+        inspectors,
+        chains: std::iter::once(loop_guard).chain(by_name).collect(),
         default_chain: Some(FilterChainSpec {
             name: "virtualOutbound-catchall-tcp".into(),
             matches: ChainMatch::default(),
@@ -133,8 +157,50 @@ fn virtual_outbound(scope: &Scope<'_>) -> ListenerSpec {
             network: NetworkSpec::Tcp(unknown(scope)),
         }),
         access_log: config.access_log.clone(),
+        buffer_limit: scope.settings().connections.listener_buffer,
         origins: Arc::new([]),
     }
+}
+
+/// Ports of protocols whose servers speak first, where requests are not looked for. Istio's list.
+const SERVER_FIRST: [u16; 4] = [25, 53, 3306, 27017];
+
+/// How long requests are looked for where the mesh sets no limit.
+const DETECTION_LIMIT: Duration = Duration::from_secs(5);
+
+/// The chain for requests on ports that no service has: to the name that they ask for, where the mesh has names looked up.
+fn strangers_by_name(scope: &Scope<'_>) -> Option<FilterChainSpec> {
+    let lookup =
+        scope.stranger_lookup().filter(|_| scope.outbound_policy() == OutboundPolicy::AllowAnyDynamicDns)?;
+    let name: Str = "virtualOutbound-catchall-http".into();
+    let settings = scope.settings();
+    let routes = RouteConfigurationSpec {
+        name: name.clone(),
+        virtual_hosts: Vec::new(),
+        catch_all: CatchAll::LookUp,
+        vhds: false,
+        ignore_port: true,
+        attempt_count: !settings.headers.without_attempt_count,
+        origins: Arc::new([]),
+    };
+    let http = HttpSpec {
+        stat_prefix: name.clone(),
+        direction: Direction::Outbound,
+        routes: RouteSource::Inline(Arc::new(routes)),
+        lookup: Some(lookup),
+        alpn_by_request: false,
+        path_normalization: scope.mesh.config().path_normalization,
+        headers: settings.headers.clone(),
+        connections: settings.connections.clone(),
+        tracing: scope.tracing(),
+        access_log: scope.mesh.config().access_log.clone(),
+    };
+    Some(FilterChainSpec {
+        name,
+        matches: plain_text_http(ChainMatch::default()),
+        tls: None,
+        network: NetworkSpec::Http(http),
+    })
 }
 
 /// Drops connections made to the proxy's own port, which would come back for ever.
@@ -157,7 +223,9 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         lookup: scope.lookup().or_else(|| scope.stranger_lookup()),
         alpn_by_request: scope.key.has_identity,
         path_normalization: scope.mesh.config().path_normalization,
-        headers: scope.headers().clone(),
+        headers: scope.settings().headers.clone(),
+        connections: scope.settings().connections.clone(),
+        tracing: scope.tracing(),
         access_log: access_log.clone(),
     };
     ListenerSpec {
@@ -176,6 +244,7 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         }],
         default_chain: None,
         access_log,
+        buffer_limit: scope.settings().connections.listener_buffer,
         origins: Arc::new([]),
         name,
     }

@@ -10,7 +10,7 @@ use meltemi_local::{
 };
 use mesh_model::{LocalPort, Locality, Protocol};
 use mesh_runtime::{drain, ready::Readiness};
-use mesh_testkit::{Envoy, Launch, SweptDir, or_skip};
+use mesh_testkit::{Envoy, Launch, SweptDir, eventually, or_skip};
 use mesh_tests::traffic::{
     Answer, Request,
     namespace::{self, Namespace, Network},
@@ -19,7 +19,7 @@ use pilot::{Config, SourceConfig};
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -30,6 +30,8 @@ use tokio::{
 
 /// Longer than any answer takes.
 const WITHIN: Duration = Duration::from_secs(10);
+/// Longer than an answer takes that comes at once.
+const ATTEMPT: Duration = Duration::from_secs(1);
 const CONFIGURATION: &str = include_str!("redirect.yaml");
 
 #[test]
@@ -66,7 +68,8 @@ fn redirected(binary: PathBuf) -> Result<()> {
         let (application, outside) = (app.address(), network.hub.address());
         let work = tokio::task::spawn_blocking({
             let (client, app) = (client.try_clone()?, app.try_clone()?);
-            move || serve_and_ask(&client, &app, application, outside)
+            let files = directory.path().to_owned();
+            move || serve_and_ask(&client, &app, application, outside, &files)
         });
         work.await??;
 
@@ -78,8 +81,13 @@ fn redirected(binary: PathBuf) -> Result<()> {
 }
 
 pub async fn echo_at(address: IpAddr, name: &str) -> Result<EchoHandle> {
-    let ports =
-        [(8080, Protocol::Http), (9090, Protocol::Tcp), (9091, Protocol::Auto), (7777, Protocol::Http)];
+    let ports = [
+        (8080, Protocol::Http),
+        (9090, Protocol::Tcp),
+        (9091, Protocol::Auto),
+        (7777, Protocol::Http),
+        (7070, Protocol::Tcp),
+    ];
     let ports = ports.into_iter().map(|(number, protocol)| LocalPort { number, protocol }).collect();
     let spec = EchoSpec { identity: identity(name), pod_address: address, application: address, ports };
     Ok(echo::start(spec).await?)
@@ -110,6 +118,7 @@ pub async fn sidecar(
         labels: Arc::default(),
         service_account: "default".into(),
         locality: Locality::default(),
+        start: Default::default(),
     };
     let settings = EnvoySettings {
         binary: binary.to_owned(),
@@ -128,13 +137,22 @@ pub async fn sidecar(
     Envoy::launch_with(&launch, &bootstrap.to_string()).await
 }
 
-fn serve_and_ask(client: &Namespace, app: &Namespace, application: IpAddr, outside: IpAddr) -> Result<()> {
+fn serve_and_ask(
+    client: &Namespace,
+    app: &Namespace,
+    application: IpAddr,
+    outside: IpAddr,
+    files: &Path,
+) -> Result<()> {
     app.run_async(|| async move {
         let _application = echo_at(application, "app").await?;
         // The programs of the other pod, meanwhile.
-        let client = client.try_clone()?;
+        let (client, files) = (client.try_clone()?, files.to_owned());
         tokio::task::spawn_blocking(move || {
-            client.run_async(|| async move { ask(application, outside).await })
+            client.run_async(|| async move {
+                ask(application, outside).await?;
+                ask_by_name(outside, &files).await
+            })
         })
         .await?
     })
@@ -162,6 +180,25 @@ async fn whoami(to: (IpAddr, u16)) -> Result<String> {
     let answer: echo::EchoAnswer =
         serde_json::from_str(&line).with_context(|| format!("`{line}` from {to:?}"))?;
     Ok(answer.identity.pod.to_string())
+}
+
+/// Where the mesh has names looked up, requests on ports that no service has go to the name that they ask for, wherever the program
+/// connected to; all else still goes there.
+async fn ask_by_name(outside: IpAddr, files: &Path) -> Result<()> {
+    let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n\
+                    data:\n  mesh: |\n    outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}\n";
+    fs::write(files.join("settings.yaml"), settings)?;
+    let nowhere: IpAddr = "10.255.0.1".parse()?;
+    eventually(WITHIN * 2, async || {
+        // Before the proxy knows, it tries to get where nobody answers.
+        let name = format!("{outside}:7777");
+        let answer = tokio::time::timeout(ATTEMPT, get(&name, (nowhere, 7777))).await??;
+        ensure!(answer.status == 200 && answer.pod() == "outside", "{}", answer.summary());
+        Ok(())
+    })
+    .await?;
+    ensure!(whoami((outside, 7070)).await? == "outside", "bytes to an unknown port");
+    Ok(())
 }
 
 async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {

@@ -23,6 +23,11 @@ impl Ports {
         self.uses.keys().map(|(key, _)| *key).collect()
     }
 
+    /// Their numbers.
+    pub fn numbers(&self) -> BTreeSet<u16> {
+        self.uses.keys().map(|(key, _)| key.port).collect()
+    }
+
     /// What hosts need of a port, in order of host.
     pub fn of(&self, key: PortKey) -> impl Iterator<Item = &PortUse> {
         let from = (key, Host::new(""));

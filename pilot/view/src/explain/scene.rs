@@ -65,7 +65,8 @@ impl<'a> Scene<'a> {
         scene.clusters.extend(scope_clusters(&scope).into_iter().map(|spec| (spec.name.clone(), spec)));
         let shared =
             ports.iter().filter_map(|(key, uses)| port_listener(&scope, *key, uses.values().flatten()).0);
-        let listeners = scope_listeners(&scope).into_iter().chain(shared);
+        let numbers = ports.keys().map(|key| key.port).collect();
+        let listeners = scope_listeners(&scope, &numbers).into_iter().chain(shared);
         scene.listeners = listeners.map(|spec| (spec.name.clone(), spec)).collect();
         scene
     }
