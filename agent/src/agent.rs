@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Identity,
-    envoy::{Bootstrap, Inclusion, Listen, Node, Sockets, Source, build_bootstrap},
+    envoy::{Bootstrap, Inclusion, Listen, Node, Sockets, Source, Tracer, build_bootstrap},
     relay::{self, Own, Relay},
     sds,
     state::Store,
@@ -42,6 +42,8 @@ pub struct AgentSettings {
     pub stats: Inclusion,
     /// Envoy's runtime flags.
     pub runtime: BTreeMap<String, String>,
+    /// Where Envoy's spans go whose listeners name no other tracer.
+    pub tracer: Option<Tracer>,
     /// The certificate.
     pub workload: workload::Settings,
     /// Where the mesh's revocation lists would be.
@@ -122,6 +124,7 @@ impl Agent {
             sockets,
             stats,
             runtime,
+            tracer,
             workload,
             revocations,
             discovery,
@@ -172,7 +175,7 @@ impl Agent {
         let path = directory.join("envoy-rev.json");
         let admin = listen.admin;
         let source = Source::Agent { sockets, listen };
-        let bootstrap = Bootstrap { node, admin, source, stats, runtime };
+        let bootstrap = Bootstrap { node, admin, source, stats, runtime, tracer };
         let json = format!("{:#}\n", build_bootstrap(&bootstrap));
         std::fs::write(&path, json).map_err(AgentError::file(&path))?;
         Ok(Self { bootstrap: path, identity: held, status, quit, end, tasks, _workload: workload })

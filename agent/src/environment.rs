@@ -235,13 +235,14 @@ impl Variables {
             only_ipv6: addresses.iter().all(IpAddr::is_ipv6),
         };
         let extras = self.extras(&node, config.status_port)?;
-        let runtime = config.runtime_values;
+        let (runtime, tracer) = (config.runtime_values, config.tracer);
         let agent = AgentSettings {
             node,
             listen,
             sockets,
             stats,
             runtime,
+            tracer,
             workload,
             revocations: root.join("var/run/secrets/istio/crl/ca-crl.pem"),
             discovery,

@@ -8,8 +8,10 @@ pub mod bootstrap;
 pub mod command;
 pub mod node;
 pub mod process;
+pub mod tracer;
 
 pub use bootstrap::{Bootstrap, Inclusion, Listen, Sockets, Source, build_bootstrap};
 pub use command::CommandLine;
 pub use node::{Locality, Node, Role};
 pub use process::Spawner;
+pub use tracer::{Tracer, TracerKind};

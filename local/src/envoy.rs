@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use mesh_model::{Labels, Locality, Str, Workload};
+use mesh_model::{Labels, Locality, Mesh, ProxyStart, Str, Workload};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{oneshot, watch},
@@ -60,11 +60,13 @@ pub struct SidecarSpec {
     pub service_account: Str,
     /// Where it is said to run.
     pub locality: Locality,
+    /// What its Envoy is started with.
+    pub start: ProxyStart,
 }
 
 impl SidecarSpec {
-    /// The sidecar of `workload`; `None` unless Meltemi runs that workload.
-    pub fn of(workload: &Workload) -> Option<Self> {
+    /// The sidecar of `workload` in `mesh`; `None` unless Meltemi runs that workload.
+    pub fn of(mesh: &Mesh, workload: &Workload) -> Option<Self> {
         Some(Self {
             identity: Identity::of(workload),
             pod_address: *workload.addresses.first()?,
@@ -72,6 +74,7 @@ impl SidecarSpec {
             labels: workload.labels.clone(),
             service_account: workload.service_account.clone(),
             locality: workload.locality.clone(),
+            start: mesh.proxy_start(&workload.object.name.namespace, &workload.labels),
         })
     }
 

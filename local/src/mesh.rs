@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use mesh_model::{NamespacedName, Workload};
+use mesh_model::{Mesh, NamespacedName};
 
 use crate::{
     directory::{Directory, Member, Port},
@@ -68,13 +68,13 @@ impl LocalMesh {
         self.replicas.get(pod)?.echo.as_ref().ok()
     }
 
-    /// Starts, stops and starts anew, until what runs is what `workloads` wants. Those that Meltemi does not run itself
+    /// Starts, stops and starts anew, until what runs is what the workloads of `mesh` want. Those that Meltemi does not run itself
     /// are passed over.
-    pub async fn apply(&mut self, workloads: impl IntoIterator<Item = &Arc<Workload>>) {
-        let wanted: BTreeMap<&NamespacedName, Wanted> = workloads
-            .into_iter()
+    pub async fn apply(&mut self, mesh: &Mesh) {
+        let wanted: BTreeMap<&NamespacedName, Wanted> = mesh
+            .workloads()
             .filter_map(|workload| {
-                let (echo, sidecar) = (EchoSpec::of(workload)?, SidecarSpec::of(workload)?);
+                let (echo, sidecar) = (EchoSpec::of(workload)?, SidecarSpec::of(mesh, workload)?);
                 let wanted = Wanted { echo, sidecar, readiness: ReadinessSpec::of(workload)? };
                 Some((&workload.object.name, wanted))
             })

@@ -13,7 +13,9 @@ use meltemi_local::{
     envoy::{EnvoyError, EnvoySettings, SidecarSpec, SidecarState, build_bootstrap},
     mesh::LocalMesh,
 };
-use mesh_model::{Kind, Labels, LocalPort, LocalWorkload, Locality, ObjectRef, Protocol, Workload};
+use mesh_model::{
+    ChangeSet, Kind, Labels, LocalPort, LocalWorkload, Locality, Mesh, ObjectRef, Protocol, Workload,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     net::TcpStream,
@@ -62,6 +64,14 @@ fn workload(network: u8, name: &str, pod_index: u8) -> Arc<Workload> {
     })
 }
 
+fn mesh_of<const N: usize>(workloads: [&Arc<Workload>; N]) -> Mesh {
+    let mut mesh = Mesh::default();
+    for workload in workloads {
+        mesh.set_workload(workload.object.clone(), Some(workload.clone()), &mut ChangeSet::default());
+    }
+    mesh
+}
+
 /// Connected to the admin port: this ends when the Envoy does.
 async fn admin_connection(directory: &Directory, pod: &str) -> TcpStream {
     let mut changes = directory.changes();
@@ -92,7 +102,7 @@ async fn is_free(address: SocketAddr) -> bool {
 #[tokio::test]
 async fn envoy_accepts_the_bootstrap() {
     let directory = tempfile::tempdir().unwrap();
-    let spec = SidecarSpec::of(&workload(1, "cart-0", 1)).unwrap();
+    let spec = SidecarSpec::of(&Mesh::default(), &workload(1, "cart-0", 1)).unwrap();
     let bootstrap = build_bootstrap(&spec, &settings(directory.path()));
     assert_eq!(bootstrap["node"]["id"], "sidecar~127.200.1.1~cart-0.shop~shop.svc.cluster.local");
     assert_eq!(bootstrap["node"]["metadata"]["MELTEMI_APPLICATION_ADDRESS"], "127.200.1.101");
@@ -112,26 +122,26 @@ async fn what_runs_follows_what_is_wanted() {
     let shown = Directory::default();
     let mut mesh = LocalMesh::new(settings(directory.path()), shown.clone()).unwrap();
     let (cart, catalog) = (workload(2, "cart-0", 1), workload(2, "catalog-0", 2));
-    mesh.apply([&cart, &catalog]).await;
+    mesh.apply(&mesh_of([&cart, &catalog])).await;
     let first = admin_connection(&shown, "cart-0").await;
     let second = admin_connection(&shown, "catalog-0").await;
 
     // Another port: the application is started anew, its Envoy is not.
     let mut changed = Arc::unwrap_or_clone(cart.clone());
     changed.local.as_mut().unwrap().ports[0].number = 8081;
-    mesh.apply([&Arc::new(changed.clone()), &catalog]).await;
+    mesh.apply(&mesh_of([&Arc::new(changed.clone()), &catalog])).await;
     let application = SocketAddr::new(changed.local.as_ref().unwrap().application, 8080);
     assert!(is_free(application).await);
     assert_eq!(shown.entries()[0].ports[0].number, 8081);
 
-    mesh.apply([&catalog]).await;
+    mesh.apply(&mesh_of([&catalog])).await;
     closed(first).await;
     assert_eq!(shown.entries().len(), 1);
 
     mesh.stop().await;
     closed(second).await;
     assert!(shown.entries().is_empty());
-    let admin = SidecarSpec::of(&catalog).unwrap().admin();
+    let admin = SidecarSpec::of(&Mesh::default(), &catalog).unwrap().admin();
     assert!(is_free(admin).await);
 }
 
@@ -140,7 +150,7 @@ async fn an_envoy_that_dies_is_started_again() {
     let directory = tempfile::tempdir().unwrap();
     let shown = Directory::default();
     let mut mesh = LocalMesh::new(settings(directory.path()), shown.clone()).unwrap();
-    mesh.apply([&workload(3, "cart-0", 1)]).await;
+    mesh.apply(&mesh_of([&workload(3, "cart-0", 1)])).await;
     let connection = admin_connection(&shown, "cart-0").await;
     let mut changes = shown.changes();
     changes.mark_unchanged();
@@ -204,7 +214,7 @@ async fn own_an_envoy_forever() {
     let run_directory = std::env::var(RUN_DIRECTORY).unwrap();
     let shown = Directory::default();
     let mut mesh = LocalMesh::new(settings(Path::new(&run_directory)), shown.clone()).unwrap();
-    mesh.apply([&workload(4, "cart-0", 1)]).await;
+    mesh.apply(&mesh_of([&workload(4, "cart-0", 1)])).await;
     let connection = admin_connection(&shown, "cart-0").await;
     println!("admin at {}", connection.peer_addr().unwrap());
     std::future::pending::<()>().await;

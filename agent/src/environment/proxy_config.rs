@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::envoy::bootstrap::{ADMIN_PORT, Inclusion, STATUS_PORT};
+use crate::envoy::{
+    Tracer, TracerKind,
+    bootstrap::{ADMIN_PORT, Inclusion, STATUS_PORT},
+};
 
 /// The settings.
 #[derive(Debug, Clone)]
@@ -25,6 +28,7 @@ pub(super) struct ProxyConfig {
     pub proxy_metadata: BTreeMap<String, String>,
     pub runtime_values: BTreeMap<String, String>,
     pub stats: StatsMatcher,
+    pub tracer: Option<Tracer>,
     pub written: Value,
 }
 
@@ -53,12 +57,32 @@ struct Written {
     proxy_metadata: BTreeMap<String, String>,
     runtime_values: BTreeMap<String, String>,
     proxy_stats_matcher: StatsMatcher,
+    tracing: Option<Tracing>,
     #[serde(flatten)]
     others: BTreeMap<String, Value>,
 }
 
+/// Of `tracing`, what belongs into a bootstrap; the control plane acts on the rest.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Tracing {
+    zipkin: Option<TracedTo>,
+    datadog: Option<TracedTo>,
+    tls_settings: Option<Value>,
+    lightstep: Option<Value>,
+    stackdriver: Option<Value>,
+    open_census_agent: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TracedTo {
+    #[serde(default)]
+    address: String,
+}
+
 /// Fields that others act on: the injector, or the control plane, which is told the whole text.
-const OF_OTHERS: [&str; 11] = [
+const OF_OTHERS: [&str; 12] = [
+    "connectionSettings",
     "holdApplicationUntilProxyStarts",
     "image",
     "meshId",
@@ -87,6 +111,7 @@ impl Default for ProxyConfig {
             proxy_metadata: BTreeMap::new(),
             runtime_values: BTreeMap::new(),
             stats: StatsMatcher::default(),
+            tracer: None,
             written: Value::Object(Map::new()),
         }
     }
@@ -114,6 +139,7 @@ impl ProxyConfig {
             proxy_metadata,
             runtime_values,
             proxy_stats_matcher,
+            tracing,
             others,
         } = written;
         let usual = Self::default();
@@ -121,10 +147,13 @@ impl ProxyConfig {
             Some(text) => parse_duration(&text).map_err(|problem| format!("{field}: {problem}")),
             None => Ok(default),
         };
+        let (tracer, untraced) = parse_tracing(tracing.unwrap_or_default());
         let unsupported = others
             .keys()
             .filter(|field| !OF_OTHERS.contains(&field.as_str()))
             .map(|field| format!("PROXY_CONFIG: {field} is not supported (NotSupported) and has no effect"))
+            .chain(untraced)
+            .chain(unsupported_limits(&others))
             .chain(
                 ["customConfigFile", "proxyBootstrapTemplatePath"]
                     .into_iter()
@@ -149,6 +178,7 @@ impl ProxyConfig {
             proxy_metadata,
             runtime_values,
             stats: proxy_stats_matcher,
+            tracer,
             written: value,
         };
         Ok((config, unsupported))
@@ -169,6 +199,48 @@ impl ProxyConfig {
             regexps: with(inclusion_regexps, "statsInclusionRegexps"),
         }
     }
+}
+
+/// The tracer, and what is written of tracing that has no effect.
+fn parse_tracing(tracing: Tracing) -> (Option<Tracer>, Vec<String>) {
+    let Tracing { zipkin, datadog, tls_settings, lightstep, stackdriver, open_census_agent } = tracing;
+    let others = [
+        ("tlsSettings", tls_settings.is_some()),
+        ("lightstep", lightstep.is_some()),
+        ("stackdriver", stackdriver.is_some()),
+        ("openCensusAgent", open_census_agent.is_some()),
+    ];
+    let mut unsupported: Vec<String> = others
+        .into_iter()
+        .filter(|(_, set)| *set)
+        .map(|(field, _)| {
+            format!("PROXY_CONFIG: tracing.{field} is not supported (NotSupported) and has no effect")
+        })
+        .collect();
+    let wanted = zipkin.map(|to| (TracerKind::Zipkin, to)).or(datadog.map(|to| (TracerKind::Datadog, to)));
+    let Some((kind, TracedTo { address })) = wanted.filter(|(_, to)| !to.address.is_empty()) else {
+        return (None, unsupported);
+    };
+    let tracer = Tracer::at(kind, &address);
+    if tracer.is_none() {
+        unsupported
+            .push(format!("PROXY_CONFIG: tracing: `{address}` is not host:port, and nothing is traced"));
+    }
+    (tracer, unsupported)
+}
+
+/// Limits that the control plane has no say in, and that are not set here either.
+fn unsupported_limits(others: &BTreeMap<String, Value>) -> Vec<String> {
+    let settings = others.get("connectionSettings");
+    ["listenerConnectionLimit", "globalDownstreamConnectionLimit"]
+        .into_iter()
+        .filter(|field| settings.is_some_and(|settings| settings.get(field).is_some()))
+        .map(|field| {
+            format!(
+                "PROXY_CONFIG: connectionSettings.{field} is not supported (NotSupported) and has no effect"
+            )
+        })
+        .collect()
 }
 
 /// Paths are below the agent's root, which is `/` in a pod.
@@ -216,15 +288,16 @@ mod tests {
     #[test]
     fn json_and_yaml_are_read_and_what_has_no_effect_is_told() {
         for text in [
-            r#"{"discoveryAddress":"a:1","concurrency":3,"drainDuration":"1m5s","tracing":{"zipkin":{}},"meshId":"m"}"#,
-            "discoveryAddress: a:1\nconcurrency: 3\ndrainDuration: 1m5s\ntracing:\n  zipkin: {}\nmeshId: m\n",
+            r#"{"discoveryAddress":"a:1","concurrency":3,"drainDuration":"1m5s","tracing":{"zipkin":{"address":"z:9411"},"tlsSettings":{}},"meshId":"m"}"#,
+            "discoveryAddress: a:1\nconcurrency: 3\ndrainDuration: 1m5s\ntracing:\n  zipkin: {address: 'z:9411'}\n  tlsSettings: {}\nmeshId: m\n",
         ] {
             let (config, unsupported) = ProxyConfig::parse(text).unwrap();
             assert_eq!((&*config.discovery_address, config.concurrency), ("a:1", Some(3)));
             assert_eq!(config.drain, Duration::from_secs(65));
             assert_eq!(unsupported.len(), 1, "{unsupported:?}");
             assert!(unsupported[0].contains("tracing"), "{unsupported:?}");
-            assert_eq!(config.written["tracing"]["zipkin"], Value::Object(Map::new()));
+            assert_eq!(config.tracer, Tracer::at(TracerKind::Zipkin, "z:9411"));
+            assert_eq!(config.written["tracing"]["zipkin"]["address"], "z:9411");
         }
         assert!(ProxyConfig::parse("concurrency: many").unwrap_err().contains("many"));
         assert!(ProxyConfig::parse("drainDuration: soon").unwrap_err().contains("drainDuration"));

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::Node;
+use super::{Node, Tracer};
 
 /// The listener that Prometheus asks.
 pub const PROMETHEUS_PORT: u16 = 15090;
@@ -36,6 +36,8 @@ pub struct Bootstrap {
     pub stats: Inclusion,
     /// Envoy's runtime flags, beside those that are always set.
     pub runtime: BTreeMap<String, String>,
+    /// Where spans go whose listeners name no other tracer.
+    pub tracer: Option<Tracer>,
 }
 
 /// Where an Envoy's configuration comes from.
@@ -119,7 +121,7 @@ const SUFFIXES: [&str; 14] = [
 
 /// The bootstrap of one proxy.
 pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
-    let Bootstrap { node, admin, source, stats, runtime } = bootstrap;
+    let Bootstrap { node, admin, source, stats, runtime, tracer } = bootstrap;
     // Set by the user, over ours.
     let mut flags = json!({
         // What Istio allows a regular expression; Envoy's own default refuses longer ones that Istio takes.
@@ -128,11 +130,11 @@ pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
     for (flag, value) in runtime {
         flags[flag] = json!(value);
     }
-    json!({
+    let mut resources = build_static_resources(*admin, source);
+    let mut bootstrap = json!({
         "node": node.build(),
         "admin": { "address": socket(*admin) },
         "dynamic_resources": build_dynamic_resources(),
-        "static_resources": build_static_resources(*admin, source),
         "layered_runtime": { "layers": [
             { "name": "static", "static_layer": flags },
             { "name": "admin", "admin_layer": {} },
@@ -146,7 +148,15 @@ pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
             },
         }] },
         "stats_config": build_stats(stats),
-    })
+    });
+    if let Some(tracer) = tracer {
+        if let Some(clusters) = resources["clusters"].as_array_mut() {
+            clusters.push(tracer.cluster());
+        }
+        bootstrap["tracing"] = tracer.tracing(&node.cluster);
+    }
+    bootstrap["static_resources"] = resources;
+    bootstrap
 }
 
 fn build_static_resources(admin: SocketAddr, source: &Source) -> Value {
@@ -211,7 +221,7 @@ fn build_grpc_cluster(name: &str, address: &Value) -> Value {
     })
 }
 
-fn build_assignment(cluster: &str, address: &Value) -> Value {
+pub(super) fn build_assignment(cluster: &str, address: &Value) -> Value {
     json!({
         "cluster_name": cluster,
         "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],

@@ -79,6 +79,7 @@ pub(super) async fn start(
         sockets: Sockets { configuration: directory.join("xds"), secrets: directory.join("sds") },
         stats: Inclusion::default(),
         runtime: BTreeMap::new(),
+        tracer: bootstrap::tracer(spec),
         workload: Settings {
             authority: Authority {
                 address: address.clone(),

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use meltemi_agent::envoy::{self, Bootstrap, Inclusion, Listen, Locality, Node, Role, Source, bootstrap};
+use meltemi_agent::envoy::{
+    self, Bootstrap, Inclusion, Listen, Locality, Node, Role, Source, Tracer, TracerKind, bootstrap,
+};
 use serde_json::{Map, Value, json};
 
 use super::{EnvoySettings, SidecarSpec};
@@ -16,12 +18,19 @@ pub fn build_bootstrap(spec: &SidecarSpec, settings: &EnvoySettings) -> Value {
         source: Source::ControlPlane(settings.xds),
         stats: Inclusion::default(),
         runtime: std::collections::BTreeMap::new(),
+        tracer: tracer(spec),
     })
+}
+
+/// Where its spans go whose listeners name no other tracer.
+pub(super) fn tracer(spec: &SidecarSpec) -> Option<Tracer> {
+    let mesh_model::Tracer { datadog, address } = spec.start.tracer.as_ref()?;
+    Tracer::at(if *datadog { TracerKind::Datadog } else { TracerKind::Zipkin }, address)
 }
 
 /// Who a sidecar says it is.
 pub(super) fn node(spec: &SidecarSpec, settings: &EnvoySettings) -> Node {
-    let SidecarSpec { identity, pod_address, application, labels, service_account, locality } = spec;
+    let SidecarSpec { identity, pod_address, application, labels, service_account, locality, start } = spec;
     let (pod, namespace) = (&identity.pod, &identity.namespace);
     let labels: Map<String, Value> =
         labels.iter().map(|(key, value)| (key.to_string(), Value::from(value.as_ref()))).collect();
@@ -40,6 +49,12 @@ pub(super) fn node(spec: &SidecarSpec, settings: &EnvoySettings) -> Node {
     ];
     let mut metadata: Map<String, Value> =
         metadata.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+    // As Istio's agents: what is said for the metadata of nodes. Who a workload is and where its traffic comes in is not for users to say.
+    for (name, value) in &start.environment {
+        if let Some(key) = name.strip_prefix("ISTIO_META_") {
+            metadata.entry(key).or_insert_with(|| value.as_ref().into());
+        }
+    }
     if settings.agents.is_none() {
         // There is nothing beside it that would hand it a certificate.
         metadata.insert("MELTEMI_WITHOUT_IDENTITY".to_owned(), "true".into());

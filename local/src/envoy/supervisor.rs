@@ -115,8 +115,8 @@ impl Supervisor {
 
         let line = CommandLine {
             binary: self.settings.binary.clone(),
-            // One worker is plenty for a laptop.
-            concurrency: Some(1),
+            // One worker is plenty for a laptop. Zero is as many as there are processors.
+            concurrency: Some(self.spec.start.concurrency.unwrap_or(1)).filter(|count| *count > 0),
             log_level: "warning".to_owned(),
             // A line for each use of a deprecated field: nothing that the reader of a log can do anything about.
             component_log_level: "misc:error".to_owned(),
@@ -124,6 +124,9 @@ impl Supervisor {
             only_ipv6: self.spec.pod_address.is_ipv6(),
         };
         let mut command = line.command(&bootstrap);
+        // Envoy alone: the agent is a task of this process.
+        let environment = &self.spec.start.environment;
+        command.envs(environment.iter().map(|(name, value)| (&**name, &**value)));
         command.stdin(Stdio::null()).stdout(log).stderr(log_too);
         let spawned = self.spawner.spawn(command).await;
         spawned.map_err(|source| EnvoyError::Run { binary: self.settings.binary.clone(), source })

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::kind::Kind;
 use crate::networking::{
-    DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadEntry, WorkloadGroup,
+    DestinationRule, ProxyConfig, ServiceEntry, Sidecar, VirtualService, WorkloadEntry, WorkloadGroup,
 };
 use crate::schema::{schema_for, status_schema_for};
 use crate::security::PeerAuthentication;
@@ -34,6 +34,7 @@ fn crd(kind: Kind) -> Result<CustomResourceDefinition, serde_json::Error> {
         Kind::WorkloadEntry => WorkloadEntry::crd(),
         Kind::WorkloadGroup => WorkloadGroup::crd(),
         Kind::Sidecar => Sidecar::crd(),
+        Kind::ProxyConfig => ProxyConfig::crd(),
         Kind::PeerAuthentication => PeerAuthentication::crd(),
     };
     // The names that Istio's own definitions carry: tools find them by these, and `helm uninstall` keeps them.
@@ -73,7 +74,11 @@ fn object_schema(kind: Kind) -> Value {
     // Istio's definitions ask for a spec only where they have rules on the whole of it.
     let spec_required = match kind {
         Kind::ServiceEntry | Kind::WorkloadEntry | Kind::WorkloadGroup => true,
-        Kind::VirtualService | Kind::DestinationRule | Kind::Sidecar | Kind::PeerAuthentication => false,
+        Kind::VirtualService
+        | Kind::DestinationRule
+        | Kind::Sidecar
+        | Kind::ProxyConfig
+        | Kind::PeerAuthentication => false,
     };
     if spec_required {
         schema["required"] = json!(["spec"]);

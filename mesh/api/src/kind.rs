@@ -19,19 +19,22 @@ pub enum Kind {
     WorkloadGroup,
     /// [`Sidecar`](crate::Sidecar).
     Sidecar,
+    /// [`ProxyConfig`](crate::ProxyConfig).
+    ProxyConfig,
     /// [`PeerAuthentication`](crate::PeerAuthentication).
     PeerAuthentication,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are documented.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::WorkloadGroup,
         Self::Sidecar,
+        Self::ProxyConfig,
         Self::PeerAuthentication,
     ];
 
@@ -44,6 +47,7 @@ impl Kind {
             Self::WorkloadEntry => "WorkloadEntry",
             Self::WorkloadGroup => "WorkloadGroup",
             Self::Sidecar => "Sidecar",
+            Self::ProxyConfig => "ProxyConfig",
             Self::PeerAuthentication => "PeerAuthentication",
         }
     }
@@ -56,7 +60,8 @@ impl Kind {
             | Self::ServiceEntry
             | Self::WorkloadEntry
             | Self::WorkloadGroup
-            | Self::Sidecar => networking::GROUP,
+            | Self::Sidecar
+            | Self::ProxyConfig => networking::GROUP,
             Self::PeerAuthentication => security::GROUP,
         }
     }
@@ -70,6 +75,8 @@ impl Kind {
             | Self::WorkloadEntry
             | Self::WorkloadGroup
             | Self::Sidecar => &networking::VERSIONS,
+            // As Istio serves it.
+            Self::ProxyConfig => &["v1beta1"],
             Self::PeerAuthentication => &security::VERSIONS,
         }
     }

@@ -19,8 +19,9 @@ pub use decode::{DecodeError, decode};
 pub use duration::{Duration, DurationError};
 pub use kind::Kind;
 pub use networking::{
-    DestinationRule, DestinationRuleSpec, ServiceEntry, ServiceEntrySpec, Sidecar, SidecarSpec,
-    VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadGroupSpec,
+    DestinationRule, DestinationRuleSpec, ProxyConfig, ProxyConfigSpec, ServiceEntry, ServiceEntrySpec,
+    Sidecar, SidecarSpec, VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec,
+    WorkloadGroup, WorkloadGroupSpec,
 };
 pub use schema::{TypeError, UnknownField, as_stored, check_types, schema_for, unknown_fields};
 pub use security::{PeerAuthentication, PeerAuthenticationSpec};

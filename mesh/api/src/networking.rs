@@ -5,6 +5,7 @@
 
 pub mod destination;
 pub mod destination_rule;
+pub mod proxy_config;
 pub mod server_tls;
 pub mod service_entry;
 pub mod sidecar;
@@ -17,6 +18,7 @@ pub mod workload_selector;
 
 pub use destination::{Destination, PortSelector};
 pub use destination_rule::{DestinationRule, DestinationRuleSpec, Subset};
+pub use proxy_config::{ProxyConfig, ProxyConfigSpec, ProxyImage};
 pub use server_tls::ServerTlsSettings;
 pub use service_entry::{ServiceEntry, ServiceEntrySpec, ServiceEntryStatus, ServicePort};
 pub use sidecar::{Sidecar, SidecarSpec};

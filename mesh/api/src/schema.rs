@@ -20,8 +20,8 @@ use serde_json::Value;
 use crate::conditions::IstioStatus;
 use crate::kind::Kind;
 use crate::networking::{
-    DestinationRuleSpec, ServiceEntrySpec, ServiceEntryStatus, SidecarSpec, VirtualServiceSpec,
-    WorkloadEntrySpec, WorkloadGroupSpec,
+    DestinationRuleSpec, ProxyConfigSpec, ServiceEntrySpec, ServiceEntryStatus, SidecarSpec,
+    VirtualServiceSpec, WorkloadEntrySpec, WorkloadGroupSpec,
 };
 use crate::security::PeerAuthenticationSpec;
 
@@ -44,6 +44,7 @@ pub fn schema_for(kind: Kind) -> &'static Value {
         Kind::WorkloadEntry => cached!(WorkloadEntrySpec),
         Kind::WorkloadGroup => cached!(WorkloadGroupSpec),
         Kind::Sidecar => cached!(SidecarSpec),
+        Kind::ProxyConfig => cached!(ProxyConfigSpec),
         Kind::PeerAuthentication => cached!(PeerAuthenticationSpec),
     }
 }
@@ -57,6 +58,7 @@ pub(crate) fn status_schema_for(kind: Kind) -> Value {
         | Kind::WorkloadEntry
         | Kind::WorkloadGroup
         | Kind::Sidecar
+        | Kind::ProxyConfig
         | Kind::PeerAuthentication => structural::of::<IstioStatus>(),
     }
 }

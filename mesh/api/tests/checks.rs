@@ -261,6 +261,7 @@ proptest! {
                 Kind::WorkloadEntry => mesh_api::decode::<mesh_api::WorkloadEntry>(object.clone()).err(),
                 Kind::WorkloadGroup => mesh_api::decode::<mesh_api::WorkloadGroup>(object.clone()).err(),
                 Kind::Sidecar => mesh_api::decode::<mesh_api::Sidecar>(object.clone()).err(),
+                Kind::ProxyConfig => mesh_api::decode::<mesh_api::ProxyConfig>(object.clone()).err(),
                 Kind::PeerAuthentication => {
                     mesh_api::decode::<mesh_api::PeerAuthentication>(object.clone()).err()
                 }

@@ -18,6 +18,7 @@ fn recorded(kind: Kind) -> BTreeSet<String> {
         Kind::WorkloadEntry => include_str!("../testdata/istio-fields/workload_entry.txt"),
         Kind::WorkloadGroup => include_str!("../testdata/istio-fields/workload_group.txt"),
         Kind::Sidecar => include_str!("../testdata/istio-fields/sidecar.txt"),
+        Kind::ProxyConfig => include_str!("../testdata/istio-fields/proxy_config.txt"),
         Kind::PeerAuthentication => include_str!("../testdata/istio-fields/peer_authentication.txt"),
     };
     text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()

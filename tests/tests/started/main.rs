@@ -1,0 +1,139 @@
+//! What proxies are started with: the tracer that they tell of requests, beside providers of the mesh; their threads and environment. In
+//! a process and a mesh of its own: proxies are started anew.
+
+use anyhow::ensure;
+use meltemi_local::ADMIN_PORT;
+use mesh_runtime::admin_client::get;
+use mesh_testkit::{eventually, ports::Loopback};
+use mesh_tests::traffic::{Request, on_shared_mesh};
+use serde_json::json;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+/// Proxies send what they have every five seconds, and may have to be started anew before.
+const SOON: Duration = Duration::from_secs(40);
+
+fn mesh_settings(settings: &str) -> String {
+    let settings = settings.replace('\n', "\n    ");
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
+         data:\n  mesh: |\n    {settings}\n"
+    )
+}
+
+/// Takes what Zipkin takes, and keeps it as text.
+async fn collect(listener: TcpListener, told: Arc<Mutex<String>>) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let told = told.clone();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 64 << 10];
+            while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                told.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+                // The end of a body in chunks.
+                if text.ends_with("0\r\n\r\n") {
+                    let _ = stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await;
+                }
+            }
+        });
+    }
+}
+
+/// Both ends of a request tell of it, with the tags that the mesh asks for.
+#[test]
+fn requests_are_traced() {
+    on_shared_mesh(include_str!("../settings/base.yaml"), async |traffic| {
+        let address = Loopback::claim()?;
+        let listener = TcpListener::bind((address.ip(), 9411)).await?;
+        let told = Arc::new(Mutex::new(String::new()));
+        tokio::spawn(collect(listener, told.clone()));
+        let collector = format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: collector, namespace: set}}\n\
+             spec:\n  hosts: [collector.example.com]\n  resolution: STATIC\n  location: MESH_EXTERNAL\n\
+             \x20 ports: [{{number: 9411, name: http, protocol: HTTP}}]\n  endpoints: [{{address: {}}}]\n",
+            address.ip()
+        );
+        traffic.apply("collector.yaml", &collector).await?;
+        let tags = "customTags: {team: {literal: {value: shop}}, path: {header: {name: ':path'}}}";
+        let provided = format!(
+            "extensionProviders: [{{name: spans, zipkin: {{service: collector.example.com, port: 9411}}}}]\n\
+             defaultProviders: {{tracing: [spans]}}\n\
+             defaultConfig: {{tracing: {{sampling: 100, {tags}}}}}"
+        );
+        let started = format!(
+            "enableTracing: true\n\
+             defaultConfig: {{tracing: {{sampling: 100, zipkin: {{address: '{}:9411'}}, {tags}}}}}",
+            address.ip()
+        );
+        for (settings, path) in [(provided, "/provided"), (started, "/started")] {
+            traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
+            eventually(SOON, async || {
+                let url = format!("http://app.set{path}");
+                Request::get(&url)?.send(traffic.proxy("client-0")?).await?;
+                let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let wanted = [
+                    format!("\"path\":\"{path}\""),
+                    "\"team\":\"shop\"".to_owned(),
+                    "\"istio.namespace\":\"set\"".to_owned(),
+                    "\"istio.canonical_revision\":\"latest\"".to_owned(),
+                    "\"kind\":\"CLIENT\"".to_owned(),
+                    "\"kind\":\"SERVER\"".to_owned(),
+                ];
+                let missing: Vec<_> = wanted.iter().filter(|text| !told.contains(*text)).collect();
+                ensure!(missing.is_empty(), "{path}: {missing:?} are missing in {told}");
+                Ok(())
+            })
+            .await?;
+            told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        traffic.remove("mesh.yaml").await?;
+        traffic.remove("collector.yaml").await
+    });
+}
+
+/// A ProxyConfig of the namespace, under one of the workload.
+const STARTED: &str = "\
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: all, namespace: set}
+spec: {concurrency: 3, environmentVariables: {ISTIO_META_TEAM: all, ISTIO_META_FLOOR: '1'}}
+---
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: client, namespace: set}
+spec:
+  selector: {matchLabels: {app: client}}
+  concurrency: 2
+  environmentVariables: {ISTIO_META_TEAM: shop}
+";
+
+#[test]
+fn proxies_are_started_as_proxy_configs_say() {
+    on_shared_mesh(include_str!("../settings/base.yaml"), async |traffic| {
+        traffic.apply("started.yaml", STARTED).await?;
+        let admin = SocketAddr::new(traffic.proxy("client-0")?.ip(), ADMIN_PORT);
+        eventually(SOON, async || {
+            let body = get(admin, "/server_info").await?;
+            let info: serde_json::Value = serde_json::from_slice(&body)?;
+            let metadata = &info["node"]["metadata"];
+            let told = (
+                &info["command_line_options"]["concurrency"],
+                &metadata["TEAM"],
+                &metadata["FLOOR"],
+                &metadata["NAMESPACE"],
+            );
+            let wanted = (&json!(2), &json!("shop"), &json!("1"), &json!("set"));
+            ensure!(told == wanted, "{told:?}");
+            Ok(())
+        })
+        .await?;
+        traffic.remove("started.yaml").await
+    });
+}
