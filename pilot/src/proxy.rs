@@ -115,8 +115,9 @@ impl Connected {
                 capture: capture(metadata, address)?,
                 has_identity: text(metadata, WITHOUT_IDENTITY) != Some("true"),
                 dns_capture: text(metadata, "DNS_CAPTURE") == Some("true"),
-                headers: field(metadata, "PROXY_CONFIG")
-                    .map(|config| pilot_ingest::parse_proxy_config(&json(config))),
+                settings: field(metadata, "PROXY_CONFIG")
+                    .map(|config| Arc::new(pilot_ingest::parse_proxy_config(&json(config)))),
+                cluster: node.cluster.as_str().into(),
                 addresses,
                 locality: locality.unwrap_or_default(),
             },
@@ -203,6 +204,10 @@ fn json(value: &Value) -> serde_json::Value {
     match &value.kind {
         None | Some(ValueKind::NullValue(_)) => serde_json::Value::Null,
         Some(ValueKind::BoolValue(value)) => (*value).into(),
+        // Protobuf's numbers are all floating.
+        Some(ValueKind::NumberValue(value)) if value.fract() == 0.0 && value.abs() < 1e15 => {
+            (*value as i64).into()
+        }
         Some(ValueKind::NumberValue(value)) => (*value).into(),
         Some(ValueKind::StringValue(value)) => value.as_str().into(),
         Some(ValueKind::ListValue(values)) => values.values.iter().map(json).collect(),

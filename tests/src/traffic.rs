@@ -341,7 +341,7 @@ async fn follow(mut local: LocalMesh, pilot: Pilot) {
         let newest = mesh.borrow_and_update().clone();
         // A proxy that never acknowledges must not keep replicas running for ever.
         let _ = tokio::time::timeout(EDIT_WITHIN, pilot.acknowledged()).await;
-        local.apply(newest.workloads()).await;
+        local.apply(&newest).await;
         if mesh.changed().await.is_err() {
             return local.stop().await;
         }

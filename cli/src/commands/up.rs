@@ -117,7 +117,7 @@ async fn follow(mut local: LocalMesh, pilot: Pilot, hold: Hold) {
         let newest = mesh.borrow_and_update().clone();
         // A proxy that hangs must not keep replicas running, nor new ones from starting.
         let _ = tokio::time::timeout(HEARD_WITHIN, pilot.acknowledged()).await;
-        local.apply(newest.workloads()).await;
+        local.apply(&newest).await;
         tokio::select! {
             () = &mut end => break,
             Ok(()) = mesh.changed() => {}

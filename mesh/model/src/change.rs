@@ -24,6 +24,8 @@ pub struct ChangeSet {
     pub workloads: BTreeSet<ObjectRef>,
     /// Namespaces whose scopes see a different part of the mesh (Sidecar).
     pub namespaces: BTreeSet<Str>,
+    /// Proxies are to be started with something else (ProxyConfig); what they are served is the same.
+    pub starts: bool,
     /// Everything has to be derived again (mesh settings).
     pub everything: bool,
 }
@@ -40,6 +42,7 @@ impl ChangeSet {
             peers,
             workloads,
             namespaces,
+            starts,
             everything,
         } = self;
         hosts.is_empty()
@@ -50,6 +53,7 @@ impl ChangeSet {
             && peers.is_empty()
             && workloads.is_empty()
             && namespaces.is_empty()
+            && !starts
             && !everything
     }
 
@@ -64,6 +68,7 @@ impl ChangeSet {
             peers,
             workloads,
             namespaces,
+            starts,
             everything,
         } = other;
         self.hosts.extend(hosts);
@@ -74,6 +79,7 @@ impl ChangeSet {
         self.peers.extend(peers);
         self.workloads.extend(workloads);
         self.namespaces.extend(namespaces);
+        self.starts |= starts;
         self.everything |= everything;
     }
 }

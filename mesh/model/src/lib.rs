@@ -27,10 +27,13 @@ mod probe;
 mod problem;
 mod protocol;
 mod proxy_headers;
+mod proxy_settings;
+mod proxy_start;
 mod service;
 mod sidecar;
 mod string_match;
 mod tls;
+mod tracing;
 mod traffic_policy;
 mod virtual_service;
 mod workload;
@@ -59,20 +62,26 @@ pub use probe::{Probe, ProbeCheck};
 pub use problem::{Parsed, Problem, Reason, Severity};
 pub use protocol::Protocol;
 pub use proxy_headers::{ClientCertDetails, ForwardClientCert, ProxyHeaders, ServerHeader};
+pub use proxy_settings::{ConnectionSettings, EscapedSlashes, ProxySettings, Underscores};
+pub use proxy_start::{ProxyConfig, ProxyStart, Tracer};
 pub use service::{Registry, Resolution, Service, ServicePort};
 pub use sidecar::{
     EgressHost, EgressNamespace, IngressEndpoint, Sidecar, SidecarEgress, SidecarIngress, SidecarListener,
 };
 pub use string_match::StringMatch;
 pub use tls::{Authorities, ClientCheck, ClientTls, GivenTls, ServerTls, TlsLimits, TlsVersion};
+pub use tracing::{
+    MeshTracing, ResourceDetectors, SpanTag, TracingProtocol, TracingProvider, TracingRequest,
+    TracingSettings,
+};
 pub use traffic_policy::{
     ClusterPolicy, ConnectionPool, ConsistentHash, HashKey, HashRing, Http2Keepalive, HttpPool, LoadBalancer,
     LoadBalancing, OutlierDetection, PortPolicy, ProxyProtocol, RetryBudget, SimpleLb, TcpKeepalive, TcpPool,
     TrafficPolicy, Tunnel, UpgradePolicy, Warmup,
 };
 pub use virtual_service::{
-    Abort, AbortCode, ConnectionMatch, ConnectionRoute, Cors, Delay, Destination, DirectResponse, Fault,
-    HeaderMatch, HeaderOperations, HttpAction, HttpMatch, HttpRoute, Mirror, PathMatch, Redirect,
+    Abort, AbortCode, ClaimMatch, ConnectionMatch, ConnectionRoute, Cors, Delay, Destination, DirectResponse,
+    Fault, HeaderMatch, HeaderOperations, HttpAction, HttpMatch, HttpRoute, Mirror, PathMatch, Redirect,
     RedirectPath, RedirectPort, Retries, RetryOn, Rewrite, RewritePath, RouteHeaders, Traffic,
     VirtualService, WeightedDestination,
 };

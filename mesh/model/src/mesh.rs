@@ -4,9 +4,9 @@
 //! edit copies only the path to what it changes.
 
 use crate::{
-    ChangeSet, DestinationRule, Host, Kind, Labels, MeshConfig, NamespacedName, ObjectRef,
-    PeerAuthentication, PeerModes, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
-    client_needs::ClientNeeds,
+    ChangeSet, DestinationRule, Host, Kind, Labels, MeshConfig, MeshTracing, NamespacedName, ObjectRef,
+    PeerAuthentication, PeerModes, ProxyConfig, ProxyStart, Service, ServiceEndpoints, Sidecar, Str,
+    VirtualService, Workload, client_needs::ClientNeeds,
 };
 use imbl::{OrdMap, OrdSet};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
@@ -31,6 +31,7 @@ pub struct Mesh {
     destination_rules: OrdMap<NamespacedName, Arc<DestinationRule>>,
     sidecars: OrdMap<NamespacedName, Arc<Sidecar>>,
     peer_authentications: OrdMap<NamespacedName, Arc<PeerAuthentication>>,
+    proxy_configs: OrdMap<NamespacedName, Arc<ProxyConfig>>,
     workloads: OrdMap<ObjectRef, Arc<Workload>>,
     // Indexes, derived from the maps above by the setters.
     services_of_namespace: OrdMap<Str, OrdSet<Host>>,
@@ -107,6 +108,13 @@ impl Mesh {
         };
         let before = self.dynamic_services;
         self.dynamic_services = before + dynamic(&new) - dynamic(&old);
+        if let MeshTracing::Provider(provider) = &self.config.tracing {
+            // All listeners name its cluster, or none does.
+            let takes_spans = |service: &Option<Arc<Service>>| {
+                service.as_ref().is_some_and(|service| service.host == provider.host)
+            };
+            changes.everything |= takes_spans(&old) || takes_spans(&new);
+        }
         // Every proxy begins or ends to look names up.
         changes.everything |= (before == 0) != (self.dynamic_services == 0);
         if let Some(target) = old.as_ref().and_then(|old| old.alias_of()) {
@@ -238,6 +246,16 @@ impl Mesh {
         if replace(&mut self.peer_authentications, name, value).is_some() {
             changes.peers.insert(namespace);
         }
+    }
+
+    /// Replaces a ProxyConfig.
+    pub fn set_proxy_config(
+        &mut self,
+        name: NamespacedName,
+        value: Option<Arc<ProxyConfig>>,
+        changes: &mut ChangeSet,
+    ) {
+        changes.starts |= replace(&mut self.proxy_configs, name, value).is_some();
     }
 
     /// Replaces a workload.
@@ -446,6 +464,37 @@ impl Mesh {
         let elsewhere = (namespace != root).then(|| of(namespace)).into_iter().flatten();
         let all = of(root).chain(elsewhere).filter(|value| value.selects(labels));
         PeerModes::compose(&self.config, all)
+    }
+
+    /// All ProxyConfigs.
+    pub fn proxy_configs(&self) -> impl Iterator<Item = &Arc<ProxyConfig>> {
+        self.proxy_configs.values()
+    }
+
+    /// What the proxy of a workload of `namespace` with `labels` is started with: as the mesh says, then the root namespace, its own
+    /// namespace, and what selects it there. Of several on a level the oldest counts.
+    pub fn proxy_start(&self, namespace: &str, labels: &Labels) -> ProxyStart {
+        let root = &*self.config.root_namespace;
+        let of = |namespace: &str, wanted: &dyn Fn(&ProxyConfig) -> bool| {
+            let mut found: Vec<_> = self
+                .proxy_configs
+                .values()
+                .filter(|value| *value.metadata.object.name.namespace == *namespace && wanted(value))
+                .collect();
+            found.sort_by(|one, other| other.metadata.precedence().cmp(&one.metadata.precedence()));
+            found
+        };
+        let mut start = self.config.start.clone();
+        let mut levels = of(root, &|value| value.selector.is_none());
+        if namespace != root {
+            levels.extend(of(namespace, &|value| value.selector.is_none()));
+        }
+        levels.extend(of(namespace, &|value| {
+            let selected = |(key, value): (&Str, &Str)| labels.get(key) == Some(value);
+            value.selector.as_ref().is_some_and(|selector| selector.iter().all(selected))
+        }));
+        levels.into_iter().for_each(|value| start.overlay(&value.start));
+        start
     }
 
     /// All workloads.

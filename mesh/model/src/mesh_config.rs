@@ -1,8 +1,8 @@
 //! Mesh-wide settings: the part of Istio's MeshConfig that has an effect today.
 
 use crate::{
-    AccessLog, ConnectionPool, DefaultExports, Duration, LabelSelector, Labels, LocalityLb, OutlierDetection,
-    ProxyHeaders, Retries, Str, TcpKeepalive, TlsLimits,
+    AccessLog, ConnectionPool, DefaultExports, Duration, LabelSelector, Labels, LocalityLb, MeshTracing,
+    OutlierDetection, ProxySettings, ProxyStart, Retries, Str, TcpKeepalive, TlsLimits,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -114,8 +114,12 @@ pub struct MeshConfig {
     pub mesh_mtls: TlsLimits,
     /// `tlsDefaults`: of TLS towards services outside the mesh.
     pub tls_defaults: TlsLimits,
-    /// `defaultConfig.proxyHeaders`: of proxies that bring no ProxyConfig of their own along.
-    pub proxy_headers: ProxyHeaders,
+    /// `defaultConfig`: of proxies that bring no ProxyConfig of their own along.
+    pub proxy: Arc<ProxySettings>,
+    /// The part of `defaultConfig` that proxies are started with.
+    pub start: ProxyStart,
+    /// `enableTracing`, or the first of `defaultProviders.tracing`, which wins.
+    pub tracing: MeshTracing,
     /// `discoverySelectors`; empty: every namespace belongs to the mesh.
     pub discovery: Vec<LabelSelector>,
 }
@@ -165,7 +169,9 @@ impl Default for MeshConfig {
             auto_mtls: true,
             mesh_mtls: TlsLimits::default(),
             tls_defaults: TlsLimits::default(),
-            proxy_headers: ProxyHeaders::default(),
+            proxy: Arc::default(),
+            start: ProxyStart::default(),
+            tracing: MeshTracing::default(),
             discovery: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ mod proxy_protocol;
 use crate::envoy::cluster::Cluster;
 use crate::envoy::wkt;
 use crate::tls::apply_upstream_socket;
-use crate::value::duration;
+use crate::value::{duration, uint32};
 use mesh_model::Duration;
 use pilot_view::spec::{ClusterSpec, MESH_ROOTS, PeerCheck, UpstreamProtocol, UpstreamSocket};
 
@@ -37,6 +37,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
         proxy_protocol,
         socket,
         connect_timeout,
+        buffer_limit,
         service,
         config,
         origins: _, // Not part of the message.
@@ -50,6 +51,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
             config.as_ref(),
             asks_by_request(*protocol, socket),
         ),
+        per_connection_buffer_limit_bytes: buffer_limit.and_then(uint32),
         ..Default::default()
     };
     discovery::apply_discovery(discovery, &mut cluster);

@@ -7,6 +7,7 @@ pub(crate) use mesh_proto::envoy::config::core::v3 as core;
 pub(crate) use mesh_proto::envoy::config::endpoint::v3 as endpoint;
 pub(crate) use mesh_proto::envoy::config::listener::v3 as listener;
 pub(crate) use mesh_proto::envoy::config::route::v3 as route;
+pub(crate) use mesh_proto::envoy::config::trace::v3 as trace;
 pub(crate) use mesh_proto::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 pub(crate) use mesh_proto::envoy::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
 pub(crate) use mesh_proto::envoy::extensions::transport_sockets::proxy_protocol::v3 as proxy_protocol;
@@ -14,5 +15,6 @@ pub(crate) use mesh_proto::envoy::extensions::transport_sockets::raw_buffer::v3 
 pub(crate) use mesh_proto::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub(crate) use mesh_proto::envoy::extensions::upstreams::http::v3 as upstream_http;
 pub(crate) use mesh_proto::envoy::r#type::matcher::v3 as matcher;
+pub(crate) use mesh_proto::envoy::r#type::tracing::v3 as tracing;
 pub(crate) use mesh_proto::envoy::r#type::v3 as kind;
 pub(crate) use mesh_proto::google::protobuf as wkt;

@@ -22,6 +22,7 @@ mod name_table;
 mod names;
 mod route;
 mod tls;
+mod tracing;
 mod value;
 
 pub use cluster::build_cluster;

@@ -1,6 +1,7 @@
 //! Listeners. In: a [`ListenerSpec`]. Out: `envoy.config.listener.v3.Listener`.
 
 mod chain;
+mod connections;
 mod http;
 mod inspectors;
 mod tcp_proxy;
@@ -8,7 +9,7 @@ mod tcp_proxy;
 use crate::access_log::build_listener_access_log;
 use crate::address::ip_and_port;
 use crate::envoy::{core, listener};
-use crate::value::boolean;
+use crate::value::{boolean, uint32};
 use pilot_view::spec::{Direction, ListenerSpec};
 use std::net::IpAddr;
 
@@ -26,6 +27,7 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
         chains,
         default_chain,
         access_log,
+        buffer_limit,
         origins: _, // Not part of the message.
     } = spec;
     let mut listener = listener::Listener {
@@ -39,6 +41,7 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
         filter_chains: chains.iter().map(chain::build_chain).collect(),
         default_filter_chain: default_chain.as_ref().map(chain::build_chain),
         access_log: build_listener_access_log(access_log.as_deref()),
+        per_connection_buffer_limit_bytes: buffer_limit.and_then(uint32),
         ..Default::default()
     };
     inspectors::apply_inspectors(inspectors, &mut listener);

@@ -27,3 +27,5 @@ mod listener;
 mod route;
 #[path = "specs/stable.rs"]
 mod stable;
+#[path = "specs/traced.rs"]
+mod traced;

@@ -159,6 +159,11 @@ impl Ingest {
                 mesh.set_peer_authentication(name(), value, changes);
                 self.peers_changed(&object.name.namespace, mesh, dirty);
             }
+            Kind::ProxyConfig => {
+                let value = new
+                    .and_then(|model| if let Model::ProxyConfig(value) = model { Some(value) } else { None });
+                mesh.set_proxy_config(name(), value, changes);
+            }
             Kind::MeshConfig => {
                 let config = match new {
                     Some(Model::MeshConfig(config)) => config,

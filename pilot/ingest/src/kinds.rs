@@ -13,6 +13,7 @@ mod node;
 mod peer_authentication;
 mod pod;
 mod probe;
+mod proxy_config;
 mod service;
 mod service_entry;
 mod sidecar;
@@ -35,7 +36,8 @@ pub use workload_group::WorkloadGroup;
 
 use crate::{at::At, meta::Meta, references::Reference, suppress::Suppress};
 use mesh_model::{
-    DestinationRule, Kind, Labels, MeshConfig, ObjectRef, PeerAuthentication, Problem, Sidecar, Source,
+    DestinationRule, Kind, Labels, MeshConfig, ObjectRef, PeerAuthentication, Problem, ProxyConfig, Sidecar,
+    Source,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -58,6 +60,7 @@ pub enum Model {
     /// Its labels.
     Namespace(Arc<Labels>),
     Deployment(Arc<Deployment>),
+    ProxyConfig(Arc<ProxyConfig>),
     MeshConfig(Arc<MeshConfig>),
 }
 
@@ -159,6 +162,16 @@ pub const KINDS: &[Row] = &[
         watched: true,
         when_bad: WhenBad::LastGood,
         parse: sidecar::parse,
+    },
+    Row {
+        kind: Kind::ProxyConfig,
+        group: NETWORKING,
+        versions: &["v1beta1"],
+        plural: "proxyconfigs",
+        namespaced: true,
+        watched: true,
+        when_bad: WhenBad::LastGood,
+        parse: proxy_config::parse,
     },
     Row {
         kind: Kind::PeerAuthentication,

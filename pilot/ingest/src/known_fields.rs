@@ -179,6 +179,7 @@ pub fn check(kind: Kind, value: &Value) -> Vec<Problem> {
         | Kind::WorkloadEntry
         | Kind::WorkloadGroup
         | Kind::Sidecar
+        | Kind::ProxyConfig
         | Kind::PeerAuthentication => return Vec::new(),
     };
     let mut problems = Vec::new();

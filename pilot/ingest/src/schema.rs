@@ -15,6 +15,7 @@ fn api_kind(kind: Kind) -> Option<mesh_api::Kind> {
         Kind::WorkloadEntry => mesh_api::Kind::WorkloadEntry,
         Kind::WorkloadGroup => mesh_api::Kind::WorkloadGroup,
         Kind::Sidecar => mesh_api::Kind::Sidecar,
+        Kind::ProxyConfig => mesh_api::Kind::ProxyConfig,
         Kind::PeerAuthentication => mesh_api::Kind::PeerAuthentication,
         Kind::Service
         | Kind::EndpointSlice

@@ -66,6 +66,7 @@ fn render(mesh: &Mesh, report: &Report) -> String {
         "destinationRules": list(mesh.destination_rules()),
         "sidecars": list(mesh.sidecars()),
         "peerAuthentications": list(mesh.peer_authentications()),
+        "proxyConfigs": list(mesh.proxy_configs()),
         "workloads": list(mesh.workloads()),
         "config": if settings == defaults { Value::Null } else { settings },
     });

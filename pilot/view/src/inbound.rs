@@ -12,12 +12,12 @@ mod requests;
 pub use ports::own_ports;
 
 use crate::{
-    Capture, Proxy,
+    Capture, Proxy, Scope, ScopeKey,
     spec::{ClusterDiscovery, ClusterSpec, ListenerSpec, UpstreamProtocol},
     well_known::{INBOUND_SOURCE, inbound_sources, plain_cluster, pool},
 };
 use listeners::Listening;
-use mesh_model::{EndpointAddress, InboundPolicy, Mesh, ObjectRef, Protocol, Str};
+use mesh_model::{EndpointAddress, InboundPolicy, Mesh, MeshTracing, ObjectRef, Protocol, Str};
 use ports::{InboundPort, OfService, Ports};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -33,7 +33,14 @@ pub struct Inbound {
 pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     let config = mesh.config();
     let mut ports = ports::ports(mesh, proxy);
-    let listening = Listening { mesh, proxy, modes: mesh.peer_modes(&proxy.namespace, &proxy.labels) };
+    let tracing = match mesh.config().tracing {
+        MeshTracing::Off => None,
+        MeshTracing::Bootstrap | MeshTracing::Provider(_) => {
+            Scope::new(mesh, &ScopeKey::of(mesh, proxy)).tracing()
+        }
+    };
+    let listening =
+        Listening { mesh, proxy, modes: mesh.peer_modes(&proxy.namespace, &proxy.labels), tracing };
     for port in ports.values_mut() {
         if port.given_tls(&listening.modes).is_some() {
             port.protocol = port.protocol.within_tls();
@@ -71,6 +78,8 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
             ports.values().map(|port| listening.bound(proxy.capture.bind(own(port), *bind), port)).collect()
         }
     };
+    let buffer_limit = proxy.settings(mesh).connections.cluster_buffer;
+    let clusters = clusters.into_iter().map(|cluster| ClusterSpec { buffer_limit, ..cluster }).collect();
     Inbound { listeners, clusters }
 }
 

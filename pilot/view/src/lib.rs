@@ -18,6 +18,7 @@ mod scope;
 mod select;
 pub mod spec;
 mod stat_name;
+mod tracing;
 mod well_known;
 
 pub use inbound::{Inbound, inbound};
@@ -29,4 +30,4 @@ pub use outbound::{
 pub use proxy::{Capture, Families, Proxy};
 pub use scope::{Place, Scope, ScopeKey};
 pub use select::hosts;
-pub use well_known::{ANY_NAME, scope_clusters, scope_listeners};
+pub use well_known::{ANY_NAME, scope_clusters, scope_listeners, virtual_outbound};

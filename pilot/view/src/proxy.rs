@@ -1,6 +1,6 @@
 //! Who asks for configuration.
 
-use mesh_model::{Labels, Locality, Mesh, ObjectRef, ProxyHeaders, Str};
+use mesh_model::{Labels, Locality, Mesh, ObjectRef, ProxySettings, Str};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
@@ -27,8 +27,10 @@ pub struct Proxy {
     pub has_identity: bool,
     /// Whether its workload's DNS queries are answered with addresses that only the mesh knows.
     pub dns_capture: bool,
-    /// What it adds to requests and answers, if it says so itself; `None`: what the mesh says.
-    pub headers: Option<ProxyHeaders>,
+    /// Its ProxyConfig, if it brings one along; `None`: that of the mesh.
+    pub settings: Option<Arc<ProxySettings>>,
+    /// What its Envoy calls itself (`node.cluster`); traces name it so.
+    pub cluster: Str,
 }
 
 impl Capture {
@@ -88,9 +90,9 @@ impl Families {
 }
 
 impl Proxy {
-    /// What it adds to requests and answers.
-    pub fn headers<'a>(&'a self, mesh: &'a Mesh) -> &'a ProxyHeaders {
-        self.headers.as_ref().unwrap_or(&mesh.config().proxy_headers)
+    /// What its ProxyConfig says.
+    pub fn settings<'a>(&'a self, mesh: &'a Mesh) -> &'a Arc<ProxySettings> {
+        self.settings.as_ref().unwrap_or(&mesh.config().proxy)
     }
 
     /// The versions of IP that its workload speaks: those of its addresses.

@@ -2,8 +2,9 @@
 
 use crate::{Capture, Families, Proxy, inbound::own_ports, spec::NameLookup};
 use mesh_model::{
-    Destination, ExportTo, Host, Labels, Mesh, NETWORK_LABEL, NODE_LABEL, NamespacedName, OutboundPolicy,
-    ProxyHeaders, REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar, SidecarListener, Str, Vip, ZONE_LABEL,
+    Destination, ExportTo, Host, Labels, Mesh, MeshTracing, NETWORK_LABEL, NODE_LABEL, NamespacedName,
+    OutboundPolicy, ProxySettings, REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar, SidecarListener, Str, Vip,
+    ZONE_LABEL,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,8 +25,10 @@ pub struct ScopeKey {
     pub has_identity: bool,
     /// Whether clients are told addresses that the control plane has allocated.
     pub dns_capture: bool,
-    /// What the proxies add to requests and answers, where that is not what the mesh says.
-    pub headers: Option<ProxyHeaders>,
+    /// What the proxies bring along, where that is not what the mesh says.
+    pub settings: Option<Arc<ProxySettings>>,
+    /// What the workloads are called in traces, where the control plane has to tell their proxies; else empty.
+    pub traced_as: Str,
     /// Ports at which the workloads themselves are reached, where their proxies listen on them (capture none).
     pub own_ports: BTreeSet<u16>,
 }
@@ -43,7 +46,15 @@ impl ScopeKey {
             families: proxy.families(),
             has_identity: proxy.has_identity,
             dns_capture: proxy.dns_capture,
-            headers: Some(proxy.headers(mesh)).filter(|own| **own != mesh.config().proxy_headers).cloned(),
+            settings: Some(proxy.settings(mesh)).filter(|own| **own != mesh.config().proxy).cloned(),
+            traced_as: match &mesh.config().tracing {
+                MeshTracing::Provider(provider) if provider.protocol.names_workload() => {
+                    // Istio's name for what says nothing of itself.
+                    let anonymous = || "istio-proxy".into();
+                    Some(&proxy.cluster).filter(|name| !name.is_empty()).cloned().unwrap_or_else(anonymous)
+                }
+                MeshTracing::Provider(_) | MeshTracing::Bootstrap | MeshTracing::Off => Str::default(),
+            },
             own_ports: own_ports(mesh, proxy),
         }
     }
@@ -160,9 +171,9 @@ impl<'a> Scope<'a> {
         self.sidecar.is_some()
     }
 
-    /// What the proxies add to requests and answers.
-    pub fn headers(&self) -> &ProxyHeaders {
-        self.key.headers.as_ref().unwrap_or(&self.mesh.config().proxy_headers)
+    /// What the proxies' ProxyConfig says.
+    pub fn settings(&self) -> &ProxySettings {
+        self.key.settings.as_ref().unwrap_or(&self.mesh.config().proxy)
     }
 
     /// Where the proxies serve as HTTP proxies: as they say themselves, or the mesh.

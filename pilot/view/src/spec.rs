@@ -10,6 +10,7 @@ mod listener;
 mod name;
 mod route;
 mod tls;
+mod tracing;
 
 pub use cluster::{ClusterDiscovery, ClusterSpec, ServiceRef, UpstreamProtocol};
 pub use endpoints::{EndpointsSpec, Preference};
@@ -23,6 +24,7 @@ pub use route::{
     VirtualHostSpec, WeightedCluster,
 };
 pub use tls::{DownstreamTls, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamSocket, UpstreamTls};
+pub use tracing::{TracerSpec, TracingSpec};
 
 use mesh_model::ObjectRef;
 use std::sync::Arc;

@@ -199,7 +199,8 @@ fn proxy(listener: SocketAddr) -> Proxy {
         locality: Default::default(),
         has_identity: false,
         dns_capture: false,
-        headers: None,
+        settings: None,
+        cluster: Default::default(),
         capture: Capture::None {
             bind: listener.ip(),
             application: listener.ip(),

@@ -171,6 +171,7 @@ impl Peer {
             labels: Arc::default(),
             service_account: name.into(),
             locality: Locality::default(),
+            start: Default::default(),
         };
         let settings = EnvoySettings {
             binary: PathBuf::new(),

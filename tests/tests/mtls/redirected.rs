@@ -126,6 +126,7 @@ async fn sidecar(name: &str, at: &Namespace, socket: &Path, xds: SocketAddr) -> 
         labels: Arc::default(),
         service_account: name.into(),
         locality: Locality::default(),
+        start: Default::default(),
     };
     let settings = EnvoySettings {
         binary: PathBuf::new(),

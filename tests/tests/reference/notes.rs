@@ -20,6 +20,25 @@ pub const NOTES: &[Note] = &[
     nothing("Sidecar", "ingress[].port.targetPort", "Nothing, as in Istio, which has it for other kinds"),
     nothing("Sidecar", "egress[].port.name", "Nothing: it is for readers"),
     nothing("Sidecar", "ingress[].port.name", "Nothing: it is for readers"),
+    started("ProxyConfig", "selector", "Whose proxies are started so"),
+    started("ProxyConfig", "selector.matchLabels", "Whose proxies are started so"),
+    started(
+        "ProxyConfig",
+        "concurrency",
+        "Worker threads of the Envoys of `meltemi up`; in a cluster it waits for sidecar injection",
+    ),
+    started(
+        "ProxyConfig",
+        "environmentVariables",
+        "Environment of the Envoys of `meltemi up`, and metadata of their nodes; in a cluster it waits for sidecar injection",
+    ),
+    Note {
+        kind: "MeshConfig",
+        path: "defaultConfig.tracing.zipkin",
+        effect: "Proxies are started with this tracer",
+        file: "tests/tests/started/main.rs",
+        test: "requests_are_traced",
+    },
     Note {
         kind: "MeshConfig",
         path: "caCertificates",
@@ -28,6 +47,12 @@ pub const NOTES: &[Note] = &[
         test: "mesh_settings_say_who_workloads_are_and_what_ends_soon_is_told",
     },
 ];
+
+/// What proxies are started with.
+const fn started(kind: &'static str, path: &'static str, effect: &'static str) -> Note {
+    let (file, test) = ("tests/tests/started/main.rs", "proxies_are_started_as_proxy_configs_say");
+    Note { kind, path, effect, file, test }
+}
 
 /// A field that has no effect, and need not have one.
 const fn nothing(kind: &'static str, path: &'static str, effect: &'static str) -> Note {

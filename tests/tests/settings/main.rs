@@ -66,6 +66,22 @@ fn settings_of_the_mesh() {
             .await?;
         }
 
+        // A header that has an underscore is dropped where the proxies say so.
+        let underscores = "defaultConfig: {connectionSettings: {httpHeadersWithUnderscoresAction: \
+                           HEADERS_WITH_UNDERSCORES_DROP_HEADER}}";
+        for (settings, arrives) in [("connectTimeout: 7s", true), (underscores, false)] {
+            traffic.apply("mesh.yaml", &mesh_settings(settings)).await?;
+            eventually(SOON, async || {
+                let request = Request::get("http://app.set/underscores")?.header("x_under", "score")?;
+                let answer = request.send(traffic.proxy("client-0")?).await?;
+                let seen = answer.echo.as_ref().and_then(|echo| echo.request.as_ref());
+                let seen = seen.is_some_and(|seen| seen.headers.contains_key("x_under"));
+                ensure!(seen == arrives, "{settings}: {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+
         // What proxies add at both ends, and what they leave out.
         let quiet = "defaultConfig: {proxyHeaders: {server: {value: shop}, requestId: {disabled: true}, \
                      attemptCount: {disabled: true}, envoyDebugHeaders: {disabled: true}}}";

@@ -9,6 +9,7 @@ use crate::envoy::listener::{Filter, Listener, filter::ConfigType};
 use crate::envoy::route::route_action::ClusterSpecifier;
 use crate::envoy::route::{Route, RouteConfiguration, VirtualHost, route};
 use crate::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
+use crate::envoy::{core, trace};
 use mesh_proto::unpack;
 use pilot_xds::resource::ResourceType;
 use std::collections::BTreeSet;
@@ -80,6 +81,8 @@ impl Named {
         // What cannot be decoded breaks a rule, and is found as such.
         let Some(ConfigType::TypedConfig(config)) = &filter.config_type else { return };
         if let Some(Ok(manager)) = unpack::<HttpConnectionManager>(config) {
+            let provider = manager.tracing.as_ref().and_then(|tracing| tracing.provider.as_ref());
+            self.clusters.extend(provider.and_then(traced_to));
             match manager.route_specifier {
                 Some(RouteSpecifier::Rds(rds)) => {
                     self.routes.insert(rds.route_config_name);
@@ -103,6 +106,31 @@ impl Named {
             }
         }
     }
+}
+
+/// The cluster of a tracer.
+fn traced_to(provider: &trace::tracing::Http) -> Option<String> {
+    let Some(trace::tracing::http::ConfigType::TypedConfig(config)) = &provider.config_type else {
+        return None;
+    };
+    let http = |service: core::HttpService| match service.http_uri?.http_upstream_type? {
+        core::http_uri::HttpUpstreamType::Cluster(cluster) => Some(cluster),
+    };
+    let grpc = |service: core::GrpcService| match service.target_specifier? {
+        core::grpc_service::TargetSpecifier::EnvoyGrpc(envoy) => Some(envoy.cluster_name),
+        core::grpc_service::TargetSpecifier::GoogleGrpc(_) => None,
+    };
+    if let Some(Ok(zipkin)) = unpack::<trace::ZipkinConfig>(config) {
+        return zipkin.collector_service.and_then(http);
+    }
+    if let Some(Ok(datadog)) = unpack::<trace::DatadogConfig>(config) {
+        return Some(datadog.collector_cluster);
+    }
+    if let Some(Ok(skywalking)) = unpack::<trace::SkyWalkingConfig>(config) {
+        return skywalking.grpc_service.and_then(grpc);
+    }
+    let Some(Ok(otlp)) = unpack::<trace::OpenTelemetryConfig>(config) else { return None };
+    otlp.http_service.and_then(http).or(otlp.grpc_service.and_then(grpc))
 }
 
 fn host_clusters(host: &VirtualHost) -> impl Iterator<Item = String> {

@@ -1,5 +1,6 @@
 //! HTTP connection manager: routes requests. The same for every listener of a direction, apart from routes and names.
 
+use super::connections::apply_connections;
 use crate::access_log::build_access_log;
 use crate::config_source::ads;
 use crate::envoy::hcm::http_connection_manager::{
@@ -9,6 +10,7 @@ use crate::envoy::hcm::http_connection_manager::{
 use crate::envoy::hcm::{HttpConnectionManager, Rds, RequestIdExtension};
 use crate::filters::build_filters;
 use crate::route::build_inline_route_configuration;
+use crate::tracing::build_tracing;
 use crate::value::{boolean, duration};
 use mesh_model::{
     ClientCertDetails, Duration, ForwardClientCert, PathNormalization, ProxyHeaders, ServerHeader,
@@ -30,6 +32,8 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         alpn_by_request: _,
         path_normalization,
         headers,
+        connections,
+        tracing,
         access_log,
     } = spec;
     let mut manager = HttpConnectionManager {
@@ -38,6 +42,7 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         route_specifier: Some(build_routes(routes)),
         http_filters: build_filters(spec),
         access_log: build_access_log(access_log.as_deref()),
+        tracing: tracing.as_deref().map(build_tracing),
         // A sidecar's peer is the application or another sidecar, never the client at the edge.
         use_remote_address: boolean(false),
         request_id_extension: Some(request_ids()),
@@ -54,6 +59,7 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         Direction::Inbound => apply_client_cert(headers, &mut manager),
     }
     apply_headers(headers, &mut manager);
+    apply_connections(connections, &mut manager);
     manager
 }
 

@@ -249,6 +249,8 @@ fn listeners() -> Vec<ListenerSpec> {
         routes: RouteSource::Inline(Arc::new(inline)),
         path_normalization: PathNormalization::DecodeAndMergeSlashes,
         headers: varied_headers(),
+        connections: Default::default(),
+        tracing: None,
         access_log: Some(json_log()),
     });
     let on = |protocols: &[&str]| ChainMatch {
@@ -336,7 +338,7 @@ fn by_a_real_envoy() {
         }},
         "static_resources": {
             "clusters": all,
-            "listeners": listeners().iter().map(|spec| json(&build_listener(spec))).collect::<Vec<_>>(),
+            "listeners": listeners().iter().chain(&super::traced::listeners(7000)).map(|spec| json(&build_listener(spec))).collect::<Vec<_>>(),
         },
     });
     let output = validate(&binary, &bootstrap.to_string());

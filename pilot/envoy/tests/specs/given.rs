@@ -28,6 +28,7 @@ pub fn cluster() -> ClusterSpec {
         proxy_protocol: None,
         socket: UpstreamSocket::Plain,
         connect_timeout: Duration::from_secs(10),
+        buffer_limit: None,
         service: Some(ServiceRef {
             host: mesh_model::Host::new("reviews.shop.svc.cluster.local"),
             name: "reviews".into(),
@@ -138,6 +139,8 @@ pub fn http(routes: RouteSource) -> NetworkSpec {
         routes,
         path_normalization: PathNormalization::default(),
         headers: Default::default(),
+        connections: Default::default(),
+        tracing: None,
         access_log: None,
     })
 }
@@ -172,6 +175,7 @@ pub fn listener(name: &str, port: u16, chains: Vec<FilterChainSpec>) -> Listener
         chains,
         default_chain: None,
         access_log: None,
+        buffer_limit: None,
         origins: Default::default(),
     }
 }

@@ -67,6 +67,8 @@ fn inbound_tells_the_application_who_called() {
         routes: RouteSource::Inline(Arc::new(routes(vec![reviews()]))),
         path_normalization: mesh_model::PathNormalization::MergeSlashes,
         headers: Default::default(),
+        connections: Default::default(),
+        tracing: None,
         access_log: Some(super::given::access_log()),
     };
     let matches = ChainMatch {

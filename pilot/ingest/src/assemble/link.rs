@@ -53,6 +53,7 @@ impl Ingest {
             }
             Model::DestinationRule(_)
             | Model::Sidecar(_)
+            | Model::ProxyConfig(_)
             | Model::PeerAuthentication(_)
             | Model::WorkloadEntry(_)
             | Model::WorkloadGroup(_)
@@ -102,6 +103,7 @@ impl Ingest {
             }
             Model::DestinationRule(_)
             | Model::Sidecar(_)
+            | Model::ProxyConfig(_)
             | Model::PeerAuthentication(_)
             | Model::WorkloadEntry(_)
             | Model::WorkloadGroup(_)

@@ -1,13 +1,17 @@
 //! Mesh settings: the key `mesh` of the ConfigMap `istio` in the root namespace.
 
 mod access_log;
+mod connections;
 mod discovery;
 mod identity;
 mod later;
+mod providers;
 mod proxy_config;
 mod tls;
+mod tracing;
 mod written;
 
+pub use later::report_injected;
 pub use proxy_config::parse_proxy_config;
 pub(super) use tls::parse_cipher_suites;
 
@@ -46,6 +50,7 @@ const BUILT: &[&str] = &[
     "defaultConfig",
     "defaultDestinationRuleExportTo",
     "defaultHttpRetryPolicy",
+    "defaultProviders",
     "defaultServiceExportTo",
     "defaultTrafficPolicy",
     "defaultVirtualServiceExportTo",
@@ -53,6 +58,8 @@ const BUILT: &[&str] = &[
     "discoverySelectors",
     "dnsRefreshRate",
     "enableAutoMtls",
+    "enableTracing",
+    "extensionProviders",
     "h2UpgradePolicy",
     "inboundClusterStatName",
     "inboundTrafficPolicy",
@@ -127,6 +134,9 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         default_virtual_service_export_to,
         default_destination_rule_export_to,
         default_config,
+        default_providers,
+        enable_tracing,
+        extension_providers,
         discovery_selectors,
         default_traffic_policy,
         locality_lb_setting,
@@ -149,8 +159,10 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     let mut config = (*at.context().mesh_config).clone();
     config.ca_certificates = ca_certificates;
     if let Some(fields) = default_config {
-        config.proxy_headers = proxy_config::parse(&Value::Object(fields), &at.field("defaultConfig"));
+        let (settings, start) = proxy_config::parse(&Value::Object(fields), &at.field("defaultConfig"));
+        (config.proxy, config.start) = (Arc::new(settings), start);
     }
+    config.tracing = providers::parse(extension_providers, default_providers, enable_tracing, at);
     if let Some(namespace) = root_namespace.filter(|namespace| !namespace.is_empty()) {
         config.root_namespace = namespace.into();
     }

@@ -40,7 +40,8 @@ pub fn proxy_of(workload: &Workload) -> Proxy {
         capture: Capture::Redirect,
         has_identity: true,
         dns_capture: false,
-        headers: None,
+        settings: None,
+        cluster: Default::default(),
     }
 }
 
@@ -102,7 +103,8 @@ mod tests {
             capture: Capture::Redirect,
             has_identity: true,
             dns_capture: false,
-            headers: None,
+            settings: None,
+            cluster: Default::default(),
         }
     }
 

@@ -9,11 +9,14 @@ use super::{
 use crate::{
     Proxy,
     outbound::plain_text_http,
-    spec::{ChainMatch, Direction, FilterChainSpec, Inspectors, ListenerSpec, NetworkSpec, Origins, TcpSpec},
+    spec::{
+        ChainMatch, Direction, FilterChainSpec, Inspectors, ListenerSpec, NetworkSpec, Origins, TcpSpec,
+        TracingSpec,
+    },
     well_known::{loop_guard, tcp_to},
 };
 use mesh_model::{Mesh, MtlsMode, ObjectRef, PeerModes, Protocol, Str};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 /// Where connections go to addresses of the workload at which no service leads to it.
 const UNKNOWN: &str = "InboundPassthroughCluster";
@@ -24,6 +27,8 @@ pub struct Listening<'a> {
     pub proxy: &'a Proxy,
     /// What PeerAuthentication says.
     pub modes: PeerModes,
+    /// What is told of requests.
+    pub tracing: Option<Arc<TracingSpec>>,
 }
 
 impl Listening<'_> {
@@ -49,7 +54,7 @@ impl Listening<'_> {
 
     /// Takes all that is redirected.
     pub fn virtual_inbound(&self, ports: &Ports<'_>) -> ListenerSpec {
-        let Self { mesh, proxy, modes } = self;
+        let Self { mesh, proxy, modes, tracing: _ } = self;
         let (config, families) = (mesh.config(), proxy.families());
         let own = || ports.values().filter(|port| port.own_listener().is_none());
         let mut port_chains = vec![loop_guard(mesh, "virtualInbound-blackhole", config.inbound_port)];
@@ -106,6 +111,7 @@ impl Listening<'_> {
             chains: port_chains,
             default_chain,
             access_log: config.access_log.clone(),
+            buffer_limit: self.proxy.settings(self.mesh).connections.listener_buffer,
             origins: self.origins(ports.values()),
         }
     }
@@ -134,6 +140,7 @@ impl Listening<'_> {
             },
             default_chain: None,
             access_log: config.access_log.clone(),
+            buffer_limit: self.proxy.settings(self.mesh).connections.listener_buffer,
             origins: self.origins(std::iter::once(entry)),
         }
     }

@@ -17,7 +17,8 @@ pub fn inbound_http(
     operation: &str,
 ) -> HttpSpec {
     let mesh = listening.mesh;
-    let headers = listening.proxy.headers(mesh);
+    let settings = listening.proxy.settings(mesh);
+    let headers = &settings.headers;
     let route = RouteSpec {
         name: "default".into(),
         matches: RouteMatchSpec::default(),
@@ -70,6 +71,8 @@ pub fn inbound_http(
         alpn_by_request: false,
         path_normalization: mesh.config().path_normalization,
         headers: headers.clone(),
+        connections: settings.connections.clone(),
+        tracing: listening.tracing.clone(),
         access_log: mesh.config().access_log.clone(),
     }
 }

@@ -248,6 +248,7 @@ impl<'a> Draft<'a> {
             proxy_protocol,
             socket,
             connect_timeout: config.connect_timeout,
+            buffer_limit: scope.settings().connections.cluster_buffer,
             service: Some(ServiceRef {
                 host: service.host.clone(),
                 name: service.metadata.object.name.name.clone(),

@@ -194,6 +194,7 @@ pub fn port_listener<'u>(
     let shared_routes =
         sorted.iter().filter(|entry| entry.ranges.is_empty()).find_map(|entry| entry.routes.clone());
     let sniffs = sorted.iter().any(|entry| entry.routes.is_some()) && !opaque.is_empty();
+    let tracing = scope.tracing();
     let requests = |name: &Str, routes: Str| {
         let stat_prefix = format!("outbound_{name}").into();
         let access_log = access_log.clone();
@@ -202,7 +203,9 @@ pub fn port_listener<'u>(
         let direction = Direction::Outbound;
         let lookup = scope.lookup();
         let alpn_by_request = scope.key.has_identity;
-        let headers = scope.headers().clone();
+        let headers = scope.settings().headers.clone();
+        let connections = scope.settings().connections.clone();
+        let tracing = tracing.clone();
         NetworkSpec::Http(HttpSpec {
             stat_prefix,
             direction,
@@ -211,6 +214,8 @@ pub fn port_listener<'u>(
             alpn_by_request,
             path_normalization,
             headers,
+            connections,
+            tracing,
             access_log,
         })
     };
@@ -305,6 +310,7 @@ pub fn port_listener<'u>(
         chains,
         default_chain,
         access_log,
+        buffer_limit: scope.settings().connections.listener_buffer,
         origins: origins.into(),
     };
     (Some(listener), lost)

@@ -174,6 +174,7 @@ fn match_spec(condition: &HttpMatch) -> (RouteMatchSpec, Str, Str) {
         method,
         authority,
         headers,
+        claims,
         query,
         port: _,
         source_labels: _,
@@ -192,6 +193,7 @@ fn match_spec(condition: &HttpMatch) -> (RouteMatchSpec, Str, Str) {
         ignore_case: path.is_some() && *ignore_uri_case,
         path,
         headers: pseudo.into_iter().flatten().chain(headers.iter().cloned()).collect(),
+        claims: claims.clone(),
         query: query.clone(),
     };
     (spec, name.clone(), stat_prefix.clone())
@@ -296,7 +298,7 @@ pub fn route_configuration(
         },
         // A sniffed port's own route configuration has the one virtual host `*`; there is nothing to add to it.
         vhds: !takes_all || !name.contains(':'),
-        attempt_count: !scope.headers().without_attempt_count,
+        attempt_count: !scope.settings().headers.without_attempt_count,
         ignore_port: !egress::is_proxy_route(scope, name),
         virtual_hosts: inline,
         origins: origins.into(),

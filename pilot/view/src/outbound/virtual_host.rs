@@ -32,7 +32,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     let mut named = Named {
         name: format!("{}:{}", service.host, port.number).into(),
         routes,
-        attempt_count: !scope.headers().without_attempt_count,
+        attempt_count: !scope.settings().headers.without_attempt_count,
         origins: origins(Some(&service.metadata.object), value.map(|value| &**value)),
         view,
     };
@@ -113,7 +113,7 @@ pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostVie
     }
     let domains = domains::of_host(host);
     let name = format!("{host}:{PORT}").into();
-    let attempt_count = !scope.headers().without_attempt_count;
+    let attempt_count = !scope.settings().headers.without_attempt_count;
     let mut named = Named { name, routes, attempt_count, origins: origins(None, Some(value)), view };
     for door in scope.doors(value.metadata.namespace(), host, PORT) {
         match (door, &scope.key.capture) {

@@ -36,6 +36,8 @@ pub struct ClusterSpec {
     pub socket: UpstreamSocket,
     /// From the mesh; the connection pool's own overrides it.
     pub connect_timeout: Duration,
+    /// Bytes that a connection may fill; `None`: as Envoy has it.
+    pub buffer_limit: Option<u32>,
     /// The service behind it, for metadata; `None` for the well-known clusters.
     pub service: Option<ServiceRef>,
     /// The DestinationRule that shaped it, for metadata.

@@ -1,7 +1,9 @@
 //! What a listener depends on. Mirrors `envoy.config.listener.v3.Listener`.
 
-use super::{DownstreamTls, Origins, RouteConfigurationSpec, WeightedCluster};
-use mesh_model::{AccessLog, Cidr, Duration, PathNormalization, ProxyHeaders, Str, Tunnel};
+use super::{DownstreamTls, Origins, RouteConfigurationSpec, TracingSpec, WeightedCluster};
+use mesh_model::{
+    AccessLog, Cidr, ConnectionSettings, Duration, PathNormalization, ProxyHeaders, Str, Tunnel,
+};
 use std::{net::IpAddr, sync::Arc};
 
 /// A listener.
@@ -29,6 +31,8 @@ pub struct ListenerSpec {
     pub default_chain: Option<FilterChainSpec>,
     /// Where and how accesses are logged; `None`: nowhere.
     pub access_log: Option<Arc<AccessLog>>,
+    /// Bytes that a connection may fill; `None`: as Envoy has it.
+    pub buffer_limit: Option<u32>,
     /// Whom to tell when it is rejected.
     pub origins: Origins,
 }
@@ -122,6 +126,10 @@ pub struct HttpSpec {
     pub path_normalization: PathNormalization,
     /// What is added to requests and answers.
     pub headers: ProxyHeaders,
+    /// Limits of clients' connections.
+    pub connections: Arc<ConnectionSettings>,
+    /// What is told of requests; `None`: nothing.
+    pub tracing: Option<Arc<TracingSpec>>,
     /// Where and how accesses are logged; `None`: nowhere.
     pub access_log: Option<Arc<AccessLog>>,
 }

@@ -3,7 +3,7 @@
 //! In: a setting's name and value. Out: that it has no effect, and why. Whoever builds the part takes its rows away.
 
 use crate::{at::At, nearest::nearest};
-use mesh_model::{Problem, Reason};
+use mesh_model::{Problem, Reason, Severity};
 use serde_json::{Map, Value};
 
 /// A setting without effect.
@@ -20,7 +20,8 @@ const fn later(name: &'static str, as_is: &'static str, part: &'static str) -> L
 }
 
 const CERTIFICATES: &str = "identity and mutual TLS, which Meltemi does not have yet";
-const TELEMETRY: &str = "telemetry providers, which Meltemi does not have yet";
+const TELEMETRY: &str = "telemetry providers other than tracers, which Meltemi does not have yet";
+const AUTHORIZATION: &str = "policies that ask who may do what, which Meltemi does not have yet";
 const INGRESS: &str = "gateways and Ingress, which Meltemi does not serve yet";
 const CLUSTERS: &str = "meshes of several clusters, which Meltemi does not join yet";
 const BOOTSTRAP: &str = "how a proxy is started, which is decided before it asks for configuration";
@@ -36,11 +37,8 @@ pub const OF_MESH: &[Later] = &[
     ),
     later("certificates", "", CERTIFICATES),
     later("configSources", "", "other sources of configuration: Meltemi reads one API server, or files"),
-    later("defaultProviders", "", TELEMETRY),
     later("enableEnvoyAccessLogService", "false", TELEMETRY),
     later("enablePrometheusMerge", "false", "the agent beside each proxy, which Meltemi does not have yet"),
-    later("enableTracing", "false", TELEMETRY),
-    later("extensionProviders", "", TELEMETRY),
     later("hboneIdleTimeout", "", "ambient meshes, which Meltemi does not serve"),
     later("ingressClass", "", INGRESS),
     later("ingressControllerMode", "OFF", INGRESS),
@@ -61,7 +59,6 @@ pub const OF_PROXY: &[Later] = &[
     later("availabilityZone", "", "nothing: Istio does not use it either"),
     later("binaryPath", "", BOOTSTRAP),
     later("caCertificatesPem", "", CERTIFICATES),
-    later("concurrency", "", BOOTSTRAP),
     later("configPath", "", BOOTSTRAP),
     later("controlPlaneAuthPolicy", "", BOOTSTRAP),
     later("customConfigFile", "", BOOTSTRAP),
@@ -81,7 +78,6 @@ pub const OF_PROXY: &[Later] = &[
     later("privateKeyProvider", "", CERTIFICATES),
     later("proxyAdminPort", "", BOOTSTRAP),
     later("proxyBootstrapTemplatePath", "", BOOTSTRAP),
-    later("proxyMetadata", "", INJECTION),
     later("proxyStatsMatcher", "", BOOTSTRAP),
     later("readinessProbe", "", INJECTION),
     later("runtimeValues", "", BOOTSTRAP),
@@ -92,11 +88,40 @@ pub const OF_PROXY: &[Later] = &[
     later("statsdUdpAddress", "", TELEMETRY),
     later("statusPort", "", BOOTSTRAP),
     later("terminationDrainDuration", "", BOOTSTRAP),
-    later("tracing", "", TELEMETRY),
     later("tracingServiceName", "", TELEMETRY),
     later("zipkinAddress", "", TELEMETRY),
-    later("connectionSettings", "", "limits of connections from clients, which Meltemi does not set yet"),
 ];
+
+/// Of `connectionSettings`: what Envoy takes from its bootstrap alone.
+pub const OF_CONNECTIONS: &[Later] = &[
+    later("globalDownstreamConnectionLimit", "", BOOTSTRAP),
+    later("listenerConnectionLimit", "", BOOTSTRAP),
+];
+
+/// Of `defaultProviders`.
+pub const OF_DEFAULT_PROVIDERS: &[Later] =
+    &[later("accessLogging", "", TELEMETRY), later("metrics", "", TELEMETRY)];
+
+/// Of `extensionProviders[]`: those that take no spans.
+pub const PROVIDERS: &[Later] = &[
+    later("envoyExtAuthzGrpc", "", AUTHORIZATION),
+    later("envoyExtAuthzHttp", "", AUTHORIZATION),
+    later("envoyFileAccessLog", "", TELEMETRY),
+    later("envoyHttpAls", "", TELEMETRY),
+    later("envoyOtelAls", "", TELEMETRY),
+    later("envoyTcpAls", "", TELEMETRY),
+    later("lightstep", "", "a tracer that Envoy has no longer: send spans by `opentelemetry`"),
+    later("opencensus", "", "a tracer that Envoy has no longer: send spans by `opentelemetry`"),
+    later("prometheus", "", TELEMETRY),
+    later("sds", "", CERTIFICATES),
+    later("stackdriver", "", "a tracer that Envoy has no longer: send spans by `opentelemetry`"),
+];
+
+/// Says that what is here is handed to proxies when they are started.
+pub fn report_injected(at: &At<'_>) {
+    let message = "this holds for the proxies of `meltemi up`; in a cluster it is up to sidecar injection, which Meltemi does not do yet";
+    at.report(Problem::new(Severity::Info, Reason::NotSupported, at.path(), message));
+}
 
 /// Says of each of `fields` that it has no effect, or that there is no such setting. `known` are those that have one.
 pub fn report(fields: &Map<String, Value>, rows: &[Later], known: &[&str], at: &At<'_>) {

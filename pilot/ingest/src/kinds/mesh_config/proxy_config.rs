@@ -2,19 +2,34 @@
 //!
 //! In: the fields. Out: what they mean, and for each other field what it is about and that it has no effect here.
 
-use super::later;
+use super::{
+    connections::{self, Connections},
+    later,
+    tracing::{self, Tracing},
+};
 use crate::{
     at::{At, Context, Shared},
     decode::decode,
 };
-use mesh_model::{ClientCertDetails, ForwardClientCert, ProxyHeaders, Reason, ServerHeader};
+use mesh_model::{
+    ClientCertDetails, ForwardClientCert, ProxyHeaders, ProxySettings, ProxyStart, Reason, ServerHeader,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The fields of [`Written`], to suggest the one that was meant.
+const BUILT: &[&str] = &["concurrency", "connectionSettings", "proxyHeaders", "proxyMetadata", "tracing"];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Written {
     proxy_headers: Option<Headers>,
+    tracing: Option<Tracing>,
+    connection_settings: Option<Connections>,
+    concurrency: Option<u32>,
+    #[serde(default)]
+    proxy_metadata: BTreeMap<String, String>,
     #[serde(flatten)]
     others: Map<String, Value>,
 }
@@ -82,16 +97,37 @@ struct Server {
 }
 
 /// Reads a ProxyConfig.
-pub(super) fn parse(value: &Value, at: &At<'_>) -> ProxyHeaders {
-    let Some(Written { proxy_headers, others }) = decode(value, at) else { return ProxyHeaders::default() };
-    later::report(&others, later::OF_PROXY, &["proxyHeaders"], at);
-    proxy_headers.map(|headers| parse_headers(headers, &at.field("proxyHeaders"))).unwrap_or_default()
+pub(super) fn parse(value: &Value, at: &At<'_>) -> (ProxySettings, ProxyStart) {
+    let Some(written) = decode(value, at) else { return Default::default() };
+    let Written { proxy_headers, tracing, connection_settings, concurrency, proxy_metadata, others } =
+        written;
+    later::report(&others, later::OF_PROXY, BUILT, at);
+    let connections = connection_settings
+        .map(|settings| connections::parse(settings, &at.field("connectionSettings")))
+        .unwrap_or_default();
+    let (tracing, tracer) =
+        tracing.map(|tracing| tracing::parse(tracing, &at.field("tracing"))).unwrap_or_default();
+    for (name, set) in [("concurrency", concurrency.is_some()), ("proxyMetadata", !proxy_metadata.is_empty())]
+    {
+        if set {
+            later::report_injected(&at.field(name));
+        }
+    }
+    let settings = ProxySettings {
+        headers: proxy_headers
+            .map(|headers| parse_headers(headers, &at.field("proxyHeaders")))
+            .unwrap_or_default(),
+        tracing,
+        connections: Arc::new(connections),
+    };
+    let environment = proxy_metadata.into_iter().map(|(name, value)| (name.into(), value.into()));
+    (settings, ProxyStart { concurrency, environment: environment.collect(), tracer })
 }
 
 /// Reads the ProxyConfig that a proxy brings along. What is wrong with it nobody can be told: it is not an object.
-pub fn parse_proxy_config(value: &Value) -> ProxyHeaders {
+pub fn parse_proxy_config(value: &Value) -> ProxySettings {
     let context = Context::default();
-    parse(value, &Shared::new(&context, "").root())
+    parse(value, &Shared::new(&context, "").root()).0
 }
 
 fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {

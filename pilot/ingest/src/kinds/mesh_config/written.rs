@@ -1,6 +1,11 @@
 //! Mesh settings as they are written: Istio's MeshConfig, as far as it has an effect here. What it has besides is in `others`.
 
-use super::{access_log::Encoding, identity::CaCertificate, tls::TlsConfig};
+use super::{
+    access_log::Encoding,
+    identity::CaCertificate,
+    providers::{Defaults, Provider},
+    tls::TlsConfig,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use mesh_api::{
     Duration as ApiDuration,
@@ -44,6 +49,10 @@ pub struct Settings {
     #[serde(default)]
     pub default_destination_rule_export_to: Vec<String>,
     pub default_config: Option<Map<String, Value>>,
+    pub default_providers: Option<Defaults>,
+    pub enable_tracing: Option<bool>,
+    #[serde(default)]
+    pub extension_providers: Vec<Provider>,
     #[serde(default)]
     pub discovery_selectors: Vec<LabelSelector>,
     pub default_traffic_policy: Option<TrafficPolicy>,

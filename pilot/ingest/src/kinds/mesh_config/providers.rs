@@ -1,0 +1,280 @@
+//! `extensionProviders`, `defaultProviders` and `enableTracing`: who is told of requests.
+//!
+//! In: the three as written. Out: the provider of spans that holds for the mesh, and what of the rest has no effect. Without Telemetry
+//! objects only the default providers are used.
+
+use super::later;
+use crate::{
+    at::At,
+    values::{
+        parse_duration, parse_header_name, parse_header_value, parse_host, parse_port,
+        parse_positive_duration,
+    },
+};
+use mesh_api::Duration as ApiDuration;
+use mesh_model::{
+    Destination, Duration, Host, MeshTracing, Reason, ResourceDetectors, Str, TracingProtocol,
+    TracingProvider, TracingRequest,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// One of `extensionProviders`.
+#[derive(Deserialize)]
+pub struct Provider {
+    #[serde(default)]
+    name: String,
+    zipkin: Option<Zipkin>,
+    datadog: Option<Plain>,
+    skywalking: Option<SkyWalking>,
+    opentelemetry: Option<OpenTelemetry>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// `defaultProviders`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Defaults {
+    #[serde(default)]
+    tracing: Vec<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Zipkin {
+    #[serde(flatten)]
+    to: To,
+    #[serde(rename = "enable64bitTraceId", default)]
+    short_ids: bool,
+    path: Option<String>,
+    trace_context_option: Option<TraceContext>,
+    timeout: Option<ApiDuration>,
+    #[serde(default)]
+    headers: Vec<Header>,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(clippy::enum_variant_names)] // Istio's names.
+enum TraceContext {
+    UseB3,
+    #[serde(rename = "USE_B3_WITH_W3C_PROPAGATION")]
+    UseB3WithW3c,
+}
+
+#[derive(Deserialize)]
+struct Plain {
+    #[serde(flatten)]
+    to: To,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SkyWalking {
+    #[serde(flatten)]
+    to: To,
+    #[serde(default)]
+    access_token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenTelemetry {
+    #[serde(flatten)]
+    to: To,
+    http: Option<Http>,
+    grpc: Option<Grpc>,
+    resource_detectors: Option<Detectors>,
+    dynatrace_sampler: Option<Value>,
+    service_attribute_enrichment: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct To {
+    #[serde(default)]
+    service: String,
+    #[serde(default)]
+    port: i64,
+    max_tag_length: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Http {
+    path: Option<String>,
+    timeout: Option<ApiDuration>,
+    #[serde(default)]
+    headers: Vec<Header>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Grpc {
+    timeout: Option<ApiDuration>,
+    #[serde(default)]
+    initial_metadata: Vec<Header>,
+}
+
+#[derive(Deserialize)]
+struct Detectors {
+    environment: Option<Map<String, Value>>,
+    dynatrace: Option<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    #[serde(default)]
+    name: String,
+    value: Option<String>,
+    env_name: Option<String>,
+}
+
+/// Envoy needs some limit; Istio's.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads the three. `at` is the place of the mesh settings.
+pub fn parse(
+    providers: Vec<Provider>,
+    defaults: Option<Defaults>,
+    enable_tracing: Option<bool>,
+    at: &At<'_>,
+) -> MeshTracing {
+    let at_providers = at.field("extensionProviders");
+    let mut known = Vec::new();
+    for (index, provider) in providers.into_iter().enumerate() {
+        let at = at_providers.index(index);
+        let name = provider.name.clone();
+        if name.is_empty() {
+            at.field("name").error(Reason::Required, "without a name nothing can refer to this");
+        }
+        known.push((name, parse_provider(provider, &at)));
+    }
+    let at = at.field("defaultProviders");
+    let Defaults { tracing, others } =
+        defaults.unwrap_or(Defaults { tracing: Vec::new(), others: Map::new() });
+    later::report(&others, later::OF_DEFAULT_PROVIDERS, &["tracing"], &at);
+    let at = at.field("tracing");
+    let mut wanted = tracing.into_iter().enumerate();
+    let Some((_, first)) = wanted.next() else {
+        return if enable_tracing == Some(true) { MeshTracing::Bootstrap } else { MeshTracing::Off };
+    };
+    // As Istio: one takes all.
+    wanted.for_each(|(index, _)| {
+        at.index(index)
+            .warning(Reason::NotSupported, "only the first provider is told of requests, as in Istio");
+    });
+    let at = at.index(0);
+    match known.into_iter().find(|(name, _)| *name == first) {
+        Some((_, Some(provider))) => MeshTracing::Provider(Arc::new(provider)),
+        Some((_, None)) => {
+            at.error(Reason::InvalidValue, format!("`{first}` takes no spans: requests are not traced"));
+            MeshTracing::Off
+        }
+        None => {
+            at.error_hint(
+                Reason::NotFound,
+                format!("there is no provider `{first}`: requests are not traced"),
+                "name one of `extensionProviders`",
+            );
+            MeshTracing::Off
+        }
+    }
+}
+
+/// `None` when it takes no spans, or cannot be used.
+fn parse_provider(provider: Provider, at: &At<'_>) -> Option<TracingProvider> {
+    let Provider { name: _, zipkin, datadog, skywalking, opentelemetry, others } = provider;
+    later::report(&others, later::PROVIDERS, &["zipkin", "datadog", "skywalking", "opentelemetry"], at);
+    if let Some(Zipkin { to, short_ids, path, trace_context_option, timeout, headers }) = zipkin {
+        let at = at.field("zipkin");
+        let request = parse_request(path, "/api/v2/spans", timeout, headers, &at)?;
+        let w3c = trace_context_option == Some(TraceContext::UseB3WithW3c);
+        return parse_to(to, TracingProtocol::Zipkin { request, short_ids, w3c }, &at);
+    }
+    if let Some(Plain { to }) = datadog {
+        return parse_to(to, TracingProtocol::Datadog, &at.field("datadog"));
+    }
+    if let Some(SkyWalking { to, access_token }) = skywalking {
+        let at = at.field("skywalking");
+        let token = parse_header_value(&access_token, &at.field("accessToken"))?;
+        return parse_to(to, TracingProtocol::SkyWalking { token }, &at);
+    }
+    let OpenTelemetry { to, http, grpc, resource_detectors, dynatrace_sampler, service_attribute_enrichment } =
+        opentelemetry?;
+    let at = at.field("opentelemetry");
+    at.not_supported("dynatraceSampler", dynatrace_sampler.is_some());
+    let enriched = service_attribute_enrichment.is_some_and(|by| by != "ISTIO_CANONICAL");
+    at.not_supported("serviceAttributeEnrichment", enriched);
+    let detectors = resource_detectors.map_or(ResourceDetectors::default(), |found| ResourceDetectors {
+        environment: found.environment.is_some(),
+        dynatrace: found.dynatrace.is_some(),
+    });
+    let protocol = match (http, grpc) {
+        (Some(Http { path, timeout, headers }), grpc) => {
+            if grpc.is_some() {
+                at.field("grpc").warning(Reason::Conflict, "with `http` this has no effect");
+            }
+            let request = parse_request(path, "/", timeout, headers, &at.field("http"))?;
+            TracingProtocol::OtlpHttp { request, detectors }
+        }
+        (None, grpc) => {
+            let Grpc { timeout, initial_metadata } =
+                grpc.unwrap_or(Grpc { timeout: None, initial_metadata: Vec::new() });
+            let at = at.field("grpc");
+            let timeout = timeout.and_then(|value| parse_duration(value, &at.field("timeout")));
+            let metadata = parse_headers(initial_metadata, &at.field("initialMetadata"))?;
+            TracingProtocol::OtlpGrpc { timeout, metadata, detectors }
+        }
+    };
+    parse_to(to, protocol, &at)
+}
+
+fn parse_to(to: To, protocol: TracingProtocol, at: &At<'_>) -> Option<TracingProvider> {
+    let To { service, port, max_tag_length } = to;
+    let at_service = at.field("service");
+    let (namespace, name) = match service.split_once('/') {
+        Some((namespace, name)) => (Some(Str::from(namespace)), name),
+        None => (None, service.as_str()),
+    };
+    let host: Host = parse_host(name, &at_service)?;
+    let port = parse_port(port, &at.field("port"))?;
+    at_service.refer(&Destination { host: host.clone(), subset: "".into(), port: Some(port) });
+    let max_path_length = max_tag_length.filter(|length| *length != 0);
+    Some(TracingProvider { namespace, host, port, max_path_length, protocol })
+}
+
+fn parse_request(
+    path: Option<String>,
+    usual: &str,
+    timeout: Option<ApiDuration>,
+    headers: Vec<Header>,
+    at: &At<'_>,
+) -> Option<TracingRequest> {
+    let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| usual.to_owned());
+    let path = if path.starts_with('/') { path } else { format!("/{path}") };
+    if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        at.field("path").error(Reason::InvalidValue, "a path is printable ASCII without spaces");
+        return None;
+    }
+    let timeout = timeout.and_then(|value| parse_positive_duration(value, &at.field("timeout")));
+    let headers = parse_headers(headers, &at.field("headers"))?;
+    Some(TracingRequest { path: path.into(), timeout: timeout.unwrap_or(TIMEOUT), headers })
+}
+
+/// `None` when one cannot be used: it may be what the provider knows its clients by.
+fn parse_headers(headers: Vec<Header>, at: &At<'_>) -> Option<Vec<(Str, Str)>> {
+    let parse = |(index, Header { name, value, env_name }): (usize, Header)| {
+        let at = at.index(index);
+        at.not_supported("envName", env_name.is_some());
+        let name = parse_header_name(&name, &at.field("name"))?;
+        // What stands for something in Envoy's formats is meant as it stands, as in Istio.
+        let value = value.filter(|_| env_name.is_none())?.replace('%', "%%");
+        Some((name, parse_header_value(&value, &at.field("value"))?))
+    };
+    headers.into_iter().enumerate().map(parse).collect()
+}

@@ -1,0 +1,138 @@
+//! `tracing` of a ProxyConfig: how many requests are traced, and what spans say.
+//!
+//! In: the block as written. Out: what it means for listeners. Which tracer a proxy has is a matter of its bootstrap, which its agent
+//! makes of the same block.
+
+use crate::{
+    at::At,
+    values::{parse_header_name, parse_percent},
+};
+use mesh_model::{Reason, SpanTag, Str, Tracer as Started, TracingSettings};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// The block as written.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tracing {
+    sampling: Option<f64>,
+    #[serde(default)]
+    custom_tags: BTreeMap<String, Tag>,
+    max_path_tag_length: Option<u32>,
+    enable_istio_tags: Option<bool>,
+    zipkin: Option<Tracer>,
+    datadog: Option<Tracer>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// A tracer that a bootstrap has.
+#[derive(Deserialize)]
+struct Tracer {
+    address: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Tag {
+    literal: Option<Literal>,
+    environment: Option<Named>,
+    header: Option<Named>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Literal {
+    value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    default_value: String,
+}
+
+/// Reads the block.
+pub fn parse(tracing: Tracing, at: &At<'_>) -> (TracingSettings, Option<Started>) {
+    let Tracing { sampling, custom_tags, max_path_tag_length, enable_istio_tags, zipkin, datadog, others } =
+        tracing;
+    others.keys().for_each(|name| at.not_supported(name, true));
+    let mut started = None;
+    for (name, tracer) in [("zipkin", zipkin), ("datadog", datadog)] {
+        let Some(Tracer { address, others }) = tracer else { continue };
+        let at = at.field(name);
+        others.keys().for_each(|name| at.not_supported(name, true));
+        let Some(address) = address.filter(|address| !address.is_empty()) else { continue };
+        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none_or(|port| port == 0) {
+            let message = "this has no port, so that proxies send their spans nowhere";
+            at.field("address").error_hint(Reason::InvalidValue, message, "write host:port");
+            continue;
+        }
+        started.get_or_insert(Started { datadog: name == "datadog", address: address.into() });
+    }
+    let usual = TracingSettings::default();
+    let at_sampling = at.field("sampling");
+    if sampling == Some(0.0) {
+        at_sampling.warning_hint(
+            Reason::InvalidValue,
+            "0 counts as not set, as in Istio: one request in a hundred is traced",
+            "to trace none, set `enableTracing: false` or the least, 0.0001",
+        );
+    }
+    let sampling = sampling.filter(|sampling| *sampling != 0.0);
+    let at_tags = at.field("customTags");
+    let tags = custom_tags.into_iter().filter_map(|(name, tag)| parse_tag(name, tag, &at_tags));
+    let settings = TracingSettings {
+        sampling: sampling.and_then(|value| parse_percent(value, &at_sampling)).unwrap_or(usual.sampling),
+        tags: tags.collect(),
+        max_path_length: max_path_tag_length.filter(|length| *length != 0),
+        without_workload_tags: enable_istio_tags == Some(false),
+    };
+    (settings, started)
+}
+
+fn parse_tag(name: String, tag: Tag, at: &At<'_>) -> Option<(Str, SpanTag)> {
+    let at = at.field(&name);
+    let Tag { literal, environment, header, others } = tag;
+    others.keys().for_each(|name| at.not_supported(name, true));
+    if name.is_empty() {
+        at.error(Reason::Required, "a tag needs a name");
+        return None;
+    }
+    let value = match (literal, environment, header) {
+        (Some(Literal { value }), None, None) => match value.filter(|value| !value.is_empty()) {
+            Some(value) => SpanTag::Literal(value.into()),
+            None => {
+                at.field("literal").field("value").error(Reason::Required, "the tag would say nothing");
+                return None;
+            }
+        },
+        (None, Some(Named { name, default_value }), None) => {
+            if name.is_empty() {
+                at.field("environment").field("name").error(Reason::Required, "which variable?");
+                return None;
+            }
+            SpanTag::Environment(name.into(), default_value.into())
+        }
+        (None, None, Some(Named { name, default_value })) => {
+            let name = parse_header_name(&name, &at.field("header").field("name"))?;
+            SpanTag::Header(name, default_value.into())
+        }
+        _ => {
+            at.error_hint(
+                Reason::Conflict,
+                "a tag says one thing; it is left out",
+                "write one of literal, environment and header",
+            );
+            return None;
+        }
+    };
+    Some((name.into(), value))
+}
