@@ -22,7 +22,7 @@ impl Finding {
     pub fn of_report(report: &Report) -> Vec<Self> {
         let Report { entries, generations: _, sources: _, sequence: _ } = report;
         let findings = entries.iter().flat_map(|entry| {
-            let ObjectReport { source, object, generation: _, problems, suppressed: _ } = entry;
+            let ObjectReport { source, object, generation: _, problems, suppressed: _ } = &**entry;
             let object = object.as_ref().map(ObjectRef::to_string).unwrap_or_default();
             let place = match source {
                 // All are from there.

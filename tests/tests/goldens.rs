@@ -74,7 +74,7 @@ fn problems(report: &Report) -> Vec<String> {
         let serious = entry.problems.iter().filter(|problem| problem.severity > Severity::Info);
         serious.map(move |problem| line(&object, problem)).collect::<Vec<_>>()
     };
-    report.entries.iter().flat_map(of_entry).collect()
+    report.entries.iter().flat_map(|entry| of_entry(entry)).collect()
 }
 
 fn line(object: &str, problem: &Problem) -> String {

@@ -1,8 +1,8 @@
 //! What was edited into place is what is derived from scratch: no history shows in what a proxy is told.
 //!
 //! Random edits of a small mesh in which names, addresses and wildcards meet go through the publisher one by one; after each
-//! publication every proxy has to be told what a publisher says that knows only the outcome. An edge that is missing in what a
-//! change affects shows here. The same objects in any order give the same bytes.
+//! publication every proxy has to be told what a publisher says that knows only the outcome, and the report of problems has to say what one
+//! from scratch does. An edge that is missing in what a change affects shows here. The same objects in any order give the same bytes.
 
 #![allow(clippy::unwrap_used)] // Only a test is in here.
 
@@ -16,7 +16,7 @@ use mesh_tests::{
 };
 use objects::{Step, steps};
 use pilot::Publisher;
-use pilot_ingest::{Context, Ingest, parse_file};
+use pilot_ingest::{Context, Ingest, LivedReport, Report, parse_file};
 use pilot_xds::resource::Protocol;
 use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Instant};
@@ -82,6 +82,7 @@ proptest! {
         let mut ingest = Ingest::new(Context::default());
         let publisher = Publisher::default();
         let attached = attach_all(&publisher);
+        let (mut lived, mut report) = (LivedReport::default(), Report::default());
         for Step(edits) in &steps {
             let edits = edits.iter().map(|edit| parse_file(&edit.name.into(), edit.text.as_bytes(), ingest.context()));
             let edits = edits.collect();
@@ -90,6 +91,8 @@ proptest! {
             let fresh = told::publisher(ingest.mesh().clone());
             assert_same(&all_told(&attached), &all_told(&attach_all(&fresh)))?;
             prop_assert_eq!(publisher.conflicts(), fresh_conflicts(&fresh));
+            report = lived.follow(&ingest.snapshot()).unwrap_or(report);
+            prop_assert_eq!(&report, &Report::new(&ingest.snapshot()));
         }
         for told in all_told(&attached) {
             let rejected = told.findings().into_iter().filter(|finding| finding.problem.is_rejected());

@@ -1,7 +1,7 @@
 //! `meltemi analyze`: what a control plane would say about these files, or says about a cluster. The exit code is 1 when there are
 //! problems that are serious enough.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Result;
 use mesh_model::Problem;
@@ -38,7 +38,7 @@ pub async fn run(args: AnalyzeArgs) -> Result<ExitCode> {
             ("the cluster".to_owned(), report)
         }
     };
-    for entry in &mut report.entries {
+    for entry in report.entries.iter_mut().map(Arc::make_mut) {
         let Some(object) = &entry.object else { continue };
         let unwanted = |problem: &mut Problem| suppress.iter().any(|by| by.covers(object, problem));
         entry.suppressed.extend(entry.problems.extract_if(.., unwanted));
@@ -47,7 +47,7 @@ pub async fn run(args: AnalyzeArgs) -> Result<ExitCode> {
     let fails = Finding::of_report(&report)
         .iter()
         .any(|finding| finding.problem.severity >= failure_threshold.severity());
-    for entry in &mut report.entries {
+    for entry in report.entries.iter_mut().map(Arc::make_mut) {
         entry.problems.retain(|problem| problem.severity >= output_threshold.severity());
     }
     report.entries.retain(|entry| !entry.problems.is_empty());

@@ -51,7 +51,7 @@ pub use locality_lb::{
     Distribution, Failover, LOCALITY_LABELS, LocalityLb, LocalityMatch, NETWORK_LABEL, NODE_LABEL,
     PriorityLabel, REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL, locality_of,
 };
-pub use mesh::{Mesh, ServiceKey};
+pub use mesh::{Change, Mesh, ServiceKey};
 pub use mesh_config::{
     DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization, TrustedRoots,
 };

@@ -1,30 +1,34 @@
 //! All problems, for whoever shows them: `meltemi analyze`, status, logs, metrics.
 //!
-//! In: what each object says of itself, kept as it changes, and the mesh. Out: one list. Making it takes a look at the whole mesh,
-//! so it happens beside the road that changes travel, and from a snapshot.
+//! In: what each object says of itself, kept as it changes, and the mesh. Out: one list. It is made from snapshots, beside the road that changes
+//! travel (`reporter`), and looks only at what differs from the one before (`lived`).
+
+mod lived;
+
+pub use lived::LivedReport;
 
 use crate::{
     kinds::{Object, row},
-    references::{Reference, references},
+    references::Reference,
     store::DocumentProblem,
     suppress::Suppress,
 };
 use imbl::OrdMap;
 use mesh_model::{Kind, Mesh, ObjectRef, Problem, Reason, ServiceKey, Severity, Source, Str};
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// What is wrong with what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Each object or document that has problems, by where it was read.
-    pub entries: Vec<ObjectReport>,
+    pub entries: Vec<Arc<ObjectReport>>,
     /// `metadata.generation` of each object that can carry a status, problems or not.
     #[serde(skip)]
-    pub generations: BTreeMap<ObjectRef, i64>,
+    pub generations: OrdMap<ObjectRef, i64>,
     /// Where objects from files are written.
     #[serde(skip)]
-    pub sources: BTreeMap<ObjectRef, Source>,
+    pub sources: OrdMap<ObjectRef, Source>,
     /// The update ([`crate::Update::sequence`]) from which on the mesh is as these objects say.
     #[serde(skip)]
     pub sequence: u64,
@@ -132,7 +136,7 @@ pub fn has_status(kind: Kind) -> bool {
 }
 
 /// What an object says of itself.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     entry: ObjectReport,
     suppress: Suppress,
@@ -169,78 +173,7 @@ fn told(held: &[Object]) -> Arc<[Told]> {
 impl Report {
     /// All problems of a moment.
     pub fn new(snapshot: &Snapshot) -> Self {
-        let Snapshot {
-            mesh,
-            objects,
-            references: destinations,
-            documents,
-            contested,
-            joined,
-            hidden,
-            sequence,
-        } = snapshot;
-        let is_hidden = |object: &ObjectRef| hidden.contains_key(&object.name.namespace);
-        let destinations = destinations.iter().filter(|(object, _)| !is_hidden(object));
-        let destinations = destinations.map(|(object, references)| (object, &**references));
-        let mut of_mesh = references(mesh, destinations);
-        for (object, problem) in joined.values().flat_map(|problems| problems.iter()) {
-            of_mesh.entry(object.clone()).or_default().push(problem.clone());
-        }
-        for (key, claims) in contested {
-            let Some((winner, others)) = claims.split_first() else { continue };
-            for other in others {
-                let message =
-                    format!("{} is already defined by {winner}; this definition has no effect", key.host);
-                let problem = Problem::warning(Reason::Conflict, "", message);
-                of_mesh.entry(other.clone()).or_default().push(problem);
-                let message = format!("{} is also defined by {other}; this definition counts", key.host);
-                let problem = Problem::new(Severity::Info, Reason::Conflict, "", message);
-                of_mesh.entry(winner.clone()).or_default().push(problem);
-            }
-        }
-        let mut entries = Vec::new();
-        let mut generations = BTreeMap::new();
-        let mut sources = BTreeMap::new();
-        for (name, told) in objects {
-            // Others may look after what does not belong to this mesh.
-            let first = told.first().map(|first| &first.entry);
-            if let Some(first) = first.filter(|_| has_status(name.kind) && !is_hidden(name)) {
-                generations.insert(name.clone(), first.generation);
-            }
-            if let Some(Source::File { path, line }) = first.map(|first| &first.source) {
-                sources.insert(name.clone(), Source::File { path: path.clone(), line: *line });
-            }
-            let mut of_mesh = of_mesh.remove(name);
-            if has_status(name.kind) && is_hidden(name) {
-                let namespace = &name.name.namespace;
-                let message =
-                    format!("discoverySelectors leave out namespace {namespace}, so this has no effect");
-                let problem = Problem::new(Severity::Info, Reason::NotFound, "metadata.namespace", message);
-                of_mesh.get_or_insert_default().push(problem);
-            }
-            for Told { entry, suppress } in told.iter() {
-                // The first is in effect, so what the mesh says is about it.
-                let joined = of_mesh.take().unwrap_or_default();
-                if !entry.problems.is_empty() || !joined.is_empty() {
-                    let mut entry = entry.clone();
-                    entry.problems.extend(joined);
-                    entry.suppressed = entry
-                        .problems
-                        .extract_if(.., |problem| suppress.covers(name.kind, problem))
-                        .collect();
-                    entries.push(entry);
-                }
-            }
-        }
-        entries.extend(documents.values().flat_map(|entries| entries.iter().cloned()));
-        entries.sort();
-        Self { entries, generations, sources, sequence: *sequence }
-    }
-
-    /// Whether both say the same of the same objects, whenever that was.
-    pub(crate) fn says_what(&self, other: &Self) -> bool {
-        let Self { entries, generations, sources, sequence: _ } = self;
-        *entries == other.entries && *generations == other.generations && *sources == other.sources
+        LivedReport::default().follow(snapshot).unwrap_or_default()
     }
 
     /// How many problems there are of `severity`.

@@ -1,10 +1,9 @@
 //! Makes reports beside the road that changes travel.
 //!
-//! In: snapshots, as they come. Out: the newest report, whenever it says something else. A report looks at the whole mesh, and the edit that
-//! asks for it is just then on its way to every proxy: a thread of the lowest priority makes it, so that on a busy processor proxies
-//! come first.
+//! In: snapshots, as they come. Out: the newest report, whenever it says something else. The edit that asks for a report is just then on its way to
+//! every proxy: a thread of the lowest priority makes it, so that on a busy processor proxies come first.
 
-use crate::report::{Report, Snapshot};
+use crate::report::{LivedReport, Report, Snapshot};
 use futures::executor::block_on;
 use std::{io, sync::Arc, thread, time::Duration};
 use tokio::sync::watch;
@@ -32,13 +31,12 @@ pub(crate) fn start(snapshots: watch::Receiver<Snapshot>) -> io::Result<watch::R
 }
 
 fn follow(mut snapshots: watch::Receiver<Snapshot>, newest: &watch::Sender<Arc<Report>>) {
+    let mut lived = LivedReport::default();
     while block_on(snapshots.changed()).is_ok() {
         let snapshot = snapshots.borrow_and_update().clone();
         let begin = processor_time();
-        let made = Report::new(&snapshot);
-        let differs = !newest.borrow().says_what(&made);
-        if differs {
-            newest.send_replace(Arc::new(made));
+        if let Some(report) = lived.follow(&snapshot) {
+            newest.send_replace(Arc::new(report));
         }
         // By the processor's clock: waiting for its turn is no work.
         let spent = processor_time().saturating_sub(begin);

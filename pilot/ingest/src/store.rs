@@ -96,13 +96,14 @@ impl Store {
         (!belongs(object) || !self.hidden.contains(&object.name.namespace)).then_some(model)
     }
 
-    /// Every namespace that something is in, or that is known itself.
+    /// Every namespace that something is in, or that is known itself; or that is hidden: what comes to be there later would be, too.
     pub fn namespaces(&self) -> BTreeSet<Str> {
         let name = |object: &ObjectRef| match object.kind {
             Kind::Namespace => object.name.name.clone(),
             _ => object.name.namespace.clone(),
         };
-        self.objects.keys().map(name).filter(|namespace| !namespace.is_empty()).collect()
+        let named = self.objects.keys().map(name).filter(|namespace| !namespace.is_empty());
+        named.chain(self.hidden.iter().cloned()).collect()
     }
 
     /// Whether what is in `namespace` means anything; adds what differs by it.

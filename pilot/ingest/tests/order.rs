@@ -109,3 +109,22 @@ fn a_half_written_file_keeps_what_it_said() {
     assert_eq!(ingest.mesh().services().count(), 0);
     assert_eq!(Report::new(&ingest.snapshot()), Report::default());
 }
+
+#[test]
+fn a_namespace_that_was_empty_when_selectors_went_is_part_of_the_mesh_again() {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: other}\nspec: {ports: [{name: http, port: 80}]}\n";
+    let selectors = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata: {mesh: 'discoverySelectors: [{matchLabels: {mesh: yes-please}}]'}\n";
+    let mut ingest = Ingest::new(Context::default());
+    let mut write = |name: &str, text: &str| {
+        ingest.apply(vec![parse_file(&name.into(), text.as_bytes(), &Context::default())]);
+        ingest.mesh().services().count()
+    };
+    let counts = [
+        write("selectors.yaml", selectors),
+        write("service.yaml", service),
+        write("service.yaml", ""),
+        write("selectors.yaml", ""),
+        write("service.yaml", service),
+    ];
+    assert_eq!(counts, [0, 0, 0, 0, 1]);
+}

@@ -61,7 +61,8 @@ impl Case {
         let path = "case.yaml".into();
         ingest.apply(vec![parse_file(&path, text.as_bytes(), ingest.context())]);
         let told = Told::about(ingest.mesh().clone(), &self.asker, Protocol::Delta).expect("an answer");
-        let problems = Report::new(&ingest.snapshot()).entries.into_iter().flat_map(|entry| entry.problems);
+        let problems =
+            Report::new(&ingest.snapshot()).entries.into_iter().flat_map(|entry| entry.problems.clone());
         let shown = self.print.as_ref().map(|print| render::render(&told, Vec::new(), print));
         Outcome {
             problems: problems.collect(),

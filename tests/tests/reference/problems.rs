@@ -117,8 +117,8 @@ fn said(case: &Case) -> Vec<(String, Problem)> {
     let entries = Report::new(&ingest.snapshot()).entries.into_iter();
     entries
         .flat_map(|entry| {
-            let object = entry.object.map(|object| object.to_string()).unwrap_or_default();
-            entry.problems.into_iter().map(move |problem| (object.clone(), problem))
+            let object = entry.object.as_ref().map(ToString::to_string).unwrap_or_default();
+            entry.problems.iter().map(move |problem| (object.clone(), problem.clone())).collect::<Vec<_>>()
         })
         .collect()
 }

@@ -1,17 +1,17 @@
 //! Objects that claim the same thing, of which one counts.
 
-use super::{Found, Index, ports::overlap};
-use mesh_model::{Labels, Mesh, ObjectRef, Problem, Reason, Severity, Sidecar, Traffic, VirtualService};
+use super::{Found, ports::overlap, scope::Scope};
+use mesh_model::{Host, Labels, ObjectRef, Problem, Reason, Severity, Sidecar, Traffic, VirtualService};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-impl Index<'_> {
+impl Scope<'_> {
     /// Requests under another name of a service are routed as those for the service.
     pub(super) fn check_aliased_hosts(&self, value: &VirtualService, found: &mut Found) {
         for host in value.hosts.iter().filter(|_| value.for_mesh()) {
-            let services = self.mesh.services_of_host(host);
+            let services = self.services_of_host(host);
             let Some(target) = services.first().and_then(|service| service.alias_of()) else { continue };
             let message = format!(
                 "{host} is only another name of {target}, so these routes are for requests to {host} on port 80 alone"
@@ -22,81 +22,68 @@ impl Index<'_> {
     }
 
     /// Of several VirtualServices that sidecars use for one kind of traffic to one host, the oldest counts.
-    pub(super) fn check_contested_hosts(&self, found: &mut Found) {
-        for host in self.mesh.virtual_service_hosts() {
-            let mut claims = self.mesh.virtual_services_of_host(host);
-            claims.retain(|value| value.for_mesh());
-            if claims.len() < 2 {
-                continue;
-            }
-            for (traffic, routes) in [
-                (Traffic::Http, "requests"),
-                (Traffic::Tls, "TLS connections"),
-                (Traffic::Tcp, "connections"),
-            ] {
-                let mut claims = claims.iter().filter(|value| value.routes(traffic));
-                let Some(winner) = claims.next() else { continue };
-                // Each may be for namespaces that the other is not for.
-                for other in claims.filter(|other| overlap(&winner.export_to, &other.export_to)) {
-                    let message = format!(
-                        "{} routes {routes} to {host} already; this VirtualService has no effect on them where both apply",
-                        winner.metadata.object
-                    );
-                    let problem = Problem::warning(Reason::Conflict, "spec.hosts", message);
-                    found.add(&other.metadata.object, problem.hint("merge them into one VirtualService"));
-                    let message =
-                        format!("{} routes {routes} to {host}, too; this one counts", other.metadata.object);
-                    let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
-                    found.add(&winner.metadata.object, problem);
-                }
+    pub(super) fn check_contested_host(&self, host: &Host, found: &mut Found) {
+        let mut claims = self.virtual_services_of_host(host);
+        claims.retain(|value| value.for_mesh());
+        if claims.len() < 2 {
+            return;
+        }
+        for (traffic, routes) in
+            [(Traffic::Http, "requests"), (Traffic::Tls, "TLS connections"), (Traffic::Tcp, "connections")]
+        {
+            let mut claims = claims.iter().filter(|value| value.routes(traffic));
+            let Some(winner) = claims.next() else { continue };
+            // Each may be for namespaces that the other is not for.
+            for other in claims.filter(|other| overlap(&winner.export_to, &other.export_to)) {
+                let message = format!(
+                    "{} routes {routes} to {host} already; this VirtualService has no effect on them where both apply",
+                    winner.metadata.object
+                );
+                let problem = Problem::warning(Reason::Conflict, "spec.hosts", message);
+                found.add(&other.metadata.object, problem.hint("merge them into one VirtualService"));
+                let message =
+                    format!("{} routes {routes} to {host}, too; this one counts", other.metadata.object);
+                let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
+                found.add(&winner.metadata.object, problem);
             }
         }
     }
 }
 
 /// Of several Sidecars for a whole namespace the oldest counts.
-pub(super) fn check_default_sidecars(mesh: &Mesh, found: &mut Found) {
-    let mut defaults: BTreeMap<&str, Vec<&Arc<Sidecar>>> = BTreeMap::new();
-    for value in mesh.sidecars().filter(|value| value.selector.is_none()) {
-        defaults.entry(value.metadata.namespace()).or_default().push(value);
-    }
-    for values in defaults.values_mut() {
-        values.sort_by_key(|value| value.metadata.precedence());
-        let Some((winner, others)) = values.split_first() else { continue };
-        for other in others {
-            let message = format!(
-                "{} is for the whole namespace already; this one has no effect",
-                winner.metadata.object
-            );
-            let problem = Problem::warning(Reason::Conflict, "spec", message);
-            found.add(&other.metadata.object, problem.hint("merge them, or add a workloadSelector"));
-            let message =
-                format!("{} is for the whole namespace, too; this one counts", other.metadata.object);
-            let problem = Problem::new(Severity::Info, Reason::Conflict, "spec", message);
-            found.add(&winner.metadata.object, problem);
-        }
+pub(super) fn check_default_sidecars(scope: &Scope<'_>, namespace: &str, found: &mut Found) {
+    let values = sidecars(scope, namespace, |value| value.selector.is_none());
+    let Some((winner, others)) = values.split_first() else { return };
+    for other in others {
+        let message =
+            format!("{} is for the whole namespace already; this one has no effect", winner.metadata.object);
+        let problem = Problem::warning(Reason::Conflict, "spec", message);
+        found.add(&other.metadata.object, problem.hint("merge them, or add a workloadSelector"));
+        let message = format!("{} is for the whole namespace, too; this one counts", other.metadata.object);
+        let problem = Problem::new(Severity::Info, Reason::Conflict, "spec", message);
+        found.add(&winner.metadata.object, problem);
     }
 }
 
+/// Those of a namespace that `are` such, the oldest first.
+fn sidecars<'a>(scope: &Scope<'a>, namespace: &str, are: impl Fn(&Sidecar) -> bool) -> Vec<&'a Arc<Sidecar>> {
+    let mut values: Vec<_> = scope.sidecars_of_namespace(namespace).filter(|value| are(value)).collect();
+    values.sort_by_key(|value| value.metadata.precedence());
+    values
+}
+
 /// Of several Sidecars that select a workload the oldest counts.
-pub(super) fn check_selecting_sidecars(mesh: &Mesh, found: &mut Found) {
-    let mut selecting: BTreeMap<&str, Vec<&Arc<Sidecar>>> = BTreeMap::new();
-    for value in mesh.sidecars().filter(|value| value.selector.is_some()) {
-        selecting.entry(value.metadata.namespace()).or_default().push(value);
+pub(super) fn check_selecting_sidecars(scope: &Scope<'_>, namespace: &str, found: &mut Found) {
+    let selecting = sidecars(scope, namespace, |value| value.selector.is_some());
+    if selecting.is_empty() {
+        return;
     }
     let mut contested: BTreeMap<(&ObjectRef, &ObjectRef), &ObjectRef> = BTreeMap::new();
     let mut used: BTreeSet<&ObjectRef> = BTreeSet::new();
-    let mut inhabited: BTreeSet<&str> = BTreeSet::new();
-    for values in selecting.values_mut() {
-        values.sort_by_key(|value| value.metadata.precedence());
-    }
-    for workload in mesh.workloads() {
-        let namespace = &*workload.object.name.namespace;
-        inhabited.insert(namespace);
-        let values = selecting.get(namespace).into_iter().flatten();
-        let mut values = values.filter(|value| {
-            value.selector.iter().flatten().all(|(key, wanted)| workload.labels.get(key) == Some(wanted))
-        });
+    let mut is_inhabited = false;
+    for workload in scope.workloads_of_namespace(namespace) {
+        is_inhabited = true;
+        let mut values = selecting.iter().filter(|value| chooses(value.selector.as_ref(), &workload.labels));
         let Some(winner) = values.next() else { continue };
         used.insert(&winner.metadata.object);
         for other in values {
@@ -114,8 +101,7 @@ pub(super) fn check_selecting_sidecars(mesh: &Mesh, found: &mut Found) {
         found.add(winner, problem);
     }
     // Where there are no workloads at all, none can be expected to be selected.
-    let there = selecting.iter().filter(|(namespace, _)| inhabited.contains(*namespace));
-    for value in there.flat_map(|(_, values)| values) {
+    for value in selecting.iter().filter(|_| is_inhabited) {
         if !used.contains(&value.metadata.object) {
             found.add(&value.metadata.object, selects_nobody());
         }
@@ -123,24 +109,23 @@ pub(super) fn check_selecting_sidecars(mesh: &Mesh, found: &mut Found) {
 }
 
 /// DestinationRules for clients that are not there.
-pub(super) fn check_selecting_rules(mesh: &Mesh, found: &mut Found) {
-    let mut of_namespace: BTreeMap<&str, Vec<&Labels>> = BTreeMap::new();
-    let mut rules = mesh.destination_rules().filter(|rule| rule.selector.is_some()).peekable();
-    if rules.peek().is_none() {
+pub(super) fn check_selecting_rules(scope: &Scope<'_>, namespace: &str, found: &mut Found) {
+    let rules = scope.rules_of_namespace(namespace).filter(|rule| rule.selector.is_some());
+    let rules: Vec<_> = rules.collect();
+    if rules.is_empty() {
         return;
     }
-    for workload in mesh.workloads() {
-        of_namespace.entry(&workload.object.name.namespace).or_default().push(&workload.labels);
-    }
-    for rule in rules {
-        let Some(there) = of_namespace.get(&**rule.metadata.namespace()) else { continue };
-        let chosen = |labels: &&&Labels| {
-            rule.selector.iter().flatten().all(|(key, wanted)| labels.get(key) == Some(wanted))
-        };
-        if !there.iter().any(|labels| chosen(&labels)) {
+    let there: Vec<&Labels> =
+        scope.workloads_of_namespace(namespace).map(|workload| &*workload.labels).collect();
+    for rule in rules.iter().filter(|_| !there.is_empty()) {
+        if !there.iter().any(|labels| chooses(rule.selector.as_ref(), labels)) {
             found.add(&rule.metadata.object, selects_nobody());
         }
     }
+}
+
+fn chooses(selector: Option<&Labels>, labels: &Labels) -> bool {
+    selector.into_iter().flatten().all(|(key, wanted)| labels.get(key) == Some(wanted))
 }
 
 fn selects_nobody() -> Problem {

@@ -1,10 +1,10 @@
 //! Routes for connections that no port of a service ever hands them.
 
-use super::{Found, Index};
+use super::{Found, scope::Scope};
 use mesh_model::{ConnectionRoute, Problem, Protocol, Reason, Service, VirtualService};
 use std::{collections::BTreeSet, sync::Arc};
 
-impl Index<'_> {
+impl Scope<'_> {
     /// Sidecars listen for connections only where services have ports, of a protocol that is not looked into.
     pub(super) fn check_connection_routes(&self, value: &VirtualService, found: &mut Found) {
         let VirtualService { tls, tcp, .. } = value;
@@ -42,7 +42,7 @@ impl Index<'_> {
         for host in &value.hosts {
             match host.is_wildcard() {
                 true => {
-                    services.extend(self.mesh.services().filter(|service| host.overlaps(&service.host)));
+                    services.extend(self.services().filter(|service| host.overlaps(&service.host)));
                 }
                 false => services.extend(self.visible(host, namespace)),
             }

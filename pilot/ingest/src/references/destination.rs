@@ -1,9 +1,9 @@
 //! What VirtualServices route to and DestinationRules are about.
 
-use super::{Found, Index, Reference, routes::missing_ports};
+use super::{Found, Reference, routes::missing_ports, scope::Scope};
 use mesh_model::{Destination, DestinationRule, ObjectRef, Problem, Reason};
 
-impl Index<'_> {
+impl Scope<'_> {
     pub(super) fn check_destination(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
         let Reference { path, to } = reference;
         let Destination { host, subset, port } = to;
@@ -14,7 +14,7 @@ impl Index<'_> {
             services.retain(|service| service.host == *host);
         }
         if services.is_empty() {
-            let hidden = self.mesh.services_of_host(host);
+            let hidden = self.services_of_host(host);
             let problem = match hidden.first() {
                 Some(service) => {
                     let message = format!("{host} is not visible from namespace {namespace}");
@@ -105,12 +105,12 @@ impl Index<'_> {
     pub(super) fn check_destination_rule(&self, value: &DestinationRule, found: &mut Found) {
         let namespace = value.metadata.namespace();
         let any = match value.host.is_wildcard() {
-            true => self.mesh.services().any(|service| value.host.overlaps(&service.host)),
+            true => self.services().any(|service| value.host.overlaps(&service.host)),
             false => !self.visible(&value.host, namespace).is_empty(),
         };
         let object = &value.metadata.object;
         if !any {
-            let hidden = self.mesh.services_of_host(&value.host);
+            let hidden = self.services_of_host(&value.host);
             let (what, hint) = match hidden.first() {
                 Some(service) => (
                     format!("{} is not visible from namespace {namespace}", value.host),
@@ -149,8 +149,8 @@ impl Index<'_> {
         if value.host.is_wildcard() || value.subsets.is_empty() {
             return;
         }
-        let services = self.mesh.services_of_host(&value.host);
-        let endpoints: Vec<_> = services.iter().filter_map(|service| self.mesh.endpoints(service)).collect();
+        let services = self.services_of_host(&value.host);
+        let endpoints: Vec<_> = services.iter().filter_map(|service| self.endpoints(service)).collect();
         let all =
             || endpoints.iter().flat_map(|endpoints| endpoints.ports.values()).flat_map(|list| list.iter());
         // Endpoints that nobody knows labels of, or none at all: there is nothing to compare with.

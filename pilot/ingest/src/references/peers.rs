@@ -1,9 +1,9 @@
 //! PeerAuthentications that have no effect: because an older one is for the same workloads, because they select nobody, or because
 //! nothing is reached at the ports that they name.
 
-use super::Found;
+use super::{Found, scope::Scope};
 use mesh_model::{
-    Labels, Mesh, MtlsMode, ObjectRef, PeerAuthentication, Problem, Reason, Severity, Sidecar, Workload,
+    Labels, MtlsMode, ObjectRef, PeerAuthentication, Problem, Reason, Severity, Sidecar, Workload,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,20 +12,16 @@ use std::{
 
 type Values<'m> = Vec<&'m Arc<PeerAuthentication>>;
 
-/// Looks at all of them.
-pub(super) fn check_peer_authentications(mesh: &Mesh, found: &mut Found) {
-    let mut whole: BTreeMap<&str, Values<'_>> = BTreeMap::new();
-    let mut selecting: BTreeMap<&str, Values<'_>> = BTreeMap::new();
+/// Looks at those of a namespace.
+pub(super) fn check_peer_authentications(scope: &Scope<'_>, namespace: &str, found: &mut Found) {
     // Those that are for nobody say so themselves.
-    for value in mesh.peer_authentications().filter(|value| !value.is_idle(mesh.config())) {
-        let of = if value.selector.is_none() { &mut whole } else { &mut selecting };
-        of.entry(value.metadata.namespace()).or_default().push(value);
-    }
-    for values in whole.values_mut().chain(selecting.values_mut()) {
+    let values = scope.peer_authentications_of_namespace(namespace);
+    let (mut whole, mut selecting): (Values<'_>, Values<'_>) =
+        values.filter(|value| !value.is_idle(scope.config())).partition(|value| value.selector.is_none());
+    for values in [&mut whole, &mut selecting] {
         values.sort_by_key(|value| value.metadata.precedence());
     }
-    for values in whole.values() {
-        let Some((winner, others)) = values.split_first() else { continue };
+    if let Some((winner, others)) = whole.split_first() {
         for other in others.iter().filter(|other| !other.is_unreadable) {
             let message = format!(
                 "{} is for the whole namespace already; this one has no effect",
@@ -42,22 +38,21 @@ pub(super) fn check_peer_authentications(mesh: &Mesh, found: &mut Found) {
         }
     }
     if !selecting.is_empty() {
-        check_selecting(mesh, &selecting, found);
+        check_selecting(scope, namespace, &selecting, found);
     }
 }
 
 /// TLS of Sidecars' own on ports that take the mesh's: as in Istio, it has no effect there.
-pub(super) fn check_given_tls(mesh: &Mesh, found: &mut Found) {
+pub(super) fn check_given_tls(scope: &Scope<'_>, namespace: &str, found: &mut Found) {
     let has_tls = |sidecar: &Sidecar| sidecar.ingress.iter().any(|ingress| ingress.tls.is_some());
-    if !mesh.sidecars().any(|sidecar| has_tls(sidecar)) {
+    if !scope.sidecars_of_namespace(namespace).any(|sidecar| has_tls(sidecar)) {
         return;
     }
     let mut told: BTreeSet<(&ObjectRef, usize)> = BTreeSet::new();
-    for workload in mesh.workloads() {
-        let namespace = &workload.object.name.namespace;
-        let sidecar = mesh.sidecar_for(namespace, &workload.labels);
+    for workload in scope.workloads_of_namespace(namespace) {
+        let sidecar = scope.sidecar_for(namespace, &workload.labels);
         let Some(sidecar) = sidecar.filter(|sidecar| has_tls(sidecar)) else { continue };
-        let modes = mesh.peer_modes(namespace, &workload.labels);
+        let modes = scope.peer_modes(namespace, &workload.labels);
         for ingress in sidecar.ingress.iter().filter(|ingress| ingress.tls.is_some()) {
             let port = ingress.listener.port;
             let object = &sidecar.metadata.object;
@@ -77,15 +72,13 @@ pub(super) fn check_given_tls(mesh: &Mesh, found: &mut Found) {
     }
 }
 
-fn check_selecting(mesh: &Mesh, selecting: &BTreeMap<&str, Values<'_>>, found: &mut Found) {
-    let mut inhabited: BTreeSet<&str> = BTreeSet::new();
+fn check_selecting(scope: &Scope<'_>, namespace: &str, selecting: &Values<'_>, found: &mut Found) {
+    let mut is_inhabited = false;
     let mut chosen: BTreeMap<&ObjectRef, &Arc<Workload>> = BTreeMap::new();
     let mut contested: BTreeMap<(&ObjectRef, &ObjectRef), &ObjectRef> = BTreeMap::new();
-    for workload in mesh.workloads() {
-        let namespace = &*workload.object.name.namespace;
-        inhabited.insert(namespace);
-        let mut values =
-            selecting.get(namespace).into_iter().flatten().filter(|value| value.selects(&workload.labels));
+    for workload in scope.workloads_of_namespace(namespace) {
+        is_inhabited = true;
+        let mut values = selecting.iter().filter(|value| value.selects(&workload.labels));
         let Some(winner) = values.next() else { continue };
         chosen.entry(&winner.metadata.object).or_insert(workload);
         for other in values.filter(|other| !other.is_unreadable) {
@@ -101,10 +94,9 @@ fn check_selecting(mesh: &Mesh, selecting: &BTreeMap<&str, Values<'_>>, found: &
         found.add(winner, Problem::new(Severity::Info, Reason::Conflict, "spec.selector", message));
     }
     // Where there are no workloads at all, none can be expected to be selected.
-    let there = selecting.iter().filter(|(namespace, _)| inhabited.contains(*namespace));
-    for value in there.flat_map(|(_, values)| values) {
+    for value in selecting.iter().filter(|_| is_inhabited) {
         match chosen.get(&value.metadata.object) {
-            Some(_) => check_ports(mesh, value, found),
+            Some(_) => check_ports(scope, value, found),
             None => {
                 // Normal for what is scaled to zero, and what a misspelt label looks like.
                 let message = "no workload of this namespace has these labels, so this has no effect";
@@ -116,14 +108,14 @@ fn check_selecting(mesh: &Mesh, selecting: &BTreeMap<&str, Values<'_>>, found: &
 }
 
 /// Ports at which no service reaches the workloads: written are often those of the service.
-fn check_ports(mesh: &Mesh, value: &PeerAuthentication, found: &mut Found) {
+fn check_ports(scope: &Scope<'_>, value: &PeerAuthentication, found: &mut Found) {
     if value.ports.is_empty() {
         return;
     }
     let mut served: BTreeSet<u16> = BTreeSet::new();
     let mut targets: BTreeMap<u16, BTreeSet<u16>> = BTreeMap::new();
-    for service in mesh.services_of_namespace(value.metadata.namespace()) {
-        let Some(endpoints) = mesh.endpoints(service) else { continue };
+    for service in scope.services_of_namespace(value.metadata.namespace()) {
+        let Some(endpoints) = scope.endpoints(service) else { continue };
         for port in &service.ports {
             let own = |labels: &Labels| value.selects(labels);
             for endpoint in endpoints.on_port(port.number).iter().filter(|endpoint| own(&endpoint.labels)) {

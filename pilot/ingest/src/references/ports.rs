@@ -1,60 +1,43 @@
 //! What ports of services say about themselves, and services whose ports get in each other's way.
 
-use super::Found;
+use super::{Found, indexes::claims_of, scope::Scope};
 use mesh_model::{
-    EndpointAddress, ExportTo, Mesh, ObjectRef, Problem, Protocol, Reason, Registry, Service, ServicePort,
-    Severity, Vip,
+    EndpointAddress, ExportTo, Host, ObjectRef, Problem, Protocol, Reason, Registry, Service, Severity,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     net::IpAddr,
-    sync::Arc,
 };
 
 /// Ports that say nothing of what is spoken on them.
-pub(super) fn check_protocols(mesh: &Mesh, found: &mut Found) {
-    for service in mesh.services().filter(|service| service.registry == Registry::Kubernetes) {
-        for port in service.ports.iter().filter(|port| port.protocol == Protocol::Auto) {
-            let name = match port.name.is_empty() {
-                true => "has no name".to_owned(),
-                false => format!("is named `{}`", port.name),
-            };
-            let message = format!(
-                "port {} {name}, which says no protocol: proxies look at the first bytes of each connection",
-                port.number
-            );
-            let hint = "begin the name with the protocol, as in http-web, or set appProtocol";
-            let problem = Problem::new(Severity::Info, Reason::Required, "spec.ports", message).hint(hint);
-            found.add(&service.metadata.object, problem);
-        }
+pub(super) fn check_protocols(service: &Service, found: &mut Found) {
+    if service.registry != Registry::Kubernetes {
+        return;
+    }
+    for port in service.ports.iter().filter(|port| port.protocol == Protocol::Auto) {
+        let name = match port.name.is_empty() {
+            true => "has no name".to_owned(),
+            false => format!("is named `{}`", port.name),
+        };
+        let message = format!(
+            "port {} {name}, which says no protocol: proxies look at the first bytes of each connection",
+            port.number
+        );
+        let hint = "begin the name with the protocol, as in http-web, or set appProtocol";
+        let problem = Problem::new(Severity::Info, Reason::Required, "spec.ports", message).hint(hint);
+        found.add(&service.metadata.object, problem);
     }
 }
 
-fn is_opaque(port: &ServicePort) -> bool {
-    !port.protocol.is_http() && !port.protocol.is_tls() && port.protocol != Protocol::Udp
-}
-
-/// Connections that nothing but their address tells apart: services without one share all addresses.
-pub(super) fn check_addresses(mesh: &Mesh, found: &mut Found) {
-    let mut at: BTreeMap<(Option<IpAddr>, u16), Vec<&Arc<Service>>> = BTreeMap::new();
-    let mut nameless: BTreeSet<(&ObjectRef, u16, bool)> = BTreeSet::new();
-    for service in mesh.services().filter(|service| !service.headless) {
-        for port in service.ports.iter().filter(|port| is_opaque(port)) {
-            if service.vips.is_empty() {
-                at.entry((None, port.number)).or_default().push(service);
-                if service.registry == Registry::External && port.protocol != Protocol::Auto {
-                    nameless.insert((&service.metadata.object, port.number, service.allocated.is_some()));
-                }
-            }
-            for vip in &service.vips {
-                // Which of two ranges a connection is in is decided by the longer one.
-                let Vip::Ip(address) = vip else { continue };
-                at.entry((Some(*address), port.number)).or_default().push(service);
-            }
-        }
+/// Ports of ServiceEntries that take every connection, because nothing tells theirs apart.
+pub(super) fn check_nameless(service: &Service, found: &mut Found) {
+    if service.registry != Registry::External {
+        return;
     }
-    for (object, port, allocated) in nameless {
-        let (severity, for_whom) = match allocated {
+    let unsure = |number: u16| service.port(number).is_none_or(|port| port.protocol == Protocol::Auto);
+    let any = claims_of(service).into_iter().filter(|(address, port)| address.is_none() && !unsure(*port));
+    for (_, port) in any {
+        let (severity, for_whom) = match service.allocated.is_some() {
             true => (Severity::Info, "for clients without Istio's DNS proxy "),
             false => (Severity::Warning, ""),
         };
@@ -62,27 +45,29 @@ pub(super) fn check_addresses(mesh: &Mesh, found: &mut Found) {
             "without `addresses` this takes {for_whom}every connection to port {port} that nothing else takes"
         );
         let problem = Problem::new(severity, Reason::Required, "spec.addresses", message);
-        found.add(object, problem.hint("give it an address of its own"));
+        found.add(&service.metadata.object, problem.hint("give it an address of its own"));
     }
-    for ((address, port), mut services) in at {
-        services.sort_by_key(|service| service.metadata.precedence());
-        let Some((winner, others)) = services.split_first() else { continue };
-        let address = address.map_or_else(|| "any address".to_owned(), |address| address.to_string());
-        let object = &winner.metadata.object;
-        for other in others {
-            if other.metadata.object == *object || !overlap(&winner.export_to, &other.export_to) {
-                continue;
-            }
-            let message = format!("connections to port {port} of {address} go to {object}, which is older");
-            let problem = Problem::warning(Reason::Conflict, "spec.ports", message)
-                .hint("give one of the two an address of its own, or another port");
-            found.add(&other.metadata.object, problem);
-            let message = format!(
-                "{} asks for connections to port {port} of {address}, too; this one gets them",
-                other.metadata.object
-            );
-            found.add(object, Problem::new(Severity::Info, Reason::Conflict, "spec.ports", message));
+}
+
+/// Connections that nothing but their address tells apart: services without one share all addresses.
+pub(super) fn check_address(scope: &Scope<'_>, address: Option<IpAddr>, port: u16, found: &mut Found) {
+    let services = scope.claims(address, port);
+    let Some((winner, others)) = services.split_first() else { return };
+    let address = address.map_or_else(|| "any address".to_owned(), |address| address.to_string());
+    let object = &winner.metadata.object;
+    for other in others {
+        if other.metadata.object == *object || !overlap(&winner.export_to, &other.export_to) {
+            continue;
         }
+        let message = format!("connections to port {port} of {address} go to {object}, which is older");
+        let problem = Problem::warning(Reason::Conflict, "spec.ports", message)
+            .hint("give one of the two an address of its own, or another port");
+        found.add(&other.metadata.object, problem);
+        let message = format!(
+            "{} asks for connections to port {port} of {address}, too; this one gets them",
+            other.metadata.object
+        );
+        found.add(object, Problem::new(Severity::Info, Reason::Conflict, "spec.ports", message));
     }
 }
 
@@ -96,35 +81,33 @@ pub(super) fn overlap(left: &ExportTo, right: &ExportTo) -> bool {
 }
 
 /// A Service's port as a workload is reached by it.
-type Use<'a> = (&'a Arc<Service>, u16, Protocol);
+type Use<'a> = (&'a Service, u16, Protocol);
 
-/// Services with the same workloads that do not agree on a port of these.
-pub(super) fn check_shared_workloads(mesh: &Mesh, found: &mut Found) {
-    let mut uses: HashMap<(&EndpointAddress, u16), Vec<Use<'_>>> = HashMap::new();
-    for service in mesh.services().filter(|service| service.selector.is_some()) {
-        let Some(endpoints) = mesh.endpoints(service) else { continue };
-        for port in &service.ports {
-            for endpoint in endpoints.on_port(port.number) {
-                let of_workload = uses.entry((&endpoint.address, endpoint.port)).or_default();
-                of_workload.push((service, port.number, port.protocol));
-            }
-        }
-    }
+/// Services that lead to the same workloads and do not agree on a port of these. Told to this one alone: the others are checked, too.
+pub(super) fn check_shared_workloads(scope: &Scope<'_>, service: &Service, found: &mut Found) {
     let mut told = BTreeSet::new();
-    for ((_, target), uses) in uses.iter().filter(|(_, uses)| uses.len() > 1) {
-        // Whoever has more has heard enough.
-        let uses: Vec<&Use<'_>> = uses.iter().take(COMPARED).collect();
-        for (position, left) in uses.iter().enumerate() {
-            for right in uses.iter().skip(position + 1) {
-                if let Some((severity, differs)) = disagreement(left, right) {
-                    let objects = [&left.0.metadata.object, &right.0.metadata.object];
-                    told.insert((objects[0], objects[1], *target, severity, differs.clone()));
-                    told.insert((objects[1], objects[0], *target, severity, differs));
+    // Seldom anything: most workloads are of one service.
+    let mut of_others: HashMap<(&Host, &ObjectRef), HashMap<_, Vec<Use<'_>>>> = HashMap::new();
+    for (address, target, own) in uses_of(scope, service) {
+        let others = scope.sharers(address, target);
+        let others = others.filter(|other| other.metadata.object != service.metadata.object);
+        // Who has more of them has heard enough.
+        for other in others.take(COMPARED) {
+            let of_other = of_others.entry((&other.host, &other.metadata.object)).or_insert_with(|| {
+                let mut at: HashMap<_, Vec<_>> = HashMap::new();
+                for (address, target, other) in uses_of(scope, other) {
+                    at.entry((address, target)).or_default().push(other);
+                }
+                at
+            });
+            for other in of_other.get(&(address, target)).into_iter().flatten() {
+                if let Some((severity, differs)) = disagreement(&own, other) {
+                    told.insert((&other.0.metadata.object, target, severity, differs));
                 }
             }
         }
     }
-    for (object, other, target, severity, differs) in told {
+    for (other, target, severity, differs) in told {
         let message = format!("{other} selects the same workloads, and for their port {target} {differs}");
         let hint = match severity {
             Severity::Info => "clients of either get there; Istio asks for the same number",
@@ -132,8 +115,22 @@ pub(super) fn check_shared_workloads(mesh: &Mesh, found: &mut Found) {
                 "let both say the same, or let the workloads listen on one more port"
             }
         };
-        found.add(object, Problem::new(severity, Reason::Conflict, "spec.ports", message).hint(hint));
+        let problem = Problem::new(severity, Reason::Conflict, "spec.ports", message).hint(hint);
+        found.add(&service.metadata.object, problem);
     }
+}
+
+/// The ports of workloads that a service which selects them leads to.
+fn uses_of<'a>(scope: &Scope<'a>, service: &'a Service) -> Vec<(&'a EndpointAddress, u16, Use<'a>)> {
+    let Some(endpoints) = service.selector.as_ref().and_then(|_| scope.endpoints(service)) else {
+        return Vec::new();
+    };
+    let ports = service.ports.iter().flat_map(|port| {
+        let endpoints = endpoints.on_port(port.number).iter();
+        endpoints
+            .map(move |endpoint| (&endpoint.address, endpoint.port, (service, port.number, port.protocol)))
+    });
+    ports.collect()
 }
 
 /// Services of one workload that are compared with each other.

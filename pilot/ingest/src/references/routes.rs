@@ -1,12 +1,12 @@
 //! Matches that ask for what the VirtualService's hosts, gateways or clients rule out, and ports that destinations lack.
 
-use super::{Found, Index, Reference};
+use super::{Found, Reference, scope::Scope};
 use mesh_model::{
-    Destination, Host, HttpMatch, ObjectRef, Problem, Protocol, Reason, Service, VirtualService,
+    Destination, Host, HttpMatch, Kind, ObjectRef, Problem, Protocol, Reason, Service, VirtualService,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
-impl Index<'_> {
+impl Scope<'_> {
     /// Matches that no request meets, whatever it is like.
     pub(super) fn check_matches(&self, value: &VirtualService, found: &mut Found) {
         let ports = self.ports_of_hosts(value);
@@ -67,10 +67,13 @@ impl Index<'_> {
     ) {
         let Reference { path, to: Destination { host, subset: _, port: _ } } = reference;
         // Connections find their way by matches of their own.
-        if !path.starts_with("spec.http[") || services.iter().any(|service| service.ports.len() < 2) {
+        if object.kind != Kind::VirtualService
+            || !path.starts_with("spec.http[")
+            || services.iter().any(|service| service.ports.len() < 2)
+        {
             return;
         }
-        let Some(value) = self.virtual_service(object) else { return };
+        let Some(value) = self.virtual_service(&object.name) else { return };
         let has = |number: &u16| services.iter().any(|service| service.port(*number).is_some());
         let called = self.called_ports(value, path);
         let Some(missing) = called.iter().find(|number| !has(number)) else { return };
@@ -101,10 +104,6 @@ impl Index<'_> {
             Some(asked) => ports.intersection(&asked).copied().collect(),
             None => ports,
         }
-    }
-
-    fn virtual_service(&self, object: &ObjectRef) -> Option<&Arc<VirtualService>> {
-        self.by_name.get(object).copied()
     }
 }
 

@@ -1,9 +1,9 @@
 //! What Sidecars import and Services select.
 
-use super::{Found, Index};
-use mesh_model::{Mesh, Problem, Reason, Registry, Service, Severity, Sidecar};
+use super::{Found, scope::Scope};
+use mesh_model::{Problem, Reason, Registry, Service, Severity, Sidecar};
 
-impl Index<'_> {
+impl Scope<'_> {
     pub(super) fn check_sidecar(&self, value: &Sidecar, found: &mut Found) {
         let own = value.metadata.namespace();
         for (listener, egress) in value.egress.iter().enumerate() {
@@ -20,9 +20,9 @@ impl Index<'_> {
                 let any = match (wanted.host.is_wildcard(), namespace) {
                     (false, _) => self.visible(&wanted.host, own).into_iter().any(|service| imports(service)),
                     (true, Some(namespace)) => {
-                        self.mesh.services_of_namespace(namespace).any(|service| imports(service))
+                        self.services_of_namespace(namespace).any(|service| imports(service))
                     }
-                    (true, None) => self.mesh.services().any(|service| imports(service)),
+                    (true, None) => self.services().any(|service| imports(service)),
                 };
                 if !any {
                     let namespace = namespace.unwrap_or("*");
@@ -36,32 +36,31 @@ impl Index<'_> {
 }
 
 /// Selectors and names of container ports that no workload answers to.
-pub(super) fn check_selectors(mesh: &Mesh, found: &mut Found) {
-    for service in mesh.services().filter(|service| service.selector.is_some()) {
-        let endpoints = mesh.endpoints(service);
-        let on_port = |number| endpoints.is_some_and(|endpoints| !endpoints.on_port(number).is_empty());
-        let object = &service.metadata.object;
-        if !service.ports.iter().any(|port| on_port(port.number)) {
-            // Normal for what is scaled to zero, and what a misspelt label looks like.
-            let message = "no workload is selected, so there are no endpoints";
-            let path = match service.registry {
-                Registry::Kubernetes => "spec.selector",
-                Registry::External => "spec.workloadSelector",
-            };
-            found.add(object, Problem::new(Severity::Info, Reason::NotFound, path, message));
-            continue;
-        }
-        for port in &service.ports {
-            if !port.target_name.is_empty()
-                && !on_port(port.number)
-                && port.protocol != mesh_model::Protocol::Udp
-            {
-                let message = format!(
-                    "no selected workload has a container port named `{}`, so port {} has no endpoints",
-                    port.target_name, port.number
-                );
-                found.add(object, Problem::warning(Reason::NotFound, "spec.ports", message));
-            }
+pub(super) fn check_selectors(scope: &Scope<'_>, service: &Service, found: &mut Found) {
+    if service.selector.is_none() {
+        return;
+    }
+    let endpoints = scope.endpoints(service);
+    let on_port = |number| endpoints.is_some_and(|endpoints| !endpoints.on_port(number).is_empty());
+    let object = &service.metadata.object;
+    if !service.ports.iter().any(|port| on_port(port.number)) {
+        // Normal for what is scaled to zero, and what a misspelt label looks like.
+        let message = "no workload is selected, so there are no endpoints";
+        let path = match service.registry {
+            Registry::Kubernetes => "spec.selector",
+            Registry::External => "spec.workloadSelector",
+        };
+        found.add(object, Problem::new(Severity::Info, Reason::NotFound, path, message));
+        return;
+    }
+    for port in &service.ports {
+        if !port.target_name.is_empty() && !on_port(port.number) && port.protocol != mesh_model::Protocol::Udp
+        {
+            let message = format!(
+                "no selected workload has a container port named `{}`, so port {} has no endpoints",
+                port.target_name, port.number
+            );
+            found.add(object, Problem::warning(Reason::NotFound, "spec.ports", message));
         }
     }
 }

@@ -203,13 +203,14 @@ fn each_generation_is_told_of_anew() {
 fn what_makes_no_sense_is_not_programmed_and_a_failed_write_rests() {
     let mut world = World::new();
     let problem = Problem::error(Reason::InvalidValue, "spec.hosts", "no");
-    world.report.entries = vec![pilot_ingest::ObjectReport {
+    let entry = pilot_ingest::ObjectReport {
         source: mesh_model::Source::Cluster,
         object: Some(object()),
         generation: 1,
         problems: vec![problem],
         suppressed: Vec::new(),
-    }];
+    };
+    world.report.entries = vec![entry.into()];
     let proxies = Proxies::have(1, 1);
     let plan = world.plan(&proxies);
     assert_eq!(plan.writes[0].conditions[0].reason, "Invalid");

@@ -64,7 +64,7 @@ impl Replica {
 
     /// What it says, knowing the object in this generation.
     fn says(&mut self, generation: i64) -> (Str, Str) {
-        let report = Report { generations: [(web(), generation)].into(), ..Report::default() };
+        let report = Report { generations: [(web(), generation)].into_iter().collect(), ..Report::default() };
         let (line, _) = self.replicas.line(&report, &mut self.known);
         (self.name.into(), serde_json::to_string(&line).unwrap().into())
     }
