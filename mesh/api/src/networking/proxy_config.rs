@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_with::skip_serializing_none;
 
 use super::workload_selector::MatchLabels;
 use crate::conditions::IstioStatus;
+use crate::schema::rules;
 
 /// What the proxies of some workloads, a namespace, or (in the root namespace) the mesh are started with.
 #[skip_serializing_none]
@@ -37,7 +39,7 @@ pub struct ProxyConfigSpec {
     pub concurrency: Option<i32>,
     /// Variables of the proxy's environment. Those that begin with `ISTIO_META_` are told the control plane.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(inner(length(max = 2048)))]
+    #[schemars(transform = rules::each(json!({ "maxLength": 2048 })))]
     pub environment_variables: BTreeMap<String, String>,
     /// The image that the proxy is run from.
     pub image: Option<ProxyImage>,
