@@ -70,8 +70,7 @@ impl Watch {
         if !exists {
             // It is gone since: that is owed already, and there is nothing to hold back. What stays until it may go is what it had.
             if self.leaving.get(name).is_some_and(|left| left.as_ref().is_some_and(|left| left == resource)) {
-                let held = self.acked.as_ref().and_then(|acked| acked.get(self.kind, name)).cloned();
-                let held = held.filter(|held| held.version() != resource.version());
+                let held = self.has_instead_of(resource);
                 if held.is_none() && context.protocol == Protocol::Sotw {
                     self.leaving.remove(name);
                 } else {
@@ -92,8 +91,7 @@ impl Watch {
             let held = before.good.filter(|_| !before.good_owed);
             return self.insert_rejected(resource, held, message, context);
         }
-        let held = self.acked.as_ref().and_then(|acked| acked.get(self.kind, name)).cloned();
-        let held = held.filter(|held| held.version() != resource.version());
+        let held = self.has_instead_of(resource);
         if held.is_none()
             && let Some(good) = rejections.last_good(resource)
             && good.version() != resource.version()

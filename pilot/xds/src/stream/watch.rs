@@ -34,6 +34,8 @@ pub(crate) struct Watch {
     /// Gone from `base` but still with the client, until nothing names it any more. The resource is unknown when the client brought
     /// it from an earlier stream.
     pub(crate) leaving: BTreeMap<Arc<str>, Option<Arc<Resource>>>,
+    /// What was leaving, and still with the client, when it came back as another version: that one may be refused.
+    pub(crate) returning: BTreeMap<Arc<str>, Arc<Resource>>,
     pub(crate) rejected: BTreeMap<Arc<str>, Rejected>,
     /// Names that are not in the maps, and what answered them last.
     pub(crate) on_demand: BTreeMap<Arc<str>, Option<Arc<Resource>>>,
@@ -107,6 +109,7 @@ impl Watch {
             acked: None,
             owed: Owed::default(),
             leaving: BTreeMap::new(),
+            returning: BTreeMap::new(),
             rejected: BTreeMap::new(),
             on_demand: BTreeMap::new(),
             in_flight: None,
@@ -150,6 +153,7 @@ impl Watch {
         }
         self.owed.probes.retain(|probe| !probe.is_empty());
         self.leaving.remove(name);
+        self.returning.remove(name);
         self.rejected.remove(name);
         self.on_demand.remove(name);
     }
@@ -175,7 +179,7 @@ impl Watch {
             self.resolve_again(target, context);
         }
         if self.idle() {
-            self.acked = self.base.clone();
+            self.arrive();
         }
     }
 
@@ -187,7 +191,9 @@ impl Watch {
             (Some(old), Some(new)) if old.version() == new.version() => {}
             (_, Some(_)) => {
                 // One that comes back before it went is sent even if it is equal: whether the client has it is not known for sure.
-                self.leaving.remove(name);
+                if let Some(Some(held)) = self.leaving.remove(name) {
+                    self.returning.insert(name.clone(), held);
+                }
                 self.owed.changed.insert(name.clone());
             }
             (Some(old), None) => {
@@ -232,7 +238,7 @@ impl Watch {
             Protocol::Sotw => self.compose_sotw(&base, context),
         };
         if outgoing.is_none() && self.idle() {
-            self.acked = self.base.clone();
+            self.arrive();
         }
         outgoing
     }
@@ -241,6 +247,19 @@ impl Watch {
     pub(crate) fn sent(&mut self, nonce: u64, outgoing: &Outgoing) {
         self.nonce_sent = nonce;
         self.in_flight = Some(InFlight { nonce, batch: outgoing.batch.clone() });
+    }
+
+    /// The client has `base`.
+    fn arrive(&mut self) {
+        self.acked = self.base.clone();
+        self.returning.clear();
+    }
+
+    /// What the client has of a name, as far as that is another version than `refused`.
+    pub(super) fn has_instead_of(&self, refused: &Resource) -> Option<Arc<Resource>> {
+        let acked = self.acked.as_ref().and_then(|acked| acked.get(self.kind, refused.name()));
+        let held = acked.or_else(|| self.returning.get(refused.name()));
+        held.filter(|held| held.version() != refused.version()).cloned()
     }
 
     fn wanted_version(&self, name: &str) -> Option<&Arc<str>> {
@@ -264,7 +283,7 @@ impl Watch {
             context.shared.rejections.accepted(resource, &context.proxy);
         }
         if self.idle() {
-            self.acked = self.base.clone();
+            self.arrive();
         }
     }
 }

@@ -59,6 +59,15 @@ impl Desk {
             ..Default::default()
         });
     }
+
+    fn sotw_rejects(&mut self, kind: ResourceType, nonce: &str, message: &str) {
+        self.state.on_sotw_request(wire::DiscoveryRequest {
+            type_url: kind.type_url().into(),
+            response_nonce: nonce.into(),
+            error_detail: Some(wire::Status { code: 13, message: message.into() }),
+            ..Default::default()
+        });
+    }
 }
 
 /// `80/short` stands for `82/h2`.
@@ -420,4 +429,34 @@ fn sotw_keeps_a_cluster_in_the_list_until_no_route_names_it() {
     assert_eq!(routes.kind, ResourceType::InlineRoute);
     desk.sotw(ResourceType::InlineRoute, &["80"], &routes.nonce.to_string());
     assert_eq!(names(&desk.next().unwrap()), ["c2"]);
+}
+
+#[test]
+fn sotw_keeps_what_a_cluster_was_when_it_was_to_go_and_comes_back_as_something_that_is_refused() {
+    let mut desk = Desk::new(Protocol::Sotw);
+    desk.publish(|edit| {
+        edit.set(cluster(1, 0));
+        edit.set(resource(ResourceType::InlineRoute, "80", &"c1".to_owned()));
+    });
+    desk.sotw(ResourceType::Cluster, &[], "");
+    desk.sotw(ResourceType::InlineRoute, &["80"], "");
+    let clusters = desk.next().unwrap();
+    desk.sotw(ResourceType::Cluster, &[], &clusters.nonce.to_string());
+    let routes = desk.next().unwrap();
+    desk.sotw(ResourceType::InlineRoute, &["80"], &routes.nonce.to_string());
+    // The route still names it, so it stays in the list.
+    desk.publish(|edit| {
+        edit.remove(ResourceType::Cluster, "c1");
+        edit.set(cluster(2, 0));
+    });
+    let clusters = desk.next().unwrap();
+    assert_eq!(names(&clusters), ["c1", "c2"]);
+    desk.sotw(ResourceType::Cluster, &[], &clusters.nonce.to_string());
+    desk.publish(|edit| edit.set(cluster(1, 9)));
+    let refused = desk.next().unwrap();
+    desk.sotw_rejects(ResourceType::Cluster, &refused.nonce.to_string(), "c1: bad");
+    let clusters = desk.next().unwrap();
+    assert_eq!(names(&clusters), ["c1", "c2"]);
+    let of = |response: &Response| response.batch.resources().next().unwrap().version().clone();
+    assert_ne!(of(&clusters), of(&refused), "the version that it has");
 }
