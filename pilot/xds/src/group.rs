@@ -204,14 +204,24 @@ mod tests {
         let before = groups.divide(Protocol::Delta, all.iter());
         assert!(before.iter().all(|group| group.len() <= AT_MOST + 1000), "groups are bounded");
         assert!(before.len() > 2000 * 700 / AT_MOST, "and so is their number");
-        let edited = resources(|number| u8::from(number == 1000));
-        let after = groups.divide(Protocol::Delta, edited.iter());
-        let missing = groups.divide(Protocol::Delta, all.iter().skip(1));
-        for other in [&after, &missing] {
-            let new = other.iter().filter(|group| !before.iter().any(|held| Arc::ptr_eq(held, group)));
-            assert!(new.count() <= 3, "all but the groups around the difference are the same");
+        // Where a group ends is chance, by a secret: now and then a difference moves the ends of several groups after it.
+        let (mut new, mut lists) = (0, 0);
+        for place in (0..2000).step_by(100) {
+            let edited = resources(|number| u8::from(number == place));
+            let after = groups.divide(Protocol::Delta, edited.iter());
+            assert_eq!(after.iter().map(|group| group.resources().len()).sum::<usize>(), 2000);
+            let others = all.iter().enumerate().filter(|(number, _)| *number != place);
+            let missing = groups.divide(Protocol::Delta, others.map(|(_, resource)| resource));
+            for other in [&after, &missing] {
+                let differs = |group: &&Arc<Group>| !before.iter().any(|held| Arc::ptr_eq(held, group));
+                new += other.iter().filter(differs).count();
+                lists += 1;
+            }
         }
-        assert_eq!(after.iter().map(|group| group.resources().len()).sum::<usize>(), 2000);
+        assert!(
+            new <= 2 * lists,
+            "all but the groups around a difference are the same: {new} in {lists} lists"
+        );
     }
 
     #[test]
