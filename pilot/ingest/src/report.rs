@@ -6,6 +6,7 @@
 mod lived;
 
 pub use lived::LivedReport;
+pub(crate) use lived::differing;
 
 use crate::{
     kinds::{Object, row},

@@ -1,14 +1,15 @@
 //! What the mesh has no index of, because only checks ask for it: wildcards, and services that meet at an address.
 //!
-//! In: what differs between two meshes. Out: indexes that fit the later one, and which answers of theirs are others now.
+//! In: what differs between two meshes. Out: indexes that fit the later one.
 
-use super::scope::Read;
 use mesh_model::{
-    EndpointAddress, Host, Mesh, Protocol, Service, ServiceEndpoints, ServiceKey, ServicePort, Vip,
+    DestinationRule, EndpointAddress, Host, Mesh, Protocol, Service, ServiceEndpoints, ServiceKey,
+    ServicePort, Vip,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
+    sync::Arc,
 };
 
 /// The indexes.
@@ -43,14 +44,14 @@ fn is_opaque(port: &ServicePort) -> bool {
 }
 
 /// Where the endpoints of a service are.
-fn places(endpoints: &ServiceEndpoints) -> BTreeSet<(&EndpointAddress, u16)> {
+pub(super) fn places_of(endpoints: &ServiceEndpoints) -> BTreeSet<(&EndpointAddress, u16)> {
     let endpoints = endpoints.ports.values().flat_map(|endpoints| endpoints.iter());
     endpoints.map(|endpoint| (&endpoint.address, endpoint.port)).collect()
 }
 
 impl Indexes {
-    /// Makes them fit `now`, which fitted `before`; calls `other` for each answer that is another one, or may be.
-    pub(super) fn follow(&mut self, before: &Mesh, now: &Mesh, other: &mut impl FnMut(Read)) {
+    /// Makes them fit `now`, which fitted `before`.
+    pub(super) fn follow(&mut self, before: &Mesh, now: &Mesh) {
         for (key, [old, new]) in now.changed_services(before) {
             if key.host.is_wildcard() {
                 match new {
@@ -70,12 +71,10 @@ impl Indexes {
             for claim in new.difference(&old) {
                 self.claims.entry(*claim).or_default().insert(key.clone());
             }
-            for (address, port) in old.symmetric_difference(&new) {
-                other(Read::Claims(*address, *port));
-            }
         }
         for (key, [old, new]) in now.changed_endpoints(before) {
-            let [old, new] = [old, new].map(|endpoints| endpoints.map(|one| places(one)).unwrap_or_default());
+            let [old, new] =
+                [old, new].map(|endpoints| endpoints.map(|one| places_of(one)).unwrap_or_default());
             for (address, port) in old.difference(&new) {
                 let place = ((*address).clone(), *port);
                 if let Some(keys) = self.sharers.get_mut(&place) {
@@ -84,7 +83,6 @@ impl Indexes {
                         self.sharers.remove(&place);
                     }
                 }
-                other(Read::Sharers(place.0, *port));
             }
             for (address, port) in new.difference(&old) {
                 let place = ((*address).clone(), *port);
@@ -92,17 +90,16 @@ impl Indexes {
                 // In order, whatever order they came in.
                 let at = keys.partition_point(|held| held < key);
                 keys.insert(at, key.clone());
-                other(Read::Sharers((*address).clone(), *port));
             }
         }
         for (_, [old, new]) in now.changed_destination_rules(before) {
-            let host = |rule: Option<&std::sync::Arc<mesh_model::DestinationRule>>| {
+            let wildcard = |rule: Option<&Arc<DestinationRule>>| {
                 rule.map(|rule| rule.host.clone()).filter(Host::is_wildcard)
             };
-            if let Some(host) = host(new) {
+            if let Some(host) = wildcard(new) {
                 *self.wildcard_rules.entry(host).or_default() += 1;
             }
-            if let Some(host) = host(old)
+            if let Some(host) = wildcard(old)
                 && let Some(count) = self.wildcard_rules.get_mut(&host)
             {
                 *count -= 1;

@@ -5,13 +5,12 @@
 
 use super::{
     Found,
-    indexes::{Indexes, claims_of},
+    indexes::{Indexes, claims_of, places_of},
     scope::{Read, Scope},
     unit::Unit,
 };
-use crate::report::Snapshot;
-use imbl::ordmap::DiffItem;
-use mesh_model::{Host, Mesh, ObjectRef, Problem, Service, ServiceKey};
+use crate::report::{Snapshot, differing};
+use mesh_model::{Host, Mesh, ObjectRef, Problem, ServiceEndpoints, ServiceKey};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -20,7 +19,6 @@ use std::{
 /// What all checks have found.
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
-    snapshot: Snapshot,
     indexes: Indexes,
     /// What a check looked at, where that does not follow from what it is about.
     reads: HashMap<Unit, BTreeSet<Read>>,
@@ -36,50 +34,38 @@ impl Checks {
         self.found.get(object).into_iter().flat_map(BTreeMap::values).flatten()
     }
 
-    /// Looks at what differs now; gives the objects about which something else may be said. Which namespaces are hidden must not differ.
-    pub(crate) fn follow(&mut self, now: &Snapshot) -> BTreeSet<ObjectRef> {
+    /// Looks at what differs from `before`, which was looked at last, in `now`; gives the objects about which something else may be said.
+    /// Which namespaces are hidden must not differ.
+    pub(crate) fn follow(&mut self, before: &Snapshot, now: &Snapshot) -> BTreeSet<ObjectRef> {
         let mut touched = BTreeSet::new();
-        if now.mesh.config() != self.snapshot.mesh.config() {
+        let nothing = Snapshot::default();
+        let mut before = before;
+        if now.mesh.config() != before.mesh.config() {
             touched.extend(std::mem::take(self).found.into_keys());
+            before = &nothing;
         }
-        let before = std::mem::replace(&mut self.snapshot, now.clone());
-        let (mesh, before, before_references) = (&now.mesh, &*before.mesh, &before.references);
+        self.indexes.follow(&before.mesh, &now.mesh);
         let mut units = BTreeSet::new();
         let mut reads = BTreeSet::new();
-        self.indexes.follow(before, mesh, &mut |read| {
-            reads.insert(read);
-        });
-        for read in &reads {
-            match read {
-                Read::Claims(address, port) => {
-                    units.insert(Unit::Claims(*address, *port));
-                }
-                Read::Sharers(address, port) => {
-                    units.extend(self.indexes.sharers(address, *port).cloned().map(Unit::Service));
-                }
-                _ => {}
-            }
-        }
-        self.services_changed(before, &mut units, &mut reads);
-        self.objects_changed(before, &mut units, &mut reads);
-        for item in before_references.diff(&now.references) {
-            let (DiffItem::Add(object, _)
-            | DiffItem::Remove(object, _)
-            | DiffItem::Update { new: (object, _), .. }) = item;
-            units.insert(Unit::References(object.clone()));
-        }
+        self.services_changed(&before.mesh, &now.mesh, &mut units, &mut reads);
+        self.objects_changed(&before.mesh, &now.mesh, &mut units, &mut reads);
+        units.extend(differing(&before.references, &now.references).cloned().map(Unit::References));
         units.extend(reads.iter().filter_map(|read| self.readers.get(read)).flatten().cloned());
         for unit in units {
-            self.check(unit, &mut touched);
+            self.check(unit, now, &mut touched);
         }
         touched
     }
 
-    fn services_changed(&self, before: &Mesh, units: &mut BTreeSet<Unit>, reads: &mut BTreeSet<Read>) {
-        let mut changed: BTreeSet<&ServiceKey> = BTreeSet::new();
-        for (key, [old, new]) in self.snapshot.mesh.changed_services(before) {
-            changed.insert(key);
-            let claims = old.into_iter().chain(new).flat_map(|service| claims_of(service));
+    fn services_changed(
+        &self,
+        before: &Mesh,
+        now: &Mesh,
+        units: &mut BTreeSet<Unit>,
+        reads: &mut BTreeSet<Read>,
+    ) {
+        for (key, versions) in now.changed_services(before) {
+            let claims = versions.into_iter().flatten().flat_map(|service| claims_of(service));
             units.extend(claims.map(|(address, port)| Unit::Claims(address, port)));
             reads.extend([
                 Read::Services(key.host.clone()),
@@ -89,26 +75,35 @@ impl Checks {
             if key.host.is_wildcard() {
                 reads.extend(self.covered(&key.host));
             }
+            let endpoints = now.service(key).and_then(|service| now.endpoints(service));
+            self.service_changed(key, endpoints, units);
         }
-        for (key, _) in self.snapshot.mesh.changed_endpoints(before) {
-            changed.insert(key);
+        for (key, versions) in now.changed_endpoints(before) {
             reads.insert(Read::Endpoints(key.host.clone()));
-        }
-        for key in changed {
-            units.insert(Unit::Service(key.clone()));
-            // Those that lead to the same workloads are compared with it.
-            let service: Option<&Arc<Service>> = self.snapshot.mesh.service(key);
-            let endpoints = service.and_then(|service| self.snapshot.mesh.endpoints(service));
-            let endpoints = endpoints.into_iter().flat_map(|endpoints| endpoints.ports.values());
-            for endpoint in endpoints.flat_map(|endpoints| endpoints.iter()) {
-                let sharers = self.indexes.sharers(&endpoint.address, endpoint.port);
-                units.extend(sharers.cloned().map(Unit::Service));
-            }
+            self.service_changed(key, versions.into_iter().flatten(), units);
         }
     }
 
-    fn objects_changed(&self, before: &Mesh, units: &mut BTreeSet<Unit>, reads: &mut BTreeSet<Read>) {
-        let mesh = &self.snapshot.mesh;
+    /// It is to be looked at, and so are those that lead to the same workloads: they are compared with it.
+    fn service_changed<'a>(
+        &self,
+        key: &ServiceKey,
+        endpoints: impl IntoIterator<Item = &'a Arc<ServiceEndpoints>>,
+        units: &mut BTreeSet<Unit>,
+    ) {
+        units.insert(Unit::Service(key.clone()));
+        for (address, port) in endpoints.into_iter().flat_map(|endpoints| places_of(endpoints)) {
+            units.extend(self.indexes.sharers(address, port).cloned().map(Unit::Service));
+        }
+    }
+
+    fn objects_changed(
+        &self,
+        before: &Mesh,
+        mesh: &Mesh,
+        units: &mut BTreeSet<Unit>,
+        reads: &mut BTreeSet<Read>,
+    ) {
         for (name, versions) in mesh.changed_virtual_services(before) {
             units.insert(Unit::VirtualService(name.clone()));
             reads.insert(Read::VirtualService(name.clone()));
@@ -153,8 +148,8 @@ impl Checks {
     }
 
     /// Makes one check, and replaces what it found before.
-    fn check(&mut self, unit: Unit, touched: &mut BTreeSet<ObjectRef>) {
-        let scope = Scope::new(&self.snapshot, &self.indexes);
+    fn check(&mut self, unit: Unit, now: &Snapshot, touched: &mut BTreeSet<ObjectRef>) {
+        let scope = Scope::new(now, &self.indexes);
         let mut found = Found::default();
         unit.check(&scope, &mut found);
         let reads = if unit.is_found_by_what_it_is_about() { BTreeSet::new() } else { scope.take_reads() };

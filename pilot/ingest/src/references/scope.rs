@@ -33,10 +33,6 @@ pub(super) enum Read {
     Workloads(Str),
     /// What selects workloads in a namespace: Sidecars, PeerAuthentications, DestinationRules.
     Selecting(Str),
-    /// Services that ask for a port of an address; `None` for any address.
-    Claims(Option<IpAddr>, u16),
-    /// Services that lead to a port of a workload.
-    Sharers(EndpointAddress, u16),
 }
 
 /// What a check may look at.
@@ -162,22 +158,21 @@ impl<'a> Scope<'a> {
         self.mesh.peer_authentications_of_namespace(namespace)
     }
 
-    /// Services that take connections to this port of an address by nothing else; `None` for any address.
+    /// Services that take connections to this port of an address by nothing else; `None` for any address. Not noted: who asks for it is
+    /// about it.
     pub(super) fn claims(&self, address: Option<IpAddr>, port: u16) -> Vec<&'a Arc<Service>> {
-        self.note(Read::Claims(address, port));
         let keys = self.indexes.claims(address, port);
         let mut services: Vec<_> = keys.filter_map(|key| self.service(key)).collect();
         services.sort_by_key(|service| service.metadata.precedence());
         services
     }
 
-    /// Services that lead to this port of a workload.
+    /// Services that lead to this port of a workload. Not noted: who asks for it is about one of them.
     pub(super) fn sharers(
         &self,
         address: &EndpointAddress,
         port: u16,
     ) -> impl Iterator<Item = &'a Arc<Service>> {
-        self.note(Read::Sharers(address.clone(), port));
         self.indexes.sharers(address, port).filter_map(|key| self.service(key))
     }
 

@@ -25,7 +25,7 @@ pub struct LivedReport {
 }
 
 /// The keys under which two maps differ.
-fn differing<'a, K: Ord + Clone, V: PartialEq>(
+pub(crate) fn differing<'a, K: Ord + Clone, V: PartialEq>(
     before: &'a OrdMap<K, V>,
     now: &'a OrdMap<K, V>,
 ) -> impl Iterator<Item = &'a K> {
@@ -43,7 +43,7 @@ impl LivedReport {
         }
         let before = std::mem::replace(&mut self.snapshot, now.clone());
         let mut objects: BTreeSet<ObjectRef> = differing(&before.objects, &now.objects).cloned().collect();
-        objects.extend(self.checks.follow(now));
+        objects.extend(self.checks.follow(&before, now));
         if !now.joined.ptr_eq(&before.joined) || !now.contested.ptr_eq(&before.contested) {
             let between = between(now);
             let held = std::mem::replace(&mut self.between, between);
