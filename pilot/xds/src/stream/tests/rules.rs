@@ -403,10 +403,14 @@ fn sotw_answers_added_names_and_not_removed_ones() {
     assert!(desk.next().is_none(), "unsubscribed");
 }
 
-#[test]
-fn sotw_keeps_a_cluster_in_the_list_until_no_route_names_it() {
+/// A route, `80`.
+fn inline(to: &str) -> Arc<Resource> {
+    resource(ResourceType::InlineRoute, "80", &to.to_owned())
+}
+
+/// A client that has a cluster, and a route that names it.
+fn routed_to_c1() -> Desk {
     let mut desk = Desk::new(Protocol::Sotw);
-    let inline = |to: &str| resource(ResourceType::InlineRoute, "80", &to.to_owned());
     desk.publish(|edit| {
         edit.set(cluster(1, 0));
         edit.set(inline("c1"));
@@ -417,6 +421,12 @@ fn sotw_keeps_a_cluster_in_the_list_until_no_route_names_it() {
     desk.sotw(ResourceType::Cluster, &[], &clusters.nonce.to_string());
     let routes = desk.next().unwrap();
     desk.sotw(ResourceType::InlineRoute, &["80"], &routes.nonce.to_string());
+    desk
+}
+
+#[test]
+fn sotw_keeps_a_cluster_in_the_list_until_no_route_names_it() {
+    let mut desk = routed_to_c1();
     desk.publish(|edit| {
         edit.remove(ResourceType::Cluster, "c1");
         edit.set(cluster(2, 0));
@@ -433,17 +443,7 @@ fn sotw_keeps_a_cluster_in_the_list_until_no_route_names_it() {
 
 #[test]
 fn sotw_keeps_what_a_cluster_was_when_it_was_to_go_and_comes_back_as_something_that_is_refused() {
-    let mut desk = Desk::new(Protocol::Sotw);
-    desk.publish(|edit| {
-        edit.set(cluster(1, 0));
-        edit.set(resource(ResourceType::InlineRoute, "80", &"c1".to_owned()));
-    });
-    desk.sotw(ResourceType::Cluster, &[], "");
-    desk.sotw(ResourceType::InlineRoute, &["80"], "");
-    let clusters = desk.next().unwrap();
-    desk.sotw(ResourceType::Cluster, &[], &clusters.nonce.to_string());
-    let routes = desk.next().unwrap();
-    desk.sotw(ResourceType::InlineRoute, &["80"], &routes.nonce.to_string());
+    let mut desk = routed_to_c1();
     // The route still names it, so it stays in the list.
     desk.publish(|edit| {
         edit.remove(ResourceType::Cluster, "c1");
