@@ -1,7 +1,7 @@
 //! A container's `readinessProbe`, of workloads that run on this machine.
 //!
 //! In: the probe as written, and the names of the pod's ports. Out: when the workload is ready. Nothing can be executed in a container that
-//! is not there: `exec` is passed over, as if there were no probe.
+//! is not there: `exec` is passed over, as if there were no probe, and that is told.
 
 use crate::{at::At, values::parse_port};
 use mesh_model::{Probe, ProbeCheck, Reason, Str};
@@ -86,7 +86,10 @@ pub(super) fn parse_probe(value: Value, named_ports: &[(Str, u16)], at: &At<'_>)
             let port = parse_port(port, &at.field("grpc").field("port"))?;
             ProbeCheck::Grpc { port, service: service.unwrap_or_default().into() }
         }
-        (None, None, None, Some(_)) => return None,
+        (None, None, None, Some(_)) => {
+            at.not_supported("exec", true);
+            return None;
+        }
         _ => {
             at.error(Reason::InvalidValue, "a probe has one of httpGet, tcpSocket, grpc and exec");
             return None;
