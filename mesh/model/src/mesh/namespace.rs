@@ -1,7 +1,9 @@
 //! What one namespace has: for questions that end at its border.
 
 use super::Mesh;
-use crate::{DestinationRule, Kind, NamespacedName, ObjectRef, PeerAuthentication, Sidecar, Str, Workload};
+use crate::{
+    DestinationRule, Kind, NamespacedName, ObjectRef, PeerAuthentication, ProxyConfig, Sidecar, Str, Workload,
+};
 use imbl::OrdMap;
 use std::sync::Arc;
 
@@ -38,6 +40,14 @@ impl Mesh {
         namespace: &str,
     ) -> impl Iterator<Item = &'a Arc<DestinationRule>> + use<'a> {
         of(&self.destination_rules, namespace)
+    }
+
+    /// Its ProxyConfigs.
+    pub fn proxy_configs_of_namespace<'a>(
+        &'a self,
+        namespace: &str,
+    ) -> impl Iterator<Item = &'a Arc<ProxyConfig>> + use<'a> {
+        of(&self.proxy_configs, namespace)
     }
 
     /// Its workloads: pods first, then WorkloadEntries.

@@ -187,11 +187,8 @@ impl Mesh {
     pub fn proxy_start(&self, namespace: &str, labels: &Labels) -> ProxyStart {
         let root = &*self.config.root_namespace;
         let of = |namespace: &str, wanted: &dyn Fn(&ProxyConfig) -> bool| {
-            let mut found: Vec<_> = self
-                .proxy_configs
-                .values()
-                .filter(|value| *value.metadata.object.name.namespace == *namespace && wanted(value))
-                .collect();
+            let found = self.proxy_configs_of_namespace(namespace);
+            let mut found: Vec<_> = found.filter(|value| wanted(value)).collect();
             found.sort_by(|one, other| other.metadata.precedence().cmp(&one.metadata.precedence()));
             found
         };
