@@ -4,6 +4,7 @@
 //! settings of an agent. What is set and has no effect is told. It reads no files but those of the pod's own labels and annotations.
 
 mod application;
+mod duration;
 mod pod_info;
 mod proxy_config;
 
@@ -29,7 +30,8 @@ use crate::{
     workload::Settings,
 };
 
-use proxy_config::{ProxyConfig, parse_duration};
+use duration::parse_duration;
+use proxy_config::ProxyConfig;
 
 /// What flags say.
 #[derive(Debug, Clone)]

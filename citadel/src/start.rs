@@ -20,10 +20,10 @@ use crate::{
     Authority,
     authenticate::{Authenticator, Oidc, Refusal, RequireCaller, TokenReviewer, follow},
     caller::Caller,
-    config::{Config, MeshIdentity, Place, RootConfig, ServingSigner},
+    config::{Config, MeshIdentity, Place, RootConfig},
     guard::Guarded,
     impersonate::NodeAgents,
-    issue::{AddressError, KubernetesSigner, SignerName},
+    issue::AddressError,
     ledger::Ledger,
     limits::Turns,
     metrics::Metrics,
@@ -41,7 +41,7 @@ use crate::{
     serving::{self, Maker, ServingError},
     trust,
 };
-use parts::{Keeping, issuer, load, look_after, register};
+use parts::{Keeping, issuer, load, look_after, register, signer_of_own};
 
 /// The Lease of whoever writes the authority and its roots.
 pub const LEASE_NAME: &str = "meltemi-citadel-leader";
@@ -267,14 +267,7 @@ async fn start_with<S: Store>(
             tasks.push(tokio::spawn(follow(client, namespace, clusters)).abort_handle());
         }
     }
-    let signer_of_own = match (serving, &client) {
-        (ServingSigner::Own, _) => None,
-        (ServingSigner::Kubernetes { .. }, None) => return Err(StartError::NoCluster),
-        (ServingSigner::Kubernetes { name, roots: _ }, Some(client)) => {
-            let names = SignerName { usual: Some(name.clone()), domain: None };
-            Some((KubernetesSigner::new(client.clone(), names, authority.clone()), name))
-        }
-    };
+    let signer_of_own = signer_of_own(serving, client.as_ref(), &authority)?;
     let maker = Maker::new(server_names, lifetimes.usual, signer_of_own);
     let (tls, serving) = serving::start(&authority, maker, metrics.clone()).await?;
     let tokens = tokens.map(|(clusters, audiences)| TokenReviewer::new(clusters, audiences));

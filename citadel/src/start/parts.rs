@@ -15,7 +15,8 @@ use tokio::{sync::watch, task::AbortHandle};
 use super::StartError;
 use crate::{
     Authority,
-    issue::{GrpcSigner, Issue, KubernetesSigner, Signer},
+    config::ServingSigner,
+    issue::{GrpcSigner, Issue, KubernetesSigner, Signer, SignerName},
     ledger::Ledger,
     metrics::Metrics,
     replicas::{Replicas, ReplicasError},
@@ -112,5 +113,21 @@ pub(super) async fn look_after(
         let standing = ledger.standing(state.bundle().digest(), now);
         report::measure(&metrics, &state, &standing, now);
         warner.look(&Report::new(&state, &stored.borrow(), &serving.borrow(), &standing, now));
+    }
+}
+
+/// Who signs the control plane's own certificate, if that is not its authority.
+pub(super) fn signer_of_own(
+    serving: ServingSigner,
+    client: Option<&Client>,
+    authority: &Authority,
+) -> Result<Option<(KubernetesSigner, String)>, StartError> {
+    match (serving, client) {
+        (ServingSigner::Own, _) => Ok(None),
+        (ServingSigner::Kubernetes { .. }, None) => Err(StartError::NoCluster),
+        (ServingSigner::Kubernetes { name, roots: _ }, Some(client)) => {
+            let names = SignerName { usual: Some(name.clone()), domain: None };
+            Ok(Some((KubernetesSigner::new(client.clone(), names, authority.clone()), name)))
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod asks;
 mod board;
+mod inquiries;
 mod line;
 
 use crate::progress::{Progress, Reached, Since};
@@ -21,34 +22,10 @@ use tokio::sync::Notify;
 
 pub use board::BOARD_NAME;
 pub(crate) use board::{Speaker, share};
+pub use inquiries::Inquiries;
 
 /// How long a conflict is still told after its last proxy has gone: proxies come and go, statuses should not.
 const REMEMBERED: Duration = Duration::from_secs(60);
-
-/// For how long an object is asked about that somebody wants to know of who does not say when that ends.
-const INQUIRED: Duration = Duration::from_secs(5);
-
-/// How far the proxies of all replicas are with single objects, for those who ask this replica, whichever leads. Cheap to clone.
-#[derive(Clone)]
-pub struct Inquiries(Replicas);
-
-impl Inquiries {
-    /// How far they are. Others are asked the first time, and answer within a second or two: who wants to know asks again.
-    pub fn reached(&self, object: &ObjectRef, since: Since) -> Reached {
-        self.0.inquire(object, since)
-    }
-
-    /// As [`Progress::conflicts`].
-    pub fn conflicts(&self) -> BTreeMap<ObjectRef, Vec<Problem>> {
-        self.0.conflicts()
-    }
-}
-
-impl std::fmt::Debug for Inquiries {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inquiries").finish_non_exhaustive()
-    }
-}
 
 /// This replica and the others. Cheap to clone.
 #[derive(Clone)]
@@ -76,14 +53,6 @@ struct State {
     inquiries: BTreeMap<ObjectRef, (i64, Instant)>,
 }
 
-impl State {
-    /// What is asked about for callers.
-    fn inquired(&mut self, now: Instant) -> BTreeMap<ObjectRef, i64> {
-        self.inquiries.retain(|_, (_, at)| now.duration_since(*at) < INQUIRED);
-        self.inquiries.iter().map(|(object, (generation, _))| (object.clone(), *generation)).collect()
-    }
-}
-
 /// Another replica.
 struct Other {
     text: Str,
@@ -105,11 +74,6 @@ impl Replicas {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For callers of this replica.
-    pub(crate) fn inquiries(&self) -> Inquiries {
-        Inquiries(self.clone())
-    }
-
     /// Asks nothing any more but for callers: another leads.
     pub(crate) fn stand_back(&self) {
         self.lock().candidates.clear();
@@ -125,18 +89,6 @@ impl Replicas {
         if state.asks.choose(wanted, now) {
             self.news.notify_one();
         }
-    }
-
-    fn inquire(&self, object: &ObjectRef, since: Since) -> Reached {
-        let mut found = self.own.reached(&BTreeMap::from([(object.clone(), since)]));
-        let mut reached = found.remove(object).unwrap_or_default();
-        let now = Instant::now();
-        let mut state = self.lock();
-        state.inquiries.insert(object.clone(), (since.generation, now));
-        self.add_others(&state, object, since.generation, &mut reached);
-        drop(state);
-        self.ask();
-        reached
     }
 
     /// Adds what the other replicas have said of an object. Says whether nothing newer is to be expected.

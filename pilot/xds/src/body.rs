@@ -17,8 +17,9 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 use tonic::Status;
 
 use crate::batch::Batch;
+use crate::encoding::encode_str;
 use crate::requests::HEADER;
-use crate::resource::{Protocol, encode_str};
+use crate::resource::Protocol;
 use crate::stream::Response;
 
 /// Size of the pieces that entries are joined into as they go out: each is one write of the HTTP/2 layer.

@@ -8,6 +8,7 @@
 
 mod batch;
 mod body;
+mod encoding;
 mod group;
 pub mod layer;
 pub mod metrics;

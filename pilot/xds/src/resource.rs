@@ -20,6 +20,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::encoding::{encode_str, varint_len_at};
 use crate::wire::NameVersion;
 
 /// A slot of configuration on a stream. All but one are an xDS type of their own; `InlineRoute` shares its type URL with
@@ -286,16 +287,4 @@ impl Resource {
             Protocol::Sotw => self.entry.len() - self.any_at,
         }
     }
-}
-
-/// Writes a string field without the owned `String` that prost's encoder wants.
-pub(crate) fn encode_str(tag: u32, value: &str, buf: &mut impl BufMut) {
-    encode_key(tag, WireType::LengthDelimited, buf);
-    encode_varint(value.len() as u64, buf);
-    buf.put_slice(value.as_bytes());
-}
-
-/// How many bytes the varint at the start of `bytes` takes.
-fn varint_len_at(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1
 }

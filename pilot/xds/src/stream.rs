@@ -7,6 +7,7 @@ mod compose;
 mod delta;
 mod initial;
 mod nack;
+mod on_demand;
 mod order;
 mod sotw;
 mod watch;

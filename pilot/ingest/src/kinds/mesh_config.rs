@@ -7,6 +7,7 @@ mod identity;
 mod later;
 mod providers;
 mod proxy_config;
+mod stat_name;
 mod tls;
 mod tracing;
 mod written;
@@ -29,9 +30,10 @@ use crate::{
 };
 use mesh_model::{
     DefaultExports, DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization,
-    Problem, Reason, Str,
+    Problem, Reason,
 };
 use serde_json::{Map, Value};
+use stat_name::parse_stat_name;
 use std::sync::Arc;
 use written::{
     H2UpgradePolicy, InboundMode, InboundTrafficPolicy, Normalization, OutboundMode, OutboundTrafficPolicy,
@@ -277,26 +279,4 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         config.tls_defaults = tls::parse_limits(limits, &at.field("tlsDefaults"));
     }
     Some(config)
-}
-
-/// Words that stand for parts of a service in names of statistics.
-const STAT_NAME_WORDS: &[&str] = &[
-    "SERVICE",
-    "SERVICE_FQDN",
-    "SERVICE_NAME",
-    "SERVICE_PORT",
-    "SERVICE_PORT_NAME",
-    "SUBSET_NAME",
-    "TARGET_PORT",
-];
-
-/// `%SERVICE_FQDN%_%SERVICE_PORT%`: other words stay as they are, as in Istio, and are hardly meant.
-fn parse_stat_name(pattern: &str, at: &At<'_>) -> Str {
-    for word in pattern.split('%').skip(1).step_by(2) {
-        if !STAT_NAME_WORDS.contains(&word) {
-            let hint = format!("use %{}%", STAT_NAME_WORDS.join("%, %"));
-            at.warning_hint(Reason::InvalidValue, format!("`%{word}%` stands for nothing"), hint);
-        }
-    }
-    pattern.into()
 }

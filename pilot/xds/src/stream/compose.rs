@@ -11,7 +11,8 @@ use crate::resource::{Protocol, Resource, ResourceType};
 use crate::snapshot::Snapshot;
 
 use super::Context;
-use super::watch::{Outgoing, Watch, find_on_demand};
+use super::on_demand::find_on_demand;
+use super::watch::{Outgoing, Watch};
 
 /// A client that asks for ever more names that do not exist is not followed beyond this.
 const UNRESOLVED: usize = 1024;

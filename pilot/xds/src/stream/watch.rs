@@ -16,6 +16,7 @@ use crate::snapshot::Snapshot;
 
 use super::Context;
 use super::initial::Initial;
+use super::on_demand::find_on_demand;
 
 /// One type on one stream.
 #[derive(Debug)]
@@ -286,19 +287,4 @@ impl Watch {
             self.arrive();
         }
     }
-}
-
-/// Finds what a name that is not in the maps stands for. Where the snapshot holds the canonical resource, its version counts: it
-/// is the one whose clusters the client has.
-pub(crate) fn find_on_demand(
-    kind: ResourceType,
-    snapshot: &Snapshot,
-    name: &Arc<str>,
-    context: &Context,
-) -> Option<Arc<Resource>> {
-    if let Some(resource) = snapshot.get(kind, name) {
-        return Some(resource.clone());
-    }
-    let resource = context.resolver.resolve(kind, name)?;
-    Some(snapshot.get(kind, resource.name()).cloned().unwrap_or(resource))
 }
