@@ -226,6 +226,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
 
     let mut server = ServerConfig::default();
     server.transport.max_connection_age = max_connection_age;
+    server.drained_prefix = pilot_view::INBOUND_CLUSTERS.into();
     let shutdown = CancellationToken::new();
     let hold = drain.hold("xDS streams");
     let cancel = shutdown.clone();

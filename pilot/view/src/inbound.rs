@@ -21,6 +21,9 @@ use mesh_model::{EndpointAddress, InboundPolicy, Mesh, MeshTracing, ObjectRef, P
 use ports::{InboundPort, OfService, Ports};
 use std::net::{IpAddr, Ipv4Addr};
 
+/// How the names of all clusters begin to which the routes of inbound listeners lead.
+pub const INBOUND_CLUSTERS: &str = "inbound|";
+
 /// All of a workload's inbound configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
@@ -110,7 +113,7 @@ fn at(address: IpAddr, port: u16) -> ClusterDiscovery {
 }
 
 fn cluster_name(target: u16) -> Str {
-    format!("inbound|{target}||").into()
+    format!("{INBOUND_CLUSTERS}{target}||").into()
 }
 
 fn origins<'a>(objects: impl Iterator<Item = &'a ObjectRef>) -> crate::spec::Origins {

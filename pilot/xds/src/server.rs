@@ -51,6 +51,11 @@ pub struct ServerConfig {
     pub joined_bytes: usize,
     /// How long routes wait for a proxy to ask for the endpoints of a new cluster.
     pub warming_patience: Duration,
+    /// How the names of clusters begin that listeners themselves name, so that connections which are older than a listener may still go there; empty:
+    /// there are none.
+    pub drained_prefix: Arc<str>,
+    /// How long Envoy lets such connections go on, at most: its `--drain-time-s`, of 10 minutes where it is not told.
+    pub drain_time: Duration,
     /// `ControlPlane.identifier` of each response; empty sends none.
     pub identifier: Arc<str>,
 }
@@ -64,6 +69,8 @@ impl Default for ServerConfig {
             max_names: 200_000,
             joined_bytes: 32 << 20,
             warming_patience: Duration::from_secs(5),
+            drained_prefix: Arc::from(""),
+            drain_time: Duration::from_secs(600),
             identifier: Arc::from(""),
         }
     }
@@ -120,6 +127,8 @@ impl<S: Source> AdsService<S> {
             max_names,
             joined_bytes,
             warming_patience,
+            drained_prefix,
+            drain_time,
             identifier,
         } = config;
         let shared = Arc::new(Shared {
@@ -127,6 +136,7 @@ impl<S: Source> AdsService<S> {
             batches: Batches::new(*joined_bytes),
             rejections: handles.rejections.clone(),
             unwarmed: Unwarmed::default(),
+            drained_prefix: drained_prefix.clone(),
         });
         let swept = Arc::downgrade(&shared);
         tokio::spawn(async move {
@@ -137,7 +147,11 @@ impl<S: Source> AdsService<S> {
                 shared.batches.sweep();
             }
         });
-        let limits = Limits { warming_patience: *warming_patience, max_names: *max_names };
+        let limits = Limits {
+            warming_patience: *warming_patience,
+            drain_time: *drain_time,
+            max_names: *max_names,
+        };
         let inner = Inner {
             source,
             shared,

@@ -77,6 +77,8 @@ impl Request for DiscoveryRequest {
 pub(crate) struct Limits {
     /// How long routes wait for a client to ask for the endpoints of a new cluster.
     pub(crate) warming_patience: Duration,
+    /// How long connections go on that are older than their listener.
+    pub(crate) drain_time: Duration,
     /// How many names one stream may subscribe to.
     pub(crate) max_names: usize,
 }
@@ -137,6 +139,7 @@ impl<S: Source, R: Request> Opening<S, R> {
             limits,
             proxy: proxy_name,
             patience: None,
+            drain: None,
             metrics: Opened(metrics),
             _guard: guard,
             _permit: permit,
@@ -225,6 +228,8 @@ pub(crate) struct Session<R> {
     proxy: Arc<str>,
     /// Until when clusters may warm, if any do.
     patience: Option<Pin<Box<Sleep>>>,
+    /// The next tick, if clusters wait for connections to end.
+    drain: Option<Pin<Box<Sleep>>>,
     metrics: Opened,
     _guard: Box<dyn std::any::Any + Send>,
     _permit: OwnedSemaphorePermit,
@@ -266,7 +271,8 @@ impl<R: Request> Session<R> {
             if self.state.has(&newest) && self.sync.reached(newest.sequence) {
                 self.metrics.0.converged(newest.since.elapsed());
             }
-            if self.has_patience(cx) && silent {
+            let (patient, draining) = (self.has_patience(cx), self.is_draining(cx));
+            if patient && draining && silent {
                 return Poll::Pending;
             }
         }
@@ -287,6 +293,22 @@ impl<R: Request> Session<R> {
         self.patience = None;
         self.state.stop_waiting();
         self.metrics.0.gave_up_waiting();
+        false
+    }
+
+    /// Whether what waits for connections to end goes on waiting; if not, there may be something to remove now.
+    fn is_draining(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.state.is_draining() {
+            self.drain = None;
+            return true;
+        }
+        let time = self.limits.drain_time;
+        let tick = self.drain.get_or_insert_with(|| Box::pin(sleep(time)));
+        if tick.as_mut().poll(cx).is_pending() {
+            return true;
+        }
+        self.drain = None;
+        self.state.drain_time_passed();
         false
     }
 

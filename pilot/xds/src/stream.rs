@@ -1,10 +1,11 @@
 //! The state of one stream, as a pure machine: requests and snapshots in, responses out. No IO, no tokio tasks, no clock.
 //!
-//! `watch` is one type on one stream, `compose` writes down what is owed, `delta` and `sotw` read requests, `initial` is what a client brings, `nack` finds the bad
+//! `watch` is one type on one stream, `drains` what leaves it late, `compose` writes down what is owed, `delta` and `sotw` read requests, `initial` is what a client brings, `nack` finds the bad
 //! resource, `order` decides what may go out when. The server is only a loop around `on_request` and `next`.
 
 mod compose;
 mod delta;
+mod drains;
 mod initial;
 mod nack;
 mod on_demand;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub rejections: Arc<Rejections>,
     /// What proxies wait for.
     pub unwarmed: Unwarmed,
+    /// How the names of clusters begin that listeners name themselves; empty: there are none.
+    pub drained_prefix: Arc<str>,
 }
 
 /// What a stream knows of its surroundings.
@@ -135,7 +138,8 @@ impl StreamState {
             && active.all(|watch| {
                 let current = watch.base.as_ref().is_some_and(|base| Arc::ptr_eq(base, snapshot));
                 // Clusters that a refused route may still name stay; that is as far as this stream gets.
-                current && watch.idle() && (watch.leaving.is_empty() || refused)
+                let drains = watch.leaving.values().all(|leaving| leaving.drains.is_some());
+                current && watch.idle() && (drains || refused)
             })
     }
 

@@ -83,7 +83,9 @@ fn redirected(binary: PathBuf) -> Result<()> {
 pub async fn echo_at(address: IpAddr, name: &str) -> Result<EchoHandle> {
     let ports = [
         (8080, Protocol::Http),
+        (8081, Protocol::Http),
         (9090, Protocol::Tcp),
+        (9092, Protocol::Tcp),
         (9091, Protocol::Auto),
         (7777, Protocol::Http),
         (7070, Protocol::Tcp),

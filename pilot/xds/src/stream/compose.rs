@@ -202,7 +202,8 @@ impl Watch {
             }
             if self.kind.full_state() {
                 // What the list leaves out is deleted: keep what something may still name.
-                self.leaving.values().flatten().for_each(|resource| draft.add(resource.clone(), None));
+                let held = self.leaving.values().filter_map(|leaving| leaving.held.as_ref());
+                held.for_each(|resource| draft.add(resource.clone(), None));
             }
         } else {
             let kind = self.kind;

@@ -14,6 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::wire::NameVersion;
 
 use super::Context;
+use super::drains::Leaving;
 use super::watch::{Owed, Watch};
 
 /// State that a client brings from an earlier stream.
@@ -48,7 +49,7 @@ impl Watch {
                 }
                 // Its routes may still name the cluster: it leaves as one that vanishes during the stream does.
                 None if self.kind == ResourceType::Cluster && self.wildcard => {
-                    self.leaving.insert(Arc::from(name), None);
+                    self.leaving.insert(Arc::from(name), Leaving::of(None));
                 }
                 None => {
                     self.owed.changed.insert(Arc::from(name));

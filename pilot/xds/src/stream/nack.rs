@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::resource::{Protocol, Resource};
 
 use super::Context;
+use super::drains::Leaving;
 use super::watch::{InFlight, Rejected, Watch};
 
 /// Longer messages are cut for the search and the report; Envoy lists the bad resources first.
@@ -69,12 +70,12 @@ impl Watch {
             || self.on_demand.values().flatten().any(|found| found.name() == name);
         if !exists {
             // It is gone since: that is owed already, and there is nothing to hold back. What stays until it may go is what it had.
-            if self.leaving.get(name).is_some_and(|left| left.as_ref().is_some_and(|left| left == resource)) {
+            if self.leaving.get(name).is_some_and(|left| left.held.as_ref().is_some_and(|held| held == resource)) {
                 let held = self.has_instead_of(resource);
                 if held.is_none() && context.protocol == Protocol::Sotw {
                     self.leaving.remove(name);
                 } else {
-                    self.leaving.insert(name.clone(), held);
+                    self.leaving.insert(name.clone(), Leaving::of(held));
                 }
             }
             return;

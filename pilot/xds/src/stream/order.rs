@@ -3,7 +3,7 @@
 //! In: the newest snapshot. Out: at most one response a call, in the order clusters, endpoints, listeners, routes, virtual hosts,
 //! names of services, removals. Clusters and endpoints follow the newest snapshot; listeners and routes follow `ready`, the newest one whose
 //! clusters the client has acknowledged and whose endpoints it has for every cluster it warms. A cluster is removed when no
-//! acknowledged snapshot of listeners or routes has it any more. A pure endpoint change waits for nothing, except while clusters
+//! acknowledged snapshot of listeners or routes has it any more, and no connection of the past (`drains`). A pure endpoint change waits for nothing, except while clusters
 //! warm whose endpoints the newest snapshot has no more: routes are about to name them.
 
 use std::sync::Arc;
@@ -223,7 +223,7 @@ impl StreamState {
                 .leaving
                 .iter()
                 // What came from an earlier stream may be named by listeners that come from there, too.
-                .filter(|(_, held)| held.is_some() || listeners.active)
+                .filter(|(_, leaving)| leaving.held.is_some() || listeners.active)
                 .map(|(name, _)| name)
                 .filter(|name| {
                     let without = |kind: ResourceType| {
@@ -233,6 +233,7 @@ impl StreamState {
                 })
                 .cloned()
                 .collect();
+            let gone = self.drained(gone);
             if let Some(response) = self.remove(ResourceType::Cluster, gone) {
                 return Some(response);
             }

@@ -20,6 +20,7 @@ use crate::wire::{self, DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node};
 
 use super::*;
 
+mod drains;
 mod rules;
 mod sotw;
 mod world;
@@ -260,6 +261,7 @@ fn shared() -> Arc<Shared> {
         batches: Batches::new(1 << 20),
         rejections: Arc::default(),
         unwarmed: Unwarmed::default(),
+        drained_prefix: "inbound|".into(),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::resource::{Protocol, Resource, ResourceType};
 use crate::snapshot::Snapshot;
 
 use super::Context;
+use super::drains::Leaving;
 use super::initial::Initial;
 use super::on_demand::find_on_demand;
 
@@ -32,9 +33,8 @@ pub(crate) struct Watch {
     /// The last base that was acknowledged in full.
     pub(crate) acked: Option<Arc<Snapshot>>,
     pub(crate) owed: Owed,
-    /// Gone from `base` but still with the client, until nothing names it any more. The resource is unknown when the client brought
-    /// it from an earlier stream.
-    pub(crate) leaving: BTreeMap<Arc<str>, Option<Arc<Resource>>>,
+    /// Gone from `base` but still with the client, until nothing names it any more.
+    pub(crate) leaving: BTreeMap<Arc<str>, Leaving>,
     /// What was leaving, and still with the client, when it came back as another version: that one may be refused.
     pub(crate) returning: BTreeMap<Arc<str>, Arc<Resource>>,
     pub(crate) rejected: BTreeMap<Arc<str>, Rejected>,
@@ -192,7 +192,7 @@ impl Watch {
             (Some(old), Some(new)) if old.version() == new.version() => {}
             (_, Some(_)) => {
                 // One that comes back before it went is sent even if it is equal: whether the client has it is not known for sure.
-                if let Some(Some(held)) = self.leaving.remove(name) {
+                if let Some(Leaving { held: Some(held), drains: _ }) = self.leaving.remove(name) {
                     self.returning.insert(name.clone(), held);
                 }
                 self.owed.changed.insert(name.clone());
@@ -206,7 +206,7 @@ impl Watch {
                         // Its removal, in due time, will be the answer.
                         self.owed.asked.remove(name);
                     }
-                    self.leaving.insert(name.clone(), held);
+                    self.leaving.insert(name.clone(), Leaving::of(held));
                 } else {
                     // A removal, not an answer: the client may have an older version.
                     self.owed.asked.remove(name);

@@ -162,3 +162,20 @@ async fn a_state_of_the_world_proxy_gets_routes_with_their_hosts_inside() {
     assert_eq!(after[ResourceType::Endpoints.index()], before[ResourceType::Endpoints.index()] + 1);
     assert_eq!(after.iter().sum::<u64>(), before.iter().sum::<u64>() + 1);
 }
+
+#[tokio::test]
+async fn what_listeners_name_goes_after_the_drain_time() {
+    let drain_time = std::time::Duration::from_millis(1);
+    let config = ServerConfig { drained_prefix: "outbound|80||svc-3.".into(), drain_time, ..ServerConfig::default() };
+    let mut mesh = Mesh::start(config).await;
+    let first = mesh.publish(|edit| services(edit, 9, "a"));
+    let mut proxy = TestProxy::connect(mesh.addr, mesh.envoy("web.default")).await.unwrap();
+    mesh.handles.sync.wait_for("web.default", first).await;
+    let gone = cluster(3, "a");
+    let second = mesh.publish(|edit| {
+        edit.remove(ResourceType::VirtualHost, host(3, "a").name());
+        edit.remove(ResourceType::Cluster, gone.name());
+    });
+    mesh.handles.sync.wait_for("web.default", second).await;
+    assert!(proxy.wait_until(|envoy| envoy.version(ResourceType::Cluster, gone.name()).is_none()).await);
+}

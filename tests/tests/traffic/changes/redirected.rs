@@ -35,19 +35,23 @@ const VIPS: [&str; 2] = ["10.96.0.30", "fd96::30"];
 /// All that an edit may change.
 #[derive(Debug, Clone, Copy)]
 struct State {
-    /// The routes lead to a subset.
+    /// The routes lead to a subset, those of bytes, too.
     subset: bool,
+    /// The services lead to other ports of their pod.
+    moved: bool,
+    /// Their EndpointSlices say so, too: whoever writes them is later.
+    listed: bool,
     /// The client's Sidecar shows it nothing but what it needs.
     tight: bool,
     /// Other services lead to other ports of the same pod, and to nowhere.
     others: bool,
 }
 
-const HERE: State = State { subset: false, tight: false, others: false };
+const HERE: State = State { subset: false, moved: false, listed: false, tight: false, others: false };
 
 impl State {
     fn yaml(self) -> String {
-        let Self { subset, tight, others } = self;
+        let Self { subset, moved, listed, tight, others } = self;
         let pod = |name: &str, last: u8| {
             format!(
                 "---
@@ -64,6 +68,8 @@ status:
             )
         };
         let subset = if subset { ", subset: one" } else { "" };
+        let ports = |moved| if moved { (8081, 9092) } else { (8080, 9090) };
+        let ((http, tcp), (http_listed, tcp_listed)) = (ports(moved), ports(listed));
         let service = |name: &str, vip: &str, version: &str, address: &str| {
             format!(
                 "---
@@ -73,13 +79,14 @@ metadata: {{name: {name}, namespace: pods}}
 spec:
   clusterIP: '{vip}'
   clusterIPs: ['{vip}']
-  ports: [{{name: http, port: 80, targetPort: 8080}}, {{name: tcp, port: 9000, targetPort: 9090}}]
+  selector: {{app: app}}
+  ports: [{{name: http, port: 80, targetPort: {http}}}, {{name: tcp, port: 9000, targetPort: {tcp}}}]
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {{name: {name}-1, namespace: pods, labels: {{kubernetes.io/service-name: {name}}}}}
 addressType: {version}
-ports: [{{name: http, port: 8080}}, {{name: tcp, port: 9090}}]
+ports: [{{name: http, port: {http_listed}}}, {{name: tcp, port: {tcp_listed}}}]
 endpoints: [{{addresses: ['{address}'], targetRef: {{kind: Pod, name: app, namespace: pods}}}}]
 ---
 apiVersion: networking.istio.io/v1
@@ -93,6 +100,7 @@ metadata: {{name: {name}, namespace: pods}}
 spec:
   hosts: [{name}]
   http: [{{retries: {{attempts: 0}}, route: [{{destination: {{host: {name}, port: {{number: 80}}{subset}}}}}]}}]
+  tcp: [{{match: [{{port: 9000}}], route: [{{destination: {{host: {name}, port: {{number: 9000}}{subset}}}}}]}}]
 "
             )
         };
@@ -248,16 +256,23 @@ async fn visit(client: &Namespace, pilot: &Pilot, files: &Path) -> Result<()> {
 }
 
 async fn edit(pilot: &Pilot, files: &Path, visit: &Visit) -> Result<()> {
+    let moved = State { moved: true, ..HERE };
     let changes = [
-        ("subset", State { subset: true, ..HERE }),
-        ("others", State { others: true, ..HERE }),
-        ("tight", State { tight: true, ..HERE }),
-        ("everything", State { subset: true, tight: true, others: true }),
+        ("subset", vec![State { subset: true, ..HERE }]),
+        ("target ports", vec![State { listed: true, ..moved }]),
+        ("target ports before their endpoints", vec![moved, State { listed: true, ..moved }]),
+        ("others", vec![State { others: true, ..HERE }]),
+        ("tight", vec![State { tight: true, ..HERE }]),
+        (
+            "everything",
+            vec![State { subset: true, moved: true, listed: true, tight: true, others: true }],
+        ),
     ];
     for round in 0..ROUNDS {
-        for (what, there) in &changes {
-            for (way, state) in [("there", *there), ("back", HERE)] {
-                let what = format!("{what}, {way}, round {round}");
+        for (what, steps) in &changes {
+            let back = steps.iter().rev().skip(1).chain([&HERE]);
+            for (step, state) in steps.iter().chain(back).enumerate() {
+                let what = format!("{what}, step {step}, round {round}");
                 visit.meanwhile(&what);
                 apply(pilot, files, &state.yaml()).await.context(what)?;
                 for load in &visit.loads {

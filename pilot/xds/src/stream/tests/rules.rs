@@ -3,30 +3,30 @@
 use super::*;
 
 /// A stream, a snapshot and a pen.
-struct Desk {
-    state: StreamState,
+pub(super) struct Desk {
+    pub(super) state: StreamState,
     layer: Arc<Layer>,
     sequence: u64,
-    snapshot: Arc<Snapshot>,
+    pub(super) snapshot: Arc<Snapshot>,
 }
 
 impl Desk {
-    fn new(protocol: Protocol) -> Self {
+    pub(super) fn new(protocol: Protocol) -> Self {
         let state = StreamState::new(protocol, "a.b".into(), Arc::new(Aliases), shared());
         Self { state, layer: Layer::empty(), sequence: 0, snapshot: Snapshot::empty() }
     }
 
-    fn publish(&mut self, change: impl FnOnce(&mut crate::layer::Edit)) {
+    pub(super) fn publish(&mut self, change: impl FnOnce(&mut crate::layer::Edit)) {
         self.layer = self.layer.edit(change);
         self.sequence += 1;
         self.snapshot = Snapshot::of(self.layer.clone(), self.sequence, Instant::now());
     }
 
-    fn next(&mut self) -> Option<Response> {
+    pub(super) fn next(&mut self) -> Option<Response> {
         self.state.next(&self.snapshot.clone())
     }
 
-    fn ask(&mut self, kind: ResourceType, names: &[&str]) {
+    pub(super) fn ask(&mut self, kind: ResourceType, names: &[&str]) {
         self.state.on_delta_request(DeltaDiscoveryRequest {
             type_url: kind.type_url().into(),
             resource_names_subscribe: names.iter().map(|name| name.to_string()).collect(),
@@ -34,7 +34,7 @@ impl Desk {
         });
     }
 
-    fn ack(&mut self, response: &Response) {
+    pub(super) fn ack(&mut self, response: &Response) {
         self.state.on_delta_request(DeltaDiscoveryRequest {
             type_url: response.kind.type_url().into(),
             response_nonce: response.nonce.to_string(),
