@@ -147,11 +147,8 @@ impl<S: Source> AdsService<S> {
                 shared.batches.sweep();
             }
         });
-        let limits = Limits {
-            warming_patience: *warming_patience,
-            drain_time: *drain_time,
-            max_names: *max_names,
-        };
+        let limits =
+            Limits { warming_patience: *warming_patience, drain_time: *drain_time, max_names: *max_names };
         let inner = Inner {
             source,
             shared,

@@ -70,7 +70,11 @@ impl Watch {
             || self.on_demand.values().flatten().any(|found| found.name() == name);
         if !exists {
             // It is gone since: that is owed already, and there is nothing to hold back. What stays until it may go is what it had.
-            if self.leaving.get(name).is_some_and(|left| left.held.as_ref().is_some_and(|held| held == resource)) {
+            if self
+                .leaving
+                .get(name)
+                .is_some_and(|left| left.held.as_ref().is_some_and(|held| held == resource))
+            {
                 let held = self.has_instead_of(resource);
                 if held.is_none() && context.protocol == Protocol::Sotw {
                     self.leaving.remove(name);

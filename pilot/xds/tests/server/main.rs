@@ -166,7 +166,8 @@ async fn a_state_of_the_world_proxy_gets_routes_with_their_hosts_inside() {
 #[tokio::test]
 async fn what_listeners_name_goes_after_the_drain_time() {
     let drain_time = std::time::Duration::from_millis(1);
-    let config = ServerConfig { drained_prefix: "outbound|80||svc-3.".into(), drain_time, ..ServerConfig::default() };
+    let config =
+        ServerConfig { drained_prefix: "outbound|80||svc-3.".into(), drain_time, ..ServerConfig::default() };
     let mut mesh = Mesh::start(config).await;
     let first = mesh.publish(|edit| services(edit, 9, "a"));
     let mut proxy = TestProxy::connect(mesh.addr, mesh.envoy("web.default")).await.unwrap();

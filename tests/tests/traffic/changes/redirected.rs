@@ -263,10 +263,7 @@ async fn edit(pilot: &Pilot, files: &Path, visit: &Visit) -> Result<()> {
         ("target ports before their endpoints", vec![moved, State { listed: true, ..moved }]),
         ("others", vec![State { others: true, ..HERE }]),
         ("tight", vec![State { tight: true, ..HERE }]),
-        (
-            "everything",
-            vec![State { subset: true, moved: true, listed: true, tight: true, others: true }],
-        ),
+        ("everything", vec![State { subset: true, moved: true, listed: true, tight: true, others: true }]),
     ];
     for round in 0..ROUNDS {
         for (what, steps) in &changes {
