@@ -118,6 +118,7 @@ impl Connected {
                 settings: field(metadata, "PROXY_CONFIG")
                     .map(|config| Arc::new(pilot_ingest::parse_proxy_config(&json(config)))),
                 cluster: node.cluster.as_str().into(),
+                self_discovery: text(metadata, "ENABLE_SELF_DISCOVERY") == Some("true"),
                 addresses,
                 locality: locality.unwrap_or_default(),
             },

@@ -33,6 +33,8 @@ pub struct Asker {
     pub delta_nds: bool,
     /// The ProxyConfig that it brings along.
     pub proxy_config: Option<serde_json::Value>,
+    /// Whether it asks for its own replicas.
+    pub self_discovery: bool,
 }
 
 /// Istio's interception mode.
@@ -58,6 +60,7 @@ impl Default for Asker {
             dns_capture: false,
             delta_nds: false,
             proxy_config: None,
+            self_discovery: false,
         }
     }
 }
@@ -87,6 +90,7 @@ impl Asker {
             dns_capture,
             delta_nds,
             proxy_config,
+            self_discovery,
         } = self;
         let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
         let mut metadata = BTreeMap::from([
@@ -110,6 +114,9 @@ impl Asker {
         }
         if *delta_nds {
             metadata.insert("DELTA_NDS".to_owned(), text("true"));
+        }
+        if *self_discovery {
+            metadata.insert("ENABLE_SELF_DISCOVERY".to_owned(), text("true"));
         }
         if let Some(port) = http_proxy_port {
             metadata.insert("HTTP_PROXY_PORT".to_owned(), text(&port.to_string()));

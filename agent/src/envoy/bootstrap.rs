@@ -23,6 +23,9 @@ pub const STATUS_PORT: u16 = 15020;
 /// Envoy's admin interface.
 pub const ADMIN_PORT: u16 = 15000;
 
+/// The cluster of the proxy's own replicas, as Istio calls it.
+const LOCAL_CLUSTER: &str = "local_cluster";
+
 /// All that a bootstrap depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrap {
@@ -155,8 +158,19 @@ pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
         }
         bootstrap["tracing"] = tracer.tracing(&node.cluster);
     }
+    if finds_replicas(node) {
+        if let Some(clusters) = resources["clusters"].as_array_mut() {
+            clusters.push(build_local_cluster());
+        }
+        bootstrap["cluster_manager"] = json!({ "local_cluster_name": LOCAL_CLUSTER });
+    }
     bootstrap["static_resources"] = resources;
     bootstrap
+}
+
+/// As for Istio's agents: whether the proxy is to know its workload's replicas, which its metadata tells the control plane, too.
+fn finds_replicas(node: &Node) -> bool {
+    node.metadata.get("ENABLE_SELF_DISCOVERY").is_some_and(|value| value == "true")
 }
 
 fn build_static_resources(admin: SocketAddr, source: &Source) -> Value {
@@ -180,9 +194,23 @@ fn build_static_resources(admin: SocketAddr, source: &Source) -> Value {
     }
 }
 
+/// Without a limit: an Envoy that gives up waiting would serve with half a configuration.
+fn over_ads() -> Value {
+    json!({ "ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3" })
+}
+
+/// The replicas of the proxy's own workload: by how many of them are in its zone it knows what share of all requests is its zone's.
+fn build_local_cluster() -> Value {
+    json!({
+        "name": LOCAL_CLUSTER,
+        "type": "EDS",
+        "connect_timeout": "1s",
+        "eds_cluster_config": { "eds_config": over_ads(), "service_name": LOCAL_CLUSTER },
+    })
+}
+
 fn build_dynamic_resources() -> Value {
-    // Without a limit: an Envoy that gives up waiting would serve with half a configuration.
-    let over_ads = json!({ "ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3" });
+    let over_ads = over_ads();
     json!({
         "lds_config": over_ads,
         "cds_config": over_ads,

@@ -24,8 +24,14 @@ pub enum LocalityLb {
     Distribute(Vec<Distribution>),
     /// Endpoints that are nearer first, where outlier detection tells that they fail.
     Failover(Failover),
-    /// `zoneAwareLbSetting`: endpoints of the client's region first, with or without outlier detection.
-    Regions(Failover),
+    /// `zoneAwareLbSetting`: endpoints of the client's region first, with or without outlier detection, and among these the client's zone
+    /// as far as that leaves no endpoint with more than its part.
+    ZoneAware {
+        /// The order of the other regions.
+        failover: Failover,
+        /// `minClusterSize`: with fewer endpoints in the region zones do not count; `None`: as Envoy has it (6).
+        min_cluster_size: Option<u32>,
+    },
 }
 
 impl Default for LocalityLb {
@@ -94,7 +100,7 @@ impl LocalityLb {
     pub fn is_unconditional(&self) -> bool {
         match self {
             LocalityLb::Off => false,
-            LocalityLb::Distribute(_) | LocalityLb::Regions(_) => true,
+            LocalityLb::Distribute(_) | LocalityLb::ZoneAware { .. } => true,
             LocalityLb::Failover(failover) => failover.always,
         }
     }
@@ -105,11 +111,11 @@ impl LocalityLb {
         match self {
             LocalityLb::Off => BTreeSet::new(),
             LocalityLb::Distribute(_) => localities().into(),
-            LocalityLb::Failover(failover) | LocalityLb::Regions(failover) => {
+            LocalityLb::Failover(failover) | LocalityLb::ZoneAware { failover, min_cluster_size: _ } => {
                 let Failover { labels, regions, always: _ } = failover;
                 let own = labels.iter().filter(|label| label.value.is_none()).map(|label| label.name.clone());
                 let mut names: BTreeSet<Str> = own.collect();
-                if matches!(self, LocalityLb::Regions(_)) {
+                if matches!(self, LocalityLb::ZoneAware { .. }) {
                     names.insert(REGION_LABEL.into());
                 } else if labels.is_empty() || !regions.is_empty() {
                     names.extend(localities());

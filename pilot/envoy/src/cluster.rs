@@ -30,7 +30,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
         protocol,
         load_balancing,
         warmup,
-        weighs_localities,
+        localities,
         connection_pool,
         outlier_detection,
         retry_budget,
@@ -57,7 +57,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
     discovery::apply_discovery(discovery, &mut cluster);
     load_balancer::apply_load_balancing(load_balancing, warmup.as_ref(), &mut cluster);
     connection_pool::apply_connection_pool(connection_pool, retry_budget.as_ref(), &mut cluster);
-    outlier_detection::apply_outlier_detection(outlier_detection.as_ref(), *weighs_localities, &mut cluster);
+    outlier_detection::apply_outlier_detection(outlier_detection.as_ref(), *localities, &mut cluster);
     let error_codes = outlier_detection.as_ref().map_or(&[][..], |detection| &detection.error_codes);
     protocol::apply_protocol(*protocol, connection_pool, error_codes, socket.tls(), &mut cluster);
     apply_upstream_socket(socket, &mut cluster);

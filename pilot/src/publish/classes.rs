@@ -48,10 +48,11 @@ impl Hash for Same {
 impl Classes {
     /// Counts a proxy with this inbound configuration in.
     pub fn enter(&mut self, inbound: &Inbound, pool: &Pool) -> ClassId {
-        let Inbound { listeners, clusters } = inbound;
+        let Inbound { listeners, clusters, endpoints } = inbound;
         let clusters = clusters.iter().map(|spec| pool.get(spec));
         let listeners = listeners.iter().map(|spec| pool.get(spec));
-        let resources: Box<[Same]> = clusters.chain(listeners).map(Same).collect();
+        let endpoints = endpoints.iter().map(|spec| pool.get(spec));
+        let resources: Box<[Same]> = clusters.chain(listeners).chain(endpoints).map(Same).collect();
         if let Some(id) = self.by_resources.get(&resources)
             && let Some(class) = self.by_id.get_mut(id)
         {

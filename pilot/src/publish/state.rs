@@ -9,7 +9,7 @@ use super::{
 };
 use crate::proxy::{Connected, Takes};
 use mesh_model::{ChangeSet, Mesh};
-use pilot_view::{Place, ScopeKey, affects};
+use pilot_view::{Place, ScopeKey, affects, is_replica};
 use pilot_xds::{
     layer::Layer,
     snapshot::{LAYERS, Snapshot},
@@ -104,13 +104,15 @@ impl State {
         let root = [old, &*self.mesh].map(|mesh| mesh.config().root_namespace.clone());
         let all = root.iter().any(|root| changes.peers.contains(root));
         namespaces.extend(changes.peers.iter().cloned());
-        let at: BTreeSet<IpAddr> = changes
-            .workloads
-            .iter()
-            .flat_map(|object| [old.workload(object), self.mesh.workload(object)])
-            .flatten()
-            .flat_map(|workload| workload.addresses.iter().copied())
-            .collect();
+        let workloads = || {
+            let versions = |object| [old.workload(object), self.mesh.workload(object)];
+            changes.workloads.iter().flat_map(versions).flatten()
+        };
+        let at: BTreeSet<IpAddr> =
+            workloads().flat_map(|workload| workload.addresses.iter().copied()).collect();
+        let asks_for_replicas = |proxy: &pilot_view::Proxy| {
+            proxy.self_discovery && workloads().any(|workload| is_replica(proxy, workload))
+        };
         let moved: Vec<u64> = self
             .proxies
             .iter()
@@ -120,6 +122,7 @@ impl State {
                     || namespaces.contains(&subscriber.proxy.namespace)
                     || subscriber.connected.object().is_some_and(|object| changes.workloads.contains(object))
                     || subscriber.proxy.addresses.iter().any(|address| at.contains(address))
+                    || asks_for_replicas(&subscriber.proxy)
             })
             .map(|(id, _)| *id)
             .collect();

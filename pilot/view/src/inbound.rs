@@ -1,4 +1,4 @@
-//! Inbound: how requests reach the workload beside the proxy.
+//! Inbound: how requests reach the workload beside the proxy, and who its replicas are.
 //!
 //! Depends on the services that select the workload, not on its name or address (unless traffic is not redirected), so
 //! that all replicas of a Deployment have equal inbound configuration.
@@ -7,13 +7,15 @@ mod chains;
 mod ingress;
 mod listeners;
 mod ports;
+mod replicas;
 mod requests;
 
 pub use ports::own_ports;
+pub use replicas::{LOCAL_CLUSTER, is_replica};
 
 use crate::{
     Capture, Proxy, Scope, ScopeKey,
-    spec::{ClusterDiscovery, ClusterSpec, ListenerSpec, UpstreamProtocol},
+    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ListenerSpec, UpstreamProtocol},
     well_known::{INBOUND_SOURCE, inbound_sources, plain_cluster, pool},
 };
 use listeners::Listening;
@@ -30,6 +32,8 @@ pub const INBOUND_CLUSTERS: &str = "inbound|";
 pub struct Inbound {
     pub listeners: Vec<ListenerSpec>,
     pub clusters: Vec<ClusterSpec>,
+    /// Of its own replicas, where its Envoy asks for them.
+    pub endpoints: Option<EndpointsSpec>,
 }
 
 /// The inbound configuration of `proxy`.
@@ -83,7 +87,7 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     };
     let buffer_limit = proxy.settings(mesh).connections.cluster_buffer;
     let clusters = clusters.into_iter().map(|cluster| ClusterSpec { buffer_limit, ..cluster }).collect();
-    Inbound { listeners, clusters }
+    Inbound { listeners, clusters, endpoints: replicas::replicas(mesh, proxy) }
 }
 
 /// Where requests go that came for `entry`.

@@ -21,7 +21,7 @@ mod stat_name;
 mod tracing;
 mod well_known;
 
-pub use inbound::{INBOUND_CLUSTERS, Inbound, inbound};
+pub use inbound::{INBOUND_CLUSTERS, Inbound, LOCAL_CLUSTER, inbound, is_replica};
 pub use names::derive_names;
 pub use outbound::{
     HostView, PlaceView, PortKey, PortUse, derive_host, derive_place, placeholder, port_listener,

@@ -31,6 +31,8 @@ pub struct Proxy {
     pub settings: Option<Arc<ProxySettings>>,
     /// What its Envoy calls itself (`node.cluster`); traces name it so.
     pub cluster: Str,
+    /// Whether its Envoy asks for its own workload's replicas, to know how many of them are in which zone.
+    pub self_discovery: bool,
 }
 
 impl Capture {

@@ -12,7 +12,7 @@ mod route;
 mod tls;
 mod tracing;
 
-pub use cluster::{ClusterDiscovery, ClusterSpec, ServiceRef, UpstreamProtocol};
+pub use cluster::{ClusterDiscovery, ClusterSpec, Localities, ServiceRef, UpstreamProtocol};
 pub use endpoints::{EndpointsSpec, Preference};
 pub use listener::{
     ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NameLookup, NetworkSpec,

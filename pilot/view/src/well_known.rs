@@ -5,7 +5,7 @@ use crate::{
     outbound::{HTTP_PROXY, plain_text_http, unknown},
     spec::{
         CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec,
-        Inspectors, ListenerSpec, NetworkSpec, RouteConfigurationSpec, RouteSource, TcpSpec,
+        Inspectors, ListenerSpec, Localities, NetworkSpec, RouteConfigurationSpec, RouteSource, TcpSpec,
         UpstreamProtocol, UpstreamSocket, WeightedCluster,
     },
 };
@@ -51,7 +51,7 @@ pub fn plain_cluster(
         connection_pool: pool(mesh, None),
         outlier_detection: None,
         warmup: None,
-        weighs_localities: false,
+        localities: Localities::Usual,
         retry_budget: None,
         proxy_protocol: None,
         socket: UpstreamSocket::Plain,

@@ -1,11 +1,14 @@
-//! `outlierDetection`: when an endpoint is ejected; the panic threshold, and whether localities have weights.
+//! `outlierDetection`: when an endpoint is ejected; the panic threshold, and how localities count.
 
 use crate::envoy::cluster::Cluster;
 use crate::envoy::cluster::cluster::CommonLbConfig;
-use crate::envoy::cluster::cluster::common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig};
+use crate::envoy::cluster::cluster::common_lb_config::{
+    LocalityConfigSpecifier, LocalityWeightedLbConfig, ZoneAwareLbConfig,
+};
 use crate::envoy::{cluster, wkt};
 use crate::value::{duration, percent, uint32, whole_percent};
 use mesh_model::{Duration, OutlierDetection, Percent};
+use pilot_view::spec::Localities;
 
 /// Applies the rules of ejection.
 ///
@@ -13,17 +16,35 @@ use mesh_model::{Duration, OutlierDetection, Percent};
 /// as soon as half of a small service is.
 pub(super) fn apply_outlier_detection(
     detection: Option<&OutlierDetection>,
-    weighs_localities: bool,
+    localities: Localities,
     cluster: &mut Cluster,
 ) {
     let min_health = detection.and_then(|detection| detection.min_health);
     cluster.common_lb_config = Some(CommonLbConfig {
         healthy_panic_threshold: Some(min_health.map(percent).unwrap_or_default()),
-        locality_config_specifier: weighs_localities
-            .then(|| LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig::default())),
+        locality_config_specifier: build_localities(localities),
         ..Default::default()
     });
     cluster.outlier_detection = detection.map(build_outlier_detection);
+}
+
+fn build_localities(localities: Localities) -> Option<LocalityConfigSpecifier> {
+    let zone_aware = match localities {
+        Localities::Usual => return None,
+        Localities::Weighted => {
+            let weighted = LocalityWeightedLbConfig::default();
+            return Some(LocalityConfigSpecifier::LocalityWeightedLbConfig(weighted));
+        }
+        // Of no request.
+        Localities::Ignored => {
+            ZoneAwareLbConfig { routing_enabled: Some(percent(Percent::NONE)), ..Default::default() }
+        }
+        Localities::ZoneAware { min_cluster_size } => ZoneAwareLbConfig {
+            min_cluster_size: min_cluster_size.map(|value| wkt::UInt64Value { value: value.into() }),
+            ..Default::default()
+        },
+    };
+    Some(LocalityConfigSpecifier::ZoneAwareLbConfig(zone_aware))
 }
 
 fn build_outlier_detection(detection: &OutlierDetection) -> cluster::OutlierDetection {

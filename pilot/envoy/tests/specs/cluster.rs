@@ -8,7 +8,7 @@ use mesh_model::{
     UpgradePolicy, Warmup,
 };
 use pilot_envoy::build_cluster;
-use pilot_view::spec::{ClusterDiscovery, ClusterSpec, Preference, UpstreamProtocol};
+use pilot_view::spec::{ClusterDiscovery, ClusterSpec, Localities, Preference, UpstreamProtocol};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
@@ -225,12 +225,18 @@ fn other_statuses_count_as_errors() {
 
 #[test]
 fn localities_have_weights_only_where_they_count() {
-    let config = |weighs_localities| {
-        let built = built(&ClusterSpec { weighs_localities, ..cluster() });
-        at(&built, "/common_lb_config/locality_weighted_lb_config").clone()
+    let config = |localities| {
+        let built = built(&ClusterSpec { localities, ..cluster() });
+        let mut config = at(&built, "/common_lb_config").clone();
+        config.as_object_mut().unwrap().remove("healthy_panic_threshold");
+        config
     };
-    assert_eq!(config(true), json!({}));
-    assert_eq!(config(false), Value::Null);
+    assert_eq!(config(Localities::Weighted), json!({"locality_weighted_lb_config": {}}));
+    assert_eq!(config(Localities::Usual), json!({}));
+    assert_eq!(config(Localities::Ignored), json!({"zone_aware_lb_config": {"routing_enabled": {}}}));
+    let zone_aware = |min_cluster_size| config(Localities::ZoneAware { min_cluster_size });
+    assert_eq!(zone_aware(None), json!({"zone_aware_lb_config": {}}));
+    assert_eq!(zone_aware(Some(3)), json!({"zone_aware_lb_config": {"min_cluster_size": "3"}}));
 }
 
 #[test]

@@ -6,8 +6,9 @@ use mesh_model::{
 };
 use pilot_view::spec::{
     ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec,
-    HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSource,
-    RouteSpec, ServiceRef, TcpSpec, UpstreamProtocol, UpstreamSocket, VirtualHostSpec, WeightedCluster,
+    HttpSpec, Inspectors, ListenerSpec, Localities, NetworkSpec, RouteConfigurationSpec, RouteMatchSpec,
+    RouteSource, RouteSpec, ServiceRef, TcpSpec, UpstreamProtocol, UpstreamSocket, VirtualHostSpec,
+    WeightedCluster,
 };
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -23,7 +24,7 @@ pub fn cluster() -> ClusterSpec {
         connection_pool: ConnectionPool::default(),
         outlier_detection: None,
         warmup: None,
-        weighs_localities: false,
+        localities: Localities::Usual,
         retry_budget: None,
         proxy_protocol: None,
         socket: UpstreamSocket::Plain,

@@ -42,6 +42,7 @@ pub fn proxy_of(workload: &Workload) -> Proxy {
         dns_capture: false,
         settings: None,
         cluster: Default::default(),
+        self_discovery: false,
     }
 }
 
@@ -105,6 +106,7 @@ mod tests {
             dns_capture: false,
             settings: None,
             cluster: Default::default(),
+            self_discovery: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     HostView, PlaceView, ServiceContext, cluster_name,
-    locality::{is_weighted, prefer},
+    locality::{localities, prefer},
     tls::Connecting,
 };
 use crate::{
@@ -185,7 +185,7 @@ impl<'a> Draft<'a> {
     }
 
     fn cluster(self, discovery: ClusterDiscovery) -> ClusterSpec {
-        let weighs_localities = is_weighted(self.locality(), self.detects_outliers());
+        let localities = localities(self.locality(), self.detects_outliers());
         let redirected = self.redirected();
         let Self { context, port, subset, name, policy } = self;
         let ServiceContext { scope, service, rule } = context;
@@ -241,7 +241,7 @@ impl<'a> Draft<'a> {
             protocol,
             load_balancing,
             warmup,
-            weighs_localities,
+            localities,
             connection_pool,
             outlier_detection,
             retry_budget,

@@ -3,7 +3,7 @@
 //! In: the setting, the labels that tell where the client is, and endpoints. Out: a [`Preference`], in which the client no longer
 //! appears: clients with equal preferences share one load assignment, wherever they are.
 
-use crate::spec::Preference;
+use crate::spec::{Localities, Preference};
 use mesh_model::{
     Distribution, Endpoint, Failover, Labels, Locality, LocalityLb, NETWORK_LABEL, NODE_LABEL, PriorityLabel,
     REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, Str, ZONE_LABEL, locality_of,
@@ -13,14 +13,20 @@ use std::{
     sync::Arc,
 };
 
-/// Whether Envoy has to weigh localities against each other. As in Istio not for the mere default, because Envoy's balancer would then
-/// choose among the endpoints of one locality only.
-pub fn is_weighted(setting: &LocalityLb, detects_outliers: bool) -> bool {
+/// What Envoy makes of localities. As in Istio it does not weigh them for the mere default, because it would then choose among the
+/// endpoints of one locality only.
+pub fn localities(setting: &LocalityLb, detects_outliers: bool) -> Localities {
     match setting {
-        LocalityLb::Off | LocalityLb::Regions(_) => false,
-        LocalityLb::Distribute(_) => true,
+        LocalityLb::Off => Localities::Ignored,
+        LocalityLb::ZoneAware { failover: _, min_cluster_size } => {
+            Localities::ZoneAware { min_cluster_size: *min_cluster_size }
+        }
+        LocalityLb::Distribute(_) => Localities::Weighted,
         LocalityLb::Failover(Failover { labels, regions, always }) => {
-            (*always || detects_outliers) && !(labels.is_empty() && regions.is_empty())
+            match (*always || detects_outliers) && !(labels.is_empty() && regions.is_empty()) {
+                true => Localities::Weighted,
+                false => Localities::Usual,
+            }
         }
     }
 }
@@ -54,11 +60,12 @@ pub fn prefer(
                 (label_rank(labels, client, endpoint), place)
             })
         }
-        LocalityLb::Regions(Failover { labels, regions, always: _ }) => {
+        LocalityLb::ZoneAware { failover: Failover { labels, regions, always: _ }, min_cluster_size: _ } => {
             let here = locality_of(client);
-            ranked(endpoints, |endpoint| {
-                let place = region_rank(&here.region, &endpoint.locality.region, regions);
-                (label_rank(labels, client, endpoint), place)
+            // The labels say in which order the other regions come, not whether the client's own is first.
+            ranked(endpoints, |endpoint| match region_rank(&here.region, &endpoint.locality.region, regions) {
+                0 => (0, 0),
+                place => (1 + label_rank(labels, client, endpoint), place),
             })
         }
     }

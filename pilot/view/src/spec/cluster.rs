@@ -22,8 +22,8 @@ pub struct ClusterSpec {
     pub load_balancing: LoadBalancing,
     /// `loadBalancer.warmup`, after overlay.
     pub warmup: Option<Warmup>,
-    /// Whether localities are weighed against each other, instead of all endpoints at once.
-    pub weighs_localities: bool,
+    /// How localities count, beside the priorities of their endpoints.
+    pub localities: Localities,
     /// `connectionPool`, after overlay.
     pub connection_pool: ConnectionPool,
     /// `outlierDetection`, after overlay.
@@ -44,6 +44,22 @@ pub struct ClusterSpec {
     pub config: Option<NamespacedName>,
     /// Whom to tell when it is rejected.
     pub origins: Origins,
+}
+
+/// How localities count. Mirrors `CommonLbConfig.locality_config_specifier`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Localities {
+    /// As Envoy has it: not at all, or, where it knows its own replicas, as `ZoneAware`.
+    Usual,
+    /// Not even there.
+    Ignored,
+    /// They are weighed against each other, instead of all endpoints at once.
+    Weighted,
+    /// The client's own first, as far as that leaves no endpoint with more than its part. For that Envoy has to know its own replicas.
+    ZoneAware {
+        /// With fewer endpoints they do not count; `None`: as Envoy has it.
+        min_cluster_size: Option<u32>,
+    },
 }
 
 /// Where endpoints come from. Mirrors `Cluster.type`.

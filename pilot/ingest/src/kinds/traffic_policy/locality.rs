@@ -65,16 +65,14 @@ fn parse_zone_aware(block: api::ZoneAwareLbSetting, at: &At<'_>) -> LocalityLb {
     if enabled == Some(false) {
         return LocalityLb::Off;
     }
-    at.not_supported("minClusterSize", min_cluster_size.is_some());
-    // For zones Envoy compares its own service with the destination, and so far nothing tells it which one it is in.
     at.report(
         Problem::new(
-            Severity::Warning,
-            Reason::NotSupported,
+            Severity::Info,
+            Reason::Required,
             at.path(),
-            "endpoints of the client's region come first, but within it Meltemi does not prefer the client's zone yet",
+            "within a region zones count for clients whose proxies know their own replicas",
         )
-        .hint("localityLbSetting prefers zones"),
+        .hint("let proxyMetadata say ISTIO_META_ENABLE_SELF_DISCOVERY: \"true\", of the mesh's defaultConfig or of the clients"),
     );
     let mut labels = parse_labels(failover_priority, &at.field("failoverPriority"));
     labels.retain(|label| {
@@ -87,11 +85,8 @@ fn parse_zone_aware(block: api::ZoneAwareLbSetting, at: &At<'_>) -> LocalityLb {
         }
         usable
     });
-    LocalityLb::Regions(Failover {
-        labels,
-        regions: parse_regions(failover, &at.field("failover")),
-        always: true,
-    })
+    let regions = parse_regions(failover, &at.field("failover"));
+    LocalityLb::ZoneAware { failover: Failover { labels, regions, always: true }, min_cluster_size }
 }
 
 fn parse_labels(labels: Vec<String>, at: &At<'_>) -> Vec<PriorityLabel> {
