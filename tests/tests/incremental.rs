@@ -30,7 +30,10 @@ fn askers() -> Vec<(Asker, Protocol)> {
         (with_identity(labelled(Asker::new("x", "secured"), "client")), Protocol::Delta),
         (labelled(Asker::new("x", "plain"), "client"), Protocol::Delta),
         (labelled(Asker::new("x", "chosen"), "chosen"), Protocol::Delta),
-        (with_identity(at(Asker::new("x", "a-1"), "10.1.0.1")), Protocol::Delta),
+        (
+            Asker { self_discovery: true, ..with_identity(at(Asker::new("x", "a-1"), "10.1.0.1")) },
+            Protocol::Delta,
+        ),
         (at(Asker::new("x", "vm"), "10.2.0.1"), Protocol::Delta),
         (Asker::new("y", "other"), Protocol::Sotw),
         (Asker { dns_capture: true, delta_nds: true, ..Asker::new("x", "names") }, Protocol::Delta),

@@ -206,6 +206,7 @@ fn proxy(listener: SocketAddr) -> Proxy {
             application: listener.ip(),
             http_proxy_port: Some(listener.port()),
         },
+        self_discovery: false,
     }
 }
 

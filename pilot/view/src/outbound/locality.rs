@@ -63,9 +63,11 @@ pub fn prefer(
         LocalityLb::ZoneAware { failover: Failover { labels, regions, always: _ }, min_cluster_size: _ } => {
             let here = locality_of(client);
             // The labels say in which order the other regions come, not whether the client's own is first.
-            ranked(endpoints, |endpoint| match region_rank(&here.region, &endpoint.locality.region, regions) {
-                0 => (0, 0),
-                place => (1 + label_rank(labels, client, endpoint), place),
+            ranked(endpoints, |endpoint| {
+                match region_rank(&here.region, &endpoint.locality.region, regions) {
+                    0 => (0, 0),
+                    place => (1 + label_rank(labels, client, endpoint), place),
+                }
             })
         }
     }
