@@ -26,6 +26,10 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tower::Service as _;
 
+mod whole_data;
+
+use whole_data::WholeData;
+
 /// Settings of connections.
 #[derive(Clone, Debug)]
 pub struct TransportConfig {
@@ -215,7 +219,7 @@ impl Connection {
             .initial_connection_window_size(1024 * 1024)
             .max_send_buf_size(send_buffer)
             .auto_date_header(false);
-        let connection = http.serve_connection(TokioIo::new(io), service);
+        let connection = http.serve_connection(TokioIo::new(WholeData::new(io)), service);
         let mut connection = std::pin::pin!(connection);
         let silent = async {
             sleep(patience).await;

@@ -124,17 +124,16 @@ pub fn parse_file(path: &Str, bytes: &[u8], context: &Context) -> Edit {
         Ok(documents) => documents,
         Err(problem) => return unreadable(path, problem),
     };
-    let (mut objects, mut problems, mut partial) = (Vec::new(), Vec::new(), false);
+    let (mut objects, mut problems) = (Vec::new(), Vec::new());
     for document in documents {
         let source = Source::File { path: path.clone(), line: document.line };
         match document.value {
             Ok(value) => read_document(value, &source, context, &mut objects, &mut problems),
-            Err(problem) => {
-                partial = true;
-                problems.push(DocumentProblem { source, problem });
-            }
+            Err(problem) => problems.push(DocumentProblem { source, problem }),
         }
     }
+    // A document that is misread is an object that may have been good before; one of a kind that is not built never was.
+    let partial = problems.iter().any(|found| found.problem.reason != Reason::NotSupported);
     Edit::File { path: path.clone(), objects, problems, partial }
 }
 

@@ -51,6 +51,7 @@ pub fn read_document(
         }
         return;
     }
+    let named = ["name", "generateName"].iter().any(|name| value.pointer(&format!("/metadata/{name}")).is_some());
     match recognise(api_version, kind) {
         Recognised::Row(row) => match parse_object(row, value, source.clone(), context) {
             Ok(object) => objects.push(object),
@@ -67,8 +68,14 @@ pub fn read_document(
             }
         }
         Recognised::Problem(problem) | Recognised::OtherVersion(_, problem) => report(problem),
+        // Every object of Kubernetes itself has a name: what has none is the beginning of something.
+        Recognised::Foreign if !api_version.contains('/') && !named => report(unnamed(kind)),
         Recognised::Foreign => {}
     }
+}
+
+fn unnamed(kind: &str) -> Problem {
+    Problem::error(Reason::Required, "metadata.name", format!("this {kind} has no name"))
 }
 
 fn malformed(message: impl Into<String>) -> Problem {

@@ -3,7 +3,6 @@
 //! Own framing instead of `tonic::Streaming`: its buffer keeps the size of the largest message for the life of the stream, and the first
 //! request after a reconnect is 300 KB. Here nothing is kept between messages.
 
-use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,8 +18,11 @@ pub(crate) const HEADER: usize = 5;
 /// The messages of a request body.
 pub(crate) struct Requests<M> {
     body: tonic::body::Body,
-    pieces: VecDeque<Bytes>,
-    have: usize,
+    /// What arrived last, as far as it is not taken.
+    piece: Bytes,
+    /// The beginning of a frame that does not end in the piece with which it began. A copy, so that the connection may read into its buffer
+    /// again: held pieces would have it take another for each.
+    begun: BytesMut,
     limit: usize,
     trailers: Option<http::HeaderMap>,
     message: PhantomData<fn() -> M>,
@@ -28,7 +30,8 @@ pub(crate) struct Requests<M> {
 
 impl<M: prost::Message + Default> Requests<M> {
     pub(crate) fn new(body: tonic::body::Body, limit: usize) -> Self {
-        Self { body, pieces: VecDeque::new(), have: 0, limit, trailers: None, message: PhantomData }
+        let (piece, begun) = (Bytes::new(), BytesMut::new());
+        Self { body, piece, begun, limit, trailers: None, message: PhantomData }
     }
 
     /// The status that followed the messages, if the body was a response and has ended.
@@ -39,52 +42,54 @@ impl<M: prost::Message + Default> Requests<M> {
 
     /// A complete message, if one is here.
     fn decode(&mut self) -> Result<Option<M>, Status> {
-        if self.have < HEADER {
-            return Ok(None);
-        }
-        let mut header = self.pieces.iter().flat_map(|piece| piece.iter().copied());
-        let compressed = header.next().unwrap_or_default() != 0;
-        let length = header.take(4).fold(0, |length, byte| length << 8 | usize::from(byte));
-        if compressed {
-            return Err(Status::unimplemented("compressed requests are not supported"));
-        }
-        if length > self.limit {
-            let limit = self.limit;
-            let message = format!("a request of {length} bytes is more than the limit of {limit}");
-            return Err(Status::resource_exhausted(message));
-        }
-        if self.have < HEADER + length {
-            return Ok(None);
-        }
-        let mut frame = self.take(HEADER + length);
+        let Some(mut frame) = self.frame()? else { return Ok(None) };
         frame.advance(HEADER);
         let message = M::decode(frame).map_err(|error| Status::invalid_argument(error.to_string()))?;
         Ok(Some(message))
     }
 
-    fn take(&mut self, length: usize) -> Bytes {
-        self.have -= length;
-        if let Some(piece) = self.pieces.front_mut()
-            && piece.len() > length
+    /// A complete frame, if one is here.
+    fn frame(&mut self) -> Result<Option<Bytes>, Status> {
+        if self.piece.is_empty() {
+            return Ok(None);
+        }
+        if self.begun.is_empty()
+            && let Some(header) = self.piece.first_chunk()
         {
-            return piece.split_to(length);
-        }
-        if self.pieces.front().is_some_and(|piece| piece.len() == length) {
-            return self.pieces.pop_front().unwrap_or_default();
-        }
-        let mut all = BytesMut::with_capacity(length);
-        while let Some(mut piece) = self.pieces.pop_front() {
-            let part = piece.split_to(piece.len().min(length - all.len()));
-            all.extend_from_slice(&part);
-            if !piece.is_empty() {
-                self.pieces.push_front(piece);
+            let length = self.length(*header)?;
+            if self.piece.len() >= length {
+                return Ok(Some(self.piece.split_to(length)));
             }
-            if all.len() == length {
-                break;
-            }
+            self.begun.reserve(length);
         }
-        self.pieces.shrink_to_fit();
-        all.freeze()
+        if !self.fill(HEADER) {
+            return Ok(None);
+        }
+        let Some(header) = self.begun.first_chunk() else { return Ok(None) };
+        let length = self.length(*header)?;
+        Ok(self.fill(length).then(|| std::mem::take(&mut self.begun).freeze()))
+    }
+
+    /// Takes as much of the piece as is missing to `length`. Returns whether it is all here.
+    fn fill(&mut self, length: usize) -> bool {
+        let missing = length.saturating_sub(self.begun.len());
+        self.begun.reserve(missing);
+        self.begun.extend_from_slice(&self.piece.split_to(missing.min(self.piece.len())));
+        self.begun.len() >= length
+    }
+
+    /// How long the frame with this header is, with the header.
+    fn length(&self, header: [u8; HEADER]) -> Result<usize, Status> {
+        let [compressed, length @ ..] = header;
+        if compressed != 0 {
+            return Err(Status::unimplemented("compressed requests are not supported"));
+        }
+        let (length, limit) = (u32::from_be_bytes(length) as usize, self.limit);
+        if length > limit {
+            let message = format!("a request of {length} bytes is more than the limit of {limit}");
+            return Err(Status::resource_exhausted(message));
+        }
+        Ok(HEADER + length)
     }
 }
 
@@ -101,11 +106,8 @@ impl<M: prost::Message + Default> Stream for Requests<M> {
                 // The connection went away: for a stream without end that is the normal end.
                 Some(Err(_)) => return Poll::Ready(None),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if data.is_empty() => {}
-                    Ok(data) => {
-                        self.have += data.len();
-                        self.pieces.push_back(data);
-                    }
+                    // All of the one before was taken.
+                    Ok(data) => self.piece = data,
                     Err(frame) => self.trailers = frame.into_trailers().ok(),
                 },
             }

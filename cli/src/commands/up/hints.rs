@@ -6,8 +6,13 @@ use mesh_model::{Host, Mesh, Protocol, Registry, Service};
 /// So many calls are enough to get the idea.
 const CALLS: usize = 3;
 
-/// What to try. `options` is what each command needs to find this control plane; empty where the default will do.
-pub fn hints(mesh: &Mesh, entries: &[Entry], options: &str) -> Vec<String> {
+/// How this program was called: with its path, where a shell needs it again.
+pub fn program() -> String {
+    std::env::args().next().filter(|path| path.contains('/')).unwrap_or_else(|| "meltemi".to_owned())
+}
+
+/// What to try, with `program`. `options` is what each command needs to find this control plane; empty where the default will do.
+pub fn hints(mesh: &Mesh, entries: &[Entry], program: &str, options: &str) -> Vec<String> {
     let targets = targets(mesh);
     // Somebody whom nobody else calls is the likely way in.
     let is_target = |entry: &Entry| targets.iter().any(|service| selects(service, entry));
@@ -17,11 +22,11 @@ pub fn hints(mesh: &Mesh, entries: &[Entry], options: &str) -> Vec<String> {
     let caller = name_of(from, entries);
     let call = |service: &&Service| {
         let url = url(service, &from.identity.namespace)?;
-        Some(format!("meltemi call {caller} {url} -n 100{options}"))
+        Some(format!("{program} call {caller} {url} -n 100{options}"))
     };
     let mut hints: Vec<String> = targets.iter().filter_map(call).take(CALLS).collect();
     let proxy = format!("{}.{}", from.identity.pod, from.identity.namespace);
-    hints.push(format!("meltemi proxy config {proxy} routes{options}"));
+    hints.push(format!("{program} proxy config {proxy} routes{options}"));
     hints
 }
 
@@ -115,7 +120,7 @@ mod tests {
             "meltemi call frontend http://payments.example.com/ -n 100",
             "meltemi proxy config frontend-0.shop routes",
         ];
-        assert_eq!(hints(&mesh, &entries, ""), expected);
+        assert_eq!(hints(&mesh, &entries, "meltemi", ""), expected);
     }
 
     #[test]
@@ -125,11 +130,11 @@ mod tests {
             "meltemi call hello http://hello/ -n 100 --address 127.0.0.1:7",
             "meltemi proxy config hello-0.default routes --address 127.0.0.1:7",
         ];
-        assert_eq!(hints(&mesh, &entries, " --address 127.0.0.1:7"), expected);
+        assert_eq!(hints(&mesh, &entries, "meltemi", " --address 127.0.0.1:7"), expected);
     }
 
     #[test]
     fn an_empty_mesh_has_nothing_to_try() {
-        assert!(hints(&Mesh::default(), &[], "").is_empty());
+        assert!(hints(&Mesh::default(), &[], "meltemi", "").is_empty());
     }
 }
