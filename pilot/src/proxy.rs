@@ -121,6 +121,7 @@ impl Connected {
                 self_discovery: text(metadata, "ENABLE_SELF_DISCOVERY") == Some("true"),
                 addresses,
                 locality: locality.unwrap_or_default(),
+                network: text(metadata, "NETWORK").unwrap_or_default().into(),
             },
         })
     }
@@ -149,6 +150,9 @@ impl Connected {
             at.find(|at| at.object.kind == Kind::WorkloadEntry && at.object.name.namespace == proxy.namespace)
         });
         proxy.workload = known.map(|workload| workload.object.clone());
+        if proxy.network.is_empty() {
+            proxy.network = known.map_or(&mesh.config().network, |workload| &workload.network).clone();
+        }
         if let Some(workload) = known {
             proxy.labels = workload.labels.clone();
             if workload.locality != Locality::default() {

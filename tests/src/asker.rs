@@ -33,6 +33,8 @@ pub struct Asker {
     pub delta_nds: bool,
     /// The ProxyConfig that it brings along.
     pub proxy_config: Option<serde_json::Value>,
+    /// Its network, as it says.
+    pub network: String,
     /// Whether it asks for its own replicas.
     pub self_discovery: bool,
 }
@@ -60,6 +62,7 @@ impl Default for Asker {
             dns_capture: false,
             delta_nds: false,
             proxy_config: None,
+            network: String::new(),
             self_discovery: false,
         }
     }
@@ -90,6 +93,7 @@ impl Asker {
             dns_capture,
             delta_nds,
             proxy_config,
+            network,
             self_discovery,
         } = self;
         let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
@@ -114,6 +118,9 @@ impl Asker {
         }
         if *delta_nds {
             metadata.insert("DELTA_NDS".to_owned(), text("true"));
+        }
+        if !network.is_empty() {
+            metadata.insert("NETWORK".to_owned(), text(network));
         }
         if *self_discovery {
             metadata.insert("ENABLE_SELF_DISCOVERY".to_owned(), text("true"));

@@ -29,7 +29,10 @@ fn askers() -> Vec<(Asker, Protocol)> {
     vec![
         (with_identity(labelled(Asker::new("x", "secured"), "client")), Protocol::Delta),
         (labelled(Asker::new("x", "plain"), "client"), Protocol::Delta),
-        (labelled(Asker::new("x", "chosen"), "chosen"), Protocol::Delta),
+        (
+            Asker { network: "home".into(), ..with_identity(labelled(Asker::new("x", "chosen"), "chosen")) },
+            Protocol::Delta,
+        ),
         (
             Asker { self_discovery: true, ..with_identity(at(Asker::new("x", "a-1"), "10.1.0.1")) },
             Protocol::Delta,

@@ -13,6 +13,23 @@ pub struct Cidr {
     pub length: u8,
 }
 
+impl Cidr {
+    /// Whether `address` is one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(first), IpAddr::V4(address)) => {
+                let behind = u32::from(self.length).min(32);
+                (first.to_bits() ^ address.to_bits()).checked_shr(32 - behind).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(first), IpAddr::V6(address)) => {
+                let behind = u32::from(self.length).min(128);
+                (first.to_bits() ^ address.to_bits()).checked_shr(128 - behind).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.length)
@@ -43,4 +60,6 @@ pub enum EndpointAddress {
     Name(Str),
     /// A Unix domain socket's path; `@` begins an abstract one.
     Unix(Str),
+    /// Known to nobody but the gateway of its network.
+    BehindGateway,
 }

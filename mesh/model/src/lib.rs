@@ -20,6 +20,7 @@ mod host;
 mod locality_lb;
 mod mesh;
 mod mesh_config;
+mod network;
 mod object;
 mod peer_authentication;
 mod percent;
@@ -55,6 +56,7 @@ pub use mesh::{Change, Mesh, ServiceKey};
 pub use mesh_config::{
     DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization, TrustedRoots,
 };
+pub use network::{Network, NetworkGateway, Way};
 pub use object::{Kind, Labels, Locality, Metadata, NamespacedName, ObjectRef, Source, Str};
 pub use peer_authentication::{MtlsMode, PeerAuthentication, PeerModes};
 pub use percent::Percent;

@@ -2,7 +2,7 @@
 
 use crate::{
     AccessLog, ConnectionPool, DefaultExports, Duration, LabelSelector, Labels, LocalityLb, MeshTracing,
-    OutlierDetection, ProxySettings, ProxyStart, Retries, Str, TcpKeepalive, TlsLimits,
+    Network, OutlierDetection, ProxySettings, ProxyStart, Retries, Str, TcpKeepalive, TlsLimits,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -122,6 +122,12 @@ pub struct MeshConfig {
     pub tracing: MeshTracing,
     /// `discoverySelectors`; empty: every namespace belongs to the mesh.
     pub discovery: Vec<LabelSelector>,
+    /// The key `meshNetworks` beside the settings; sorted by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Network>,
+    /// The network of what says nothing of it: that of the root namespace's label. Empty: there is none.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub network: Str,
 }
 
 impl MeshConfig {
@@ -173,6 +179,8 @@ impl Default for MeshConfig {
             start: ProxyStart::default(),
             tracing: MeshTracing::default(),
             discovery: Vec::new(),
+            networks: Vec::new(),
+            network: Str::default(),
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) fn endpoint_address(address: &EndpointAddress, port: u16) -> core::Ad
             let pipe = core::Pipe { path: path.to_string(), ..Default::default() };
             core::Address { address: Some(core::address::Address::Pipe(pipe)) }
         }
+        // Never sent: it stands for what is reached through a gateway, or not at all.
+        EndpointAddress::BehindGateway => core::Address::default(),
     }
 }
 

@@ -15,13 +15,16 @@ pub fn build_endpoints(spec: &EndpointsSpec) -> endpoint::ClusterLoadAssignment 
     endpoint::ClusterLoadAssignment {
         cluster_name: cluster.to_string(),
         // Envoy resolves no names in what it is sent over EDS: it would refuse the good endpoints with the bad one.
-        endpoints: build_localities(endpoints, preference, |endpoint| !is_name(endpoint)),
+        endpoints: build_localities(endpoints, preference, has_address),
         ..Default::default()
     }
 }
 
-fn is_name(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.address, EndpointAddress::Name(_))
+fn has_address(endpoint: &Endpoint) -> bool {
+    match endpoint.address {
+        EndpointAddress::Ip(_) | EndpointAddress::Unix(_) => true,
+        EndpointAddress::Name(_) | EndpointAddress::BehindGateway => false,
+    }
 }
 
 /// The endpoints that are `usable`, by locality and priority, in order. The weight of a locality is that of all its endpoints,

@@ -6,6 +6,7 @@
 mod discovery;
 mod export;
 mod link;
+mod networks;
 mod peers;
 mod settle;
 mod workload;
@@ -107,6 +108,7 @@ impl Ingest {
             // What was for all is for one namespace now, and the other way round.
             dirty.services.extend(self.joins.claims.keys().cloned());
         }
+        self.find_networks(&mut mesh, &mut dirty, &mut changes);
         self.settle(dirty, &mut mesh, &mut changes);
         self.mesh = Arc::new(mesh);
         changes

@@ -42,7 +42,10 @@ impl Collected {
         let ports = self.0.into_iter().map(|(number, mut endpoints)| {
             endpoints.sort();
             // While an endpoint moves from one slice to another it is in both.
-            endpoints.dedup_by(|later, first| later.address == first.address && later.port == first.port);
+            let is_known = |address: &EndpointAddress| *address != EndpointAddress::BehindGateway;
+            endpoints.dedup_by(|later, first| {
+                is_known(&later.address) && later.address == first.address && later.port == first.port
+            });
             (number, endpoints.into())
         });
         ServiceEndpoints::new(ports.collect())
@@ -98,7 +101,7 @@ impl Known<'_> {
             let object = &service.metadata.object;
             for port in ports(service) {
                 if let Some(number) = entry_port(endpoint, port) {
-                    let mut endpoint = self.of_inline(endpoint, number, object);
+                    let mut endpoint = self.of_inline(endpoint, number, object, !service.external);
                     // The ServiceEntry is no workload.
                     endpoint.workload = Str::default();
                     collected.add(port, endpoint);
@@ -177,6 +180,7 @@ impl Known<'_> {
             }
             _ => Locality { zone: zone.clone(), ..Locality::default() },
         };
+        made.network = self.mesh.config().network_of(&Str::default(), Some(*address), true);
         made
     }
 
@@ -202,15 +206,24 @@ impl Known<'_> {
         object: &ObjectRef,
         workload: &Workload,
     ) -> Endpoint {
-        let mut made = self.of_inline(endpoint, number, object);
+        let mut made = self.of_inline(endpoint, number, object, true);
         // The workload's labels are shared by all services that select it.
         made.labels = workload.labels.clone();
         made
     }
 
-    fn of_inline(&self, endpoint: &InlineEndpoint, number: u16, object: &ObjectRef) -> Endpoint {
-        let InlineEndpoint { address, ports: _, labels, network, locality, weight, service_account, health } =
-            endpoint;
+    /// `ours`: it is not outside the mesh.
+    fn of_inline(&self, endpoint: &InlineEndpoint, number: u16, object: &ObjectRef, ours: bool) -> Endpoint {
+        let InlineEndpoint {
+            address,
+            ports: _,
+            labels,
+            network: _,
+            locality,
+            weight,
+            service_account,
+            health,
+        } = endpoint;
         let mut made = Endpoint {
             address: address.clone(),
             port: number,
@@ -221,7 +234,7 @@ impl Known<'_> {
             service_account: service_account.clone(),
             workload: object.name.name.clone(),
             namespace: object.name.namespace.clone(),
-            network: network.clone(),
+            network: endpoint.network_in(self.mesh.config(), ours),
             node: Str::default(),
             hostname: Str::default(),
             mtls: crate::kinds::accepts_mtls(labels),

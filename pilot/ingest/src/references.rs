@@ -8,6 +8,7 @@ mod connection;
 mod destination;
 mod indexes;
 mod lived;
+mod networks;
 mod peers;
 mod ports;
 mod routes;

@@ -80,7 +80,7 @@ fn ready<'a>(scope: &Scope<'a>, service: &Service) -> impl Iterator<Item = (&'a 
         .filter(|endpoint| endpoint.health == Health::Healthy)
         .filter_map(|endpoint| match endpoint.address {
             EndpointAddress::Ip(address) => Some((&endpoint.hostname, address)),
-            EndpointAddress::Name(_) | EndpointAddress::Unix(_) => None,
+            EndpointAddress::Name(_) | EndpointAddress::Unix(_) | EndpointAddress::BehindGateway => None,
         })
 }
 

@@ -5,6 +5,7 @@ mod connection;
 mod egress;
 mod listener;
 mod locality;
+mod networks;
 mod route;
 mod tls;
 mod virtual_host;

@@ -21,6 +21,8 @@ pub struct Proxy {
     pub addresses: Vec<IpAddr>,
     /// Where it runs.
     pub locality: Locality,
+    /// Its network; empty: it is not known.
+    pub network: Str,
     /// How traffic gets to it.
     pub capture: Capture,
     /// Whether it has a certificate, which its agent hands to it over SDS. Without one it speaks and takes plaintext alone.

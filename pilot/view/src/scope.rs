@@ -70,7 +70,11 @@ pub struct Place {
 impl Place {
     /// The place that `proxy` is in.
     pub fn of(mesh: &Mesh, proxy: &Proxy) -> Self {
-        Self { labels: client_labels(mesh, proxy, mesh.place_label_keys(&proxy.namespace)) }
+        let mut keys = mesh.place_label_keys(&proxy.namespace);
+        if !mesh.config().networks.is_empty() {
+            keys.insert(NETWORK_LABEL.into());
+        }
+        Self { labels: client_labels(mesh, proxy, keys) }
     }
 }
 
@@ -86,7 +90,7 @@ fn client_label(mesh: &Mesh, proxy: &Proxy, key: &str) -> Option<Str> {
         REGION_LABEL => Some(proxy.locality.region.clone()),
         ZONE_LABEL => Some(proxy.locality.zone.clone()),
         SUB_ZONE_LABEL => Some(proxy.locality.sub_zone.clone()),
-        NETWORK_LABEL => workload().map(|workload| workload.network.clone()),
+        NETWORK_LABEL => Some(proxy.network.clone()),
         NODE_LABEL => workload().map(|workload| workload.node.clone()),
         _ => None,
     };

@@ -197,6 +197,7 @@ fn proxy(listener: SocketAddr) -> Proxy {
         labels: Arc::new(Labels::from([("app".into(), POD.into())])),
         addresses: vec![listener.ip()],
         locality: Default::default(),
+        network: Default::default(),
         has_identity: false,
         dns_capture: false,
         settings: None,

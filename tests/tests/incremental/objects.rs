@@ -44,6 +44,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => peer_authentications(),
         3 => endpoints(),
         1 => mesh_config(),
+        1 => namespaces(),
     ];
     vec(vec(edit, 1..5).prop_map(Step), 1..9)
 }
@@ -135,6 +136,7 @@ fn service_entries() -> BoxedStrategy<FileEdit> {
         "  resolution: DNS\n  endpoints: [{address: one.example.org}, {address: two.example.org, labels: {version: v1}}]\n",
         "  resolution: STATIC\n  endpoints: [{address: 10.3.0.1, labels: {version: v1}}, {address: 10.3.0.2}]\n",
         "  resolution: STATIC\n  workloadSelector: {labels: {app: a}}\n",
+        "  resolution: STATIC\n  endpoints: [{network: north, labels: {security.istio.io/tlsMode: istio}}, {address: 10.3.0.2, network: south}]\n",
         "  resolution: DNS_ROUND_ROBIN\n",
         "  resolution: DYNAMIC_DNS\n",
     ]);
@@ -246,6 +248,7 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
         "  trafficPolicy: {outlierDetection: {}}\n",
         "  trafficPolicy: {outlierDetection: {}, loadBalancer: {localityLbSetting: {failoverPriority: [app, version]}}}\n",
         "  trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {eu: 60, us: 40}}]}}}\n",
+        "  trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {failoverPriority: [version], minClusterSize: 2}}}\n",
         "  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n",
         "  trafficPolicy: {tls: {mode: SIMPLE}}\n",
         "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]}\n",
@@ -355,6 +358,7 @@ fn endpoints() -> BoxedStrategy<FileEdit> {
             "app: a, istio-locality: eu.a",
             "app: a, security.istio.io/tlsMode: istio",
             "app: a, version: v1, security.istio.io/tlsMode: istio",
+            "app: a, topology.istio.io/network: north, security.istio.io/tlsMode: istio",
         ])
     };
     let pod = labels().prop_flat_map(|labels| {
@@ -389,8 +393,9 @@ fn endpoints() -> BoxedStrategy<FileEdit> {
             );
             FileEdit { name: file, text: if gone == 0 { String::new() } else { text } }
         });
-    let entry = labels().prop_map(|labels| {
-        format!("spec: {{address: 10.2.0.1, labels: {{{labels}}}, ports: {{http: 8888}}}}\n")
+    let reached = one_of(&["address: 10.2.0.1", "network: north", "address: 10.2.0.1, network: south"]);
+    let entry = (labels(), reached).prop_map(|(labels, reached)| {
+        format!("spec: {{{reached}, labels: {{{labels}}}, ports: {{http: 8888}}}}\n")
     });
     let entry = file(&[("we-1", "x/we1")], entry, "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry");
     prop_oneof![pod, slice, entry].boxed()
@@ -411,6 +416,30 @@ fn mesh_config() -> BoxedStrategy<FileEdit> {
         "defaultVirtualServiceExportTo: [y]",
         "defaultDestinationRuleExportTo: ['.']",
     ]);
-    let text = settings.prop_map(|settings| format!("data:\n  mesh: |\n    {settings}\n"));
+    let networks = one_of(&[
+        "",
+        "",
+        "{north: {gateways: [{address: 192.0.2.1, port: 15443}, {address: 192.0.2.2, port: 15443}]}}",
+        "{south: {gateways: [{address: 192.0.2.3, port: 15443}]}, north: {endpoints: [{fromCidr: 10.1.0.0/31}]}}",
+    ]);
+    let text = (settings, networks).prop_map(|(settings, networks)| {
+        let networks = match networks {
+            "" => String::new(),
+            networks => format!("  meshNetworks: '{{networks: {networks}}}'\n"),
+        };
+        format!("data:\n  mesh: |\n    {settings}\n{networks}")
+    });
     file(&[("mesh", "istio-system/istio")], text, "apiVersion: v1\nkind: ConfigMap")
+}
+
+/// In which network the cluster is.
+fn namespaces() -> BoxedStrategy<FileEdit> {
+    let labels = one_of(&["", "topology.istio.io/network: north", "topology.istio.io/network: home"]);
+    let text = |(labels, gone): (&str, u8)| match gone {
+        0 => String::new(),
+        _ => format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: istio-system, labels: {{{labels}}}}}\n"
+        ),
+    };
+    (labels, 0..4u8).prop_map(move |chosen| FileEdit { name: "namespace", text: text(chosen) }).boxed()
 }

@@ -1,6 +1,7 @@
 //! Sidecars with certificates of a real authority, configured by a real control plane over mutual TLS, through what happens to either.
 
 mod modes;
+mod networks;
 mod rotation;
 
 use anyhow::Result;

@@ -46,7 +46,7 @@ impl Ingest {
         }
         for object in std::mem::take(&mut dirty.workloads) {
             let old = mesh.workload(&object).cloned();
-            let new = self.workload(&object);
+            let new = self.workload(&object, mesh);
             if old.as_deref() == new.as_ref() {
                 // A WorkloadEntry says more than its workload shows.
                 if object.kind == Kind::WorkloadEntry

@@ -10,26 +10,28 @@ use crate::{
     local::Replica,
 };
 use mesh_model::{
-    EndpointAddress, Health, Kind, LocalPort, LocalWorkload, ObjectRef, Probe, ProbeCheck, Protocol, Str,
-    Workload,
+    EndpointAddress, Health, Kind, LocalPort, LocalWorkload, Mesh, NETWORK_LABEL, ObjectRef, Probe,
+    ProbeCheck, Protocol, Str, Workload,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Ingest {
     /// What `object` is as a workload.
-    pub(super) fn workload(&self, object: &ObjectRef) -> Option<Workload> {
+    pub(super) fn workload(&self, object: &ObjectRef, mesh: &Mesh) -> Option<Workload> {
         match self.store.model(object) {
-            Some(Model::Pod(pod)) => Some(self.of_pod(pod)),
+            Some(Model::Pod(pod)) => Some(self.of_pod(pod, mesh)),
             Some(Model::WorkloadEntry(entry)) => Some(Workload {
                 object: object.clone(),
                 addresses: match entry.endpoint.address {
                     EndpointAddress::Ip(address) => vec![address],
-                    EndpointAddress::Name(_) | EndpointAddress::Unix(_) => Vec::new(),
+                    EndpointAddress::Name(_) | EndpointAddress::Unix(_) | EndpointAddress::BehindGateway => {
+                        Vec::new()
+                    }
                 },
                 labels: entry.endpoint.labels.clone(),
                 service_account: entry.endpoint.service_account.clone(),
                 locality: entry.endpoint.locality.clone(),
-                network: entry.endpoint.network.clone(),
+                network: entry.endpoint.network_in(mesh.config(), true),
                 node: Str::default(),
                 named_ports: entry
                     .endpoint
@@ -41,11 +43,11 @@ impl Ingest {
                 mtls: accepts_mtls(&entry.endpoint.labels),
                 local: None,
             }),
-            _ => self.joins.replica(object).and_then(|replica| self.of_replica(object, replica)),
+            _ => self.joins.replica(object).and_then(|replica| self.of_replica(object, replica, mesh)),
         }
     }
 
-    fn of_pod(&self, pod: &Pod) -> Workload {
+    fn of_pod(&self, pod: &Pod, mesh: &Mesh) -> Workload {
         let Pod {
             metadata,
             addresses,
@@ -71,7 +73,7 @@ impl Ingest {
             labels: labels.clone(),
             service_account: service_account.clone(),
             locality: locality.clone().unwrap_or_else(of_node),
-            network: network.clone(),
+            network: mesh.config().network_of(network, addresses.first().copied(), true),
             node: node.clone(),
             named_ports: named_ports.clone(),
             ready: *ready,
@@ -80,16 +82,17 @@ impl Ingest {
         }
     }
 
-    fn of_replica(&self, object: &ObjectRef, replica: &Replica) -> Option<Workload> {
+    fn of_replica(&self, object: &ObjectRef, replica: &Replica, mesh: &Mesh) -> Option<Workload> {
         let (address, application) = self.local.addresses(&object.name)?;
         let labels = &replica.template.labels;
+        let said = labels.get(NETWORK_LABEL).cloned().unwrap_or_default();
         let mut workload = Workload {
             object: object.clone(),
             addresses: vec![address],
             labels: labels.clone(),
             service_account: replica.template.service_account.clone(),
             locality: parse_locality_label(labels).unwrap_or_default(),
-            network: Str::default(),
+            network: mesh.config().network_of(&said, Some(address), true),
             node: Str::default(),
             named_ports: replica.template.named_ports.clone(),
             ready: self.ready.as_ref().is_none_or(|ready| ready.contains(&object.name)),

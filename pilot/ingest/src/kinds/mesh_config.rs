@@ -1,10 +1,11 @@
-//! Mesh settings: the key `mesh` of the ConfigMap `istio` in the root namespace.
+//! Mesh settings: the keys `mesh` and `meshNetworks` of the ConfigMap `istio` in the root namespace.
 
 mod access_log;
 mod connections;
 mod discovery;
 mod identity;
 mod later;
+mod networks;
 mod providers;
 mod proxy_config;
 mod stat_name;
@@ -92,6 +93,10 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         return None;
     }
     let at = at.field("data");
+    let networks = match value.pointer("/data/meshNetworks").and_then(Value::as_str) {
+        Some(text) => networks::parse(text, &at.field("meshNetworks"))?,
+        None => Vec::new(),
+    };
     let at = at.field("mesh");
     let Some(text) = value.get("data").and_then(|data| data.get("mesh")).and_then(Value::as_str) else {
         at.error(Reason::Required, "there are no mesh settings");
@@ -104,7 +109,8 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
             return None;
         }
     };
-    parse_mesh_settings(&settings, &at).map(|config| Model::MeshConfig(Arc::new(config)))
+    let config = parse_mesh_settings(&settings, &at)?;
+    Some(Model::MeshConfig(Arc::new(MeshConfig { networks, ..config })))
 }
 
 /// Reads Istio's MeshConfig over the defaults of this process.

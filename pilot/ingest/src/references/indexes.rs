@@ -46,7 +46,8 @@ fn is_opaque(port: &ServicePort) -> bool {
 /// Where the endpoints of a service are.
 pub(super) fn places_of(endpoints: &ServiceEndpoints) -> BTreeSet<(&EndpointAddress, u16)> {
     let endpoints = endpoints.ports.values().flat_map(|endpoints| endpoints.iter());
-    endpoints.map(|endpoint| (&endpoint.address, endpoint.port)).collect()
+    let places = endpoints.map(|endpoint| (&endpoint.address, endpoint.port));
+    places.filter(|(address, _)| **address != EndpointAddress::BehindGateway).collect()
 }
 
 impl Indexes {

@@ -10,7 +10,7 @@ use super::{
     unit::Unit,
 };
 use crate::report::{Snapshot, differing};
-use mesh_model::{Host, Mesh, ObjectRef, Problem, ServiceEndpoints, ServiceKey};
+use mesh_model::{EndpointAddress, Host, Mesh, ObjectRef, Problem, ServiceEndpoints, ServiceKey};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -77,10 +77,12 @@ impl Checks {
             }
             let endpoints = now.service(key).and_then(|service| now.endpoints(service));
             self.service_changed(key, endpoints, units);
+            units.extend(networks_of(key, endpoints, now));
         }
         for (key, versions) in now.changed_endpoints(before) {
             reads.insert(Read::Endpoints(key.host.clone()));
             self.service_changed(key, versions.into_iter().flatten(), units);
+            units.extend(networks_of(key, versions[1], now));
         }
     }
 
@@ -187,4 +189,14 @@ impl Checks {
             self.found.entry(object).or_default().insert(unit.clone(), problems);
         }
     }
+}
+
+/// The check of endpoints that are not in the cluster's own network, if there are any.
+fn networks_of(key: &ServiceKey, endpoints: Option<&Arc<ServiceEndpoints>>, mesh: &Mesh) -> Option<Unit> {
+    let mut all = endpoints?.ports.values().flat_map(|endpoints| endpoints.iter());
+    let elsewhere = all.any(|endpoint| {
+        let has_address = endpoint.address != EndpointAddress::BehindGateway;
+        !(has_address && (endpoint.network.is_empty() || endpoint.network == mesh.config().network))
+    });
+    elsewhere.then(|| Unit::Networks(key.clone()))
 }

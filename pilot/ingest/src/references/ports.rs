@@ -127,6 +127,7 @@ fn uses_of<'a>(scope: &Scope<'a>, service: &'a Service) -> Vec<(&'a EndpointAddr
     };
     let ports = service.ports.iter().flat_map(|port| {
         let endpoints = endpoints.on_port(port.number).iter();
+        let endpoints = endpoints.filter(|endpoint| endpoint.address != EndpointAddress::BehindGateway);
         endpoints
             .map(move |endpoint| (&endpoint.address, endpoint.port, (service, port.number, port.protocol)))
     });

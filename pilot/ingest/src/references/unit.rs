@@ -1,6 +1,6 @@
 //! The checks, each by what it is about.
 
-use super::{Found, claims, peers, ports, scope::Scope, selection};
+use super::{Found, claims, networks, peers, ports, scope::Scope, selection};
 use mesh_model::{Host, NamespacedName, ObjectRef, ServiceKey, Str};
 use std::net::IpAddr;
 
@@ -21,6 +21,8 @@ pub(super) enum Unit {
     Namespace(Str),
     /// A service's ports and workloads.
     Service(ServiceKey),
+    /// A service's endpoints in other networks. Only where there are some.
+    Networks(ServiceKey),
     /// Services that ask for the same port of an address.
     Claims(Option<IpAddr>, u16),
 }
@@ -35,7 +37,8 @@ impl Unit {
             | Self::VirtualService(_)
             | Self::DestinationRule(_)
             | Self::Sidecar(_)
-            | Self::Namespace(_) => false,
+            | Self::Namespace(_)
+            | Self::Networks(_) => false,
         }
     }
 
@@ -75,6 +78,10 @@ impl Unit {
                 ports::check_nameless(service, found);
                 ports::check_shared_workloads(scope, service, found);
                 selection::check_selectors(scope, service, found);
+            }
+            Self::Networks(key) => {
+                let Some(service) = scope.service(key) else { return };
+                networks::check_networks(scope, service, found);
             }
             Self::Claims(address, port) => ports::check_address(scope, *address, *port, found),
         }

@@ -249,7 +249,7 @@ fn resolve(scene: &Scene<'_>, host: &str) -> Option<IpAddr> {
         endpoints.ports.values().flat_map(|endpoints| endpoints.iter()).find_map(|endpoint| {
             match &endpoint.address {
                 EndpointAddress::Ip(address) => Some(*address),
-                EndpointAddress::Name(_) | EndpointAddress::Unix(_) => None,
+                EndpointAddress::Name(_) | EndpointAddress::Unix(_) | EndpointAddress::BehindGateway => None,
             }
         })
     };

@@ -56,6 +56,7 @@ fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
             EndpointAddress::Ip(address) => format!("{address}:{port}"),
             EndpointAddress::Name(name) => format!("{name}:{port}"),
             EndpointAddress::Unix(path) => path.to_string(),
+            EndpointAddress::BehindGateway => "behind a gateway".to_owned(),
         }]),
         ClusterDiscovery::Nowhere => Endpoints::Known(Vec::new()),
     };
@@ -83,6 +84,7 @@ fn shown(spec: &ClusterSpec, endpoint: &Endpoint) -> String {
         EndpointAddress::Ip(address) => format!("{address}:{}", endpoint.port),
         EndpointAddress::Name(name) => format!("{name}:{}", endpoint.port),
         EndpointAddress::Unix(path) => path.to_string(),
+        EndpointAddress::BehindGateway => "behind a gateway".to_owned(),
     };
     let workload = match endpoint.workload.is_empty() {
         true => String::new(),

@@ -3,6 +3,7 @@
 use super::{
     HostView, PlaceView, ServiceContext, cluster_name,
     locality::{localities, prefer},
+    networks::reached,
     tls::Connecting,
 };
 use crate::{
@@ -15,8 +16,9 @@ use crate::{
     well_known::pool,
 };
 use mesh_model::{
-    ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality, LocalityLb,
-    NODE_LABEL, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb, Str, Subset, UpgradePolicy,
+    ClientTls, ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality,
+    LocalityLb, NETWORK_LABEL, NODE_LABEL, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb,
+    Str, Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
@@ -41,7 +43,7 @@ pub fn derive_place(context: &ServiceContext<'_>, place: &Place, port: &ServiceP
     let all = usable(context, place, port);
     for subset in subsets(context) {
         let draft = Draft::new(context, port, subset);
-        let endpoints = || selected(subset, &all);
+        let endpoints = || draft.reached(place, selected(subset, &all));
         let refresh = context.scope.mesh.config().dns_refresh_rate;
         let discovery = match draft.origin() {
             Origin::None(_) => continue,
@@ -178,6 +180,19 @@ impl<'a> Draft<'a> {
     /// As in Istio: outlier detection by the mesh's default alone does not make near endpoints come first.
     fn detects_outliers(&self) -> bool {
         self.policy.outlier_detection.is_some()
+    }
+
+    /// `endpoints` as clients in `place` reach them: those of other networks through the gateways there.
+    fn reached(&self, place: &Place, endpoints: Arc<[Endpoint]>) -> Arc<[Endpoint]> {
+        let ServiceContext { scope, service, rule: _ } = self.context;
+        let config = scope.mesh.config();
+        let network = place.labels.get(NETWORK_LABEL).map_or("", |network| &**network);
+        reached(config, network, endpoints, |endpoint| match &self.policy.tls {
+            _ if !scope.key.has_identity => false,
+            Some(ClientTls::Mesh { .. }) => true,
+            Some(ClientTls::Given(_) | ClientTls::Disable | ClientTls::Impossible) => false,
+            None => config.auto_mtls && !service.external && endpoint.mtls,
+        })
     }
 
     fn preference(&self, place: &Place, endpoints: &[Endpoint]) -> Preference {

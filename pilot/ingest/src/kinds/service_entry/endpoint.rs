@@ -5,7 +5,9 @@ use crate::{
     values::{parse_dns_name, parse_port, shared_labels},
 };
 use mesh_api::networking::workload_entry::WorkloadEntrySpec;
-use mesh_model::{EndpointAddress, Health, Labels, Locality, Reason, Resolution, Str};
+use mesh_model::{
+    EndpointAddress, Health, Labels, Locality, MeshConfig, NETWORK_LABEL, Reason, Resolution, Str,
+};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// One of `endpoints`; also what a WorkloadEntry says.
@@ -29,6 +31,19 @@ pub struct InlineEndpoint {
     pub health: Health,
 }
 
+impl InlineEndpoint {
+    /// Its network: what it says, or its label, or else where it is. `ours`: it is not outside the mesh.
+    pub fn network_in(&self, config: &MeshConfig, ours: bool) -> Str {
+        let address = match self.address {
+            EndpointAddress::Ip(address) => Some(address),
+            EndpointAddress::Name(_) | EndpointAddress::Unix(_) | EndpointAddress::BehindGateway => None,
+        };
+        let label = || self.labels.get(NETWORK_LABEL).cloned().unwrap_or_default();
+        let said = if self.network.is_empty() { label() } else { self.network.clone() };
+        config.network_of(&said, address, ours)
+    }
+}
+
 /// What an endpoint is besides where it is; also the template of a WorkloadGroup.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // The fields are those of `InlineEndpoint`.
@@ -48,8 +63,11 @@ pub fn parse_endpoint(
     at: &At<'_>,
 ) -> Option<InlineEndpoint> {
     let at_address = at.field("address");
-    let address =
-        parse_endpoint_address(endpoint.address.as_deref().unwrap_or_default(), resolution, &at_address)?;
+    let network = endpoint.network.as_deref().unwrap_or_default();
+    let address = match endpoint.address.as_deref().unwrap_or_default() {
+        "" if !network.is_empty() => EndpointAddress::BehindGateway,
+        text => parse_endpoint_address(text, resolution, &at_address)?,
+    };
     if matches!(address, EndpointAddress::Unix(_)) && !endpoint.ports.is_empty() {
         at.field("ports").error(Reason::Conflict, "a Unix domain socket has no ports");
     }
@@ -100,10 +118,7 @@ fn parse_endpoint_address(
 ) -> Option<EndpointAddress> {
     let by_name = !matches!(resolution, Some(Resolution::Static));
     if text.is_empty() {
-        at.error(
-            Reason::Required,
-            "there is no address; endpoints behind a network gateway are not supported",
-        );
+        at.error(Reason::Required, "there is neither an address nor a network to use the gateway of");
         return None;
     }
     if let Some(path) = text.strip_prefix("unix://") {

@@ -1,0 +1,94 @@
+//! A gateway between two networks: an Envoy that looks at the SNI of a connection and passes its bytes on.
+
+use crate::{CLIENT, run};
+use anyhow::{Context, Result, ensure};
+use mesh_testkit::{Envoy, eventually, ports::Loopback};
+use mesh_tests::traffic::Request;
+use std::{net::IpAddr, time::Duration};
+
+/// Far more than it takes.
+const SOON: Duration = Duration::from_secs(20);
+const PORT: u16 = 15443;
+
+/// Passes on what is for `far.test`, and nothing else.
+fn gateway(at: IpAddr, to: IpAddr) -> String {
+    format!(
+        "
+static_resources:
+  listeners:
+  - name: gateway
+    address: {{socket_address: {{address: {at}, port_value: {PORT}}}}}
+    listener_filters:
+    - name: tls
+      typed_config:
+        '@type': type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
+    filter_chains:
+    - filter_chain_match: {{server_names: [outbound_.80_._.far.test]}}
+      filters:
+      - name: tcp
+        typed_config:
+          '@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: gateway
+          cluster: web
+  clusters:
+  - name: web
+    type: STATIC
+    load_assignment:
+      cluster_name: web
+      endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: {to}, port_value: 8080}}}}}}}}]}}]
+"
+    )
+}
+
+const SERVICE: &str = "
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: far, namespace: secure}
+spec:
+  hosts: [far.test]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  endpoints: [{network: north, labels: {security.istio.io/tlsMode: istio}}]
+";
+
+fn networks(gateways: &str) -> String {
+    format!(
+        "---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: istio, namespace: istio-system}}
+data:
+  mesh: ''
+  meshNetworks: |
+    networks: {{north: {{gateways: [{gateways}]}}}}
+"
+    )
+}
+
+#[test]
+fn what_is_in_another_network_is_called_through_its_gateway() {
+    run(async |traffic| {
+        let at = Loopback::claim().context("claim a loopback address")?;
+        let server = traffic.proxy("web-0")?.ip();
+        let Some(envoy) = Envoy::launch(&gateway(at.ip(), server)).await else { return Ok(()) };
+        envoy.ready().await?;
+        let request = Request::get("http://far.test/")?;
+        let proxy = traffic.proxy(CLIENT)?;
+        let ask = async |status: u16| -> Result<_> {
+            let answer = request.send(proxy).await?;
+            ensure!(answer.status == status, "{}", answer.summary());
+            Ok(answer)
+        };
+        let gateways = format!("{{address: {}, port: {PORT}}}", at.ip());
+        traffic.apply("networks.yaml", &(SERVICE.to_owned() + &networks(&gateways))).await?;
+        // Acknowledged is not yet taken up by every thread.
+        let answer = eventually(SOON, async || ask(200).await).await?;
+        ensure!(answer.pod() == "web-0", "{}", answer.summary());
+        ensure!(envoy.stat("tcp.gateway.downstream_cx_total").await? > 0, "past the gateway");
+        // Without it there is no way, and nobody tries one.
+        traffic.apply("networks.yaml", &(SERVICE.to_owned() + &networks(""))).await?;
+        eventually(SOON, async || ask(503).await).await?;
+        traffic.remove("networks.yaml").await
+    });
+}
