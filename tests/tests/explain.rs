@@ -150,8 +150,12 @@ spec: { selector: { matchLabels: { app: own } }, mtls: { mode: DISABLE } }
 "#;
 
 fn explain(url: &str, headers: &[(&str, &str)]) -> Explanation {
+    explain_in(&[MESH, ROUTED, SECURED].concat(), url, headers)
+}
+
+fn explain_in(mesh: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("mesh.yaml"), [MESH, ROUTED, SECURED].concat()).unwrap();
+    std::fs::write(directory.path().join("mesh.yaml"), mesh).unwrap();
     let (mesh, report) = pilot_ingest::load(directory.path(), Settings::default()).unwrap();
     let mut request = Request::get(url).unwrap();
     request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -317,6 +321,36 @@ fn what_nobody_knows_goes_where_it_meant_to() {
         &explanation,
         &["=> no connection: listener 0.0.0.0_80 expects plain HTTP, and https is not that"],
     );
+}
+
+/// Where names are looked up, requests on ports that no service has go by the name that they ask for, and all else where it meant to.
+#[test]
+fn what_nobody_knows_is_looked_up() {
+    let settings = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: istio, namespace: istio-system }\n\
+                    data: { mesh: \"outboundTrafficPolicy: { mode: ALLOW_ANY_DYNAMIC_DNS }\" }\n";
+    let mesh = [MESH, settings].concat();
+    assert_says(
+        &explain_in(&mesh, "http://www.example.org:8080/", &[]),
+        &[
+            "listener virtualOutbound, chain virtualOutbound-catchall-http\n",
+            "where no service that is seen from here listens",
+            "ALLOW_ANY_DYNAMIC_DNS: the name that the request asks for is looked up",
+            "=> cluster AllowAnyDynamicDNSCluster\n",
+        ],
+    );
+    // On a port that services share it is looked up, too.
+    assert_says(
+        &explain_in(&mesh, "http://www.example.org/", &[]),
+        &["listener 0.0.0.0_80\n", "ALLOW_ANY_DYNAMIC_DNS", "=> cluster AllowAnyDynamicDNSCluster\n"],
+    );
+    // Nobody looks for requests where servers speak first.
+    for url in ["http://www.example.org:3306/", "tcp://www.example.org:7777", "https://www.example.org:7777/"]
+    {
+        assert_says(
+            &explain_in(&mesh, url, &[]),
+            &["chain virtualOutbound-catchall-tcp\n", "=> cluster PassthroughCluster\n"],
+        );
+    }
 }
 
 #[test]

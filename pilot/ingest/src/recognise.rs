@@ -51,7 +51,8 @@ pub fn read_document(
         }
         return;
     }
-    let named = ["name", "generateName"].iter().any(|name| value.pointer(&format!("/metadata/{name}")).is_some());
+    let named =
+        ["name", "generateName"].iter().any(|name| value.pointer(&format!("/metadata/{name}")).is_some());
     match recognise(api_version, kind) {
         Recognised::Row(row) => match parse_object(row, value, source.clone(), context) {
             Ok(object) => objects.push(object),

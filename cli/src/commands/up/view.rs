@@ -24,7 +24,8 @@ pub fn snapshot(pilot: &Pilot, entries: Vec<Entry>, title: &str, options: &str) 
     let mesh = pilot.mesh().borrow().clone();
     let wanted = mesh.workloads().filter(|workload| workload.local.is_some()).count();
     // While replicas are still being started the best one to call from may not be there yet.
-    let hints = if entries.len() == wanted { hints(&mesh, &entries, &program(), options) } else { Vec::new() };
+    let hints =
+        if entries.len() == wanted { hints(&mesh, &entries, &program(), options) } else { Vec::new() };
     Snapshot { title: title.to_owned(), rows: rows(pilot, entries), problems, hints }
 }
 

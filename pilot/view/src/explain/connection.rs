@@ -3,9 +3,11 @@
 use super::{ListenerTaken, Request, Scene};
 use crate::{
     alias,
-    spec::{ChainMatch, FilterChainSpec, ListenerSpec, NetworkSpec, RouteSource, TcpSpec, Transport},
+    spec::{
+        ChainMatch, FilterChainSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource, TcpSpec, Transport,
+    },
 };
-use mesh_model::{Cidr, EndpointAddress, Host, Service, Str, Vip};
+use mesh_model::{EndpointAddress, Host, Service, Str, Vip};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Where a connection leads.
@@ -172,7 +174,7 @@ fn by_address(matches: &ChainMatch, _: &ListenerSpec, connection: &Connection<'_
         return Some(0);
     }
     let address = connection.destination?;
-    let within = matches.prefix_ranges.iter().filter(|range| contains(range, address));
+    let within = matches.prefix_ranges.iter().filter(|range| range.contains(address));
     within.map(|range| 1 + usize::from(range.length)).max()
 }
 
@@ -180,7 +182,7 @@ fn by_name(matches: &ChainMatch, listener: &ListenerSpec, connection: &Connectio
     if matches.server_names.is_empty() {
         return Some(0);
     }
-    if !connection.tls || !listener.inspectors.tls {
+    if !connection.tls || !looks_for_tls(listener, connection) {
         return None;
     }
     let asked = connection.request.host().to_ascii_lowercase();
@@ -191,8 +193,13 @@ fn by_name(matches: &ChainMatch, listener: &ListenerSpec, connection: &Connectio
     ranks.max()
 }
 
+fn looks_for_tls(listener: &ListenerSpec, connection: &Connection<'_>) -> bool {
+    let Inspectors { tls, skip_tls, .. } = &listener.inspectors;
+    *tls && !skip_tls.contains(&connection.port)
+}
+
 fn by_transport(matches: &ChainMatch, listener: &ListenerSpec, connection: &Connection<'_>) -> Option<usize> {
-    let found = match connection.tls && listener.inspectors.tls {
+    let found = match connection.tls && looks_for_tls(listener, connection) {
         true => Transport::Tls,
         false => Transport::RawBuffer,
     };
@@ -206,7 +213,9 @@ fn by_protocol(matches: &ChainMatch, listener: &ListenerSpec, connection: &Conne
     if matches.application_protocols.is_empty() {
         return Some(0);
     }
-    let plain = connection.request.scheme == "http" && listener.inspectors.http;
+    let Inspectors { http, skip_http, .. } = &listener.inspectors;
+    let looks = *http && !skip_http.contains(&connection.port);
+    let plain = connection.request.scheme == "http" && looks;
     let found = plain && matches.application_protocols.iter().any(|protocol| &**protocol == "http/1.1");
     found.then_some(1)
 }
@@ -218,20 +227,8 @@ fn by_source(matches: &ChainMatch, _: &ListenerSpec, connection: &Connection<'_>
     let within = matches
         .source_ranges
         .iter()
-        .filter(|range| connection.source.is_some_and(|source| contains(range, source)));
+        .filter(|range| connection.source.is_some_and(|source| range.contains(source)));
     within.map(|range| 1 + usize::from(range.length)).max()
-}
-
-pub(super) fn contains(range: &Cidr, address: IpAddr) -> bool {
-    let (range_bits, bits, size) = match (range.address, address) {
-        (IpAddr::V4(range), IpAddr::V4(address)) => {
-            (u128::from(range.to_bits()), u128::from(address.to_bits()), 32)
-        }
-        (IpAddr::V6(range), IpAddr::V6(address)) => (range.to_bits(), address.to_bits(), 128),
-        _ => return false,
-    };
-    let shift = size - u32::from(range.length).min(size);
-    range_bits.checked_shr(shift).unwrap_or(0) == bits.checked_shr(shift).unwrap_or(0)
 }
 
 /// What a client's DNS says about `host`: the address of a service.

@@ -4,7 +4,7 @@
 //! not by the order of rules; of two rules for the same connections the first counts.
 
 use super::{
-    Explanation, Request, RuleAt, RulePassed, Scene, connection,
+    Explanation, Request, RuleAt, RulePassed, Scene,
     rule::{ForClient, not_for},
 };
 use crate::{
@@ -114,7 +114,7 @@ fn unmet(
         let names: Vec<_> = sni_hosts.iter().map(Host::as_str).collect();
         because.push(format!("the server name is {}, not {}", asked.as_str(), names.join(" or ")));
     }
-    let within = |address| subnets.iter().any(|range| connection::contains(range, address));
+    let within = |address| subnets.iter().any(|range| range.contains(address));
     match taken.destination {
         _ if subnets.is_empty() => {}
         None => because.push("where the client connects to is not known".to_owned()),
@@ -125,7 +125,7 @@ fn unmet(
         }
     }
     if let Some(range) = source
-        && !client.is_some_and(|address| connection::contains(range, address))
+        && !client.is_some_and(|address| range.contains(address))
     {
         because.push(match client {
             Some(address) => format!("the client's address is {address}, not in {range}"),

@@ -149,6 +149,22 @@ impl<'a> Scene<'a> {
             rule::follow(self, &scope, host, request, explanation);
             return;
         }
+        let nobody = "no service or VirtualService that is seen from here has this host";
+        let effect = match &configuration.catch_all {
+            CatchAll::AllowAny => Some("outboundTrafficPolicy is ALLOW_ANY".to_owned()),
+            CatchAll::LookUp => Some(
+                "outboundTrafficPolicy is ALLOW_ANY_DYNAMIC_DNS: the name that the request asks for is looked up"
+                    .to_owned(),
+            ),
+            CatchAll::Via(_) if scope.egress_proxy().is_some() => {
+                Some("outboundTrafficPolicy has an egressProxy for what is unknown".to_owned())
+            }
+            CatchAll::Via(_) => Some(
+                "outboundTrafficPolicy is ALLOW_ANY, and the name is all that an HTTP proxy is told".to_owned(),
+            ),
+            CatchAll::BlockAll | CatchAll::None => None,
+        };
+        explanation.effects.extend(effect.map(|effect| format!("{nobody}; {effect}")));
         explanation.outcome = match configuration.catch_all {
             CatchAll::AllowAny => {
                 Outcome::Forwarded(vec![destination::unknown(self, "PassthroughCluster".into())])
