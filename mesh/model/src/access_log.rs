@@ -1,4 +1,4 @@
-//! Access logs of the mesh: `accessLogFile` and what is written into it.
+//! Access logs of the mesh: `accessLogFile`, or the providers that are told instead, and what is written there.
 
 use crate::Str;
 use serde::Serialize;
@@ -7,12 +7,21 @@ use std::collections::BTreeMap;
 /// Where proxies log, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct AccessLog {
-    /// `accessLogFile`; never empty.
-    pub file: Str,
-    /// What a line looks like.
-    pub format: LogFormat,
+    /// Each gets a line for each request or connection; never empty.
+    pub files: Vec<LogFile>,
     /// Whether listeners log connections that no filter chain takes (`disableEnvoyListenerLog` is the opposite).
     pub listeners: bool,
+}
+
+/// `accessLogFile`, or a provider `envoyFileAccessLog`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct LogFile {
+    /// Where it is; never empty.
+    pub path: Str,
+    /// What a line looks like.
+    pub format: LogFormat,
+    /// Whether what has no value is left out (`omitEmptyValues`), instead of `-` or `null`.
+    pub omit_empty: bool,
 }
 
 /// `accessLogFormat`, in the encoding of `accessLogEncoding`. `None`: Istio's default.

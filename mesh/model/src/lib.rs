@@ -39,7 +39,7 @@ mod traffic_policy;
 mod virtual_service;
 mod workload;
 
-pub use access_log::{AccessLog, LogFormat, LogValue};
+pub use access_log::{AccessLog, LogFile, LogFormat, LogValue};
 pub use address::{Cidr, EndpointAddress, Vip};
 pub use change::ChangeSet;
 pub use destination_rule::{DestinationRule, Subset};

@@ -1,9 +1,9 @@
-//! Access logs: a file, and lines in Istio's format, which log pipelines parse, or in the mesh's own.
+//! Access logs: files, and lines in Istio's format, which log pipelines parse, or in the mesh's own.
 
 use crate::envoy::{accesslog, core, wkt};
 use crate::metadata::{list, text};
 use crate::names::FILE_ACCESS_LOG;
-use mesh_model::{AccessLog, LogFormat, LogValue, Str};
+use mesh_model::{AccessLog, LogFile, LogFormat, LogValue, Str};
 use mesh_proto::envoy::extensions::access_loggers::file::v3::{FileAccessLog, file_access_log};
 use mesh_proto::envoy::extensions::formatter::{
     metadata::v3::Metadata, req_without_query::v3::ReqWithoutQuery,
@@ -55,7 +55,7 @@ const NO_ROUTE: &str = "NR";
 
 /// A line for each request or connection.
 pub(crate) fn build_access_log(log: Option<&AccessLog>) -> Vec<accesslog::AccessLog> {
-    log.map(|log| build(log, None)).into_iter().collect()
+    log.into_iter().flat_map(|log| &log.files).map(|file| build(file, None)).collect()
 }
 
 /// A line for each connection that no filter chain of a listener took: the chains log all others.
@@ -65,14 +65,18 @@ pub(crate) fn build_listener_access_log(log: Option<&AccessLog>) -> Vec<accesslo
         let specifier = accesslog::access_log_filter::FilterSpecifier::ResponseFlagFilter(flags);
         accesslog::AccessLogFilter { filter_specifier: Some(specifier) }
     };
-    log.filter(|log| log.listeners).map(|log| build(log, Some(filter()))).into_iter().collect()
+    let files = log.filter(|log| log.listeners).into_iter().flat_map(|log| &log.files);
+    files.map(|file| build(file, Some(filter()))).collect()
 }
 
-fn build(log: &AccessLog, filter: Option<accesslog::AccessLogFilter>) -> accesslog::AccessLog {
-    let AccessLog { file, format, listeners: _ } = log; // Decided by the caller.
+fn build(file: &LogFile, filter: Option<accesslog::AccessLogFilter>) -> accesslog::AccessLog {
+    let LogFile { path, format, omit_empty } = file;
     let file = FileAccessLog {
-        path: file.to_string(),
-        access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(build_format(format))),
+        path: path.to_string(),
+        access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(build_format(
+            format,
+            *omit_empty,
+        ))),
     };
     accesslog::AccessLog {
         name: FILE_ACCESS_LOG.to_owned(),
@@ -81,7 +85,7 @@ fn build(log: &AccessLog, filter: Option<accesslog::AccessLogFilter>) -> accessl
     }
 }
 
-fn build_format(format: &LogFormat) -> core::SubstitutionFormatString {
+fn build_format(format: &LogFormat, omit_empty_values: bool) -> core::SubstitutionFormatString {
     use core::substitution_format_string::Format;
     let (format, formatters) = match format {
         LogFormat::Text(own) => {
@@ -105,7 +109,12 @@ fn build_format(format: &LogFormat) -> core::SubstitutionFormatString {
             (Format::JsonFormat(build_struct(&fields)), formatters)
         }
     };
-    core::SubstitutionFormatString { format: Some(format), formatters, ..Default::default() }
+    core::SubstitutionFormatString {
+        format: Some(format),
+        formatters,
+        omit_empty_values,
+        ..Default::default()
+    }
 }
 
 fn collect_texts<'a>(value: &'a LogValue, texts: &mut Vec<&'a str>) {

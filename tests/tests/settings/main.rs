@@ -136,15 +136,27 @@ fn settings_of_the_mesh() {
 
         let directory = tempfile::tempdir()?;
         for (name, settings, expected) in [
-            ("text", "accessLogFormat: 'line %REQ(:PATH)% %RESPONSE_CODE%'", "line /logged-text 200"),
+            (
+                "text",
+                "accessLogFile: FILE\naccessLogFormat: 'line %REQ(:PATH)% %RESPONSE_CODE%'",
+                "line /logged-text 200",
+            ),
             (
                 "json",
-                "accessLogEncoding: JSON\naccessLogFormat: '{\"path\": \"%REQ(:PATH)%\", \"code\": \"%RESPONSE_CODE%\"}'",
+                "accessLogFile: FILE\naccessLogEncoding: JSON\n\
+                 accessLogFormat: '{\"path\": \"%REQ(:PATH)%\", \"code\": \"%RESPONSE_CODE%\"}'",
                 "{\"code\":200,\"path\":\"/logged-json\"}",
+            ),
+            (
+                "provider",
+                "accessLogFile: FILE.not\n\
+                 extensionProviders: [{name: log, envoyFileAccessLog: {path: FILE, logFormat: {text: '%REQ(:PATH)%'}}}]\n\
+                 defaultProviders: {accessLogging: [log]}",
+                "/logged-provider",
             ),
         ] {
             let file = directory.path().join(name);
-            let settings = format!("{}accessLogFile: {}\n{settings}", differing(), file.display());
+            let settings = differing() + &settings.replace("FILE", &file.display().to_string());
             traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
             eventually(LOGGED_WITHIN, async || {
                 get(traffic, &format!("/logged-{name}")).await?;

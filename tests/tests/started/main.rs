@@ -28,7 +28,7 @@ fn mesh_settings(settings: &str) -> String {
     )
 }
 
-/// Takes what Zipkin takes, and keeps it as text.
+/// Takes what Zipkin takes, and what collectors of OTLP do, and keeps it as text.
 async fn collect(listener: TcpListener, told: Arc<Mutex<String>>) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let told = told.clone();
@@ -72,20 +72,33 @@ fn requests_are_traced() {
              defaultConfig: {{tracing: {{sampling: 100, zipkin: {{address: '{}:9411'}}, {tags}}}}}",
             address.ip()
         );
-        for (settings, path) in [(provided, "/provided"), (started, "/started")] {
+        let otlp = provided.replace(
+            "zipkin: {service: collector.example.com, port: 9411}",
+            "opentelemetry: {service: collector.example.com, port: 9411, http: {path: /v1/traces}}",
+        );
+        let zipkin = |path: &str| {
+            [
+                format!("\"path\":\"{path}\""),
+                "\"team\":\"shop\"".to_owned(),
+                "\"istio.namespace\":\"set\"".to_owned(),
+                "\"istio.canonical_revision\":\"latest\"".to_owned(),
+                "\"kind\":\"CLIENT\"".to_owned(),
+                "\"kind\":\"SERVER\"".to_owned(),
+            ]
+        };
+        // Protobuf, in which texts stand as they are. Each end has a name of its own.
+        let in_protobuf = ["POST /v1/traces", "/otlp", "team", "istio.namespace", "client.set", "app.set"]
+            .map(str::to_owned);
+        for (settings, path, wanted) in [
+            (provided, "/provided", zipkin("/provided")),
+            (started, "/started", zipkin("/started")),
+            (otlp, "/otlp", in_protobuf),
+        ] {
             traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
             eventually(SOON, async || {
                 let url = format!("http://app.set{path}");
                 Request::get(&url)?.send(traffic.proxy("client-0")?).await?;
                 let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let wanted = [
-                    format!("\"path\":\"{path}\""),
-                    "\"team\":\"shop\"".to_owned(),
-                    "\"istio.namespace\":\"set\"".to_owned(),
-                    "\"istio.canonical_revision\":\"latest\"".to_owned(),
-                    "\"kind\":\"CLIENT\"".to_owned(),
-                    "\"kind\":\"SERVER\"".to_owned(),
-                ];
                 let missing: Vec<_> = wanted.iter().filter(|text| !told.contains(*text)).collect();
                 ensure!(missing.is_empty(), "{path}: {missing:?} are missing in {told}");
                 Ok(())

@@ -216,8 +216,7 @@ fn json_log() -> Arc<AccessLog> {
         ("types", LogValue::List(vec![LogValue::Bool(true), LogValue::Number(7), text("100%%")])),
     ];
     let fields = fields.map(|(name, value)| (name.into(), value));
-    let format = LogFormat::Json(Some(fields.into()));
-    Arc::new(AccessLog { format, ..(*super::given::access_log()).clone() })
+    super::given::log_of(LogFormat::Json(Some(fields.into())))
 }
 
 const LOOKUP: NameLookup = NameLookup { refresh: Duration::from_secs(1) };

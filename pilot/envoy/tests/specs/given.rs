@@ -2,7 +2,7 @@
 
 use mesh_model::{
     AccessLog, ConnectionPool, Duration, Endpoint, EndpointAddress, Health, Labels, LoadBalancing, Locality,
-    LogFormat, PathNormalization, RouteHeaders, Str,
+    LogFile, LogFormat, PathNormalization, RouteHeaders, Str,
 };
 use pilot_view::spec::{
     ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec,
@@ -183,5 +183,10 @@ pub fn listener(name: &str, port: u16, chains: Vec<FilterChainSpec>) -> Listener
 
 /// Istio's format, on standard output.
 pub fn access_log() -> Arc<AccessLog> {
-    Arc::new(AccessLog { file: "/dev/stdout".into(), format: LogFormat::Text(None), listeners: true })
+    log_of(LogFormat::Text(None))
+}
+
+pub fn log_of(format: LogFormat) -> Arc<AccessLog> {
+    let file = LogFile { path: "/dev/stdout".into(), format, omit_empty: false };
+    Arc::new(AccessLog { files: vec![file], listeners: true })
 }

@@ -170,7 +170,8 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         let (settings, start) = proxy_config::parse(&Value::Object(fields), &at.field("defaultConfig"));
         (config.proxy, config.start) = (Arc::new(settings), start);
     }
-    config.tracing = providers::parse(extension_providers, default_providers, enable_tracing, at);
+    let told = providers::parse(extension_providers, default_providers, enable_tracing, at);
+    config.tracing = told.tracing;
     if let Some(namespace) = root_namespace.filter(|namespace| !namespace.is_empty()) {
         config.root_namespace = namespace.into();
     }
@@ -210,6 +211,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         format: access_log_format,
         encoding: access_log_encoding,
         no_listeners: disable_envoy_listener_log,
+        provided: told.access_log,
     };
     config.access_log = access_log::parse(log, at).or(config.access_log);
     if let Some(keepalive) = tcp_keepalive {

@@ -1,12 +1,13 @@
-//! `accessLogFile`, `accessLogFormat` and `accessLogEncoding`.
+//! `accessLogFile`, `accessLogFormat` and `accessLogEncoding`, and the providers `envoyFileAccessLog`.
 //!
-//! In: the three as written. Out: a log that every Envoy accepts. A format that Envoy does not understand would make it refuse
+//! In: these as written. Out: a log that every Envoy accepts. A format that Envoy does not understand would make it refuse
 //! every listener of the mesh, so it is read here as Envoy reads it; what is wrong with it leaves Istio's format in effect.
 
+use super::later;
 use crate::{at::At, document, values::log_fault};
-use mesh_model::{AccessLog, LogFormat, LogValue, Problem, Reason};
+use mesh_model::{AccessLog, LogFile, LogFormat, LogValue, Problem, Reason, Str};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// `accessLogEncoding`.
@@ -23,23 +24,84 @@ pub struct Settings {
     pub format: Option<String>,
     pub encoding: Option<Encoding>,
     pub no_listeners: Option<bool>,
+    /// The files of `defaultProviders.accessLogging`, where it names some that can be used.
+    pub provided: Option<Vec<LogFile>>,
 }
 
-/// Reads the settings. Without a file nothing is logged, whatever the others say.
+/// Reads the settings. Without any file nothing is logged, whatever the others say.
 pub fn parse(settings: Settings, at: &At<'_>) -> Option<Arc<AccessLog>> {
-    let Settings { file, format, encoding, no_listeners } = settings;
+    let Settings { file, format, encoding, no_listeners, provided } = settings;
     let at_format = at.field("accessLogFormat");
     let format = format.filter(|format| !format.is_empty());
     let format = match encoding {
-        None | Some(Encoding::Text) => LogFormat::Text(format.and_then(|text| {
-            check(&text, &at_format)?;
-            let end = if text.ends_with('\n') { "" } else { "\n" };
-            Some(format!("{text}{end}").into())
-        })),
+        None | Some(Encoding::Text) => LogFormat::Text(format.and_then(|text| parse_text(&text, &at_format))),
         Some(Encoding::Json) => LogFormat::Json(format.and_then(|text| parse_json(&text, &at_format))),
     };
-    let file = file.filter(|file| !file.is_empty())?;
-    Some(Arc::new(AccessLog { file: file.into(), format, listeners: !no_listeners.unwrap_or(false) }))
+    let listeners = !no_listeners.unwrap_or(false);
+    let files = match provided {
+        // They are told instead.
+        Some(files) => files,
+        None => {
+            let path = file.filter(|file| !file.is_empty())?;
+            vec![LogFile { path: path.into(), format, omit_empty: false }]
+        }
+    };
+    Some(Arc::new(AccessLog { files, listeners }))
+}
+
+/// `extensionProviders[].envoyFileAccessLog`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileProvider {
+    path: Option<String>,
+    log_format: Option<ProviderFormat>,
+    #[serde(default)]
+    omit_empty_values: bool,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct ProviderFormat {
+    text: Option<String>,
+    labels: Option<Map<String, Value>>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// Reads a provider.
+pub fn parse_provider(provider: FileProvider, at: &At<'_>) -> LogFile {
+    let FileProvider { path, log_format, omit_empty_values, others } = provider;
+    later::report(&others, &[], &["path", "logFormat", "omitEmptyValues"], at);
+    let at = at.field("logFormat");
+    let format = match log_format {
+        None => LogFormat::Text(None),
+        Some(ProviderFormat { text, labels, others }) => {
+            later::report(&others, &[], &["text", "labels"], &at);
+            if text.is_some() && labels.is_some() {
+                at.field("labels").error(Reason::Conflict, "with `text` this does not count");
+            }
+            match (text.filter(|text| !text.is_empty()), labels) {
+                (None, Some(labels)) if !labels.is_empty() => {
+                    LogFormat::Json(match parse_value(&Value::Object(labels), &at.field("labels")) {
+                        Some(LogValue::Fields(fields)) => Some(fields),
+                        _ => None,
+                    })
+                }
+                (None, Some(_)) => LogFormat::Json(None),
+                (text, _) => LogFormat::Text(text.and_then(|text| parse_text(&text, &at.field("text")))),
+            }
+        }
+    };
+    let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/dev/stdout".to_owned());
+    LogFile { path: path.into(), format, omit_empty: omit_empty_values }
+}
+
+/// One line.
+fn parse_text(text: &str, at: &At<'_>) -> Option<Str> {
+    check(text, at)?;
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    Some(format!("{text}{end}").into())
 }
 
 fn parse_json(text: &str, at: &At<'_>) -> Option<std::collections::BTreeMap<mesh_model::Str, LogValue>> {

@@ -99,14 +99,12 @@ pub const OF_CONNECTIONS: &[Later] = &[
 ];
 
 /// Of `defaultProviders`.
-pub const OF_DEFAULT_PROVIDERS: &[Later] =
-    &[later("accessLogging", "", TELEMETRY), later("metrics", "", TELEMETRY)];
+pub const OF_DEFAULT_PROVIDERS: &[Later] = &[later("metrics", "", TELEMETRY)];
 
-/// Of `extensionProviders[]`: those that take no spans.
+/// Of `extensionProviders[]`: those that take neither spans nor access logs from here.
 pub const PROVIDERS: &[Later] = &[
     later("envoyExtAuthzGrpc", "", AUTHORIZATION),
     later("envoyExtAuthzHttp", "", AUTHORIZATION),
-    later("envoyFileAccessLog", "", TELEMETRY),
     later("envoyHttpAls", "", TELEMETRY),
     later("envoyOtelAls", "", TELEMETRY),
     later("envoyTcpAls", "", TELEMETRY),

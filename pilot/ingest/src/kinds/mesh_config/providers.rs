@@ -1,9 +1,9 @@
 //! `extensionProviders`, `defaultProviders` and `enableTracing`: who is told of requests.
 //!
-//! In: the three as written. Out: the provider of spans that holds for the mesh, and what of the rest has no effect. Without Telemetry
+//! In: the three as written. Out: the provider of spans and the access logs that hold for the mesh, and what of the rest has no effect. Without Telemetry
 //! objects only the default providers are used.
 
-use super::later;
+use super::{access_log, later};
 use crate::{
     at::At,
     values::{
@@ -13,7 +13,7 @@ use crate::{
 };
 use mesh_api::Duration as ApiDuration;
 use mesh_model::{
-    Destination, Duration, Host, MeshTracing, Reason, ResourceDetectors, Str, TracingProtocol,
+    Destination, Duration, Host, LogFile, MeshTracing, Reason, ResourceDetectors, Str, TracingProtocol,
     TracingProvider, TracingRequest,
 };
 use serde::Deserialize;
@@ -29,6 +29,8 @@ pub struct Provider {
     datadog: Option<Plain>,
     skywalking: Option<SkyWalking>,
     opentelemetry: Option<OpenTelemetry>,
+    #[serde(rename = "envoyFileAccessLog")]
+    file: Option<access_log::FileProvider>,
     #[serde(flatten)]
     others: Map<String, Value>,
 }
@@ -39,6 +41,8 @@ pub struct Provider {
 pub struct Defaults {
     #[serde(default)]
     tracing: Vec<String>,
+    #[serde(default)]
+    access_logging: Vec<String>,
     #[serde(flatten)]
     others: Map<String, Value>,
 }
@@ -137,13 +141,27 @@ struct Header {
 /// Envoy needs some limit; Istio's.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Who is told.
+pub struct Told {
+    /// Of requests, as spans.
+    pub tracing: MeshTracing,
+    /// Of accesses; `None`: `accessLogFile` says it.
+    pub access_log: Option<Vec<LogFile>>,
+}
+
+/// What a provider takes.
+struct Takes {
+    spans: Option<TracingProvider>,
+    accesses: Option<LogFile>,
+}
+
 /// Reads the three. `at` is the place of the mesh settings.
 pub fn parse(
     providers: Vec<Provider>,
     defaults: Option<Defaults>,
     enable_tracing: Option<bool>,
     at: &At<'_>,
-) -> MeshTracing {
+) -> Told {
     let at_providers = at.field("extensionProviders");
     let mut known = Vec::new();
     for (index, provider) in providers.into_iter().enumerate() {
@@ -155,11 +173,47 @@ pub fn parse(
         known.push((name, parse_provider(provider, &at)));
     }
     let at = at.field("defaultProviders");
-    let Defaults { tracing, others } =
-        defaults.unwrap_or(Defaults { tracing: Vec::new(), others: Map::new() });
-    later::report(&others, later::OF_DEFAULT_PROVIDERS, &["tracing"], &at);
-    let at = at.field("tracing");
-    let mut wanted = tracing.into_iter().enumerate();
+    let none = Defaults { tracing: Vec::new(), access_logging: Vec::new(), others: Map::new() };
+    let Defaults { tracing, access_logging, others } = defaults.unwrap_or(none);
+    later::report(&others, later::OF_DEFAULT_PROVIDERS, &["tracing", "accessLogging"], &at);
+    Told {
+        access_log: logs(&access_logging, &known, &at.field("accessLogging")),
+        tracing: spans(tracing, known, enable_tracing, &at.field("tracing")),
+    }
+}
+
+/// The files of `wanted`. `None` when there is none among them: then nobody is told instead of `accessLogFile`.
+fn logs(wanted: &[String], known: &[(String, Takes)], at: &At<'_>) -> Option<Vec<LogFile>> {
+    let mut files: Vec<LogFile> = Vec::new();
+    for (index, wanted) in wanted.iter().enumerate() {
+        let at = at.index(index);
+        match known.iter().find(|(name, _)| name == wanted) {
+            Some((_, Takes { accesses: Some(file), spans: _ })) if !files.contains(file) => {
+                files.push(file.clone());
+            }
+            Some((_, Takes { accesses: Some(_), spans: _ })) => {}
+            Some((_, Takes { accesses: None, spans: _ })) => at.error_hint(
+                Reason::NotSupported,
+                format!("accesses are not told to `{wanted}`: they are written into files only"),
+                "name a provider `envoyFileAccessLog`",
+            ),
+            None => at.error_hint(
+                Reason::NotFound,
+                format!("there is no provider `{wanted}`: it is not told of accesses"),
+                "name one of `extensionProviders`",
+            ),
+        }
+    }
+    (!files.is_empty()).then_some(files)
+}
+
+fn spans(
+    wanted: Vec<String>,
+    known: Vec<(String, Takes)>,
+    enable_tracing: Option<bool>,
+    at: &At<'_>,
+) -> MeshTracing {
+    let mut wanted = wanted.into_iter().enumerate();
     let Some((_, first)) = wanted.next() else {
         return if enable_tracing == Some(true) { MeshTracing::Bootstrap } else { MeshTracing::Off };
     };
@@ -170,8 +224,8 @@ pub fn parse(
     });
     let at = at.index(0);
     match known.into_iter().find(|(name, _)| *name == first) {
-        Some((_, Some(provider))) => MeshTracing::Provider(Arc::new(provider)),
-        Some((_, None)) => {
+        Some((_, Takes { spans: Some(provider), accesses: _ })) => MeshTracing::Provider(Arc::new(provider)),
+        Some((_, Takes { spans: None, accesses: _ })) => {
             at.error(Reason::InvalidValue, format!("`{first}` takes no spans: requests are not traced"));
             MeshTracing::Off
         }
@@ -186,10 +240,22 @@ pub fn parse(
     }
 }
 
+fn parse_provider(provider: Provider, at: &At<'_>) -> Takes {
+    let Provider { name: _, zipkin, datadog, skywalking, opentelemetry, file, others } = provider;
+    let known = ["zipkin", "datadog", "skywalking", "opentelemetry", "envoyFileAccessLog"];
+    later::report(&others, later::PROVIDERS, &known, at);
+    let accesses = file.map(|file| access_log::parse_provider(file, &at.field("envoyFileAccessLog")));
+    Takes { spans: parse_tracer(zipkin, datadog, skywalking, opentelemetry, at), accesses }
+}
+
 /// `None` when it takes no spans, or cannot be used.
-fn parse_provider(provider: Provider, at: &At<'_>) -> Option<TracingProvider> {
-    let Provider { name: _, zipkin, datadog, skywalking, opentelemetry, others } = provider;
-    later::report(&others, later::PROVIDERS, &["zipkin", "datadog", "skywalking", "opentelemetry"], at);
+fn parse_tracer(
+    zipkin: Option<Zipkin>,
+    datadog: Option<Plain>,
+    skywalking: Option<SkyWalking>,
+    opentelemetry: Option<OpenTelemetry>,
+    at: &At<'_>,
+) -> Option<TracingProvider> {
     if let Some(Zipkin { to, short_ids, path, trace_context_option, timeout, headers }) = zipkin {
         let at = at.field("zipkin");
         let request = parse_request(path, "/api/v2/spans", timeout, headers, &at)?;
