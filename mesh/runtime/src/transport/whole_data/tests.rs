@@ -59,12 +59,7 @@ fn decode(bytes: &[u8]) -> Vec<Frame> {
     let mut rest = &bytes[PREFACE..];
     while let Some((header, after)) = rest.split_first_chunk::<HEADER>() {
         let (payload, after) = after.split_at(length(header));
-        frames.push(Frame {
-            kind: header[3],
-            flags: header[4],
-            stream: header[8],
-            payload: payload.to_vec(),
-        });
+        frames.push(Frame { kind: header[3], flags: header[4], stream: header[8], payload: payload.to_vec() });
         rest = after;
     }
     assert!(rest.is_empty());
