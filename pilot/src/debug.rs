@@ -139,7 +139,11 @@ fn dump(pilot: &Pilot, name: &str) -> Option<Result<Value, mesh_proto::reflect::
         let resources: Result<Vec<Value>, _> = resources
             .into_iter()
             .map(|resource| {
-                let config = mesh_proto::json::to_json(kind.type_url(), &resource.message())?;
+                let config = match kind {
+                    // Whoever may look here may not have keys for that.
+                    ResourceType::Secret => Value::String("[hidden]".to_owned()),
+                    _ => mesh_proto::json::to_json(kind.type_url(), &resource.message())?,
+                };
                 Ok(json!({ "name": &**resource.name(), "version": &**resource.version(), "config": config }))
             })
             .collect();

@@ -8,6 +8,7 @@ pub mod debug;
 mod metrics;
 mod proxy;
 mod publish;
+mod readers;
 mod start;
 mod status;
 
@@ -15,4 +16,5 @@ pub use config::{Config, SourceConfig, StatusConfig};
 pub use metrics::PilotMetrics;
 pub use proxy::admission;
 pub use publish::{Audience, Counts, Publisher};
+pub use readers::Readers;
 pub use start::{Pilot, StartError, start};

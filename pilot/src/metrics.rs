@@ -29,13 +29,14 @@ impl std::fmt::Debug for PilotMetrics {
 }
 
 /// Served types; both forms of route configurations are `rds`.
-const TYPES: [(&str, &[ResourceType]); 6] = [
+const TYPES: [(&str, &[ResourceType]); 7] = [
     ("cds", &[ResourceType::Cluster]),
     ("eds", &[ResourceType::Endpoints]),
     ("lds", &[ResourceType::Listener]),
     ("rds", &[ResourceType::Route, ResourceType::InlineRoute]),
     ("vhds", &[ResourceType::VirtualHost]),
     ("nds", &[ResourceType::NameTable]),
+    ("sds", &[ResourceType::Secret]),
 ];
 
 impl Collector for PilotMetrics {

@@ -7,7 +7,7 @@ use mesh_model::{Kind, Labels, Locality, Mesh, NamespacedName, ObjectRef, Str};
 use pilot_view::{Capture, Proxy};
 use pilot_xds::{
     resource::Protocol,
-    source::{Admission, Refusal},
+    source::{Admission, Proven, Refusal},
     wire::Node,
 };
 use prost_types::{Struct, Value, value::Kind as ValueKind};
@@ -19,6 +19,7 @@ const WITHOUT_IDENTITY: &str = "MELTEMI_WITHOUT_IDENTITY";
 /// Lets a proven identity open streams of its own workloads only: what a node says of its namespace and service account must agree.
 pub fn admission(namespace: &str, service_account: &str) -> Admission {
     let (namespace, account) = (namespace.to_owned(), service_account.to_owned());
+    let proven = Proven { namespace: namespace.as_str().into(), service_account: account.as_str().into() };
     Admission(Arc::new(move |node| {
         let claimed = claimed_namespace(node);
         if claimed != Some(&namespace) {
@@ -31,7 +32,7 @@ pub fn admission(namespace: &str, service_account: &str) -> Admission {
             Some(claimed) if claimed != account => Err(Refusal::Denied(format!(
                 "the caller's service account is {account}, and the node says {claimed:?}"
             ))),
-            _ => Ok(()),
+            _ => Ok(proven.clone()),
         }
     }))
 }

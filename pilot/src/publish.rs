@@ -5,12 +5,16 @@
 
 mod attach;
 mod classes;
+mod clearance;
+mod credentials;
+mod denied;
 mod domains;
 mod interner;
 mod pool;
 mod scope;
 mod state;
 
+use crate::readers::Readers;
 use mesh_model::{ChangeSet, Mesh, MtlsMode, NamespacedName, ObjectRef, PeerModes, Problem, Reason, Str};
 use pilot_xds::snapshot::{LAYERS, Snapshot};
 use scope::ScopeState;
@@ -28,6 +32,11 @@ pub struct Publisher {
 }
 
 impl Publisher {
+    /// One that gives keys to whom `readers` say may have them; without, to everybody who has proven to be of their namespace.
+    pub fn new(readers: Readers) -> Self {
+        Self { state: Arc::new(Mutex::new(State { readers: Arc::new(readers), ..State::default() })) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while deriving leaves the state as it was before or after single resources: each is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,7 +84,7 @@ impl Publisher {
                 }
             }
         }
-        for (object, problem) in closed(&state) {
+        for (object, problem) in closed(&state).into_iter().chain(denied::denied(&state)) {
             problems.entry(object).or_default().push(problem);
         }
         // Scopes come in no order.
@@ -93,7 +102,8 @@ impl Publisher {
     pub fn audience(&self) -> (Arc<Mesh>, Vec<Audience>) {
         let state = self.lock();
         let mut audiences: HashMap<[u64; LAYERS], Audience> = HashMap::new();
-        for Subscriber { connected: _, proxy, takes: _, home, snapshots } in state.proxies.values() {
+        for Subscriber { connected: _, proxy, takes: _, home, proven: _, snapshots } in state.proxies.values()
+        {
             let snapshot = snapshots.borrow().clone();
             let audience = audiences
                 .entry(snapshot.layers.each_ref().map(|layer| layer.id()))

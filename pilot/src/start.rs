@@ -1,19 +1,24 @@
 //! Starts the control plane and keeps it going: source -> ingest -> publisher -> streams.
 
 use crate::{
-    Config, PilotMetrics, Publisher, SourceConfig, debug,
+    Config, PilotMetrics, Publisher, Readers, SourceConfig, debug,
     status::{self, Proxies},
 };
 use mesh_model::{Mesh, ObjectRef};
 use mesh_runtime::{drain::Drain, ready::Readiness};
-use pilot_ingest::{Report, Settings, Update};
+use pilot_ingest::{Access, Report, Settings, Update};
 use pilot_status::{Condition, Inquiries, Programmed, Progress, Since, Sources, collect};
 use pilot_xds::{
     server::{AdsService, Handles, ServerConfig},
     sync::ProxyStatus,
     transport::{Security, serve_connections},
 };
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
@@ -151,6 +156,9 @@ impl Pilot {
 /// may have a lower limit of its own (`net.core.somaxconn`).
 const BACKLOG: u32 = 16_384;
 
+/// How often it is looked whose rights have to be asked for again.
+const REVIEW: Duration = Duration::from_secs(10);
+
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -179,7 +187,14 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
     let listener = bind(grpc_address).map_err(listen)?;
     let grpc_address = listener.local_addr().map_err(listen)?;
 
-    let publisher = Publisher::default();
+    // What is in files is for whom the files say.
+    let readers = match &source {
+        SourceConfig::Cluster { kubeconfig } => {
+            Readers::of_cluster(Access::new(pilot_ingest::connect(kubeconfig.as_deref()).await?))
+        }
+        SourceConfig::Files(_) => Readers::default(),
+    };
+    let publisher = Publisher::new(readers);
     let (ready, ready_receiver) = watch::channel(false);
     let (mesh, mesh_receiver) = watch::channel(Arc::<Mesh>::default());
     let (published, published_receiver) = watch::channel(0);
@@ -212,6 +227,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         // The first is given when everything is in: nothing goes out before.
         while let Some(Update { mesh: current, changes, sequence }) = ingest.next().await {
             let since = Instant::now();
+            publish.prepare(&current).await;
             publish.publish(current.clone(), &changes, since);
             status::forget_outdated(&publish, &rejections);
             mesh.send_replace(current);
@@ -221,6 +237,15 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
                 ready.send_replace(true);
                 handle.ready();
             }
+        }
+    });
+
+    let reviewed = publisher.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(REVIEW);
+        loop {
+            ticks.tick().await;
+            reviewed.review().await;
         }
     });
 

@@ -2,7 +2,7 @@
 //!
 //! In: the few things that tests vary. Out: the node that such a sidecar sends. Must not know what it will be answered.
 
-use pilot_xds::wire::Node;
+use pilot_xds::{source::Proven, wire::Node};
 use prost_types::{Struct, Value, value::Kind};
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -77,6 +77,12 @@ impl Asker {
     /// Its name as the control plane shows it.
     pub fn name(&self) -> String {
         format!("{}.{}", self.pod, self.namespace)
+    }
+
+    /// Who it proves to be, if it has a certificate to do so.
+    pub fn proven(&self) -> Option<Proven> {
+        let service_account = "default".into();
+        self.identity.then(|| Proven { namespace: self.namespace.as_str().into(), service_account })
     }
 
     /// What it says of itself.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use mesh_runtime::{
     drain::{self, Trigger},
     ready::Readiness,
+    transport::{Security, TransportConfig, serve_connections},
 };
 use mesh_testkit::ApiServer;
 use pilot::{Config, Pilot, SourceConfig};
@@ -17,6 +18,8 @@ use pilot_xds::{
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Longer than anything takes on a machine that compiles meanwhile.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -120,7 +123,30 @@ impl ControlPlane {
     pub async fn connect_refusing(&self, asker: &Asker, refuse: Refuse) -> Result<Client> {
         let envoy = Envoy::new(asker.node(), Arc::default());
         let proxy = TestProxy::connect_refusing(self.pilot.grpc_address(), envoy, refuse).await?;
-        Ok(Client { proxy, name: asker.name(), pilot: self.pilot.clone() })
+        Ok(Client { proxy, name: asker.name(), pilot: self.pilot.clone(), _port: None })
+    }
+
+    /// Connects a proxy whose stream is authenticated: by a port that takes everybody for `account` of the proxy's namespace.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::connect`].
+    pub async fn connect_as(&self, asker: &Asker, account: &str) -> Result<Client> {
+        let admission = pilot::admission(&asker.namespace, account);
+        let admitted = move |mut request: http::Request<axum::body::Body>| {
+            request.extensions_mut().insert(admission.clone());
+            request.map(tonic::body::Body::new)
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let service = tower::ServiceExt::map_request(self.pilot.ads(), admitted);
+        let routes = tonic::service::Routes::from(axum::Router::new().fallback_service(service));
+        let end = CancellationToken::new();
+        let transport = TransportConfig::default();
+        tokio::spawn(serve_connections(transport, Security::Plaintext, routes, listener, end.clone()));
+        let envoy = Envoy::new(asker.node(), Arc::default());
+        let proxy = TestProxy::connect_refusing(address, envoy, Arc::new(|_, _| None)).await?;
+        let port = Some(end.drop_guard());
+        Ok(Client { proxy, name: asker.name(), pilot: self.pilot.clone(), _port: port })
     }
 
     /// Waits until object `name` of `namespace` has problems, and tells them.
@@ -146,6 +172,8 @@ pub struct Client {
     proxy: TestProxy,
     name: String,
     pilot: Pilot,
+    /// The port that it is connected to, if that is its own.
+    _port: Option<DropGuard>,
 }
 
 impl Client {

@@ -61,7 +61,7 @@ pub fn node_metadata(bytes: &[u8]) {
     let [own, other] = ["shop", "other"].map(|namespace| (pilot::admission(namespace, "web").0)(&node));
     assert!(own.is_err() || other.is_err(), "one node is of two namespaces");
     let publisher = Publisher::default();
-    match block_on(publisher.attach(&node, Protocol::Delta)) {
+    match block_on(publisher.attach(&node, Protocol::Delta, None)) {
         Ok(attachment) => assert!(!attachment.proxy_name.is_empty(), "a proxy without a name"),
         Err(Refusal::Invalid(why) | Refusal::Denied(why) | Refusal::Unavailable(why)) => {
             assert!(!why.is_empty(), "a refusal without a reason");

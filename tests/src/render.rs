@@ -21,6 +21,7 @@ pub enum Section {
     Routes,
     VirtualHosts,
     NameTable,
+    Secrets,
 }
 
 impl Section {
@@ -32,6 +33,7 @@ impl Section {
             ResourceType::Route | ResourceType::InlineRoute => Section::Routes,
             ResourceType::VirtualHost => Section::VirtualHosts,
             ResourceType::NameTable => Section::NameTable,
+            ResourceType::Secret => Section::Secrets,
         }
     }
 
@@ -43,6 +45,7 @@ impl Section {
             Section::Routes => "routes",
             Section::VirtualHosts => "virtualHosts",
             Section::NameTable => "nameTable",
+            Section::Secrets => "secrets",
         }
     }
 }

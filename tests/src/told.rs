@@ -30,7 +30,9 @@ pub struct Attached {
 impl Attached {
     /// Attaches `asker` to `publisher`.
     pub fn new(publisher: &Publisher, asker: &Asker, protocol: Protocol) -> Result<Self> {
-        let attachment = futures::executor::block_on(publisher.attach(&asker.node(), protocol));
+        let (node, proven) = (asker.node(), asker.proven());
+        let attaching = publisher.attach(&node, protocol, proven.as_ref());
+        let attachment = futures::executor::block_on(attaching);
         Ok(Self { attachment: attachment.context("the proxy was refused")?, protocol })
     }
 

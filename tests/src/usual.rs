@@ -11,7 +11,7 @@ pub fn without(kind: ResourceType, json: Value) -> Value {
     let mut json = named_by_type(json);
     match kind {
         ResourceType::Cluster => cluster(&mut json),
-        ResourceType::Endpoints | ResourceType::NameTable => {}
+        ResourceType::Endpoints | ResourceType::NameTable | ResourceType::Secret => {}
         ResourceType::Listener => listener(&mut json),
         ResourceType::Route | ResourceType::InlineRoute => route_configuration(&mut json),
         ResourceType::VirtualHost => virtual_host(&mut json),

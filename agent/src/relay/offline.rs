@@ -10,7 +10,10 @@ use mesh_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDisc
 use prost::Message as _;
 use tonic::Status;
 
-use super::{Relay, stream::Envoy};
+use super::{
+    Relay,
+    stream::{Envoy, SECRET},
+};
 use crate::state::Snapshot;
 
 const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
@@ -116,6 +119,11 @@ impl Offline {
         if begins_with_everything {
             new.extend(self.snapshot.resources(&type_url).map(|resource| resource.name.clone()));
         }
+        if type_url == SECRET {
+            let has = &self.asked.entry(type_url).or_default().has;
+            new.retain(|name| !has.contains_key(name));
+            return if new.is_empty() { Vec::new() } else { vec![self.deny(new)] };
+        }
         let due = self.due(&type_url, &new);
         let mut responses = Vec::new();
         // A type of which there is nothing is told so once: Envoy waits for it otherwise.
@@ -148,6 +156,12 @@ impl Offline {
             resources,
             ..Default::default()
         }
+    }
+
+    /// Keys are not kept. Said so, Envoy does not wait for them with all else: what needs one fails until the control plane is back.
+    fn deny(&mut self, names: BTreeSet<String>) -> DeltaDiscoveryResponse {
+        let removed_resources = names.into_iter().collect();
+        DeltaDiscoveryResponse { removed_resources, ..self.respond(SECRET, Vec::new()) }
     }
 
     /// What must come after `told`, whether Envoy has it or not: it takes a route configuration without its virtual hosts, and a changed

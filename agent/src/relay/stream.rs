@@ -26,7 +26,7 @@ const MOST_UNANSWERED: usize = 256;
 const MOST_PENDING: usize = 64;
 
 /// Secrets come from the agent, and are never kept with the rest.
-const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+pub(super) const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 
 /// Envoy's half of a stream.
 pub(super) struct Envoy {

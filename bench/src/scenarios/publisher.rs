@@ -79,7 +79,7 @@ impl Core {
         let mut attachments = Vec::new();
         let namespaces = files.shape().namespaces;
         for pod in files.shape().pods().take(2 * namespaces) {
-            attachments.push(publisher.attach(&describe(&pod), Protocol::Delta).await?);
+            attachments.push(publisher.attach(&describe(&pod), Protocol::Delta, None).await?);
         }
         let derived = own_cpu()?;
         findings.time(format!("start, {services} services: parse all files"), parsed - began, None);

@@ -23,7 +23,7 @@ use mesh_proto::envoy::config::route::v3::{RouteConfiguration, Vhds};
 use mesh_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, Rds, http_connection_manager::RouteSpecifier,
 };
-use pilot_xds::source::{Attachment, NoAliases, Refusal};
+use pilot_xds::source::{Attachment, NoAliases, Proven, Refusal};
 use pilot_xds::wire::Node;
 use pilot_xds::{
     AdsService, Handles, Layer, Protocol, Resource, ResourceType, ServerConfig, Snapshot, Source,
@@ -80,7 +80,7 @@ pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
 struct Everybody(watch::Sender<Arc<Snapshot>>);
 
 impl Source for Everybody {
-    async fn attach(&self, node: &Node, _: Protocol) -> Result<Attachment, Refusal> {
+    async fn attach(&self, node: &Node, _: Protocol, _: Option<&Proven>) -> Result<Attachment, Refusal> {
         Ok(Attachment {
             proxy_name: node.id.as_str().into(),
             class: self.0.subscribe(),

@@ -1,6 +1,6 @@
 //! What an edit changed, in terms of what it may affect.
 
-use crate::{Host, ObjectRef, Str};
+use crate::{Host, NamespacedName, ObjectRef, Str};
 use std::collections::BTreeSet;
 
 /// What differs between two successive [`crate::Mesh`]es. Names both what was there before and what is there now, so that
@@ -24,6 +24,8 @@ pub struct ChangeSet {
     pub workloads: BTreeSet<ObjectRef>,
     /// Namespaces whose scopes see a different part of the mesh (Sidecar).
     pub namespaces: BTreeSet<Str>,
+    /// Credentials that appeared, vanished or differ.
+    pub credentials: BTreeSet<NamespacedName>,
     /// Proxies are to be started with something else (ProxyConfig); what they are served is the same.
     pub starts: bool,
     /// Everything has to be derived again (mesh settings).
@@ -42,6 +44,7 @@ impl ChangeSet {
             peers,
             workloads,
             namespaces,
+            credentials,
             starts,
             everything,
         } = self;
@@ -53,6 +56,7 @@ impl ChangeSet {
             && peers.is_empty()
             && workloads.is_empty()
             && namespaces.is_empty()
+            && credentials.is_empty()
             && !starts
             && !everything
     }
@@ -68,6 +72,7 @@ impl ChangeSet {
             peers,
             workloads,
             namespaces,
+            credentials,
             starts,
             everything,
         } = other;
@@ -79,6 +84,7 @@ impl ChangeSet {
         self.peers.extend(peers);
         self.workloads.extend(workloads);
         self.namespaces.extend(namespaces);
+        self.credentials.extend(credentials);
         self.starts |= starts;
         self.everything |= everything;
     }

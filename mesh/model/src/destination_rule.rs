@@ -1,6 +1,6 @@
 //! DestinationRule: how clients connect to a host, and its subsets.
 
-use crate::{ExportTo, Host, Labels, Metadata, Str, TrafficPolicy};
+use crate::{ClientTls, ExportTo, GivenTls, Host, Labels, Metadata, Str, TrafficPolicy};
 use serde::Serialize;
 
 /// Istio's DestinationRule.
@@ -18,6 +18,20 @@ pub struct DestinationRule {
     pub export_to: ExportTo,
     /// `workloadSelector`: labels of the clients of its own namespace that it is for; `None`: for all clients.
     pub selector: Option<Labels>,
+}
+
+impl DestinationRule {
+    /// All places that say which certificates are used.
+    pub fn given_tls(&self) -> impl Iterator<Item = &GivenTls> {
+        let policies = std::iter::once(&self.policy).chain(self.subsets.iter().map(|subset| &subset.policy));
+        let all = policies.flat_map(|policy| {
+            policy.tls.iter().chain(policy.ports.values().filter_map(|port| port.tls.as_ref()))
+        });
+        all.filter_map(|tls| match tls {
+            ClientTls::Given(given) => Some(given),
+            ClientTls::Disable | ClientTls::Mesh { .. } | ClientTls::Impossible => None,
+        })
+    }
 }
 
 /// A subset of a host's endpoints.

@@ -11,6 +11,7 @@ mod access_log;
 mod address;
 mod change;
 mod client_needs;
+mod credential;
 mod destination_rule;
 mod discovery;
 mod duration;
@@ -42,6 +43,7 @@ mod workload;
 pub use access_log::{AccessLog, LogFile, LogFormat, LogValue};
 pub use address::{Cidr, EndpointAddress, Vip};
 pub use change::ChangeSet;
+pub use credential::{Credential, Hidden, KeyPair, TrustedAuthorities};
 pub use destination_rule::{DestinationRule, Subset};
 pub use discovery::{LabelExpression, LabelOperator, LabelSelector};
 pub use duration::Duration;
@@ -71,7 +73,10 @@ pub use sidecar::{
     EgressHost, EgressNamespace, IngressEndpoint, Sidecar, SidecarEgress, SidecarIngress, SidecarListener,
 };
 pub use string_match::StringMatch;
-pub use tls::{Authorities, ClientCheck, ClientTls, GivenTls, ServerTls, TlsLimits, TlsVersion};
+pub use tls::{
+    Authorities, AuthoritySource, Certificate, ClientCheck, ClientTls, GivenTls, Halves, ServerTls,
+    TlsLimits, TlsVersion,
+};
 pub use tracing::{
     MeshTracing, ResourceDetectors, SpanTag, TracingProtocol, TracingProvider, TracingRequest,
     TracingSettings,

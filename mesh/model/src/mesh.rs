@@ -12,8 +12,8 @@ pub use difference::Change;
 use mentions::{destinations, single_vips, source_labels};
 
 use crate::{
-    ChangeSet, DestinationRule, Host, MeshConfig, MeshTracing, NamespacedName, ObjectRef, PeerAuthentication,
-    ProxyConfig, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
+    ChangeSet, Credential, DestinationRule, Host, MeshConfig, MeshTracing, NamespacedName, ObjectRef,
+    PeerAuthentication, ProxyConfig, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
     client_needs::ClientNeeds,
 };
 use imbl::{OrdMap, OrdSet};
@@ -40,6 +40,7 @@ pub struct Mesh {
     sidecars: OrdMap<NamespacedName, Arc<Sidecar>>,
     peer_authentications: OrdMap<NamespacedName, Arc<PeerAuthentication>>,
     proxy_configs: OrdMap<NamespacedName, Arc<ProxyConfig>>,
+    credentials: OrdMap<NamespacedName, Arc<Credential>>,
     workloads: OrdMap<ObjectRef, Arc<Workload>>,
     // Indexes, derived from the maps above by the setters.
     services_of_namespace: OrdMap<Str, OrdSet<Host>>,
@@ -264,6 +265,20 @@ impl Mesh {
         changes: &mut ChangeSet,
     ) {
         changes.starts |= replace(&mut self.proxy_configs, name, value).is_some();
+    }
+
+    /// Replaces a credential. Whether connections can be made with it is a matter of the hosts whose rules name it.
+    pub fn set_credential(
+        &mut self,
+        name: NamespacedName,
+        value: Option<Arc<Credential>>,
+        changes: &mut ChangeSet,
+    ) {
+        let Some((old, new)) = replace(&mut self.credentials, name.clone(), value) else { return };
+        for object in old.iter().chain(&new).flat_map(|value| &value.named_by) {
+            changes.hosts.extend(self.destination_rule(&object.name).map(|rule| rule.host.clone()));
+        }
+        changes.credentials.insert(name);
     }
 
     /// Replaces a workload.

@@ -28,6 +28,7 @@ pub enum Kind {
     Namespace,
     Deployment,
     MeshConfig,
+    Secret,
 }
 
 impl Kind {
@@ -49,6 +50,7 @@ impl Kind {
             Kind::Namespace => "Namespace",
             Kind::Deployment => "Deployment",
             Kind::MeshConfig => "ConfigMap",
+            Kind::Secret => "Secret",
         }
     }
 }

@@ -35,12 +35,21 @@ pub enum Reason {
     Duplicate,
     /// A service, subset, port or object that does not exist is referred to.
     NotFound,
+    /// An object that is referred to is there, and can't be used, or not by whoever needs it.
+    Unusable,
     /// The API accepts the field; Meltemi does not build it yet, so it has no effect.
     NotSupported,
     /// A part that can never take effect (a route behind a catch-all, a weight of zero).
     Unreachable,
     /// An Envoy refused configuration made from this object.
     Rejected,
+}
+
+impl Reason {
+    /// Whether it is about what an object refers to, and not about the object itself.
+    pub fn is_of_reference(self) -> bool {
+        matches!(self, Self::NotFound | Self::Unusable)
+    }
 }
 
 /// One thing that is wrong with one object.

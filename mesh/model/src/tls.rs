@@ -51,8 +51,8 @@ pub enum ClientTls {
 /// `SIMPLE` and `MUTUAL`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct GivenTls {
-    /// `clientCertificate` and `privateKey`: files.
-    pub certificate: Option<(Str, Str)>,
+    /// What servers are shown; `None`: nothing.
+    pub certificate: Option<Certificate>,
     /// Whose certificates are taken; `None`: anybody's (`insecureSkipVerify`).
     pub authorities: Option<Authorities>,
     /// `subjectAltNames`.
@@ -61,11 +61,61 @@ pub struct GivenTls {
     pub server_name: Option<Str>,
 }
 
+impl GivenTls {
+    /// The credential that it names, and whether both halves of it are used or the authorities alone.
+    pub fn credential(&self) -> Option<(&Str, Halves)> {
+        let certificate = match &self.certificate {
+            Some(Certificate::Credential(name)) => Some(name),
+            Some(Certificate::Files { .. }) | None => None,
+        };
+        let authorities = self.authorities.as_ref().and_then(|authorities| match &authorities.source {
+            AuthoritySource::Credential(name) => Some(name),
+            AuthoritySource::System | AuthoritySource::File(_) => None,
+        });
+        let name = certificate.or(authorities)?;
+        Some((name, Halves { certificate: certificate.is_some(), authorities: authorities.is_some() }))
+    }
+}
+
+/// Which halves of a credential are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halves {
+    /// The certificate and its key.
+    pub certificate: bool,
+    /// The authorities.
+    pub authorities: bool,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Certificate {
+    /// `clientCertificate` and `privateKey`: files in the proxy's container.
+    Files {
+        /// The certificate, and those between it and a root.
+        chain: Str,
+        /// Its key.
+        key: Str,
+    },
+    /// `credentialName`: a Secret in the proxy's namespace.
+    Credential(Str),
+}
+
+/// Where certificates of authorities are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum AuthoritySource {
+    /// Those of the operating system (`system`).
+    System,
+    /// `caCertificates`: a file in the proxy's container.
+    File(Str),
+    /// `credentialName`: a Secret in the proxy's namespace.
+    Credential(Str),
+}
+
 /// `caCertificates` and `caCrl`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Authorities {
-    /// A file; `None`: those of the operating system (`system`).
-    pub file: Option<Str>,
+    /// Where they are.
+    pub source: AuthoritySource,
     /// A file with certificates that are revoked.
     pub revoked: Option<Str>,
 }

@@ -73,6 +73,18 @@ impl fmt::Debug for Credential {
     }
 }
 
+/// The public half of a private key in PEM, as a DER `SubjectPublicKeyInfo`.
+///
+/// # Errors
+/// When it is no key, or of a kind that nothing here can use. What is said does not repeat any of it.
+pub fn public_half(key: &str) -> Result<Vec<u8>, Error> {
+    let unreadable = || Error::unreadable("the private key", "it is none that can be used");
+    let private = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| unreadable())?;
+    let key = aws_lc_rs::default_provider().key_provider.load_private_key(private);
+    let public = key.ok().and_then(|key| Some(key.public_key()?.to_vec()));
+    public.ok_or_else(unreadable)
+}
+
 /// All certificates of a PEM text, in their order.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ mod listeners;
 mod references;
 mod routes;
 
+use crate::envoy::tls::Secret;
 use crate::envoy::{cluster, endpoint, listener, route};
 use bytes::Bytes;
 use mesh_proto::istio::networking::nds::v1::NameTable;
@@ -149,8 +150,9 @@ impl<'a> Held<'a> {
                 self.routes.push((kind, name, Message::decode(bytes)?));
             }
             ResourceType::VirtualHost => self.virtual_hosts.push((name, Message::decode(bytes)?)),
-            // Nothing in it refers to anything.
+            // Nothing in them refers to anything.
             ResourceType::NameTable => drop(NameTable::decode(bytes)?),
+            ResourceType::Secret => drop(Secret::decode(bytes)?),
         }
         Ok(())
     }

@@ -15,3 +15,9 @@ pub(crate) fn ads() -> core::ConfigSource {
         ..Default::default()
     }
 }
+
+/// "Over ADS, and not for ever": where a proxy may not have a secret, the other clusters must not wait with it. Connections that need it
+/// fail until it comes.
+pub(crate) fn ads_for_secrets() -> core::ConfigSource {
+    core::ConfigSource { initial_fetch_timeout: None, ..ads() }
+}

@@ -3,11 +3,12 @@
 //! In: any spec. Out: [`Resource`], encoded. Only [`crate::Memo`] calls this, so that nothing is encoded twice.
 
 use crate::{
-    build_cluster, build_endpoints, build_listener, build_name, build_route_configuration, build_virtual_host,
+    build_cluster, build_endpoints, build_listener, build_name, build_route_configuration, build_secret,
+    build_virtual_host,
 };
 use mesh_model::{ObjectRef, Str};
 use pilot_view::spec::{
-    ClusterSpec, EndpointsSpec, ListenerSpec, NameSpec, RouteConfigurationSpec, VirtualHostSpec,
+    ClusterSpec, EndpointsSpec, ListenerSpec, NameSpec, RouteConfigurationSpec, SecretSpec, VirtualHostSpec,
 };
 use pilot_xds::resource::{Resource, ResourceType};
 use prost::Message;
@@ -94,6 +95,16 @@ impl Encode for NameSpec {
     fn encode(&self) -> Arc<Resource> {
         // No proxy refuses a name.
         resource(self.kind(), self.name.clone(), &build_name(self), &[])
+    }
+}
+
+impl Encode for SecretSpec {
+    fn kind(&self) -> ResourceType {
+        ResourceType::Secret
+    }
+
+    fn encode(&self) -> Arc<Resource> {
+        resource(self.kind(), self.name.clone(), &build_secret(self), &self.origins)
     }
 }
 

@@ -1,7 +1,9 @@
 //! TLS of listeners and clusters. In: what is shown, and whose certificates are taken. Out: Envoy's transport sockets.
 //!
-//! Secrets are named here and come over SDS from the workload's agent, by the cluster that its bootstrap has for that.
+//! Secrets are named here. They come over SDS from the workload's agent, by the cluster that its bootstrap has for that; those that the
+//! control plane itself has come over the stream that everything comes over.
 
+use crate::config_source::ads_for_secrets;
 use crate::envoy::cluster::{Cluster, cluster::TransportSocketMatch};
 use crate::envoy::core::config_source::ConfigSourceSpecifier;
 use crate::envoy::core::{
@@ -22,7 +24,7 @@ use crate::names::{RAW_BUFFER, SDS_CLUSTER, TLS};
 use crate::value::{boolean, duration};
 use mesh_model::{Duration, Str, TlsLimits, TlsVersion};
 use mesh_proto::pack;
-use pilot_view::spec::{DownstreamTls, PeerCheck, PeerName, UpstreamSocket, UpstreamTls};
+use pilot_view::spec::{DownstreamTls, PeerCheck, PeerName, SECRET_SCHEME, UpstreamSocket, UpstreamTls};
 use std::net::IpAddr;
 
 /// Ciphers up to TLS 1.2 where nobody says which. Istio's.
@@ -160,6 +162,9 @@ fn build_version(version: TlsVersion) -> TlsProtocol {
 
 /// "Over SDS, and wait for it": what needs a certificate does not go on without.
 fn secret(name: &Str) -> SdsSecretConfig {
+    if name.starts_with(SECRET_SCHEME) {
+        return SdsSecretConfig { name: name.to_string(), sds_config: Some(ads_for_secrets()) };
+    }
     let agent = grpc_service::EnvoyGrpc { cluster_name: SDS_CLUSTER.to_owned(), ..Default::default() };
     let service = GrpcService {
         target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(agent)),

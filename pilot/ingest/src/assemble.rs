@@ -3,6 +3,7 @@
 //! In: batches of edits. Out: the next [`Mesh`] and what changed in it. The mesh is a function of the objects alone: the order in which
 //! they came does not show.
 
+mod credentials;
 mod discovery;
 mod export;
 mod link;
@@ -42,6 +43,7 @@ struct Dirty {
     workloads: BTreeSet<ObjectRef>,
     services: BTreeSet<ServiceKey>,
     virtual_services: BTreeSet<NamespacedName>,
+    credentials: BTreeSet<NamespacedName>,
 }
 
 impl Ingest {
@@ -177,7 +179,7 @@ impl Ingest {
                 dirty.workloads.insert(object);
             }
             // What they touch was found while linking.
-            Kind::VirtualService => {}
+            Kind::VirtualService | Kind::Secret => {}
             Kind::Service | Kind::ServiceEntry | Kind::EndpointSlice | Kind::Node | Kind::Deployment => {}
             // What registers itself by it is for whoever registers.
             Kind::WorkloadGroup | Kind::Namespace => {}

@@ -35,6 +35,11 @@ impl<K: Ord, V: Ord> Index<K, V> {
         self.0.get(key).into_iter().flatten()
     }
 
+    /// All keys that have values.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.keys()
+    }
+
     /// How many values a key has.
     fn count(&self, key: &K) -> usize {
         self.0.get(key).map_or(0, BTreeSet::len)
@@ -90,6 +95,8 @@ pub struct Joins {
     pub claims: BTreeMap<ServiceKey, BTreeSet<Claim>>,
     /// VirtualService -> those that hand over to it.
     pub roots_of_delegate: Index<NamespacedName, NamespacedName>,
+    /// Credential -> DestinationRules that name it.
+    pub rules_of_credential: Index<NamespacedName, ObjectRef>,
     workloads_of_label: Index<LabelKey, ObjectRef>,
     selectors_of_label: Index<LabelKey, ObjectRef>,
 }

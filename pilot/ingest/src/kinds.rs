@@ -14,6 +14,7 @@ mod peer_authentication;
 mod pod;
 mod probe;
 mod proxy_config;
+mod secret;
 mod service;
 mod service_entry;
 mod sidecar;
@@ -28,6 +29,7 @@ pub use mesh_config::parse_proxy_config;
 pub use mesh_config::{IdentitySettings, RootSettings, read_identity};
 pub use node::Node;
 pub use pod::{Pod, accepts_mtls, has_sidecar, parse_locality_label};
+pub use secret::Secret;
 pub use service::KubernetesService;
 pub use service_entry::{EndpointTemplate, InlineEndpoint, ServiceEntry};
 pub use virtual_service::{RouteParts, VirtualServiceDefinition};
@@ -62,6 +64,7 @@ pub enum Model {
     Deployment(Arc<Deployment>),
     ProxyConfig(Arc<ProxyConfig>),
     MeshConfig(Arc<MeshConfig>),
+    Secret(Arc<Secret>),
 }
 
 /// What an object that cannot be used leaves in effect.
@@ -242,6 +245,17 @@ pub const KINDS: &[Row] = &[
         watched: true,
         when_bad: WhenBad::LastGood,
         parse: mesh_config::parse,
+    },
+    Row {
+        kind: Kind::Secret,
+        group: "",
+        versions: &["v1"],
+        plural: "secrets",
+        namespaced: true,
+        // Those that are named are, one by one.
+        watched: false,
+        when_bad: WhenBad::Dropped,
+        parse: secret::parse,
     },
     Row {
         kind: Kind::Deployment,

@@ -172,7 +172,7 @@ pub fn check(kind: Kind, value: &Value) -> Vec<Problem> {
         Kind::Pod => &POD,
         Kind::EndpointSlice => &SLICE,
         // Only labels are read of these, or fields are told apart elsewhere.
-        Kind::Node | Kind::Namespace | Kind::MeshConfig => return Vec::new(),
+        Kind::Node | Kind::Namespace | Kind::MeshConfig | Kind::Secret => return Vec::new(),
         Kind::VirtualService
         | Kind::DestinationRule
         | Kind::ServiceEntry

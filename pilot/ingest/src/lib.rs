@@ -3,6 +3,7 @@
 //! `source` reads objects (`files`, `reload`, `watch`); `kinds` parses each by itself; `store` holds them; `assemble` joins them
 //! into the mesh and says what changed; `references` and `report` say what is wrong. Nothing here knows Envoy or proxies.
 
+mod access;
 mod allocate;
 mod annotations;
 mod assemble;
@@ -27,6 +28,7 @@ mod reload;
 mod report;
 mod reporter;
 mod schema;
+mod secrets;
 mod settings;
 mod source;
 mod store;
@@ -35,6 +37,7 @@ mod updates;
 mod values;
 mod watch;
 
+pub use access::Access;
 pub use assemble::Ingest;
 pub use at::Context;
 pub use document::{MAX_FILE, MAX_OBJECT};

@@ -5,6 +5,7 @@
 
 mod claims;
 mod connection;
+mod credentials;
 mod destination;
 mod indexes;
 mod lived;

@@ -84,7 +84,10 @@ pub struct Snapshot {
 impl Snapshot {
     /// Notes the objects that go by one name, the one in effect first.
     pub(crate) fn set_object(&mut self, name: &ObjectRef, held: &[Object]) {
-        let plain = matches!(name.kind, Kind::Pod | Kind::EndpointSlice | Kind::Node | Kind::Namespace);
+        let plain = matches!(
+            name.kind,
+            Kind::Pod | Kind::EndpointSlice | Kind::Node | Kind::Namespace | Kind::Secret
+        );
         let quiet = plain && held.len() < 2 && held.iter().all(|object| object.problems.is_empty());
         if held.is_empty() || quiet {
             self.objects.remove(name);

@@ -23,7 +23,8 @@ fn api_kind(kind: Kind) -> Option<mesh_api::Kind> {
         | Kind::Node
         | Kind::Namespace
         | Kind::Deployment
-        | Kind::MeshConfig => return None,
+        | Kind::MeshConfig
+        | Kind::Secret => return None,
     })
 }
 

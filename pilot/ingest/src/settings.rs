@@ -99,6 +99,7 @@ impl Settings {
         Context {
             mesh_config: Arc::new(mesh_config),
             mesh_config_name: Some(mesh_config_name.as_str().into()),
+            looks_secrets_up: false,
         }
     }
 
@@ -109,7 +110,9 @@ impl Settings {
         let failed = |problem| SourceError::MeshConfig { path: file.path().to_owned(), problem };
         let Object { model, mut problems, .. } = file.read().map_err(failed)?;
         match model {
-            Some(Model::MeshConfig(mesh_config)) => Ok(Context { mesh_config, mesh_config_name: None }),
+            Some(Model::MeshConfig(mesh_config)) => {
+                Ok(Context { mesh_config, mesh_config_name: None, looks_secrets_up: false })
+            }
             _ => {
                 let unknown = || Problem::error(mesh_model::Reason::Malformed, "", "this cannot be read");
                 Err(failed(problems.pop().unwrap_or_else(unknown)))

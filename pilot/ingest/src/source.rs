@@ -5,6 +5,7 @@ use crate::{
     mesh_file::{self, MeshFile},
     reload,
     report::Report,
+    secrets,
     settings::{Settings, SourceError},
     store::Edit,
     updates::{Input, QUEUE, Updates},
@@ -12,7 +13,10 @@ use crate::{
 };
 use mesh_model::{Mesh, NamespacedName};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch::channel as watch_channel},
+    task::JoinSet,
+};
 
 /// A source of configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,9 @@ pub enum Source {
 
 /// Begins to read. Fails when there is nothing to read from; what is wrong with what is read is in the reports.
 pub async fn start(source: Source, settings: Settings) -> Result<Updates, SourceError> {
-    let context = settings.context()?;
+    let mut context = settings.context()?;
+    context.looks_secrets_up = matches!(source, Source::Cluster { .. });
+    let (wanted, wanted_secrets) = watch_channel(BTreeSet::new());
     let (inputs, receiver) = mpsc::channel(QUEUE);
     let mut tasks = JoinSet::new();
     if let Some(file) = MeshFile::of(&settings) {
@@ -46,10 +52,11 @@ pub async fn start(source: Source, settings: Settings) -> Result<Updates, Source
         }
         Source::Cluster { kubeconfig } => {
             let client = watch::connect(kubeconfig.as_deref()).await?;
+            tasks.spawn(secrets::follow(client.clone(), context.clone(), wanted_secrets, inputs.clone()));
             watch::start(client, context.clone(), inputs, &mut tasks);
         }
     }
-    Updates::new(Ingest::new(context), receiver, tasks).map_err(SourceError::Thread)
+    Updates::new(Ingest::new(context), receiver, wanted, tasks).map_err(SourceError::Thread)
 }
 
 async fn follow_ready(

@@ -52,6 +52,7 @@ pub fn codes(kind: Kind, problem: &Problem) -> &'static [&'static str] {
             Reason::Conflict
             | Reason::Duplicate
             | Reason::NotSupported
+            | Reason::Unusable
             | Reason::Unreachable
             | Reason::Rejected,
             _,

@@ -9,8 +9,8 @@ use crate::{
     reporter,
     store::Edit,
 };
-use mesh_model::{ChangeSet, Mesh};
-use std::{io, sync::Arc};
+use mesh_model::{ChangeSet, Mesh, NamespacedName};
+use std::{collections::BTreeSet, io, sync::Arc};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -41,10 +41,15 @@ pub struct Update {
 pub struct Updates {
     ingest: Ingest,
     inputs: mpsc::Receiver<Input>,
+    /// Secrets that are to be looked up.
+    wanted_secrets: watch::Sender<BTreeSet<NamespacedName>>,
     snapshots: watch::Sender<Snapshot>,
     reports: watch::Receiver<Arc<Report>>,
     waiting: ChangeSet,
     sequence: u64,
+    /// Every first list is in.
+    listed: bool,
+    /// And so are the Secrets that something in them names.
     synced: bool,
     // Aborted when dropped.
     _tasks: JoinSet<()>,
@@ -55,16 +60,23 @@ pub(crate) const QUEUE: usize = 1024;
 
 impl Updates {
     /// Follows `inputs`; `tasks` are the sources'.
-    pub(crate) fn new(ingest: Ingest, inputs: mpsc::Receiver<Input>, tasks: JoinSet<()>) -> io::Result<Self> {
+    pub(crate) fn new(
+        ingest: Ingest,
+        inputs: mpsc::Receiver<Input>,
+        wanted_secrets: watch::Sender<BTreeSet<NamespacedName>>,
+        tasks: JoinSet<()>,
+    ) -> io::Result<Self> {
         let (snapshots, changed) = watch::channel(ingest.snapshot());
         let reports = reporter::start(changed)?;
         Ok(Self {
             ingest,
             inputs,
+            wanted_secrets,
             snapshots,
             reports,
             waiting: ChangeSet::default(),
             sequence: 0,
+            listed: false,
             synced: false,
             _tasks: tasks,
         })
@@ -86,7 +98,7 @@ impl Updates {
         loop {
             let first = self.inputs.recv().await?;
             let mut edits = Vec::new();
-            let (mut synced, mut edited) = (self.synced, false);
+            let mut edited = false;
             let mut input = Some(first);
             while let Some(next) = input {
                 match next {
@@ -94,11 +106,18 @@ impl Updates {
                         edited |= more.iter().any(|edit| !matches!(edit, Edit::Ready(_)));
                         edits.extend(more);
                     }
-                    Input::Synced => synced = true,
+                    Input::Synced => self.listed = true,
                 }
                 input = self.inputs.try_recv().ok();
             }
             self.waiting.merge(self.ingest.apply(edits));
+            let wanted = self.ingest.wanted_secrets();
+            self.wanted_secrets.send_if_modified(|held| {
+                let differs = *held != wanted;
+                *held = wanted;
+                differs
+            });
+            let synced = self.synced || (self.listed && self.ingest.knows_secrets());
             let first_sync = synced && !self.synced;
             self.synced = synced;
             let differs = first_sync || (synced && !self.waiting.is_empty());

@@ -11,27 +11,35 @@ use crate::proxy::Connected;
 use pilot_xds::{
     resource::{Protocol, Resource, ResourceType},
     snapshot::Snapshot,
-    source::{Attachment, Refusal, Resolve, Source},
+    source::{Attachment, Proven, Refusal, Resolve, Source},
     wire::Node,
 };
 use std::{sync::Arc, time::Instant};
 use tokio::sync::watch;
 
 impl Source for Publisher {
-    async fn attach(&self, node: &Node, protocol: Protocol) -> Result<Attachment, Refusal> {
+    async fn attach(
+        &self,
+        node: &Node,
+        protocol: Protocol,
+        proven: Option<&Proven>,
+    ) -> Result<Attachment, Refusal> {
         let connected = Connected::from_node(node)?;
+        self.learn_of(proven).await;
         let mut state = self.lock();
         let proxy = connected.proxy(&state.mesh);
         let takes = connected.takes(protocol);
         let home = state.enter(&proxy, takes);
         let id = state.next_id;
         state.next_id += 1;
-        let layers = state.layers(&home, takes).map(|layers| layers.map(Arc::clone));
+        let layers = state.layers(&home, takes, proven).map(|layers| layers.map(Arc::clone));
         let layers = layers.ok_or_else(|| Refusal::Unavailable("its configuration is gone".into()))?;
         let snapshot = Snapshot::new(layers, state.sequence, Instant::now());
         let (snapshots, class_receiver) = watch::channel(snapshot);
         let proxy_name = proxy.name.clone();
-        state.proxies.insert(id, Subscriber { connected, proxy, takes, home, snapshots });
+        state
+            .proxies
+            .insert(id, Subscriber { connected, proxy, takes, home, proven: proven.cloned(), snapshots });
         drop(state);
         Ok(Attachment {
             proxy_name,
@@ -51,7 +59,7 @@ struct Detach {
 impl Drop for Detach {
     fn drop(&mut self) {
         let mut state = self.publisher.lock();
-        if let Some(Subscriber { connected: _, proxy: _, takes, home, snapshots: _ }) =
+        if let Some(Subscriber { connected: _, proxy: _, takes, home, proven: _, snapshots: _ }) =
             state.proxies.remove(&self.id)
         {
             state.leave(&home, takes);

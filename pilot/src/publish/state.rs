@@ -4,15 +4,20 @@
 
 use super::{
     classes::{ClassId, Classes},
+    credentials::{Clearance, Credentials},
     pool::Pool,
     scope::ScopeState,
 };
-use crate::proxy::{Connected, Takes};
+use crate::{
+    proxy::{Connected, Takes},
+    readers::Readers,
+};
 use mesh_model::{ChangeSet, Mesh};
 use pilot_view::{Place, ScopeKey, affects, is_replica};
 use pilot_xds::{
     layer::Layer,
     snapshot::{LAYERS, Snapshot},
+    source::Proven,
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -30,6 +35,8 @@ pub struct State {
     pub sequence: u64,
     pub scopes: HashMap<ScopeKey, ScopeState>,
     pub classes: Classes,
+    pub credentials: Credentials,
+    pub readers: Arc<Readers>,
     pub proxies: HashMap<u64, Subscriber>,
     pub next_id: u64,
 }
@@ -40,6 +47,8 @@ pub struct Subscriber {
     pub proxy: pilot_view::Proxy,
     pub takes: Takes,
     pub home: Home,
+    /// Who it has proven to be; `None`: it has not, so that it is taken at its word.
+    pub proven: Option<Proven>,
     pub snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
@@ -59,6 +68,7 @@ impl State {
         }
         self.sequence += 1;
         self.classify(&old, changes);
+        self.credentials.follow(&self.mesh, changes, &self.pool);
         self.forget_vacant();
         if changes.everything {
             for scope in self.scopes.values_mut() {
@@ -158,18 +168,48 @@ impl State {
         self.classes.leave(*class);
     }
 
+    /// What of its namespace's secrets a proxy may have.
+    pub fn clearance(&self, proven: Option<&Proven>) -> Clearance {
+        match proven {
+            None => Clearance::None,
+            Some(account) if self.readers.may_read(account) => Clearance::Keys,
+            Some(_) => Clearance::Authorities,
+        }
+    }
+
+    /// Hands out, or no longer, what proxies may have by what has been learned of them.
+    pub fn reconsider(&mut self) {
+        self.sequence += 1;
+        self.send(Instant::now());
+    }
+
     /// What proxies of this home are to have.
-    pub fn layers(&self, home: &Home, takes: Takes) -> Option<[&Arc<Layer>; LAYERS]> {
+    pub fn layers(
+        &self,
+        home: &Home,
+        takes: Takes,
+        proven: Option<&Proven>,
+    ) -> Option<[&Arc<Layer>; LAYERS]> {
         let Home { scope, place, class } = home;
         let [scope, place, names] = self.scopes.get(scope)?.layers(place, takes.names)?;
-        Some([scope, place, names, self.classes.layer(*class)?])
+        let secrets = match proven {
+            // Only then does it matter who it is.
+            Some(account) if self.credentials.has(&account.namespace) => {
+                self.credentials.layer(&account.namespace, self.clearance(proven), &self.pool)
+            }
+            Some(_) | None => self.pool.nothing(),
+        };
+        Some([scope, place, names, secrets, self.classes.layer(*class)?])
     }
 
     /// Hands every proxy whose layers changed its new snapshot. Proxies with the same layers share one.
     fn send(&self, since: Instant) {
         let mut made: HashMap<[u64; LAYERS], Arc<Snapshot>> = HashMap::new();
         for subscriber in self.proxies.values() {
-            let Some(layers) = self.layers(&subscriber.home, subscriber.takes) else { continue };
+            let Some(layers) = self.layers(&subscriber.home, subscriber.takes, subscriber.proven.as_ref())
+            else {
+                continue;
+            };
             let current = subscriber
                 .snapshots
                 .borrow()

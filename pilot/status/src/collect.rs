@@ -23,7 +23,7 @@ pub(crate) const NO_PROXIES: &str = "NoProxies";
 /// The three conditions of an object at `generation` that has these problems.
 pub fn collect(generation: i64, problems: &[Problem], programmed: Programmed<'_>) -> [Condition; 3] {
     let (unresolved, own): (Vec<&Problem>, Vec<&Problem>) =
-        problems.iter().partition(|problem| problem.reason == Reason::NotFound);
+        problems.iter().partition(|problem| problem.reason.is_of_reference());
     let accepted = is_accepted(problems);
     let reason = match own.iter().any(|problem| problem.severity == Severity::Warning) {
         _ if !accepted => "Invalid",
@@ -34,7 +34,11 @@ pub fn collect(generation: i64, problems: &[Problem], programmed: Programmed<'_>
     let least = if accepted { Severity::Warning } else { Severity::Error };
     let own: Vec<&Problem> = own.into_iter().filter(|problem| problem.severity >= least).collect();
     let resolved = unresolved.is_empty();
-    let reason_of_refs = if resolved { "ResolvedRefs" } else { "NotFound" };
+    let reason_of_refs = match unresolved.iter().map(|problem| problem.reason).min() {
+        None => "ResolvedRefs",
+        Some(Reason::Unusable) => "Unusable",
+        Some(_) => "NotFound",
+    };
     [
         Condition::new(ConditionType::Accepted, accepted, reason, listed(&own), generation),
         Condition::new(
@@ -57,7 +61,7 @@ pub fn collect(generation: i64, problems: &[Problem], programmed: Programmed<'_>
 
 /// Whether an object with these problems is in effect as it is written.
 pub(crate) fn is_accepted(problems: &[Problem]) -> bool {
-    !problems.iter().any(|problem| problem.reason != Reason::NotFound && problem.severity == Severity::Error)
+    !problems.iter().any(|problem| !problem.reason.is_of_reference() && problem.severity == Severity::Error)
 }
 
 fn of_reached(reached: &Reached, generation: i64) -> Condition {

@@ -8,6 +8,7 @@
 
 pub mod affects;
 mod alias;
+mod credentials;
 mod domains;
 pub mod explain;
 mod inbound;
@@ -21,6 +22,7 @@ mod stat_name;
 mod tracing;
 mod well_known;
 
+pub use credentials::derive_secrets;
 pub use inbound::{INBOUND_CLUSTERS, Inbound, LOCAL_CLUSTER, inbound, is_replica};
 pub use names::derive_names;
 pub use outbound::{

@@ -15,7 +15,7 @@ pub use listener::{PortKey, PortUse, port_listener};
 pub(crate) use listener::{opaque_chains, plain_text_http, unknown};
 pub(crate) use route::applies;
 pub use route::route_configuration;
-pub(crate) use tls::{file_certificate, file_check};
+pub(crate) use tls::{file_certificate, peer_check};
 pub use virtual_host::placeholder;
 
 use crate::{

@@ -9,6 +9,7 @@ mod endpoints;
 mod listener;
 mod name;
 mod route;
+mod secret;
 mod tls;
 mod tracing;
 
@@ -23,6 +24,7 @@ pub use route::{
     ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
     VirtualHostSpec, WeightedCluster,
 };
+pub use secret::{SECRET_SCHEME, SecretContent, SecretSpec, credential_authorities, credential_certificate};
 pub use tls::{DownstreamTls, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamSocket, UpstreamTls};
 pub use tracing::{TracerSpec, TracingSpec};
 

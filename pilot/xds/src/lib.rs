@@ -36,5 +36,5 @@ pub use rejections::{Rejection, Rejections};
 pub use resource::{Protocol, Resource, ResourceType};
 pub use server::{AdsService, Handles, ServerConfig, serve};
 pub use snapshot::{LAYERS, Snapshot};
-pub use source::{Admission, Attachment, NoAliases, Refusal, Resolve, Source};
+pub use source::{Admission, Attachment, NoAliases, Proven, Refusal, Resolve, Source};
 pub use sync::{ProxyStatus, SyncTable};

@@ -12,7 +12,7 @@
 //! Because `DiscoveryResponse.resources` is also field 2, the suffix that starts at `resource` is, byte for byte, the entry
 //! of the state-of-the-world protocol. This file does not know what the message means.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, LazyLock};
 
@@ -41,6 +41,8 @@ pub enum ResourceType {
     InlineRoute,
     /// `istio.networking.nds.v1.NameTable`: for the DNS proxy beside an Envoy.
     NameTable,
+    /// `envoy.extensions.transport_sockets.tls.v3.Secret`: what it says is for whoever asks for it, and for nobody's eyes.
+    Secret,
 }
 
 /// Number of slots.
@@ -57,7 +59,7 @@ pub enum Protocol {
 
 impl ResourceType {
     /// Every slot, in the order in which changes are sent.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Cluster,
         Self::Endpoints,
         Self::Listener,
@@ -65,6 +67,7 @@ impl ResourceType {
         Self::VirtualHost,
         Self::InlineRoute,
         Self::NameTable,
+        Self::Secret,
     ];
 
     /// The type URL on the wire.
@@ -76,6 +79,7 @@ impl ResourceType {
             Self::Route | Self::InlineRoute => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
             Self::VirtualHost => "type.googleapis.com/envoy.config.route.v3.VirtualHost",
             Self::NameTable => "type.googleapis.com/istio.networking.nds.v1.NameTable",
+            Self::Secret => "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
         }
     }
 
@@ -98,6 +102,7 @@ impl ResourceType {
             Self::Route | Self::InlineRoute => "rds",
             Self::VirtualHost => "vhds",
             Self::NameTable => "nds",
+            Self::Secret => "sds",
         }
     }
 
@@ -130,7 +135,7 @@ pub(crate) fn fingerprint(entry: &[u8]) -> u128 {
 }
 
 /// A named, versioned, encoded resource. Shared by every layer, batch and stream that holds it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Resource {
     label: Label,
     /// [`fingerprint`] of name and version.
@@ -138,6 +143,13 @@ pub struct Resource {
     entry: Bytes,
     /// Where the state-of-the-world entry starts inside `entry`.
     any_at: usize,
+}
+
+/// Without its content, which may be a secret, and is long otherwise.
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource").field("label", &self.label).finish_non_exhaustive()
+    }
 }
 
 /// What a resource is, without its content.

@@ -121,10 +121,8 @@ impl<S: Source, R: Request> Opening<S, R> {
                 Refusal::Unavailable(_) => Status::unavailable(message),
             }
         };
-        if let Some(Admission(admit)) = admission {
-            admit(&node).map_err(refused)?;
-        }
-        let attached = source.attach(&node, R::PROTOCOL).await;
+        let proven = admission.map(|Admission(admit)| admit(&node)).transpose().map_err(refused)?;
+        let attached = source.attach(&node, R::PROTOCOL, proven.as_ref()).await;
         let Attachment { proxy_name, class, resolver, guard } = attached.map_err(refused)?;
         tracing::debug!(proxy = %proxy_name, node = %node.id, protocol = ?R::PROTOCOL, "proxy connected");
         let state = StreamState::new(R::PROTOCOL, proxy_name.clone(), resolver, shared);

@@ -10,7 +10,7 @@ use crate::layer::Layer;
 use crate::resource::{Resource, ResourceType};
 
 /// How many layers a snapshot has.
-pub const LAYERS: usize = 4;
+pub const LAYERS: usize = 5;
 
 /// The configuration of a class at one moment. Names are disjoint among the layers; if they are not, the first wins.
 ///
@@ -18,8 +18,8 @@ pub const LAYERS: usize = 4;
 /// `Endpoints` resource of its name, even if that is empty. The order of sending relies on both.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The layer of the scope; what of it depends on the place where the client runs; the names that its services have there; the layer
-    /// of the class itself. All but the last are shared by many classes.
+    /// The layer of the scope; what of it depends on the place where the client runs; the names that its services have there; the secrets
+    /// of its namespace, as far as the proxy may have them; the layer of the class itself. All but the last are shared by many classes.
     pub layers: [Arc<Layer>; LAYERS],
     /// Position in the sequence of all publications; later is larger. Lets a caller wait until a proxy has it.
     pub sequence: u64,

@@ -59,15 +59,26 @@ pub enum Refusal {
 #[derive(Clone)]
 pub struct Admission(pub Arc<Admit>);
 
-/// Says whether a node is the opener's own.
-pub type Admit = dyn Fn(&Node) -> Result<(), Refusal> + Send + Sync;
+/// Who opened a stream, as proven: what it says of itself has no part in this.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Proven {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its service account.
+    pub service_account: Arc<str>,
+}
+
+/// Says whether a node is the opener's own, and who that is.
+pub type Admit = dyn Fn(&Node) -> Result<Proven, Refusal> + Send + Sync;
 
 /// Gives each proxy the class it belongs to.
 pub trait Source: Send + Sync + 'static {
-    /// Attaches a proxy to its class, creating the class if it is the first. Resolves when the class has a snapshot.
+    /// Attaches a proxy to its class, creating the class if it is the first. Resolves when the class has a snapshot. Who has proven nothing
+    /// (`None`) must not be given what is for its owner alone.
     fn attach(
         &self,
         node: &Node,
         protocol: Protocol,
+        proven: Option<&Proven>,
     ) -> impl Future<Output = Result<Attachment, Refusal>> + Send;
 }

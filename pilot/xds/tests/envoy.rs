@@ -11,8 +11,8 @@ use mesh_proto::json::from_json;
 use mesh_testkit::Envoy;
 use pilot_xds::wire::Node;
 use pilot_xds::{
-    Attachment, Edit, Handles, Layer, Protocol, Refusal, Resolve, Resource, ResourceType, ServerConfig,
-    Snapshot, Source, serve,
+    Attachment, Edit, Handles, Layer, Protocol, Proven, Refusal, Resolve, Resource, ResourceType,
+    ServerConfig, Snapshot, Source, serve,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,7 +40,7 @@ struct Class {
 }
 
 impl Source for Class {
-    async fn attach(&self, _: &Node, _: Protocol) -> Result<Attachment, Refusal> {
+    async fn attach(&self, _: &Node, _: Protocol, _: Option<&Proven>) -> Result<Attachment, Refusal> {
         let (class, resolver) = (self.class.clone(), self.resolver.clone());
         Ok(Attachment { proxy_name: PROXY.into(), class, resolver, guard: Box::new(()) })
     }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod analyze;
+mod credentials;
 mod foreign;
 mod leader;
 mod objects;

@@ -21,8 +21,13 @@ const ROUTE: &str = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nm
 const SETTINGS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\n\
                         data: {mesh: 'connectTimeout: 7s'}\n";
 
-fn rights() -> PathBuf {
+pub fn rights() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/rbac/control-plane.yaml")
+}
+
+/// Rights that not every mesh needs.
+pub fn options() -> PathBuf {
+    rights().with_file_name("control-plane-options.yaml")
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +130,7 @@ async fn suffice(server: &ApiServer) -> Result<()> {
     Ok(())
 }
 
-fn with_token(server: &ApiServer, token: &str) -> String {
+pub fn with_token(server: &ApiServer, token: &str) -> String {
     let (url, ca) = (server.url(), server.ca_path().display());
     format!(
         "apiVersion: v1\n\

@@ -39,6 +39,7 @@ fn type_name(kind: ResourceType) -> &'static str {
         ResourceType::Route | ResourceType::InlineRoute => "RouteConfiguration",
         ResourceType::VirtualHost => "VirtualHost",
         ResourceType::NameTable => "NameTable",
+        ResourceType::Secret => "Secret",
     }
 }
 

@@ -34,6 +34,9 @@ fn meaning(reason: Reason) -> &'static str {
         Reason::NotFound => {
             "What is referred to does not exist. In a status this is `ResolvedRefs`, the others are `Accepted`."
         }
+        Reason::Unusable => {
+            "What is referred to exists, and can't be used, or not by whoever needs it. In a status this is `ResolvedRefs`, too."
+        }
         Reason::NotSupported => "The API has the field; Meltemi does not act on it.",
         Reason::Unreachable => "A part that can never take effect.",
         Reason::Rejected => {
@@ -42,7 +45,7 @@ fn meaning(reason: Reason) -> &'static str {
     }
 }
 
-const REASONS: [Reason; 11] = [
+const REASONS: [Reason; 12] = [
     Reason::Malformed,
     Reason::UnknownField,
     Reason::InvalidType,
@@ -51,6 +54,7 @@ const REASONS: [Reason; 11] = [
     Reason::Conflict,
     Reason::Duplicate,
     Reason::NotFound,
+    Reason::Unusable,
     Reason::NotSupported,
     Reason::Unreachable,
     Reason::Rejected,

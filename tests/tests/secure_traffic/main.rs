@@ -1,5 +1,6 @@
 //! Sidecars with certificates of a real authority, configured by a real control plane over mutual TLS, through what happens to either.
 
+mod credentials;
 mod modes;
 mod networks;
 mod rotation;

@@ -73,3 +73,13 @@ fn virtual_hosts_follow_their_route_configuration() {
     let later = offline.hear(ask(ROUTE, &["8080"], &[]));
     assert_eq!(told(&later), [of(ROUTE, &["8080"]), of(VIRTUAL_HOST, &["8080/a"])]);
 }
+
+#[test]
+fn secrets_are_denied_but_for_those_that_envoy_has() {
+    let mut offline = kept(&[(CLUSTER, &["a"])]);
+    assert_eq!(told(&offline.hear(ask(SECRET, &["kubernetes://has"], &["kubernetes://has"]))), []);
+    let responses = offline.hear(ask(SECRET, &["kubernetes://a"], &[]));
+    assert_eq!(responses.len(), 1);
+    assert_eq!(responses[0].removed_resources, ["kubernetes://a"]);
+    assert!(responses[0].resources.is_empty());
+}

@@ -5,8 +5,8 @@
 
 use super::{Mesh, ServiceKey};
 use crate::{
-    DestinationRule, NamespacedName, ObjectRef, PeerAuthentication, Service, ServiceEndpoints, Sidecar,
-    VirtualService, Workload,
+    Credential, DestinationRule, NamespacedName, ObjectRef, PeerAuthentication, Service, ServiceEndpoints,
+    Sidecar, VirtualService, Workload,
 };
 use imbl::{OrdMap, ordmap::DiffItem};
 use std::sync::Arc;
@@ -74,6 +74,14 @@ impl Mesh {
         before: &'a Self,
     ) -> impl Iterator<Item = (&'a NamespacedName, Change<'a, PeerAuthentication>)> {
         changed(&before.peer_authentications, &self.peer_authentications)
+    }
+
+    /// Credentials that differ from those of `before`.
+    pub fn changed_credentials<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = (&'a NamespacedName, Change<'a, Credential>)> {
+        changed(&before.credentials, &self.credentials)
     }
 
     /// Workloads that differ from those of `before`.

@@ -2,8 +2,9 @@
 
 use super::{Mesh, ServiceKey};
 use crate::{
-    DestinationRule, Host, Kind, Labels, MeshConfig, NamespacedName, ObjectRef, PeerAuthentication,
-    PeerModes, ProxyConfig, ProxyStart, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
+    Credential, DestinationRule, Host, Kind, Labels, MeshConfig, NamespacedName, ObjectRef,
+    PeerAuthentication, PeerModes, ProxyConfig, ProxyStart, Service, ServiceEndpoints, Sidecar, Str,
+    VirtualService, Workload,
 };
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
@@ -203,6 +204,16 @@ impl Mesh {
         }));
         levels.into_iter().for_each(|value| start.overlay(&value.start));
         start
+    }
+
+    /// The credential that proxies of a namespace know by this name; `None`: nobody has looked for it yet.
+    pub fn credential(&self, name: &NamespacedName) -> Option<&Arc<Credential>> {
+        self.credentials.get(name)
+    }
+
+    /// All credentials, by name.
+    pub fn credentials(&self) -> impl Iterator<Item = (&NamespacedName, &Arc<Credential>)> {
+        self.credentials.iter()
     }
 
     /// All workloads.

@@ -8,7 +8,8 @@ use crate::{
     kinds::{Model, VirtualServiceDefinition},
     local::{Local, Replica, replicas},
 };
-use mesh_model::{Kind, Labels, NamespacedName, ObjectRef, Service, ServiceKey, Str};
+use mesh_model::{DestinationRule, Kind, Labels, NamespacedName, ObjectRef, Service, ServiceKey, Str};
+use std::collections::BTreeSet;
 
 impl Ingest {
     /// The object no longer means this.
@@ -51,8 +52,14 @@ impl Ingest {
                 }
                 self.rejoin(object, old, dirty);
             }
-            Model::DestinationRule(_)
-            | Model::Sidecar(_)
+            Model::DestinationRule(old) => {
+                for credential in credentials(old) {
+                    self.joins.rules_of_credential.unlink(&credential, object);
+                    dirty.credentials.insert(credential);
+                }
+            }
+            Model::Secret(_) => Self::secret_changed(object, dirty),
+            Model::Sidecar(_)
             | Model::ProxyConfig(_)
             | Model::PeerAuthentication(_)
             | Model::WorkloadEntry(_)
@@ -101,8 +108,14 @@ impl Ingest {
                 }
                 self.rejoin(object, new, dirty);
             }
-            Model::DestinationRule(_)
-            | Model::Sidecar(_)
+            Model::DestinationRule(new) => {
+                for credential in credentials(new) {
+                    self.joins.rules_of_credential.link(credential.clone(), object.clone());
+                    dirty.credentials.insert(credential);
+                }
+            }
+            Model::Secret(_) => Self::secret_changed(object, dirty),
+            Model::Sidecar(_)
             | Model::ProxyConfig(_)
             | Model::PeerAuthentication(_)
             | Model::WorkloadEntry(_)
@@ -182,4 +195,10 @@ impl Ingest {
             }
         }
     }
+}
+
+/// The credentials that a rule names, all in its own namespace: those are its clients.
+fn credentials(rule: &DestinationRule) -> BTreeSet<NamespacedName> {
+    let named = rule.given_tls().filter_map(|given| given.credential());
+    named.map(|(name, _)| NamespacedName::new(rule.metadata.namespace().clone(), name.clone())).collect()
 }

@@ -44,6 +44,9 @@ impl Ingest {
         for name in std::mem::take(&mut dirty.virtual_services) {
             self.joined(name, mesh, changes);
         }
+        for name in std::mem::take(&mut dirty.credentials) {
+            self.settle_credential(name, mesh, changes);
+        }
         for object in std::mem::take(&mut dirty.workloads) {
             let old = mesh.workload(&object).cloned();
             let new = self.workload(&object, mesh);

@@ -23,15 +23,16 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     }
     // Without one there is no rule, but all that is wrong is said at once.
     let host = parse_host(&host, &at.field("host"));
+    let selects = workload_selector.is_some();
     let policy = traffic_policy
-        .map(|policy| parse_traffic_policy(policy, &at.field("trafficPolicy")))
+        .map(|policy| parse_traffic_policy(policy, selects, &at.field("trafficPolicy")))
         .unwrap_or_default();
     let at_subsets = at.field("subsets");
     let mut names = BTreeSet::new();
     let subsets: Vec<Subset> = subsets
         .into_iter()
         .enumerate()
-        .filter_map(|(index, subset)| parse_subset(subset, &mut names, &at_subsets.index(index)))
+        .filter_map(|(index, subset)| parse_subset(subset, selects, &mut names, &at_subsets.index(index)))
         .collect();
     report_idle_failover(&policy, &subsets, &at);
     let export_to = match &workload_selector {
@@ -70,7 +71,12 @@ fn report_idle_failover(policy: &TrafficPolicy, subsets: &[Subset], at: &At<'_>)
     );
 }
 
-fn parse_subset(subset: api::Subset, names: &mut BTreeSet<String>, at: &At<'_>) -> Option<Subset> {
+fn parse_subset(
+    subset: api::Subset,
+    selects: bool,
+    names: &mut BTreeSet<String>,
+    at: &At<'_>,
+) -> Option<Subset> {
     let api::Subset { name, labels, traffic_policy } = subset;
     let at_name = at.field("name");
     if name.is_empty() {
@@ -93,7 +99,7 @@ fn parse_subset(subset: api::Subset, names: &mut BTreeSet<String>, at: &At<'_>) 
         name: name.into(),
         labels: parse_labels(&labels),
         policy: traffic_policy
-            .map(|policy| parse_traffic_policy(policy, &at.field("trafficPolicy")))
+            .map(|policy| parse_traffic_policy(policy, selects, &at.field("trafficPolicy")))
             .unwrap_or_default(),
     })
 }

@@ -9,7 +9,7 @@ mod tls;
 pub use connection_pool::{parse_connection_pool, parse_keepalive};
 pub use locality::parse_locality_lb;
 pub use outlier_detection::parse_outlier_detection;
-pub use tls::{parse_file, parse_names};
+pub use tls::{SYSTEM, parse_file, parse_names};
 
 use crate::{
     at::At,
@@ -24,8 +24,8 @@ const DEFAULT_RETRY_PERCENT: Percent = Percent::whole(20);
 /// `retryBudget.minRetryConcurrency` when nothing, or zero, is said.
 const DEFAULT_RETRY_MINIMUM: u32 = 3;
 
-/// Reads a whole policy.
-pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficPolicy {
+/// Reads a whole policy. `selects`: it is for selected clients of the rule's own namespace alone.
+pub fn parse_traffic_policy(policy: api::TrafficPolicy, selects: bool, at: &At<'_>) -> TrafficPolicy {
     let api::TrafficPolicy {
         load_balancer,
         connection_pool,
@@ -40,7 +40,7 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficP
     let mut ports = BTreeMap::new();
     for (index, settings) in port_level_settings.into_iter().enumerate() {
         let at = at_ports.index(index);
-        let Some((port, policy)) = parse_port_policy(settings, &at) else { continue };
+        let Some((port, policy)) = parse_port_policy(settings, selects, &at) else { continue };
         if ports.insert(port, policy).is_some() {
             at.warning(Reason::Duplicate, format!("port {port} is set twice; the last one counts"));
         }
@@ -54,7 +54,7 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, at: &At<'_>) -> TrafficP
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
         proxy_protocol: proxy_protocol.map(parse_proxy_protocol),
         retry_budget: retry_budget.map(|block| parse_retry_budget(block, &at.field("retryBudget"))),
-        tls: tls.map(|block| tls::parse_tls(block, &at.field("tls"))),
+        tls: tls.map(|block| tls::parse_tls(block, selects, &at.field("tls"))),
         tunnel: tunnel.and_then(|block| parse_tunnel(block, &at.field("tunnel"))),
         ports,
     }
@@ -83,7 +83,11 @@ fn parse_tunnel(block: api::TunnelSettings, at: &At<'_>) -> Option<Tunnel> {
     Some(Tunnel { target: format!("{host}:{port}").into(), post })
 }
 
-fn parse_port_policy(policy: api::PortTrafficPolicy, at: &At<'_>) -> Option<(u16, PortPolicy)> {
+fn parse_port_policy(
+    policy: api::PortTrafficPolicy,
+    selects: bool,
+    at: &At<'_>,
+) -> Option<(u16, PortPolicy)> {
     let api::PortTrafficPolicy { port, load_balancer, connection_pool, outlier_detection, tls } = policy;
     let at_number = at.field("port");
     let at_number = at_number.field("number");
@@ -98,7 +102,7 @@ fn parse_port_policy(policy: api::PortTrafficPolicy, at: &At<'_>) -> Option<(u16
             .map(|block| connection_pool::parse_connection_pool(block, &at.field("connectionPool"))),
         outlier_detection: outlier_detection
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
-        tls: tls.map(|block| tls::parse_tls(block, &at.field("tls"))),
+        tls: tls.map(|block| tls::parse_tls(block, selects, &at.field("tls"))),
     };
     Some((parse_port(number, &at_number)?, policy))
 }

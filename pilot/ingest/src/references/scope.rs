@@ -6,7 +6,7 @@
 use super::{Reference, indexes::Indexes};
 use crate::{nearest::nearest, report::Snapshot};
 use mesh_model::{
-    DestinationRule, EndpointAddress, Host, Labels, Mesh, MeshConfig, NamespacedName, ObjectRef,
+    Credential, DestinationRule, EndpointAddress, Host, Labels, Mesh, MeshConfig, NamespacedName, ObjectRef,
     PeerAuthentication, PeerModes, Service, ServiceEndpoints, ServiceKey, Sidecar, Str, VirtualService,
     Workload,
 };
@@ -31,6 +31,8 @@ pub(super) enum Read {
     Rules(Host),
     /// Workloads of a namespace.
     Workloads(Str),
+    /// One credential.
+    Credential(NamespacedName),
     /// What selects workloads in a namespace: Sidecars, PeerAuthentications, DestinationRules.
     Selecting(Str),
 }
@@ -113,6 +115,11 @@ impl<'a> Scope<'a> {
     /// Not noted: who asks for it is about it.
     pub(super) fn sidecar(&self, name: &NamespacedName) -> Option<&'a Arc<Sidecar>> {
         self.mesh.sidecar(name)
+    }
+
+    pub(super) fn credential(&self, name: &NamespacedName) -> Option<&'a Arc<Credential>> {
+        self.note(Read::Credential(name.clone()));
+        self.mesh.credential(name)
     }
 
     pub(super) fn workloads_of_namespace(&self, namespace: &str) -> impl Iterator<Item = &'a Arc<Workload>> {

@@ -4,7 +4,7 @@
 //! by the application protocols that the client offers, and all other TLS is the application's own.
 
 use crate::{
-    outbound::{file_certificate, file_check, opaque_chains, plain_text_http},
+    outbound::{file_certificate, opaque_chains, peer_check, plain_text_http},
     spec::{
         ChainMatch, DownstreamTls, FilterChainSpec, MESH_ROOTS, NetworkSpec, OWN_CERTIFICATE, PeerCheck,
         PeerName, Transport,
@@ -113,7 +113,7 @@ fn given_tls(mesh: &Mesh, tls: &ServerTls) -> DownstreamTls {
         certificates: certificates.iter().map(|(chain, key)| file_certificate(chain, key)).collect(),
         peer: clients
             .as_ref()
-            .map(|ClientCheck { authorities, names, is_required: _ }| file_check(authorities, names)),
+            .map(|ClientCheck { authorities, names, is_required: _ }| peer_check(authorities, names)),
         requires_peer: clients.as_ref().is_some_and(|clients| clients.is_required),
         alpn: requests(),
         // What is usual at least may be more than what is allowed at most.

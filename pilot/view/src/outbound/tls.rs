@@ -3,9 +3,12 @@
 use super::ServiceContext;
 use crate::spec::{
     ClusterDiscovery, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamProtocol, UpstreamSocket,
-    UpstreamTls,
+    UpstreamTls, credential_authorities, credential_certificate,
 };
-use mesh_model::{Authorities, ClientTls, GivenTls, Registry, ServicePort, Str};
+use mesh_model::{
+    Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Halves, NamespacedName, Registry,
+    ServicePort, Str,
+};
 
 /// A cluster as far as it matters here.
 pub struct Connecting<'a> {
@@ -29,6 +32,7 @@ impl Connecting<'_> {
                 let names = names.iter().cloned().map(PeerName::Any).collect();
                 Some(UpstreamSocket::Tls(self.of_mesh(server_name.clone(), names)))
             }
+            Some(ClientTls::Given(given)) if !self.has_credential(given) => None,
             Some(ClientTls::Given(given)) => Some(UpstreamSocket::Tls(self.given(given))),
             None if has_identity => Some(self.automatic()),
             None => Some(UpstreamSocket::Plain),
@@ -109,6 +113,17 @@ impl Connecting<'_> {
         names
     }
 
+    /// Whether the credential that it names, if it does, can be used. One that nobody has looked for yet may be: Envoy waits for it.
+    fn has_credential(&self, given: &GivenTls) -> bool {
+        let ServiceContext { scope, service: _, rule: _ } = self.context;
+        let Some((name, Halves { certificate, authorities })) = given.credential() else { return true };
+        let name = NamespacedName::new(scope.key.namespace.clone(), name.clone());
+        scope.mesh.credential(&name).is_none_or(|credential| {
+            !(certificate && credential.certificate.is_err()
+                || authorities && credential.authorities.is_err())
+        })
+    }
+
     /// TLS with certificates from elsewhere.
     fn given(&self, given: &GivenTls) -> UpstreamTls {
         let GivenTls { certificate, authorities, names, server_name } = given;
@@ -117,9 +132,12 @@ impl Connecting<'_> {
             true => &service.subject_alt_names,
             false => names,
         };
-        let peer = authorities.as_ref().map(|authorities| file_check(authorities, names));
+        let peer = authorities.as_ref().map(|authorities| peer_check(authorities, names));
         UpstreamTls {
-            certificate: certificate.as_ref().map(|(chain, key)| file_certificate(chain, key)),
+            certificate: certificate.as_ref().map(|certificate| match certificate {
+                Certificate::Files { chain, key } => file_certificate(chain, key),
+                Certificate::Credential(name) => credential_certificate(name),
+            }),
             checks_host: server_name.is_none() && names.is_empty() && peer.is_some(),
             peer,
             server_name: server_name.clone(),
@@ -137,11 +155,15 @@ pub fn file_certificate(chain: &str, key: &str) -> Str {
     format!("file-cert:{chain}~{key}").into()
 }
 
-/// A check of the other side's certificate against authorities in files.
-pub fn file_check(authorities: &Authorities, names: &[Str]) -> PeerCheck {
-    let Authorities { file, revoked } = authorities;
+/// A check of the other side's certificate against authorities that are given.
+pub fn peer_check(authorities: &Authorities, names: &[Str]) -> PeerCheck {
+    let Authorities { source, revoked } = authorities;
     PeerCheck {
-        roots: format!("file-root:{}", file.as_deref().unwrap_or("system")).into(),
+        roots: match source {
+            AuthoritySource::System => "file-root:system".into(),
+            AuthoritySource::File(file) => format!("file-root:{file}").into(),
+            AuthoritySource::Credential(name) => credential_authorities(name),
+        },
         names: names.iter().cloned().map(PeerName::Any).collect(),
         revoked: revoked.clone(),
     }

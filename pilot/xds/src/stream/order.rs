@@ -1,7 +1,7 @@
 //! What may go out when: make before break, by acknowledgement.
 //!
-//! In: the newest snapshot. Out: at most one response a call, in the order clusters, endpoints, listeners, routes, virtual hosts,
-//! names of services, removals. Clusters and endpoints follow the newest snapshot; listeners and routes follow `ready`, the newest one whose
+//! In: the newest snapshot. Out: at most one response a call, in the order clusters, endpoints, secrets, listeners, routes, virtual
+//! hosts, names of services, removals. Clusters, endpoints and secrets follow the newest snapshot; listeners and routes follow `ready`, the newest one whose
 //! clusters the client has acknowledged and whose endpoints it has for every cluster it warms. A cluster is removed when no
 //! acknowledged snapshot of listeners or routes has it any more, and no connection of the past (`drains`). A pure endpoint change waits for nothing, except while clusters
 //! warm whose endpoints the newest snapshot has no more: routes are about to name them.
@@ -29,6 +29,9 @@ impl StreamState {
         }
         let waited = self.is_waiting();
         if let Some(response) = self.next_endpoints(newest) {
+            return Some(response);
+        }
+        if let Some(response) = self.next_secrets(newest) {
             return Some(response);
         }
         self.finish_rollout();
@@ -152,6 +155,15 @@ impl StreamState {
         }
         let outgoing = endpoints.compose(newest, context)?;
         Some(self.send(ResourceType::Endpoints, outgoing))
+    }
+
+    /// Clusters warm until they have them, and nothing names them but clusters: they wait for nothing.
+    fn next_secrets(&mut self, newest: &Arc<Snapshot>) -> Option<Response> {
+        let Self { context, watches, .. } = self;
+        let secrets = &mut watches[ResourceType::Secret.index()];
+        secrets.absorb(newest, context);
+        let outgoing = secrets.compose(newest, context)?;
+        Some(self.send(ResourceType::Secret, outgoing))
     }
 
     /// Whether endpoints that clusters wait for exist no more in the newest snapshot.

@@ -188,7 +188,7 @@ impl References {
             ResourceType::Cluster => {
                 references.eds = Cluster::decode(message)?.discovery_type == Some(3);
             }
-            ResourceType::Endpoints | ResourceType::NameTable => {}
+            ResourceType::Endpoints | ResourceType::NameTable | ResourceType::Secret => {}
             ResourceType::Listener => {
                 let Listener { filter_chains, default_filter_chain, .. } = Listener::decode(message)?;
                 let filters = filter_chains.into_iter().chain(default_filter_chain).flat_map(|c| c.filters);

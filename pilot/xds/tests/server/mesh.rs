@@ -9,8 +9,8 @@ use pilot_xds::testing::model::{Envoy, Knowledge};
 use pilot_xds::testing::parts;
 use pilot_xds::wire::{Any, Node};
 use pilot_xds::{
-    Attachment, Edit, Handles, Layer, NoAliases, Protocol, Refusal, Resource, ResourceType, ServerConfig,
-    Snapshot, Source, serve,
+    Attachment, Edit, Handles, Layer, NoAliases, Protocol, Proven, Refusal, Resource, ResourceType,
+    ServerConfig, Snapshot, Source, serve,
 };
 use prost::Message;
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ pub struct OneClass {
 }
 
 impl Source for OneClass {
-    async fn attach(&self, node: &Node, _: Protocol) -> Result<Attachment, Refusal> {
+    async fn attach(&self, node: &Node, _: Protocol, _: Option<&Proven>) -> Result<Attachment, Refusal> {
         let Some(name) = node.id.split('~').nth(2) else {
             return Err(Refusal::Invalid(format!("`{}` is not type~ip~name~domain", node.id)));
         };

@@ -7,11 +7,11 @@ use crate::{
     at::At,
     kinds::{
         mesh_config::parse_cipher_suites,
-        traffic_policy::{parse_file, parse_names},
+        traffic_policy::{SYSTEM, parse_file, parse_names},
     },
 };
 use mesh_api::networking::server_tls as api;
-use mesh_model::{Authorities, ClientCheck, Problem, Reason, ServerTls, Str, TlsVersion};
+use mesh_model::{Authorities, AuthoritySource, ClientCheck, Problem, Reason, ServerTls, Str, TlsVersion};
 
 /// Reads the block; `None`: the port is not to be served.
 pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<ServerTls> {
@@ -113,8 +113,12 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
             );
             None
         }
-        (Some(is_required), file) => {
-            Some(ClientCheck { authorities: Authorities { file, revoked }, names, is_required })
+        (Some(is_required), Some(file)) => {
+            let source = match &*file {
+                SYSTEM => AuthoritySource::System,
+                _ => AuthoritySource::File(file),
+            };
+            Some(ClientCheck { authorities: Authorities { source, revoked }, names, is_required })
         }
         (None, authorities) => {
             if authorities.is_some() || revoked.is_some() || !names.is_empty() {

@@ -3,13 +3,13 @@
 
 use crate::at::At;
 use mesh_api::networking::traffic_policy as api;
-use mesh_model::{Authorities, ClientTls, GivenTls, Problem, Reason, Str};
+use mesh_model::{Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Reason, Str};
 
 /// `caCertificates` for those of the operating system.
-const SYSTEM: &str = "system";
+pub const SYSTEM: &str = "system";
 
-/// Reads the block.
-pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
+/// Reads the block. `selects`: it is for selected clients of the rule's own namespace alone.
+pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> ClientTls {
     let api::ClientTlsSettings {
         mode,
         client_certificate,
@@ -35,6 +35,7 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
                 ("clientCertificate", certificate.is_some()),
                 ("privateKey", key.is_some()),
                 ("caCertificates", authorities.is_some()),
+                ("credentialName", credential_name.is_some_and(|name| !name.is_empty())),
             ] {
                 if set {
                     let hint = "leave it out, or write `mode: MUTUAL`";
@@ -50,20 +51,59 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
         }
         Some(mode @ (api::ClientTlsMode::Simple | api::ClientTlsMode::Mutual)) => mode,
     };
-    if credential_name.is_some_and(|name| !name.is_empty()) {
-        at.report(
-            Problem::error(
-                Reason::NotSupported,
-                at.field("credentialName").path(),
-                "Meltemi does not hand Secrets to sidecars yet, so nothing is sent to this host",
-            )
-            .hint("mount the Secret into the proxy, and name the files: clientCertificate, privateKey, caCertificates"),
-        );
+    let mutual = matches!(mode, api::ClientTlsMode::Mutual);
+    let credential = credential_name.filter(|name| !name.is_empty());
+    let certificate = match &credential {
+        Some(name) => {
+            for (name, set) in [
+                ("clientCertificate", certificate.is_some()),
+                ("privateKey", key.is_some()),
+                ("caCertificates", authorities.is_some()),
+            ] {
+                if set {
+                    let message = "the credential has it already, so nothing is sent to this host";
+                    at.field(name).error_hint(Reason::Conflict, message, "leave out this, or credentialName");
+                }
+            }
+            let name = parse_credential(name, selects, &at.field("credentialName"));
+            name.filter(|_| mutual).map(Certificate::Credential)
+        }
+        None => parse_certificate(certificate, key, mutual, at),
+    };
+    if at.errors() > errors {
         return ClientTls::Impossible;
     }
-    let mutual = matches!(mode, api::ClientTlsMode::Mutual);
-    let certificate = match (certificate, key) {
-        (Some(certificate), Some(key)) if mutual => Some((certificate, key)),
+    let names_authorities = authorities.is_some();
+    let source = match (credential, authorities) {
+        (Some(name), _) => AuthoritySource::Credential(plain_name(&name).into()),
+        (None, Some(file)) if *file != *SYSTEM => AuthoritySource::File(file),
+        (None, Some(_) | None) => AuthoritySource::System,
+    };
+    let authorities = match insecure_skip_verify.unwrap_or(false) {
+        true => {
+            let ignored = names_authorities || !names.is_empty() || revoked.is_some();
+            if ignored {
+                at.field("insecureSkipVerify").warning(
+                    Reason::Conflict,
+                    "any certificate is accepted, whatever else is said of it here",
+                );
+            }
+            None
+        }
+        false => Some(Authorities { source, revoked }),
+    };
+    ClientTls::Given(GivenTls { certificate, authorities, names, server_name })
+}
+
+/// `clientCertificate` and `privateKey`.
+fn parse_certificate(
+    certificate: Option<Str>,
+    key: Option<Str>,
+    mutual: bool,
+    at: &At<'_>,
+) -> Option<Certificate> {
+    match (certificate, key) {
+        (Some(chain), Some(key)) if mutual => Some(Certificate::Files { chain, key }),
         (certificate, key) if mutual => {
             for (name, missing) in
                 [("clientCertificate", certificate.is_none()), ("privateKey", key.is_none())]
@@ -83,25 +123,51 @@ pub fn parse_tls(block: api::ClientTlsSettings, at: &At<'_>) -> ClientTls {
             at.field("clientCertificate").warning_hint(Reason::Conflict, "SIMPLE shows no certificate", hint);
             None
         }
-    };
-    if at.errors() > errors {
-        return ClientTls::Impossible;
     }
-    let authorities = match insecure_skip_verify.unwrap_or(false) {
-        true => {
-            let ignored = authorities.is_some() || !names.is_empty() || revoked.is_some();
-            if ignored {
-                at.field("insecureSkipVerify").warning(
-                    Reason::Conflict,
-                    "any certificate is accepted, whatever else is said of it here",
-                );
-            }
-            None
-        }
-        false => Some(Authorities { file: authorities.filter(|file| **file != *SYSTEM), revoked }),
-    };
-    ClientTls::Given(GivenTls { certificate, authorities, names, server_name })
 }
+
+/// The scheme of Secrets, which may be left out.
+const SECRET_SCHEME: &str = "kubernetes://";
+
+fn plain_name(name: &str) -> &str {
+    name.strip_prefix(SECRET_SCHEME).unwrap_or(name)
+}
+
+/// `credentialName`: a Secret in the namespace of the rule, whose clients are there, too.
+fn parse_credential(name: &str, selects: bool, at: &At<'_>) -> Option<Str> {
+    if !selects {
+        // As in Istio; but there, sidecars go on in plain text.
+        at.error_hint(
+            Reason::Required,
+            "sidecars are handed Secrets by rules for selected workloads only, so nothing is sent to this host",
+            "add a `workloadSelector`, or mount the Secret and name its files",
+        );
+        return None;
+    }
+    let plain = plain_name(name);
+    if plain.contains("://") {
+        let hint = "put it into a Secret, and write its name";
+        at.error_hint(
+            Reason::NotSupported,
+            "only Secrets are handed to sidecars, so nothing is sent to this host",
+            hint,
+        );
+        return None;
+    }
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    if plain.is_empty() || plain.len() > MAX_NAME || !plain.bytes().all(fits) {
+        at.error_hint(
+            Reason::InvalidValue,
+            "this is no name of a Secret, so nothing is sent to this host",
+            "name one in the namespace of this rule",
+        );
+        return None;
+    }
+    Some(plain.into())
+}
+
+/// The longest name of a Secret.
+const MAX_NAME: usize = 253;
 
 /// The name of a file in the proxy's container. It becomes part of the name of a secret, in which `~` parts two names.
 pub fn parse_file(text: Option<String>, at: &At<'_>) -> Option<Str> {

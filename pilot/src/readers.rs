@@ -1,0 +1,84 @@
+//! Who may have keys: service accounts that may read the Secrets of their namespace by themselves, as Istio has it.
+//!
+//! In: accounts that have been proven. Out: verdicts, remembered for a while. In a cluster its API server is asked; where configuration comes
+//! from files there is nobody to ask, and the rule that names a Secret for a workload is all that it takes.
+
+use futures::{StreamExt as _, stream};
+use pilot_ingest::Access;
+use pilot_xds::source::Proven;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How long a yes holds, and how long a no. Istio's.
+const YES: Duration = Duration::from_secs(300);
+const NO: Duration = Duration::from_secs(60);
+/// How long an answer is waited for: who waits for it waits for all else, too.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Questions that are asked at once.
+const AT_ONCE: usize = 16;
+
+/// Verdicts about service accounts.
+#[derive(Default)]
+pub struct Readers {
+    /// Whom to ask; `None`: everybody may.
+    access: Option<Access>,
+    verdicts: Mutex<HashMap<Proven, Verdict>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Verdict {
+    allowed: bool,
+    until: Instant,
+}
+
+impl Readers {
+    /// Asks the API server.
+    pub fn of_cluster(access: Access) -> Self {
+        Self { access: Some(access), verdicts: Mutex::default() }
+    }
+
+    fn verdicts(&self) -> MutexGuard<'_, HashMap<Proven, Verdict>> {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it may, as far as is known. What was said last holds until something else is said: an API server that is away takes nothing
+    /// from anybody.
+    pub fn may_read(&self, account: &Proven) -> bool {
+        self.access.is_none() || self.verdicts().get(account).is_some_and(|verdict| verdict.allowed)
+    }
+
+    /// Asks about those of whom nothing is known, or not lately. Whether anything differs by it.
+    pub async fn learn(&self, accounts: impl IntoIterator<Item = Proven>) -> bool {
+        let Some(access) = &self.access else { return false };
+        let now = Instant::now();
+        let fresh = |account: &Proven| self.verdicts().get(account).is_some_and(|held| held.until > now);
+        let stale: Vec<Proven> = accounts.into_iter().filter(|account| !fresh(account)).collect();
+        let ask = |account: Proven| async move {
+            let asked = access.may_list_secrets(&account.namespace, &account.service_account);
+            let allowed = match tokio::time::timeout(PATIENCE, asked).await {
+                Ok(Ok(allowed)) => allowed,
+                failed => {
+                    let why = failed.map_or_else(
+                        |_| "no answer in time".to_owned(),
+                        |failed| failed.map_or_else(|error| error.to_string(), |_| String::new()),
+                    );
+                    tracing::warn!(namespace = %account.namespace, account = %account.service_account, why, "asking who may read Secrets");
+                    return false;
+                }
+            };
+            let until = Instant::now() + if allowed { YES } else { NO };
+            let old = self.verdicts().insert(account, Verdict { allowed, until });
+            old.is_some_and(|old| old.allowed) != allowed
+        };
+        stream::iter(stale).map(ask).buffer_unordered(AT_ONCE).fold(false, async |any, one| any || one).await
+    }
+
+    /// Forgets those who have gone.
+    pub fn retain(&self, is_here: impl Fn(&Proven) -> bool) {
+        let now = Instant::now();
+        self.verdicts().retain(|account, verdict| verdict.until > now || is_here(account));
+    }
+}
