@@ -230,18 +230,13 @@ fn parse_tracing(tracing: Tracing) -> (Option<Tracer>, Vec<String>) {
     (tracer, unsupported)
 }
 
-/// Limits that the control plane has no say in, and that are not set here either.
-fn unsupported_limits(others: &BTreeMap<String, Value>) -> Vec<String> {
-    let settings = others.get("connectionSettings");
-    ["listenerConnectionLimit", "globalDownstreamConnectionLimit"]
-        .into_iter()
-        .filter(|field| settings.is_some_and(|settings| settings.get(field).is_some()))
-        .map(|field| {
-            format!(
-                "PROXY_CONFIG: connectionSettings.{field} is not supported (NotSupported) and has no effect"
-            )
-        })
-        .collect()
+/// A limit that the control plane has no say in, and that is not set here either.
+fn unsupported_limits(others: &BTreeMap<String, Value>) -> Option<String> {
+    others.get("connectionSettings")?.get("listenerConnectionLimit")?;
+    Some(
+        "PROXY_CONFIG: connectionSettings.listenerConnectionLimit is not supported (NotSupported) and has no effect"
+            .to_owned(),
+    )
 }
 
 /// Paths are below the agent's root, which is `/` in a pod.

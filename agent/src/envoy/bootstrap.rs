@@ -147,7 +147,7 @@ pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.\
                           DownstreamConnectionsConfig",
-                "max_active_downstream_connections": 50_000,
+                "max_active_downstream_connections": connection_limit(node, runtime),
             },
         }] },
         "stats_config": build_stats(stats),
@@ -166,6 +166,22 @@ pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
     }
     bootstrap["static_resources"] = resources;
     bootstrap
+}
+
+/// How many connections it takes where nobody says it.
+const CONNECTIONS: u64 = 50_000;
+
+/// In Istio's order: ProxyConfig, the metadata for it, the runtime flag that it was once.
+fn connection_limit(node: &Node, runtime: &BTreeMap<String, String>) -> u64 {
+    let configured = node.metadata.get("PROXY_CONFIG");
+    let configured =
+        configured.and_then(|config| config.pointer("/connectionSettings/globalDownstreamConnectionLimit"));
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let said = || node.metadata.get("GLOBAL_DOWNSTREAM_MAX_CONNECTIONS").and_then(number);
+    let flag = || runtime.get("overload.global_downstream_max_connections")?.parse().ok();
+    let limit = configured.and_then(number).or_else(said).or_else(flag);
+    // Envoy refuses less, and what it has no number for.
+    limit.filter(|limit| (1..=i64::MAX as u64).contains(limit)).unwrap_or(CONNECTIONS)
 }
 
 /// As for Istio's agents: whether the proxy is to know its workload's replicas, which its metadata tells the control plane, too.

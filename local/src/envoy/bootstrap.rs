@@ -55,6 +55,9 @@ pub(super) fn node(spec: &SidecarSpec, settings: &EnvoySettings) -> Node {
             metadata.entry(key).or_insert_with(|| value.as_ref().into());
         }
     }
+    if let Some(limit) = start.connection_limit {
+        metadata.insert("GLOBAL_DOWNSTREAM_MAX_CONNECTIONS".to_owned(), limit.to_string().into());
+    }
     if settings.agents.is_none() {
         // There is nothing beside it that would hand it a certificate.
         metadata.insert("MELTEMI_WITHOUT_IDENTITY".to_owned(), "true".into());

@@ -13,13 +13,17 @@ pub struct ProxyStart {
     pub environment: BTreeMap<Str, Str>,
     /// `tracing.zipkin` or `tracing.datadog`: where spans go that no listener sends elsewhere.
     pub tracer: Option<Tracer>,
+    /// `connectionSettings.globalDownstreamConnectionLimit`; `None`: as whoever starts it sees fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_limit: Option<u32>,
 }
 
 impl ProxyStart {
     /// What `other` says, over this.
     pub fn overlay(&mut self, other: &ProxyStart) {
-        let Self { concurrency, environment, tracer } = other;
+        let Self { concurrency, environment, tracer, connection_limit } = other;
         self.concurrency = concurrency.or(self.concurrency);
+        self.connection_limit = connection_limit.or(self.connection_limit);
         self.environment.extend(environment.iter().map(|(name, value)| (name.clone(), value.clone())));
         if tracer.is_some() {
             self.tracer.clone_from(tracer);

@@ -37,7 +37,14 @@ pub const NOTES: &[Note] = &[
         path: "defaultConfig.tracing.zipkin",
         effect: "Proxies are started with this tracer",
         file: "tests/tests/started/main.rs",
-        test: "requests_are_traced",
+        test: "settings_of_the_mesh_start_proxies",
+    },
+    Note {
+        kind: "MeshConfig",
+        path: "defaultConfig.connectionSettings.globalDownstreamConnectionLimit",
+        effect: "How many connections the Envoys of `meltemi up` take, and those whose agent is told so by PROXY_CONFIG",
+        file: "tests/tests/started/main.rs",
+        test: "settings_of_the_mesh_start_proxies",
     },
     Note {
         kind: "MeshConfig",

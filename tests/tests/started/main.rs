@@ -46,9 +46,9 @@ async fn collect(listener: TcpListener, told: Arc<Mutex<String>>) {
     }
 }
 
-/// Both ends of a request tell of it, with the tags that the mesh asks for.
+/// Both ends of a request tell of it, with the tags that the mesh asks for; and how many connections proxies take.
 #[test]
-fn requests_are_traced() {
+fn settings_of_the_mesh_start_proxies() {
     on_shared_mesh(include_str!("../settings/base.yaml"), async |traffic| {
         let address = Loopback::claim()?;
         let listener = TcpListener::bind((address.ip(), 9411)).await?;
@@ -106,6 +106,17 @@ fn requests_are_traced() {
             .await?;
             told.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
+        // In this test, because the settings are everybody's.
+        let admin = SocketAddr::new(traffic.proxy("client-0")?.ip(), ADMIN_PORT);
+        let limit = "defaultConfig: {connectionSettings: {globalDownstreamConnectionLimit: 7001}}";
+        traffic.apply("mesh.yaml", &mesh_settings(limit)).await?;
+        eventually(SOON, async || {
+            let body = get(admin, "/config_dump").await?;
+            let dump = String::from_utf8_lossy(&body);
+            ensure!(dump.contains("\"max_active_downstream_connections\": \"7001\""), "another limit");
+            Ok(())
+        })
+        .await?;
         traffic.remove("mesh.yaml").await?;
         traffic.remove("collector.yaml").await
     });

@@ -2,6 +2,7 @@
 //!
 //! In: the block as written. Out: its values, over those of its profile. Out of range is what Envoy would refuse a listener for.
 
+use super::later;
 use crate::{
     at::At,
     values::{parse_duration, parse_positive_duration},
@@ -31,6 +32,7 @@ pub struct Connections {
     http_headers_with_underscores_action: Option<UnderscoresAction>,
     http_merge_slashes: Option<bool>,
     http_path_with_escaped_slashes_action: Option<SlashesAction>,
+    global_downstream_connection_limit: Option<i64>,
     #[serde(flatten)]
     others: Map<String, Value>,
 }
@@ -87,8 +89,8 @@ const MOST: i64 = i32::MAX as i64;
 /// The smallest window that HTTP/2 knows by default.
 const WINDOW: i64 = 65_535;
 
-/// Reads the block.
-pub fn parse(settings: Connections, at: &At<'_>) -> ConnectionSettings {
+/// Reads the block: what holds for listeners and clusters, and how many connections the whole proxy takes.
+pub fn parse(settings: Connections, at: &At<'_>) -> (ConnectionSettings, Option<u32>) {
     let Connections {
         profile,
         listener_per_connection_buffer_limit_bytes,
@@ -106,9 +108,10 @@ pub fn parse(settings: Connections, at: &At<'_>) -> ConnectionSettings {
         http_headers_with_underscores_action,
         http_merge_slashes,
         http_path_with_escaped_slashes_action,
+        global_downstream_connection_limit,
         others,
     } = settings;
-    super::later::report(&others, super::later::OF_CONNECTIONS, &[], at);
+    later::report(&others, later::OF_CONNECTIONS, &[], at);
     let usual = if profile == Some(Profile::Edge) { edge() } else { ConnectionSettings::default() };
     let number = |value: Option<i64>, name: &str, least: i64, usual: Option<u32>| {
         value.and_then(|value| parse_within(value, least, &at.field(name))).or(usual)
@@ -120,7 +123,12 @@ pub fn parse(settings: Connections, at: &At<'_>) -> ConnectionSettings {
     let positive = |value: Option<ApiDuration>, name: &str| {
         value.and_then(|value| parse_positive_duration(value, &at.field(name)))
     };
-    ConnectionSettings {
+    let at_limit = at.field("globalDownstreamConnectionLimit");
+    let limit = global_downstream_connection_limit.and_then(|value| parse_within(value, 1, &at_limit));
+    if limit.is_some() {
+        later::report_injected(&at_limit);
+    }
+    let settings = ConnectionSettings {
         listener_buffer: number(
             listener_per_connection_buffer_limit_bytes,
             "listenerPerConnectionBufferLimitBytes",
@@ -176,7 +184,8 @@ pub fn parse(settings: Connections, at: &At<'_>) -> ConnectionSettings {
             Some(SlashesAction::UnescapeAndRedirect) => Some(EscapedSlashes::UnescapeAndRedirect),
             Some(SlashesAction::UnescapeAndForward) => Some(EscapedSlashes::UnescapeAndForward),
         },
-    }
+    };
+    (settings, limit)
 }
 
 fn parse_within(value: i64, least: i64, at: &At<'_>) -> Option<u32> {

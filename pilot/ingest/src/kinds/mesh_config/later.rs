@@ -93,10 +93,7 @@ pub const OF_PROXY: &[Later] = &[
 ];
 
 /// Of `connectionSettings`: what Envoy takes from its bootstrap alone.
-pub const OF_CONNECTIONS: &[Later] = &[
-    later("globalDownstreamConnectionLimit", "", BOOTSTRAP),
-    later("listenerConnectionLimit", "", BOOTSTRAP),
-];
+pub const OF_CONNECTIONS: &[Later] = &[later("listenerConnectionLimit", "", BOOTSTRAP)];
 
 /// Of `defaultProviders`.
 pub const OF_DEFAULT_PROVIDERS: &[Later] = &[later("metrics", "", TELEMETRY)];

@@ -102,7 +102,7 @@ pub(super) fn parse(value: &Value, at: &At<'_>) -> (ProxySettings, ProxyStart) {
     let Written { proxy_headers, tracing, connection_settings, concurrency, proxy_metadata, others } =
         written;
     later::report(&others, later::OF_PROXY, BUILT, at);
-    let connections = connection_settings
+    let (connections, connection_limit) = connection_settings
         .map(|settings| connections::parse(settings, &at.field("connectionSettings")))
         .unwrap_or_default();
     let (tracing, tracer) =
@@ -121,7 +121,7 @@ pub(super) fn parse(value: &Value, at: &At<'_>) -> (ProxySettings, ProxyStart) {
         connections: Arc::new(connections),
     };
     let environment = proxy_metadata.into_iter().map(|(name, value)| (name.into(), value.into()));
-    (settings, ProxyStart { concurrency, environment: environment.collect(), tracer })
+    (settings, ProxyStart { concurrency, environment: environment.collect(), tracer, connection_limit })
 }
 
 /// Reads the ProxyConfig that a proxy brings along. What is wrong with it nobody can be told: it is not an object.
