@@ -20,6 +20,9 @@ use pilot_view::spec::{ClusterSpec, MESH_ROOTS, PeerCheck, UpstreamProtocol, Ups
 
 /// Metadata of clusters over whose connections by mTLS it depends on the request what is spoken.
 pub(crate) const ALPN_METADATA: &str = "meltemi.alpn";
+/// The field that says it, and what it says.
+pub(crate) const ALPN_BY_REQUEST: &str = "by_request";
+pub(crate) const ALPN_YES: &str = "yes";
 
 /// The cluster that the spec describes.
 pub fn build_cluster(spec: &ClusterSpec) -> Cluster {

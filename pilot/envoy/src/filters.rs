@@ -21,8 +21,14 @@ pub(crate) struct Filter {
 }
 
 /// The chain. Istio's order; its own filters (`istio.*`) are not part of a stock Envoy, and `grpc_stats` only serves them.
-const FILTERS: &[Filter] =
-    &[alpn::FILTER, fault::FILTER, cors::FILTER, dynamic_forward_proxy::FILTER, router::FILTER];
+const FILTERS: &[Filter] = &[
+    alpn::MARK_FILTER,
+    alpn::FILTER,
+    fault::FILTER,
+    cors::FILTER,
+    dynamic_forward_proxy::FILTER,
+    router::FILTER,
+];
 
 /// The filters of a connection manager.
 pub(crate) fn build_filters(spec: &HttpSpec) -> Vec<HttpFilter> {

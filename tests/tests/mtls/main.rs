@@ -340,6 +340,13 @@ async fn modes() -> Result<()> {
                 "{taken} {port}: an identity out of nowhere"
             );
         }
+        // Where the client chooses the version, the server hears of it by ALPN: otherwise it would take requests for bytes.
+        let request = Request::get("http://web:9001/")?.http2();
+        let answer = request.send(SocketAddr::new(stage.client.address, HTTP_PROXY_PORT)).await?;
+        let echo = answer.echo.with_context(|| format!("{taken}: no answer over HTTP/2"))?;
+        let seen = echo.request.context("an answer of the application")?;
+        let shown = seen.headers.get("x-forwarded-client-cert").is_some_and(|shown| shown.contains("URI="));
+        ensure!(echo.protocol == "HTTP/2" && shown == mutual, "{taken}: {} {seen:?}", echo.protocol);
         for port in [9000, 9001] {
             ensure!(stage.bytes(port, By::Mesh).await, "{taken}: bytes on {port} through the sidecar");
             let got = stage.bytes(port, By::Stranger).await;

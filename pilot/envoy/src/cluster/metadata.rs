@@ -1,7 +1,7 @@
 //! Cluster metadata `istio`: the service behind a cluster and the DestinationRule that shaped it. Metrics, access logs
 //! and `istioctl` read it. And a mark for the filter that decides about ALPN.
 
-use super::ALPN_METADATA;
+use super::{ALPN_BY_REQUEST, ALPN_METADATA, ALPN_YES};
 use crate::envoy::{core, wkt};
 use crate::metadata::{config_path, istio, list, structure, text};
 use mesh_model::NamespacedName;
@@ -37,7 +37,8 @@ pub(super) fn build_metadata(
         false => istio(fields),
     };
     if alpn_by_request {
-        metadata.filter_metadata.insert(ALPN_METADATA.to_owned(), wkt::Struct::default());
+        let mark = structure([(ALPN_BY_REQUEST, text(ALPN_YES))]);
+        metadata.filter_metadata.insert(ALPN_METADATA.to_owned(), mark);
     }
     (!metadata.filter_metadata.is_empty()).then_some(metadata)
 }
