@@ -18,7 +18,7 @@ use tonic::{
     metadata::{Ascii, MetadataValue, errors::InvalidMetadataValue},
 };
 
-use crate::{Identity, connect::connect};
+use crate::{Identity, Revoked, connect::connect};
 
 /// For all of a request: connection, TLS and the answer. The authority itself gives up after 15 seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,6 +32,8 @@ pub struct Authority {
     pub server_name: String,
     /// The cluster that tokens are from.
     pub cluster: String,
+    /// Whose certificates are no longer good.
+    pub revoked: Revoked,
 }
 
 /// How the workload proves who it is.
@@ -137,7 +139,7 @@ impl Authority {
             }
             Proof::Certificate(credential) => Some(credential),
         };
-        let channel = connect(&self.address, &self.server_name, trusted, credential).await?;
+        let channel = connect(&self.address, &self.server_name, trusted, &self.revoked, credential).await?;
         let answer = IstioCertificateServiceClient::new(channel).create_certificate(message).await?;
         Ok(Identity::from_answer(&answer.into_inner().cert_chain, &key.serialize_pem())?)
     }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{EnrolError, Identity};
+use crate::{EnrolError, Identity, Revoked};
 
 /// A connection that is silent for this long is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -23,14 +23,17 @@ const WINDOW: u32 = 512 * 1024;
 /// Connects.
 ///
 /// # Errors
-/// When nobody is there, or not whom `trusted` and `server_name` expect.
+/// When nobody is there, or not whom `trusted` and `server_name` expect, or whoever is there is revoked.
 pub(crate) async fn connect(
     address: &str,
     server_name: &str,
     trusted: &TrustBundle,
+    revoked: &Revoked,
     credential: Option<&Credential>,
 ) -> Result<Channel, EnrolError> {
-    let connector = TlsConnector::from(Arc::new(tls::client(trusted, credential)?));
+    let revocations = revoked.read().await?;
+    let settings = tls::client_with(trusted, credential, revocations.as_ref())?;
+    let connector = TlsConnector::from(Arc::new(settings));
     let name = ServerName::try_from(server_name.to_owned())
         .map_err(|_| EnrolError::ServerName(server_name.to_owned()))?;
     let to = address.to_owned();

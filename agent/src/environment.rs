@@ -27,6 +27,7 @@ use crate::{
     },
     extras::Extras,
     renewal::GRACE,
+    revoked::Revoked,
     workload::Settings,
 };
 
@@ -198,18 +199,22 @@ impl Variables {
             root.join(named.unwrap_or("var/run/secrets/istio/root-cert.pem"))
         };
         let token = root.join("var/run/secrets/tokens/istio-token");
+        let revocations = root.join("var/run/secrets/istio/crl/ca-crl.pem");
+        let revoked = Revoked::at(revocations.clone());
         let discovery = Discovery {
             server_name: server_name(&discovery_address),
             address: discovery_address,
             cluster: cluster_id.clone(),
             token: token.clone(),
             roots: roots(["XDS_ROOT_CA", "CA_ROOT_CA"]),
+            revoked: revoked.clone(),
         };
         let workload = Settings {
             authority: Authority {
                 server_name: server_name(&authority_address),
                 address: authority_address,
                 cluster: cluster_id,
+                revoked,
             },
             token,
             roots: roots(["CA_ROOT_CA", "XDS_ROOT_CA"]),
@@ -246,7 +251,7 @@ impl Variables {
             runtime,
             tracer,
             workload,
-            revocations: root.join("var/run/secrets/istio/crl/ca-crl.pem"),
+            revocations,
             discovery,
             directory,
         };

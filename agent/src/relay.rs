@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::{
-    EnrolError, Identity,
+    EnrolError, Identity, Revoked,
     renewal::{Backoff, chance},
     state::Store,
 };
@@ -48,6 +48,8 @@ pub struct Discovery {
     pub token: PathBuf,
     /// The mesh's roots, in PEM.
     pub roots: PathBuf,
+    /// Whose certificates are no longer good.
+    pub revoked: Revoked,
 }
 
 /// What all streams share.

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, proces
 
 use anyhow::{Context, Result, ensure};
 use citadel::{Citadel, Config, LocalTokens, Metrics, Place};
-use meltemi_agent::{Authority, Identity, Settings, Workload, renewal::GRACE, sds};
+use meltemi_agent::{Authority, Identity, Revoked, Settings, Workload, renewal::GRACE, sds};
 use mesh_pki::{Facts, credential::read_certificates};
 use mesh_runtime::{
     drain::{self, Trigger},
@@ -54,6 +54,7 @@ fn settings(served: &Served, directory: &Path, lifetime: Duration) -> Settings {
         address: served.address.to_string(),
         server_name: "localhost".to_owned(),
         cluster: "Kubernetes".to_owned(),
+        revoked: Revoked::default(),
     };
     Settings { authority, token, roots, lifetime, grace: GRACE, renew: None }
 }

@@ -54,7 +54,8 @@ pub(super) async fn connect(relay: &Inner) -> Result<Channel, EnrolError> {
     let credential = valid.as_ref().filter(|_| !relay.by_token.load(Ordering::Relaxed));
     let discovery = &relay.discovery;
     let credential = credential.map(|held| &held.credential);
-    connect::connect(&discovery.address, &discovery.server_name, &trusted, credential).await
+    let revoked = &discovery.revoked;
+    connect::connect(&discovery.address, &discovery.server_name, &trusted, revoked, credential).await
 }
 
 /// Opens a stream.

@@ -15,7 +15,7 @@ use std::{
 
 pub use meltemi_agent::renewal::GRACE;
 use meltemi_agent::{
-    Agent, AgentSettings, Authority, Parts, Settings,
+    Agent, AgentSettings, Authority, Parts, Revoked, Settings,
     agent::Discovery,
     envoy::{Inclusion, Sockets},
 };
@@ -73,6 +73,7 @@ pub(super) async fn start(
     }
     let (address, server_name) = (control_plane.to_string(), SERVER_NAME.to_owned());
     let cluster = settings.cluster_id.clone();
+    let revoked = Revoked::at(revocations.clone());
     let settings = AgentSettings {
         node: bootstrap::node(spec, settings),
         listen: bootstrap::listen(spec),
@@ -85,6 +86,7 @@ pub(super) async fn start(
                 address: address.clone(),
                 server_name: server_name.clone(),
                 cluster: cluster.clone(),
+                revoked: revoked.clone(),
             },
             token: token.clone(),
             roots: roots.clone(),
@@ -93,7 +95,7 @@ pub(super) async fn start(
             renew: Some(renew.clone()),
         },
         revocations: revocations.clone(),
-        discovery: Discovery { address, server_name, cluster, token, roots: roots.clone() },
+        discovery: Discovery { address, server_name, cluster, token, roots: roots.clone(), revoked },
         directory: directory.to_path_buf(),
     };
     Ok(Agent::start(settings, Parts::default()).await?)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, ServerConfig,
-    client::Resumption,
+    client::{Resumption, WebPkiServerVerifier},
     crypto::{CryptoProvider, aws_lc_rs},
     server::{NoServerSessionStorage, WebPkiClientVerifier},
     sign::SingleCertAndKey,
@@ -58,10 +58,28 @@ pub fn server(
 /// # Errors
 /// When the parts do not make sense.
 pub fn client(trusted: &TrustBundle, credential: Option<&Credential>) -> Result<ClientConfig, Error> {
+    client_with(trusted, credential, None)
+}
+
+/// The same, for servers that are not revoked. An authority that has no list has revoked nobody.
+///
+/// # Errors
+/// When the parts do not make sense.
+pub fn client_with(
+    trusted: &TrustBundle,
+    credential: Option<&Credential>,
+    revocations: Option<&Revocations>,
+) -> Result<ClientConfig, Error> {
+    let mut verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(trusted.store()), provider());
+    if let Some(revocations) = revocations {
+        verifier = verifier.with_crls(revocations.lists().iter().cloned()).allow_unknown_revocation_status();
+    }
+    let verifier =
+        verifier.build().map_err(|error| Error::Mismatch(format!("certificates of servers: {error}")))?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Unsupported(error.to_string()))?
-        .with_root_certificates(trusted.store());
+        .with_webpki_verifier(verifier);
     let mut config = match credential {
         Some(credential) => builder
             .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(credential.certified().clone()))),
