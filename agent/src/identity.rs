@@ -2,7 +2,7 @@
 //!
 //! In: the authority's answer. Out: one value that is replaced as a whole, so that a certificate is never shown with the roots of another.
 
-use mesh_pki::{Credential, TrustBundle};
+use mesh_pki::{Credential, Revocations, TrustBundle};
 
 /// A certificate with its key, and the roots that came with it.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub struct Identity {
     pub credential: Credential,
     /// What others' certificates must come from.
     pub trusted: TrustBundle,
+    /// What of that is no longer good, where whoever gave the certificate says so, too.
+    pub revoked: Option<Revocations>,
 }
 
 impl Identity {
@@ -24,7 +26,7 @@ impl Identity {
             return Err(mesh_pki::Error::Unreadable { what: "the authority's answer", reason });
         };
         let credential = Credential::from_pem(&chain.concat(), key)?;
-        Ok(Self { credential, trusted: TrustBundle::from_pem(roots)? })
+        Ok(Self { credential, trusted: TrustBundle::from_pem(roots)?, revoked: None })
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use http::{Uri, uri::PathAndQuery};
 use hyper_util::rt::TokioIo;
-use mesh_pki::{Credential, TrustBundle, bundle::certificate_pem};
+use mesh_pki::{Credential, Revocations, TrustBundle, bundle::certificate_pem};
 use rustls::pki_types::CertificateDer;
 use tokio::{
     net::UnixStream,
@@ -160,10 +160,8 @@ fn read(response: X509SvidResponse) -> Result<Identity, WorkloadApiError> {
     let unusable = |reason: &str| WorkloadApiError::Unusable(reason.to_owned());
     let failed = |error: mesh_pki::Error| WorkloadApiError::Unusable(error.to_string());
     let X509SvidResponse { svids, crl, federated_bundles } = response;
-    if !crl.is_empty() {
-        // To go on without looking at them would let in what is meant to be kept out.
-        return Err(unusable("revocation lists of the Workload API are not supported yet (field `crl`)"));
-    }
+    // To go on without looking at them would let in what is meant to be kept out.
+    let revoked = Revocations::from_der(&crl).map_err(failed)?;
     if !federated_bundles.is_empty() {
         let domains: Vec<&String> = federated_bundles.keys().collect();
         tracing::info!(
@@ -180,7 +178,7 @@ fn read(response: X509SvidResponse) -> Result<Identity, WorkloadApiError> {
         return Err(unusable(&format!("the certificate is not one of {spiffe_id}")));
     }
     let trusted = TrustBundle::new(certificates(&bundle)?).map_err(failed)?;
-    Ok(Identity { credential, trusted })
+    Ok(Identity { credential, trusted, revoked })
 }
 
 /// Certificates that stand one behind the other.

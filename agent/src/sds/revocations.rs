@@ -1,6 +1,6 @@
 //! Certificates of the mesh that are no longer good, in a file that the control plane's ConfigMap is mounted as.
 //!
-//! In: the file, and the workload's own chain and roots. Out: what Envoy is to look into. An empty file revokes nothing; one that has gone
+//! In: the file, and the workload's own chain and roots, with lists that came with these. Out: what Envoy is to look into. An empty file revokes nothing; one that has gone
 //! or is broken leaves what it said before, and where it said nothing before, Envoy gets no roots either: nobody is trusted by mistake.
 
 use std::{
@@ -61,30 +61,38 @@ impl RevocationFile {
         self.path.as_deref()
     }
 
-    /// What it says now, for a workload.
+    /// What it says now, for a workload, with what came with the workload's certificate.
     pub(super) fn read(&self, identity: &Identity) -> Lists {
-        let Some(path) = &self.path else { return Lists::None };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut troubles = Vec::new();
-        match load(path) {
-            Ok(said) => held.said = Some(said),
-            Err(Trouble::Absent) if held.said.is_none() => return Lists::None,
-            Err(trouble) => troubles.push(trouble.to_string()),
+        if let Some(path) = &self.path {
+            match load(path) {
+                Ok(said) => held.said = Some(said),
+                Err(Trouble::Absent) if held.said.is_none() => {}
+                Err(trouble) => troubles.push(trouble.to_string()),
+            }
         }
-        let lists = match held.said.clone() {
-            Some(Some(lists)) => {
+        let is_known = held.said.is_some() || troubles.is_empty();
+        let of_file = held.said.clone().flatten();
+        let all = of_file.into_iter().chain(identity.revoked.clone()).reduce(|one, other| one.with(&other));
+        let lists = match all {
+            _ if !is_known => Lists::Unknown,
+            None => Lists::None,
+            Some(lists) => {
                 let missing = unlisted(identity, &lists);
                 let only_leaves = !missing.is_empty();
                 troubles
                     .extend(missing.into_iter().map(|authority| format!("there is no list of {authority}")));
                 Lists::Some { lists, only_leaves }
             }
-            Some(None) => Lists::None,
-            None => Lists::Unknown,
         };
         if troubles != held.told {
+            let file = self.path.as_deref().map(Path::display);
             for trouble in &troubles {
-                tracing::error!(file = %path.display(), "revocation lists: {trouble}");
+                tracing::error!(
+                    file = file.as_ref().map(tracing::field::display),
+                    "revocation lists: {trouble}"
+                );
             }
             held.told = troubles;
         }

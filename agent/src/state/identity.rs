@@ -32,7 +32,8 @@ struct Written {
 /// # Errors
 /// When it can't be written.
 pub fn keep(file: &Path, identity: &Identity) -> io::Result<()> {
-    let Identity { credential, trusted } = identity;
+    // Lists come with identities that are not kept: those of another agent, which gives them anew.
+    let Identity { credential, trusted, revoked: _ } = identity;
     let written = Written {
         format: FORMAT,
         chain: credential.chain_pem().to_owned(),
@@ -81,5 +82,5 @@ fn parse(text: &[u8]) -> Result<Identity, String> {
     }
     let credential = Credential::from_pem(&chain, &key).map_err(|error| error.to_string())?;
     let trusted = TrustBundle::from_pem(&roots).map_err(|error| error.to_string())?;
-    Ok(Identity { credential, trusted })
+    Ok(Identity { credential, trusted, revoked: None })
 }

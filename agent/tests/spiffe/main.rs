@@ -15,7 +15,10 @@ use futures::StreamExt as _;
 use meltemi_agent::{Identity, Workload};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, Value};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+};
 use tokio::{net::UnixListener, sync::watch, time::timeout};
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -34,8 +37,28 @@ impl Domain {
     fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.subject_alt_names = vec![SanType::URI("spiffe://example.org".try_into().unwrap())];
         Self { root: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    /// A list of its revoked certificates, of which there is one.
+    fn list(&self) -> Vec<u8> {
+        let revoked = RevokedCertParams {
+            serial_number: SerialNumber::from(7_u64),
+            revocation_time: date_time_ymd(2026, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(2126, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.root).unwrap().der().to_vec()
     }
 
     /// A response with one identity, whose certificate is for `named`.
@@ -51,6 +74,7 @@ impl Domain {
             chain: [leaf.der().as_ref(), self.root.der()].concat(),
             key: key.serialize_der(),
             bundle: self.root.der().to_vec(),
+            crl: Vec::new(),
         }
     }
 }
@@ -61,6 +85,7 @@ struct Svid {
     chain: Vec<u8>,
     key: Vec<u8>,
     bundle: Vec<u8>,
+    crl: Vec<Vec<u8>>,
 }
 
 impl Svid {
@@ -79,6 +104,8 @@ impl Svid {
         svid.set_field_by_name("bundle", Value::Bytes(self.bundle.clone().into()));
         svid.set_field_by_name("hint", Value::String("internal".to_owned()));
         let mut response = message("X509SVIDResponse");
+        let lists = self.crl.iter().map(|list| Value::Bytes(list.clone().into())).collect();
+        response.set_field_by_name("crl", Value::List(lists));
         response.set_field_by_name("svids", Value::List(vec![Value::Message(svid)]));
         let encoded = response.encode_to_vec();
         let length = u32::try_from(encoded.len()).unwrap();
@@ -153,7 +180,16 @@ async fn an_identity_is_followed_and_kept_while_nobody_gives_another() {
     }
     let second = domain.response(WEB, WEB);
     tell.send_replace(Some(second.clone()));
-    has(&mut current, &second).await;
+    assert_eq!(has(&mut current, &second).await.revoked, None);
+
+    // Lists come with an identity; one that is none makes the response unusable.
+    tell.send_replace(Some(Svid { crl: vec![b"none".to_vec()], ..domain.response(WEB, WEB) }));
+    tokio::task::yield_now().await;
+    let listed = Svid { crl: vec![domain.list()], ..domain.response(WEB, WEB) };
+    tell.send_replace(Some(listed.clone()));
+    let lists = has(&mut current, &listed).await.revoked.unwrap();
+    assert_eq!(lists.lists().iter().map(|list| list.to_vec()).collect::<Vec<_>>(), listed.crl);
+    assert!(lists.cover(domain.root.der()));
 
     // The other agent is started again, with another root.
     drop(agent);

@@ -47,6 +47,21 @@ impl Revocations {
         Ok(Some(Self { lists: lists.into(), pem: pem.into(), digest, first }))
     }
 
+    /// From lists in DER; `None` where there are none.
+    ///
+    /// # Errors
+    /// When one of them is none.
+    pub fn from_der(lists: &[Vec<u8>]) -> Result<Option<Self>, Error> {
+        let blocks = lists.iter().map(|list| pem::encode(&pem::Pem::new("X509 CRL", list.clone())));
+        Self::from_pem(&blocks.collect::<String>())
+    }
+
+    /// These lists, and those of `other`.
+    pub fn with(&self, other: &Self) -> Self {
+        // Both are valid, so their union is.
+        Self::from_pem(&format!("{}\n{}", self.pem, other.pem)).ok().flatten().unwrap_or_else(|| self.clone())
+    }
+
     /// The lists.
     pub fn lists(&self) -> &[CertificateRevocationListDer<'static>] {
         &self.lists

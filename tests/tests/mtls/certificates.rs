@@ -95,7 +95,8 @@ impl Authority {
     pub fn identity(&self, spiffe: &str) -> Result<Identity> {
         let Pair { certificate, key } = self.issue(spiffe, Validity::Now)?;
         let trusted = TrustBundle::from_pem(&self.issuer.pem())?;
-        Ok(Identity { credential: Credential::from_pem(&certificate, &key)?, trusted })
+        let credential = Credential::from_pem(&certificate, &key)?;
+        Ok(Identity { credential, trusted, revoked: None })
     }
 }
 
