@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::resource::{Protocol, Resource, ResourceType};
 use crate::snapshot::Snapshot;
 
-use super::watch::Outgoing;
+use super::watch::{Outgoing, Owed};
 use super::{Response, StreamState};
 
 /// What names clusters, in the order in which it is sent.
@@ -166,7 +166,7 @@ impl StreamState {
         Some(self.send(ResourceType::Secret, outgoing))
     }
 
-    /// Whether endpoints that clusters wait for exist no more in the newest snapshot.
+    /// Whether endpoints that clusters wait for, or that the client has asked for and not got, exist no more in the newest snapshot.
     fn has_lost_endpoints(&self, newest: &Arc<Snapshot>) -> bool {
         let Self { watches, warming, settling, .. } = self;
         let Some(rollout) = &watches[ResourceType::Cluster.index()].base else { return false };
@@ -175,7 +175,12 @@ impl StreamState {
         }
         let exist = |snapshot: &Snapshot, name: &str| snapshot.get(ResourceType::Endpoints, name).is_some();
         let lost = |name: &Arc<str>| !exist(newest, name) && exist(rollout, name);
-        let mut has_lost = warming.keys().any(lost);
+        // What the client asks for it may be warming since an earlier stream that did not list it.
+        let endpoints = &watches[ResourceType::Endpoints.index()];
+        let Owed { initial, everything, asked, .. } = &endpoints.owed;
+        let asks_for_all = *everything || initial.is_some();
+        let mut has_lost =
+            warming.keys().chain(asked).any(lost) || asks_for_all && endpoints.names.iter().any(lost);
         if *settling {
             newest.changed_since(rollout, ResourceType::Endpoints, |name| has_lost |= lost(name));
         }

@@ -197,6 +197,8 @@ impl Watch {
                 }
                 self.owed.changed.insert(name.clone());
             }
+            // A name that changed more than once is told more than once.
+            (Some(_), None) if self.leaving.contains_key(name) => {}
             (Some(old), None) => {
                 let refused = self.rejected.remove(name);
                 if matches!(self.kind, ResourceType::Cluster | ResourceType::Endpoints) {

@@ -117,6 +117,11 @@ impl Client for Envoy {
                 continue;
             }
             let known = self.knowledge.learn(kind, resource);
+            let cluster = &self.held[ResourceType::Cluster.index()];
+            if kind == ResourceType::Endpoints && !cluster.contains_key(&known.name) {
+                // Nobody here waits for it any more.
+                continue;
+            }
             self.absent[at].remove(&known.name);
             let before = self.held[at].insert(known.name.clone(), known.clone());
             let changed = before.is_none_or(|before| before.version != known.version);
@@ -130,6 +135,10 @@ impl Client for Envoy {
         for name in &removed_resources {
             self.held[at].remove(&**name);
             self.absent[at].insert(name.as_str().into());
+            if kind == ResourceType::Cluster {
+                // Its subscription goes with it, and what that brought.
+                self.held[ResourceType::Endpoints.index()].remove(&**name);
+            }
             // The cluster is gone, or the answer is that it has no endpoints.
             self.warming.remove(&**name);
         }

@@ -151,18 +151,39 @@ impl Bench {
 proptest! {
     #[test]
     fn a_state_of_the_world_proxy_always_arrives(steps in prop::collection::vec(step(), 1..120)) {
-        let mut world = World::default();
-        let mut bench = Bench::new();
-        for step in steps {
-            match step {
-                Step::Send => { bench.send(&world); }
-                Step::ToProxy => { bench.deliver_to_proxy(); }
-                Step::ToServer => { bench.deliver_to_server(); }
-                Step::Reconnect => bench.reconnect(),
-                edit => world.apply(&edit),
-            }
-        }
-        bench.settle(&world);
-        bench.check(&world);
+        replay(steps);
     }
+}
+
+fn replay(steps: Vec<Step>) {
+    let mut world = World::default();
+    let mut bench = Bench::new();
+    for step in steps {
+        match step {
+            Step::Send => {
+                bench.send(&world);
+            }
+            Step::ToProxy => {
+                bench.deliver_to_proxy();
+            }
+            Step::ToServer => {
+                bench.deliver_to_server();
+            }
+            Step::Reconnect => bench.reconnect(),
+            edit => world.apply(&edit),
+        }
+    }
+    bench.settle(&world);
+    bench.check(&world);
+}
+
+/// What it has instead of a version that it refused is what stays, also if the cluster has changed again before it goes.
+#[test]
+fn a_refused_cluster_leaves_as_what_the_proxy_has() {
+    use Step::{Cluster, Host, Listener, NoCluster, Send, ToProxy, ToServer};
+    let taken = [Listener(1, 0), Host(1, 0, vec![1]), Cluster(1, 0), ToServer, Send, Cluster(1, 9), ToProxy];
+    let listening = [ToServer, Send, ToProxy, ToServer, ToServer, ToServer];
+    let refused = [Send, ToProxy, ToServer, Listener(0, 0), Send];
+    let gone = [Cluster(1, 0), Cluster(0, 0), Cluster(0, 0), NoCluster(1)];
+    replay([&taken[..], &listening, &refused, &gone].concat());
 }
