@@ -43,6 +43,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => sidecars(),
         3 => peer_authentications(),
         3 => endpoints(),
+        2 => secrets(),
         1 => mesh_config(),
         1 => namespaces(),
     ];
@@ -251,6 +252,9 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
         "  trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {failoverPriority: [version], minClusterSize: 2}}}\n",
         "  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n",
         "  trafficPolicy: {tls: {mode: SIMPLE}}\n",
+        "  trafficPolicy: {tls: {mode: SIMPLE, credentialName: credential}}\n",
+        "  trafficPolicy: {tls: {mode: MUTUAL, credentialName: credential}}\n",
+        "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: MUTUAL, credentialName: other}}]}\n",
         "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]}\n",
         "  trafficPolicy: {tunnel: {targetHost: a.example.com, targetPort: 443}}\n",
         "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: ROUND_ROBIN}}]}\n",
@@ -261,7 +265,7 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
         "  subsets: [{name: v1, labels: {version: v1}}]\n",
         "  subsets: [{name: v1, labels: {}, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}, {name: v2, labels: {version: v2}}]\n",
     ]);
-    let selector = one_of(&["", "", "", "  workloadSelector: {matchLabels: {app: client}}\n"]);
+    let selector = one_of(&["", "", "  workloadSelector: {matchLabels: {app: client}}\n"]);
     let text = (host, policy, subsets, selector, one_of(EXPORT)).prop_map(
         |(host, policy, subsets, selector, export)| {
             format!("spec:\n  host: {host}\n{policy}{subsets}{selector}{export}")
@@ -269,6 +273,27 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
     );
     let names = &[("dr-1", "x/dr1"), ("dr-2", "x/dr2"), ("dr-3", "y/dr3"), ("dr-4", "istio-system/dr4")];
     file(names, text, "apiVersion: networking.istio.io/v1\nkind: DestinationRule")
+}
+
+/// Both Secrets of one credential, and one of another: whole, by halves, and broken.
+fn secrets() -> BoxedStrategy<FileEdit> {
+    let golden = include_str!("../../testdata/mtls/credential.in.yaml");
+    let whole = golden
+        .split("---\n")
+        .find(|object| object.contains("kind: Secret\nmetadata: {name: client,"))
+        .unwrap();
+    let (_, whole) = whole.split_once("stringData:\n").unwrap();
+    let text = select(vec!["", "tls.key", "ca.crt", "-----BEGIN"]).prop_map(move |broken| match broken {
+        "" => format!("stringData:\n{whole}"),
+        broken => format!("stringData:\n{}", whole.replace(broken, "-")),
+    });
+    let names = &[
+        ("secret", "x/credential"),
+        ("secret-ca", "x/credential-cacert"),
+        ("secret-y", "y/credential"),
+        ("secret-other", "x/other"),
+    ];
+    file(names, text, "apiVersion: v1\nkind: Secret")
 }
 
 fn sidecars() -> BoxedStrategy<FileEdit> {
