@@ -1,6 +1,6 @@
 //! Settings of the certificate authority.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use kube::Client;
 use mesh_pki::{TrustBundle, keys::KeyKind};
@@ -52,6 +52,15 @@ pub enum ServingSigner {
         /// Which.
         name: String,
         /// What it signs chains to; mesh settings may name more.
+        roots: Option<TrustBundle>,
+    },
+    /// Whoever replaces these files in time. While they can't be used, this authority signs.
+    Files {
+        /// The certificate, and what is between it and a root.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+        /// What it chains to; mesh settings may name more.
         roots: Option<TrustBundle>,
     },
 }

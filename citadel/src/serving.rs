@@ -1,7 +1,9 @@
-//! The control plane's own certificate: signed by the authority or by a signer elsewhere, renewed and reloaded while it serves.
+//! The control plane's own certificate: signed by the authority or by a signer elsewhere, or from files, renewed and reloaded while it serves.
 //!
 //! In: the authority and its successors. Out: TLS settings for the port, new ones whenever the certificate, the trusted roots or the
 //! revocation lists change. Connections that exist go on with what they began with.
+
+mod files;
 
 use std::{
     net::IpAddr,
@@ -24,6 +26,11 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(5);
 /// After a failure of a signer elsewhere, for which each attempt makes an object.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// How often files are looked at: a kubelet replaces them without a word.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+pub use files::FilesError;
+pub(crate) use files::ServingFiles;
 
 /// Why there is no certificate to serve with.
 #[derive(Debug, thiserror::Error)]
@@ -37,29 +44,39 @@ pub enum ServingError {
     /// A signer elsewhere does not sign it.
     #[error(transparent)]
     Elsewhere(#[from] IssueError),
+    /// The files that it is to be in.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+/// Whom it comes from, if not from the authority.
+pub(crate) enum Origin {
+    /// A signer of the Kubernetes API and its name.
+    Signer(Box<KubernetesSigner>, String),
+    /// Files.
+    Files(ServingFiles),
 }
 
 /// Makes certificates for the control plane.
 pub(crate) struct Maker {
     names: Vec<String>,
     lifetime: Duration,
-    /// A signer of the Kubernetes API and its name.
-    signer: Option<(KubernetesSigner, String)>,
+    origin: Option<Origin>,
 }
 
 impl Maker {
-    /// Certificates for `names`, by `signer` or else by the authority.
-    pub(crate) fn new(
-        names: Vec<String>,
-        lifetime: Duration,
-        signer: Option<(KubernetesSigner, String)>,
-    ) -> Self {
-        Self { names, lifetime, signer }
+    /// Certificates for `names`, as `origin` has them or else by the authority.
+    pub(crate) fn new(names: Vec<String>, lifetime: Duration, origin: Option<Origin>) -> Self {
+        Self { names, lifetime, origin }
     }
 
     /// By whom it is to be.
     async fn make(&self, state: &State) -> Result<Credential, ServingError> {
-        let Some((signer, name)) = &self.signer else { return self.make_own(state) };
+        let (signer, name) = match &self.origin {
+            None => return self.make_own(state),
+            Some(Origin::Files(files)) => return Ok(files.read(state).await?),
+            Some(Origin::Signer(signer, name)) => (signer, name),
+        };
         // Addresses, and names of this machine, are nobody's elsewhere.
         let names: Vec<String> = self.names.iter().filter(|name| is_of_a_domain(name)).cloned().collect();
         Ok(signer.sign_server(name, &names, self.lifetime).await?)
@@ -80,15 +97,34 @@ impl Maker {
         held: Option<&Credential>,
     ) -> (Result<Credential, ServingError>, bool) {
         match self.make(state).await {
-            Err(error) if self.signer.is_some() => {
+            Err(error) if self.origin.is_some() => {
                 let left = held.map(|held| held.facts().remaining(SystemTime::now())).unwrap_or_default();
                 tracing::error!(%error, ?left, "the control plane's own certificate: trying again");
-                match held.filter(|_| left > ASK_AGAIN * 2) {
+                match held.filter(|_| left > self.again() * 2) {
                     Some(held) => (Ok(held.clone()), false),
                     None => (self.make_own(state), false),
                 }
             }
             made => (made, true),
+        }
+    }
+}
+
+impl Maker {
+    /// When to try again.
+    fn again(&self) -> Duration {
+        match self.origin {
+            None => RETRY,
+            Some(Origin::Files(_)) => LOOK_AGAIN,
+            Some(Origin::Signer(..)) => ASK_AGAIN,
+        }
+    }
+
+    /// When to make the next one.
+    fn renew_in(&self, held: &Credential) -> Duration {
+        match self.origin {
+            Some(Origin::Files(_)) => LOOK_AGAIN,
+            None | Some(Origin::Signer(..)) => renew_in(held),
         }
     }
 }
@@ -115,8 +151,7 @@ pub(crate) async fn start(
     metrics.expires(Part::serving, held.facts().not_after, SystemTime::now());
     tokio::spawn(async move {
         loop {
-            let retry = if maker.signer.is_some() { ASK_AGAIN } else { RETRY };
-            let renewal = if is_as_wanted { renew_in(&held) } else { retry };
+            let renewal = if is_as_wanted { maker.renew_in(&held) } else { maker.again() };
             let is_time = tokio::select! {
                 changed = states.changed() => {
                     if changed.is_err() {
@@ -129,9 +164,13 @@ pub(crate) async fn start(
             };
             let state = states.borrow_and_update().clone();
             // Of another authority, only its TLS settings depend on ours.
-            let made = if is_time || maker.signer.is_none() {
+            let made = if is_time || maker.origin.is_none() {
                 let (made, wanted) = maker.next(&state, Some(&held)).await;
                 is_as_wanted = wanted && made.is_ok();
+                // Of files, most looks find what they found before.
+                if is_time && made.as_ref().is_ok_and(|made| is_same(made, &held)) {
+                    continue;
+                }
                 made
             } else {
                 Ok(held.clone())
@@ -155,6 +194,10 @@ pub(crate) async fn start(
 
 fn config(credential: &Credential, state: &State) -> Result<Arc<ServerConfig>, ServingError> {
     Ok(Arc::new(tls::server(credential, state.proof(), state.revocations())?))
+}
+
+fn is_same(one: &Credential, other: &Credential) -> bool {
+    one.chain_pem() == other.chain_pem() && one.key_pem() == other.key_pem()
 }
 
 /// Half of what is left.

@@ -50,7 +50,8 @@ fn more(mesh: &MeshIdentity, signer: &Signer, serving: &ServingSigner) -> MoreRo
     // Who signs for the control plane alone proves nobody.
     let mut peers = match serving {
         ServingSigner::Own => None,
-        ServingSigner::Kubernetes { name: _, roots } => roots.clone(),
+        ServingSigner::Kubernetes { name: _, roots }
+        | ServingSigner::Files { certificate: _, key: _, roots } => roots.clone(),
     };
     for MoreTrust { roots, cert_signers } in roots {
         if of_signer.is_some_and(|name| cert_signers.iter().any(|signer| name.may_be(signer))) {

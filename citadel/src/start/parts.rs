@@ -27,6 +27,7 @@ use crate::{
         load_or_create,
         store::{MemoryStore, Store, StoreError, Stored},
     },
+    serving::{Origin, ServingFiles},
 };
 
 /// Between two attempts to get at the authority.
@@ -121,13 +122,17 @@ pub(super) fn signer_of_own(
     serving: ServingSigner,
     client: Option<&Client>,
     authority: &Authority,
-) -> Result<Option<(KubernetesSigner, String)>, StartError> {
+) -> Result<Option<Origin>, StartError> {
     match (serving, client) {
         (ServingSigner::Own, _) => Ok(None),
         (ServingSigner::Kubernetes { .. }, None) => Err(StartError::NoCluster),
         (ServingSigner::Kubernetes { name, roots: _ }, Some(client)) => {
             let names = SignerName { usual: Some(name.clone()), domain: None };
-            Ok(Some((KubernetesSigner::new(client.clone(), names, authority.clone()), name)))
+            let signer = KubernetesSigner::new(client.clone(), names, authority.clone());
+            Ok(Some(Origin::Signer(Box::new(signer), name)))
+        }
+        (ServingSigner::Files { certificate, key, roots: _ }, _) => {
+            Ok(Some(Origin::Files(ServingFiles { certificate, key })))
         }
     }
 }

@@ -21,6 +21,16 @@ pub struct SignerArgs {
     /// names none
     #[arg(long, env = "PILOT_CERT_PROVIDER", value_name = "PROVIDER")]
     pub cert_provider: Option<String>,
+    /// The control plane's own certificate, with its chain, in PEM; looked at again every few seconds [default: where istiod looks,
+    /// ./var/run/secrets/istiod/tls/tls.crt, if that is there]
+    #[arg(long, alias = "tlsCertFile", value_name = "FILE", requires = "tls_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// Its key [default: ./var/run/secrets/istiod/tls/tls.key]
+    #[arg(long, alias = "tlsKeyFile", value_name = "FILE", requires = "tls_cert_file")]
+    pub tls_key_file: Option<PathBuf>,
+    /// What it chains to: workloads are told to trust that [default: ./var/run/secrets/istiod/ca/root-cert.pem, or ca.crt beside tls.crt]
+    #[arg(long, alias = "caCertFile", value_name = "FILE")]
+    pub ca_cert_file: Option<PathBuf>,
     /// An authority that speaks Istio's CreateCertificate signs for workloads
     #[arg(long, value_name = "HOST:PORT")]
     pub external_ca_address: Option<String>,

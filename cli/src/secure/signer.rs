@@ -12,6 +12,13 @@ use crate::{args::signer::SignerArgs, output};
 
 /// Where istiod looks for the roots of another authority.
 const ROOTS: &str = "etc/external-ca-cert/root-cert.pem";
+/// Where istiod looks for its own certificate, its key, and what that chains to.
+const ISTIODS: [&str; 4] = [
+    "var/run/secrets/istiod/tls/tls.crt",
+    "var/run/secrets/istiod/tls/tls.key",
+    "var/run/secrets/istiod/ca/root-cert.pem",
+    "var/run/secrets/istiod/tls/ca.crt",
+];
 /// What signers of the API server itself chain to.
 const CLUSTER_ROOTS: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
@@ -22,6 +29,9 @@ pub fn signer(args: SignerArgs) -> Result<Signer> {
         k8s_signer,
         cert_signer_domain,
         cert_provider,
+        tls_cert_file: _, // Of the control plane's own.
+        tls_key_file: _,
+        ca_cert_file: _,
         external_ca_address,
         external_ca_roots,
         external_ca_token,
@@ -82,6 +92,9 @@ fn provided(provider: Option<&str>) -> Option<String> {
 
 /// Who signs the control plane's own certificate.
 pub fn serving(args: &SignerArgs) -> Result<ServingSigner> {
+    if let Some(files) = files(args)? {
+        return Ok(files);
+    }
     let provider = args.cert_provider.as_deref().filter(|provider| !matches!(*provider, "" | "istiod"));
     let Some(provider) = provider else { return Ok(ServingSigner::Own) };
     let Some(name) = provided(Some(provider)) else {
@@ -98,14 +111,26 @@ pub fn serving(args: &SignerArgs) -> Result<ServingSigner> {
     Ok(ServingSigner::Kubernetes { name, roots: path.map(|path| roots(&path)).transpose()? })
 }
 
+/// Files with the control plane's own certificate: those that are named, or those that stand where istiod looks.
+fn files(args: &SignerArgs) -> Result<Option<ServingSigner>> {
+    let [certificate, key, root, root_beside] = ISTIODS.map(PathBuf::from);
+    let (certificate, key) = match (&args.tls_cert_file, &args.tls_key_file) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        _ if certificate.exists() && key.exists() => (certificate, key),
+        _ => return Ok(None),
+    };
+    let named = args.ca_cert_file.clone();
+    let root = named.or_else(|| [root, root_beside].into_iter().find(|path| path.exists()));
+    Ok(Some(ServingSigner::Files { certificate, key, roots: root.map(|path| roots(&path)).transpose()? }))
+}
+
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn roots(path: &Path) -> Result<TrustBundle> {
-    TrustBundle::from_pem(&read(path)?).with_context(|| {
-        format!("{}: the roots of the authority elsewhere (--external-ca-roots)", path.display())
-    })
+    TrustBundle::from_pem(&read(path)?)
+        .with_context(|| format!("{}: roots of an authority elsewhere", path.display()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,106 @@
+//! The control plane's own certificate from files that somebody else replaces: served from the next connection on, without a restart.
+
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use citadel::{Citadel, Config, Metrics, Place, ServingSigner};
+use mesh_pki::{Credential, TrustBundle, tls};
+use mesh_runtime::{
+    drain,
+    transport::{Security, TransportConfig, serve_connections},
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "istiod.istio-system.svc";
+/// Longer than the files take to be looked at, on a machine that compiles meanwhile.
+const WITHIN: Duration = Duration::from_secs(60);
+
+type Root = CertifiedIssuer<'static, KeyPair>;
+
+fn root() -> Root {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "elsewhere");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    Root::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn issue(root: &Root) -> Credential {
+    let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, root).unwrap().pem();
+    Credential::from_pem(&certificate, &key.serialize_pem()).unwrap()
+}
+
+fn write(directory: &Path, credential: &Credential) {
+    fs::write(directory.join("tls.key"), credential.key_pem()).unwrap();
+    fs::write(directory.join("tls.crt"), credential.chain_pem()).unwrap();
+}
+
+async fn serve(citadel: &Citadel) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (routes, security) = (citadel.routes(), Security::Tls(citadel.tls()));
+    let end = CancellationToken::new();
+    tokio::spawn(serve_connections(TransportConfig::default(), security, routes, listener, end));
+    address
+}
+
+/// What an agent that trusts what it is told to is shown.
+async fn shown(address: SocketAddr, citadel: &Citadel) -> CertificateDer<'static> {
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client(&citadel.bundle(), None).unwrap()));
+    let socket = TcpStream::connect(address).await.unwrap();
+    let stream = connector.connect(ServerName::try_from(NAME).unwrap(), socket).await.unwrap();
+    let (_, session) = stream.get_ref();
+    session.peer_certificates().unwrap().first().unwrap().clone().into_owned()
+}
+
+async fn until_shown(address: SocketAddr, citadel: &Citadel, expected: &Credential) {
+    let expected = expected.certified().cert.first().unwrap();
+    let all = async {
+        while shown(address, citadel).await != *expected {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, all).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_in_files_is_served_as_it_is_replaced() {
+    let (directory, root) = (tempfile::tempdir().unwrap(), root());
+    let roots = TrustBundle::from_pem(&root.pem()).unwrap();
+    let mut config = Config::new(Place::Memory, "cluster.local");
+    config.server_names = vec![NAME.to_owned()];
+    config.serving = ServingSigner::Files {
+        certificate: directory.path().join("tls.crt"),
+        key: directory.path().join("tls.key"),
+        roots: Some(roots.clone()),
+    };
+    let (_trigger, drain) = drain::channel();
+    let citadel = citadel::start(config, Metrics::unregistered(), &drain).await.unwrap();
+    assert!(citadel.bundle().contains(&roots), "workloads are told to trust it");
+    let address = serve(&citadel).await;
+    // Whoever writes the files may be late.
+    let own = shown(address, &citadel).await;
+    let [first, second, third] = [issue(&root), issue(&root), issue(&root)];
+    assert_ne!(own, *first.certified().cert.first().unwrap());
+    write(directory.path(), &first);
+    until_shown(address, &citadel, &first).await;
+    write(directory.path(), &second);
+    until_shown(address, &citadel, &second).await;
+    // What nobody would take is not shown: half of a pair, and what strangers have signed.
+    fs::write(directory.path().join("tls.crt"), third.chain_pem()).unwrap();
+    write(directory.path(), &issue(&self::root()));
+    until_shown(address, &citadel, &second).await;
+    write(directory.path(), &third);
+    until_shown(address, &citadel, &third).await;
+}
