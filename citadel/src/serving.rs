@@ -7,7 +7,7 @@ mod files;
 
 use std::{
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -62,12 +62,14 @@ pub(crate) struct Maker {
     names: Vec<String>,
     lifetime: Duration,
     origin: Option<Origin>,
+    /// What went wrong last: said once.
+    told: Mutex<String>,
 }
 
 impl Maker {
     /// Certificates for `names`, as `origin` has them or else by the authority.
     pub(crate) fn new(names: Vec<String>, lifetime: Duration, origin: Option<Origin>) -> Self {
-        Self { names, lifetime, origin }
+        Self { names, lifetime, origin, told: Mutex::default() }
     }
 
     /// By whom it is to be.
@@ -99,18 +101,30 @@ impl Maker {
         match self.make(state).await {
             Err(error) if self.origin.is_some() => {
                 let left = held.map(|held| held.facts().remaining(SystemTime::now())).unwrap_or_default();
-                tracing::error!(%error, ?left, "the control plane's own certificate: trying again");
+                self.tell(&error, left);
                 match held.filter(|_| left > self.again() * 2) {
                     Some(held) => (Ok(held.clone()), false),
                     None => (self.make_own(state), false),
                 }
             }
-            made => (made, true),
+            made => {
+                self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                (made, true)
+            }
         }
     }
 }
 
 impl Maker {
+    fn tell(&self, error: &ServingError, left: Duration) {
+        let text = error.to_string();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != text {
+            tracing::error!(%error, ?left, "the control plane's own certificate: trying again");
+            *told = text;
+        }
+    }
+
     /// When to try again.
     fn again(&self) -> Duration {
         match self.origin {

@@ -15,7 +15,9 @@ use std::{
 /// How long a yes holds, and how long a no. Istio's.
 const YES: Duration = Duration::from_secs(300);
 const NO: Duration = Duration::from_secs(60);
-/// How long an answer is waited for: who waits for it waits for all else, too.
+/// How long nobody asks again after a failure.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// How long answers are waited for: who waits for it waits for all else, too.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Questions that are asked at once.
 const AT_ONCE: usize = 16;
@@ -50,30 +52,49 @@ impl Readers {
         self.access.is_none() || self.verdicts().get(account).is_some_and(|verdict| verdict.allowed)
     }
 
-    /// Asks about those of whom nothing is known, or not lately. Whether anything differs by it.
+    /// Asks about those of whom nothing is known, or not lately. Whether anything differs by it. However many they are, it does not take
+    /// longer than [`PATIENCE`]: for who is not answered about by then, what was said last holds for a moment.
     pub async fn learn(&self, accounts: impl IntoIterator<Item = Proven>) -> bool {
         let Some(access) = &self.access else { return false };
         let now = Instant::now();
         let fresh = |account: &Proven| self.verdicts().get(account).is_some_and(|held| held.until > now);
         let stale: Vec<Proven> = accounts.into_iter().filter(|account| !fresh(account)).collect();
-        let ask = |account: Proven| async move {
-            let asked = access.may_list_secrets(&account.namespace, &account.service_account);
-            let allowed = match tokio::time::timeout(PATIENCE, asked).await {
-                Ok(Ok(allowed)) => allowed,
-                failed => {
-                    let why = failed.map_or_else(
-                        |_| "no answer in time".to_owned(),
-                        |failed| failed.map_or_else(|error| error.to_string(), |_| String::new()),
-                    );
-                    tracing::warn!(namespace = %account.namespace, account = %account.service_account, why, "asking who may read Secrets");
-                    return false;
-                }
-            };
-            let until = Instant::now() + if allowed { YES } else { NO };
-            let old = self.verdicts().insert(account, Verdict { allowed, until });
-            old.is_some_and(|old| old.allowed) != allowed
+        if stale.is_empty() {
+            return false;
+        }
+        let mut differs = false;
+        let asked =
+            stream::iter(stale.clone()).map(|account| self.ask(access, account)).buffer_unordered(AT_ONCE);
+        let mut asked = std::pin::pin!(asked);
+        let all = async {
+            while let Some(one) = asked.next().await {
+                differs |= one;
+            }
         };
-        stream::iter(stale).map(ask).buffer_unordered(AT_ONCE).fold(false, async |any, one| any || one).await
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!(
+                "asking who may read Secrets takes too long: those who were not answered about get no keys yet"
+            );
+        }
+        differs
+    }
+
+    /// Asks about one. Whether anything differs by it.
+    async fn ask(&self, access: &Access, account: Proven) -> bool {
+        let answer = access.may_list_secrets(&account.namespace, &account.service_account).await;
+        let mut verdicts = self.verdicts();
+        let before = verdicts.get(&account).is_some_and(|held| held.allowed);
+        let (allowed, holds) = match answer {
+            Ok(true) => (true, YES),
+            Ok(false) => (false, NO),
+            Err(error) => {
+                let Proven { namespace, service_account } = &account;
+                tracing::warn!(%namespace, account = %service_account, %error, "asking who may read Secrets");
+                (before, ASK_AGAIN)
+            }
+        };
+        verdicts.insert(account, Verdict { allowed, until: Instant::now() + holds });
+        before != allowed
     }
 
     /// Forgets those who have gone.
