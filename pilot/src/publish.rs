@@ -102,8 +102,8 @@ impl Publisher {
     pub fn audience(&self) -> (Arc<Mesh>, Vec<Audience>) {
         let state = self.lock();
         let mut audiences: HashMap<[u64; LAYERS], Audience> = HashMap::new();
-        for Subscriber { connected: _, proxy, takes: _, home, proven: _, snapshots } in state.proxies.values()
-        {
+        for subscriber in state.proxies.values() {
+            let Subscriber { connected: _, proxy, takes: _, home, proven: _, snapshots } = &**subscriber;
             let snapshot = snapshots.borrow().clone();
             let audience = audiences
                 .entry(snapshot.layers.each_ref().map(|layer| layer.id()))

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the control plane and the benchmark in release, and runs the one against the other.
+//! `cargo xtask bench`: builds the control plane and the benchmark optimised, and runs the one against the other.
 //!
 //! In: the benchmark's arguments. Out: its table on standard output and `target/bench/latest.json`. What is measured is in
 //! the crate `mesh-bench`.
@@ -16,19 +16,19 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let root = workspace_root();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let build = Command::new(cargo)
-        .args(["build", "--release", "--package", "meltemi", "--package", "mesh-bench"])
+        .args(["build", "--profile", "measure", "--workspace", "--bin", "meltemi", "--bin", "mesh-bench"])
         .current_dir(&root)
         .status();
     if !build.context("cannot run cargo")?.success() {
-        bail!("the release build failed");
+        bail!("the build failed");
     }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let figures = target.join("bench");
     std::fs::create_dir_all(&figures).with_context(|| format!("cannot create {}", figures.display()))?;
-    let bench = target.join("release/mesh-bench");
+    let bench = target.join("measure/mesh-bench");
     let measured = Command::new(&bench)
         .arg("--program")
-        .arg(target.join("release/meltemi"))
+        .arg(target.join("measure/meltemi"))
         .arg("--json")
         .arg(figures.join("latest.json"))
         .args(arguments)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -70,6 +71,21 @@ impl Default for TransportConfig {
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionEnd(pub CancellationToken);
 
+/// Request extension: whether a request of the connection is here in part. Few connections are read at once while that is so.
+#[derive(Clone, Debug, Default)]
+pub struct Partial(Arc<AtomicBool>);
+
+impl Partial {
+    /// Says whether it is.
+    pub fn set(&self, partial: bool) {
+        self.0.store(partial, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Request extension: who is at the other end of the connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -99,6 +115,7 @@ pub async fn serve_connections(
 ) -> io::Result<()> {
     let connections = TaskTracker::new();
     let permits = Arc::new(Semaphore::new(config.max_connections));
+    let large = Arc::new(Semaphore::new(whole_data::LARGE));
     let mut count: u32 = 0;
     loop {
         let accept = async {
@@ -123,10 +140,11 @@ pub async fn serve_connections(
                     routes: routes.clone(),
                     age,
                     end: shutdown.child_token(),
+                    large: large.clone(),
                 };
-                let security = security.clone();
+                let served = connection.secure_and_serve(&security, socket, peer);
                 connections.spawn(async move {
-                    if let Err(error) = connection.secure_and_serve(&security, socket, peer).await {
+                    if let Err(error) = served.await {
                         tracing::debug!(%peer, %error, "connection ended");
                     }
                     drop(permit);
@@ -158,28 +176,32 @@ struct Connection {
     routes: Routes,
     age: Option<Duration>,
     end: CancellationToken,
+    large: Arc<Semaphore>,
 }
 
 impl Connection {
-    async fn secure_and_serve(
+    /// In a box made to measure: a connection with TLS is larger by what TLS keeps, and there are thousands without.
+    fn secure_and_serve(
         self,
         security: &Security,
         socket: TcpStream,
         address: SocketAddr,
-    ) -> io::Result<()> {
+    ) -> BoxFuture<'static, io::Result<()>> {
         match security {
-            Security::Plaintext => self.serve(socket, Peer { address, certificates: Arc::new([]) }).await,
+            Security::Plaintext => Box::pin(self.serve(socket, Peer { address, certificates: Arc::new([]) })),
             Security::Tls(settings) => {
                 let acceptor = TlsAcceptor::from(settings.borrow().clone());
-                let late = || io::Error::new(io::ErrorKind::TimedOut, "TLS was not agreed on in time");
-                // In a box, which is gone afterwards: a handshake needs more than the connection after it.
-                let accepted = Box::pin(timeout(self.config.patience, acceptor.accept(socket)));
-                let stream = accepted.await.map_err(|_| late())??;
-                let (_, session) = stream.get_ref();
-                let certificates = session.peer_certificates().unwrap_or_default();
-                let certificates =
-                    certificates.iter().map(|certificate| certificate.clone().into_owned()).collect();
-                self.serve(stream, Peer { address, certificates }).await
+                Box::pin(async move {
+                    // In a box, which is gone afterwards: a handshake needs more than the connection after it.
+                    let accepted = Box::pin(timeout(self.config.patience, acceptor.accept(socket))).await;
+                    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "TLS was not agreed on in time");
+                    let stream = accepted.map_err(late)??;
+                    let (_, session) = stream.get_ref();
+                    let certificates = session.peer_certificates().unwrap_or_default();
+                    let certificates =
+                        certificates.iter().map(|certificate| certificate.clone().into_owned()).collect();
+                    Box::pin(self.serve(stream, Peer { address, certificates })).await
+                })
             }
         }
     }
@@ -189,7 +211,7 @@ impl Connection {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Peer,
     ) -> io::Result<()> {
-        let Self { config, routes, age, end } = self;
+        let Self { config, routes, age, end, large } = self;
         let TransportConfig {
             max_connections: _,
             max_concurrent_streams,
@@ -203,10 +225,13 @@ impl Connection {
         let streams_end = ConnectionEnd(end.clone());
         let asked = Arc::new(AtomicBool::new(false));
         let asks = asked.clone();
+        let partial = Partial::default();
+        let whole = WholeData::new(io, large, partial.clone());
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             asks.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(streams_end.clone());
             request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(partial.clone());
             routes.clone().call(request)
         });
         let mut http = http2::Builder::new(TokioExecutor::new());
@@ -219,7 +244,7 @@ impl Connection {
             .initial_connection_window_size(1024 * 1024)
             .max_send_buf_size(send_buffer)
             .auto_date_header(false);
-        let connection = http.serve_connection(TokioIo::new(WholeData::new(io)), service);
+        let connection = http.serve_connection(TokioIo::new(whole), service);
         let mut connection = std::pin::pin!(connection);
         let silent = async {
             sleep(patience).await;

@@ -202,6 +202,8 @@ impl Store {
         self.told.set_object(&name, &held);
         let new = self.meaning(&name, &held).cloned();
         if !held.is_empty() {
+            // There is one, mostly, and room for four was made.
+            held.shrink_to_fit();
             self.objects.insert(name.clone(), held);
         }
         if old != new {

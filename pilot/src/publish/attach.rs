@@ -37,9 +37,8 @@ impl Source for Publisher {
         let snapshot = Snapshot::new(layers, state.sequence, Instant::now());
         let (snapshots, class_receiver) = watch::channel(snapshot);
         let proxy_name = proxy.name.clone();
-        state
-            .proxies
-            .insert(id, Subscriber { connected, proxy, takes, home, proven: proven.cloned(), snapshots });
+        let subscriber = Subscriber { connected, proxy, takes, home, proven: proven.cloned(), snapshots };
+        state.proxies.insert(id, Box::new(subscriber));
         drop(state);
         Ok(Attachment {
             proxy_name,
@@ -59,10 +58,8 @@ struct Detach {
 impl Drop for Detach {
     fn drop(&mut self) {
         let mut state = self.publisher.lock();
-        if let Some(Subscriber { connected: _, proxy: _, takes, home, proven: _, snapshots: _ }) =
-            state.proxies.remove(&self.id)
-        {
-            state.leave(&home, takes);
+        if let Some(subscriber) = state.proxies.remove(&self.id) {
+            state.leave(&subscriber.home, subscriber.takes);
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct State {
     pub classes: Classes,
     pub credentials: Credentials,
     pub readers: Arc<Readers>,
-    pub proxies: HashMap<u64, Subscriber>,
+    pub proxies: HashMap<u64, Box<Subscriber>>,
     pub next_id: u64,
 }
 

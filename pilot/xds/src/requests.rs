@@ -12,6 +12,8 @@ use futures::Stream;
 use http_body::Body;
 use tonic::Status;
 
+use crate::transport::Partial;
+
 /// Length of the gRPC frame header: a compression flag and the length of the message.
 pub(crate) const HEADER: usize = 5;
 
@@ -20,18 +22,19 @@ pub(crate) struct Requests<M> {
     body: tonic::body::Body,
     /// What arrived last, as far as it is not taken.
     piece: Bytes,
-    /// The beginning of a frame that does not end in the piece with which it began. A copy, so that the connection may read into its buffer
-    /// again: held pieces would have it take another for each.
+    /// The beginning of a frame of which more has come since. A copy, so that the connection may read into its buffer again: held pieces
+    /// would have it take another for each.
     begun: BytesMut,
+    partial: Partial,
     limit: usize,
     trailers: Option<http::HeaderMap>,
     message: PhantomData<fn() -> M>,
 }
 
 impl<M: prost::Message + Default> Requests<M> {
-    pub(crate) fn new(body: tonic::body::Body, limit: usize) -> Self {
+    pub(crate) fn new(body: tonic::body::Body, limit: usize, partial: Partial) -> Self {
         let (piece, begun) = (Bytes::new(), BytesMut::new());
-        Self { body, piece, begun, limit, trailers: None, message: PhantomData }
+        Self { body, piece, begun, partial, limit, trailers: None, message: PhantomData }
     }
 
     /// The status that followed the messages, if the body was a response and has ended.
@@ -50,17 +53,10 @@ impl<M: prost::Message + Default> Requests<M> {
 
     /// A complete frame, if one is here.
     fn frame(&mut self) -> Result<Option<Bytes>, Status> {
-        if self.piece.is_empty() {
-            return Ok(None);
-        }
-        if self.begun.is_empty()
-            && let Some(header) = self.piece.first_chunk()
-        {
+        if self.begun.is_empty() {
+            let Some(header) = self.piece.first_chunk() else { return Ok(None) };
             let length = self.length(*header)?;
-            if self.piece.len() >= length {
-                return Ok(Some(self.piece.split_to(length)));
-            }
-            self.begun.reserve(length);
+            return Ok((self.piece.len() >= length).then(|| self.piece.split_to(length)));
         }
         if !self.fill(HEADER) {
             return Ok(None);
@@ -68,6 +64,16 @@ impl<M: prost::Message + Default> Requests<M> {
         let Some(header) = self.begun.first_chunk() else { return Ok(None) };
         let length = self.length(*header)?;
         Ok(self.fill(length).then(|| std::mem::take(&mut self.begun).freeze()))
+    }
+
+    /// `data` comes after what is here.
+    fn add(&mut self, data: Bytes) {
+        let before = std::mem::replace(&mut self.piece, data);
+        if !before.is_empty() {
+            let length = before.first_chunk().and_then(|header| self.length(*header).ok());
+            self.begun.reserve(length.unwrap_or(before.len()));
+            self.begun.extend_from_slice(&before);
+        }
     }
 
     /// Takes as much of the piece as is missing to `length`. Returns whether it is all here.
@@ -101,13 +107,13 @@ impl<M: prost::Message + Default> Stream for Requests<M> {
             if let Some(decoded) = self.decode().transpose() {
                 return Poll::Ready(Some(decoded));
             }
+            self.partial.set(!(self.piece.is_empty() && self.begun.is_empty()));
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 None => return Poll::Ready(None),
                 // The connection went away: for a stream without end that is the normal end.
                 Some(Err(_)) => return Poll::Ready(None),
                 Some(Ok(frame)) => match frame.into_data() {
-                    // All of the one before was taken.
-                    Ok(data) => self.piece = data,
+                    Ok(data) => self.add(data),
                     Err(frame) => self.trailers = frame.into_trailers().ok(),
                 },
             }

@@ -27,7 +27,7 @@ use crate::session::{Limits, Opening, Request};
 use crate::source::{Admission, Source};
 use crate::stream::Shared;
 use crate::sync::SyncTable;
-use crate::transport::{ConnectionEnd, Security, TransportConfig, serve_connections};
+use crate::transport::{ConnectionEnd, Partial, Security, TransportConfig, serve_connections};
 use crate::unwarmed::Unwarmed;
 use crate::wire::{DeltaDiscoveryRequest, DiscoveryRequest};
 
@@ -67,7 +67,7 @@ impl Default for ServerConfig {
             max_streams: 20_000,
             max_request_bytes: 4 << 20,
             max_names: 200_000,
-            joined_bytes: 32 << 20,
+            joined_bytes: 8 << 20,
             warming_patience: Duration::from_secs(5),
             drained_prefix: Arc::from(""),
             drain_time: Duration::from_secs(600),
@@ -173,11 +173,12 @@ impl<S: Source> AdsService<S> {
         let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
             return refuse(Status::resource_exhausted("too many streams: try another replica"));
         };
+        let partial = request.extensions().get::<Partial>().cloned().unwrap_or_default();
         let end = request.extensions().get::<ConnectionEnd>().cloned().unwrap_or_default().0;
         let opening = Opening::<S, R> {
             source: inner.source.clone(),
             admission: request.extensions().get::<Admission>().cloned(),
-            requests: Requests::new(request.into_body(), inner.max_request_bytes),
+            requests: Requests::new(request.into_body(), inner.max_request_bytes, partial),
             shared: inner.shared.clone(),
             metrics: inner.handles.metrics.clone(),
             table: inner.handles.sync.clone(),

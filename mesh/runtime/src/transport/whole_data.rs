@@ -4,14 +4,26 @@
 //! `h2` makes room for a whole frame when it sees the beginning of one, reads on into another buffer while somebody holds what it read, and
 //! never takes a smaller buffer again: with the 16 KiB frames of a first request each connection kept 20 KiB for good, where 8 do. HTTP/2 gives the
 //! borders of DATA frames no meaning, and flow control counts their bytes (RFC 9113, 6.1).
+//!
+//! When thousands of clients come back at once, each with a first request of 300 KB, a few are read at a time: requests that are half here
+//! took more memory than everything else.
 
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep},
+};
+use tokio_util::sync::PollSemaphore;
+
+use super::Partial;
 
 /// Length of what a client says before its first frame.
 const PREFACE: usize = 24;
@@ -24,6 +36,12 @@ const PADDED: u8 = 0x8;
 const ROOM: usize = 64;
 /// After so many bytes whoever reads the streams has a turn: about what the buffer holds, which is then free to be read into again.
 const TURN: usize = 8 << 10;
+/// So many turns of a connection follow each other; then it is another's.
+const TURNS: u32 = 64;
+/// So many connections with more than a turn's bytes are read at once.
+pub(super) const LARGE: usize = 8;
+/// So long a client may leave the rest of a request to be waited for, until others have its place.
+const STALL: Duration = Duration::from_millis(250);
 
 /// A connection of a client whose DATA frames come whole.
 #[derive(Debug)]
@@ -34,6 +52,26 @@ pub(super) struct WholeData<T> {
     rest: Vec<u8>,
     /// Bytes since the last pause.
     read: usize,
+    large: Arc<Semaphore>,
+    place: Place,
+    partial: Partial,
+}
+
+/// Where a connection stands that has much to say.
+#[derive(Debug)]
+enum Place {
+    /// It has little to say.
+    None,
+    Waiting(PollSemaphore),
+    Reading(Reading),
+}
+
+#[derive(Debug)]
+struct Reading {
+    _permit: OwnedSemaphorePermit,
+    turns_left: u32,
+    /// Until when the client may go on.
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
 /// What the next byte of the client belongs to.
@@ -48,9 +86,44 @@ enum Next {
 }
 
 impl<T> WholeData<T> {
-    /// `io` is at its first byte.
-    pub(super) fn new(io: T) -> Self {
-        Self { io, next: Next::Through(PREFACE), rest: Vec::new(), read: 0 }
+    /// `io` is at its first byte. `large` are the places for all that have much to say; who has one keeps it while `partial` is set.
+    pub(super) fn new(io: T, large: Arc<Semaphore>, partial: Partial) -> Self {
+        let (next, place) = (Next::Through(PREFACE), Place::None);
+        Self { io, next, rest: Vec::new(), read: 0, large, place, partial }
+    }
+
+    /// After a turn's bytes: gets a place, and lets others have their turn.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.read < TURN {
+            return Poll::Ready(());
+        }
+        self.place = match std::mem::replace(&mut self.place, Place::None) {
+            Place::Reading(reading) if reading.turns_left > 0 => {
+                Place::Reading(Reading { turns_left: reading.turns_left - 1, stall: None, ..reading })
+            }
+            Place::None | Place::Reading(_) => Place::Waiting(PollSemaphore::new(self.large.clone())),
+            waiting @ Place::Waiting(_) => waiting,
+        };
+        if let Place::Waiting(queue) = &mut self.place {
+            // Nobody closes it; then nobody would bound it.
+            let Some(permit) = ready!(queue.poll_acquire(cx)) else { return Poll::Ready(()) };
+            self.place = Place::Reading(Reading { _permit: permit, turns_left: TURNS, stall: None });
+        }
+        self.read = 0;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// There is nothing to read now.
+    fn pause(&mut self, cx: &mut Context<'_>) {
+        self.read = 0;
+        if let Place::Reading(reading) = &mut self.place
+            && self.partial.get()
+            && reading.stall.get_or_insert_with(|| Box::pin(sleep(STALL))).as_mut().poll(cx).is_pending()
+        {
+            return;
+        }
+        self.place = Place::None;
     }
 }
 
@@ -109,11 +182,7 @@ fn follow(bytes: &mut [u8], mut next: Next) -> (usize, Next) {
 impl<T: AsyncRead + Unpin> WholeData<T> {
     /// Reads into `room`, which is no less than `ROOM`. Returns how many bytes there are now; none at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.read >= TURN {
-            self.read = 0;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        ready!(self.poll_turn(cx));
         loop {
             let (before, most) = match &self.next {
                 Next::Through(_) => (&[][..], room.len()),
@@ -124,7 +193,7 @@ impl<T: AsyncRead + Unpin> WholeData<T> {
             room[..begun].copy_from_slice(before);
             let mut read = ReadBuf::new(&mut room[begun..most]);
             let Poll::Ready(done) = Pin::new(&mut self.io).poll_read(cx, &mut read) else {
-                self.read = 0;
+                self.pause(cx);
                 return Poll::Pending;
             };
             done?;

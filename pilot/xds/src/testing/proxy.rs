@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::requests::Requests;
 use crate::resource::ResourceType;
+use crate::transport::Partial;
 use crate::wire::Resource;
 
 use super::{Client, Envoy};
@@ -79,7 +80,7 @@ impl<C: Client> TestProxy<C> {
             // The connection lives as long as its sender.
             let _sender = sender;
             let body = tonic::body::Body::new(response.into_body());
-            let mut responses = Requests::<C::Response>::new(body, LIMIT);
+            let mut responses = Requests::<C::Response>::new(body, LIMIT, Partial::default());
             let mut end = refused;
             while let Some(response) = responses.next().await {
                 let response = match response {

@@ -13,14 +13,12 @@ struct Portions {
 impl AsyncRead for Portions {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.sizes.pop_front() {
-            Some(0) => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
+            // Whoever reads it looks again by himself.
+            Some(0) => Poll::Pending,
             size => {
                 let size = size.unwrap_or(usize::MAX).min(self.bytes.len()).min(buffer.remaining());
                 let portion: Vec<u8> = self.bytes.drain(..size).collect();
@@ -59,7 +57,12 @@ fn decode(bytes: &[u8]) -> Vec<Frame> {
     let mut rest = &bytes[PREFACE..];
     while let Some((header, after)) = rest.split_first_chunk::<HEADER>() {
         let (payload, after) = after.split_at(length(header));
-        frames.push(Frame { kind: header[3], flags: header[4], stream: header[8], payload: payload.to_vec() });
+        frames.push(Frame {
+            kind: header[3],
+            flags: header[4],
+            stream: header[8],
+            payload: payload.to_vec(),
+        });
         rest = after;
     }
     assert!(rest.is_empty());
@@ -84,9 +87,14 @@ fn joined(frames: Vec<Frame>) -> Vec<Frame> {
     joined
 }
 
+fn whole(bytes: Vec<u8>, sizes: Vec<usize>) -> WholeData<Portions> {
+    let large = Arc::new(Semaphore::new(LARGE));
+    WholeData::new(Portions { bytes: bytes.into(), sizes: sizes.into() }, large, Partial::default())
+}
+
 /// Reads all into `room` bytes at a time. Holds that whatever is passed on ends outside of a DATA frame that can be cut.
 fn read(bytes: Vec<u8>, sizes: Vec<usize>, room: usize) -> Vec<u8> {
-    let mut reader = WholeData::new(Portions { bytes: bytes.into(), sizes: sizes.into() });
+    let mut reader = whole(bytes, sizes);
     let mut cx = Context::from_waker(std::task::Waker::noop());
     let mut all = Vec::new();
     loop {
@@ -144,7 +152,7 @@ proptest! {
 
     #[test]
     fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..4000), room in 1..9000usize) {
-        let mut reader = WholeData::new(Portions { bytes: bytes.into(), sizes: vec![7; 20].into() });
+        let mut reader = whole(bytes, vec![7; 20]);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         loop {
             let mut space = vec![0; room];
@@ -164,4 +172,51 @@ fn a_large_frame_is_passed_on_as_it_arrives_and_ends_the_stream_once() {
     assert_eq!(passed.iter().map(|frame| frame.payload.len()).collect::<Vec<_>>(), [8192 - 33, 8183, 42]);
     assert_eq!(passed.iter().map(|frame| frame.flags).collect::<Vec<_>>(), [0, 0, END_STREAM]);
     assert_eq!(joined(passed), [large]);
+}
+
+#[tokio::test]
+async fn who_has_much_to_say_waits_for_a_place_and_gives_it_back() {
+    let large = Arc::new(Semaphore::new(1));
+    let bytes = encode(&[Frame { kind: DATA, flags: 0, stream: 1, payload: vec![7; 4 * TURN] }]);
+    // Each says no more than that before the rest comes.
+    let partial = Partial::default();
+    let client = |sizes: &[usize], partial| {
+        let portions = Portions { bytes: bytes.clone().into(), sizes: sizes.to_vec().into() };
+        WholeData::new(portions, large.clone(), partial)
+    };
+    let mut first = client(&[TURN, 100, 0, 0, 0, 0, 0], partial.clone());
+    let mut second = client(&[TURN, 100, 0], Partial::default());
+    let poll = |client: &mut WholeData<Portions>| {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut space = vec![0; 2 * TURN];
+        let mut buffer = ReadBuf::new(&mut space);
+        Pin::new(client)
+            .poll_read(&mut cx, &mut buffer)
+            .map(|done| done.map(|()| buffer.filled().len()).unwrap())
+    };
+    for client in [&mut first, &mut second] {
+        assert_eq!(poll(client), Poll::Ready(TURN), "the first turn needs no place");
+    }
+    assert_eq!(poll(&mut first), Poll::Pending, "it pauses when it gets the place");
+    assert!(poll(&mut first).is_ready());
+    assert_eq!(
+        (poll(&mut second), poll(&mut second)),
+        (Poll::Pending, Poll::Pending),
+        "there is no other place"
+    );
+
+    partial.set(true);
+    assert_eq!(poll(&mut first), Poll::Pending);
+    assert_eq!(poll(&mut second), Poll::Pending, "the rest of a request is waited for");
+    std::future::poll_fn(|cx| {
+        let mut space = [0; TURN];
+        assert!(Pin::new(&mut first).poll_read(cx, &mut ReadBuf::new(&mut space)).is_pending());
+        if matches!(first.place, Place::None) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    assert_eq!(large.available_permits(), 0, "the one who waited is next");
+    assert_eq!(poll(&mut second), Poll::Pending);
+    assert!(poll(&mut second).is_ready());
+    assert_eq!(poll(&mut second), Poll::Pending, "it has nothing to read and no request is half here");
+    assert_eq!(large.available_permits(), 1);
 }
