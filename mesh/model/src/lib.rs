@@ -38,6 +38,7 @@ mod tls;
 mod tracing;
 mod traffic_policy;
 mod virtual_service;
+mod visibility;
 mod workload;
 
 pub use access_log::{AccessLog, LogFile, LogFormat, LogValue};
@@ -92,4 +93,5 @@ pub use virtual_service::{
     RedirectPath, RedirectPort, Retries, RetryOn, Rewrite, RewritePath, RouteHeaders, Traffic,
     VirtualService, WeightedDestination,
 };
+pub use visibility::{EntryVisibility, Visibility};
 pub use workload::{LocalPort, LocalWorkload, Workload};

@@ -1,8 +1,8 @@
 //! Mesh-wide settings: the part of Istio's MeshConfig that has an effect today.
 
 use crate::{
-    AccessLog, ConnectionPool, DefaultExports, Duration, LabelSelector, Labels, LocalityLb, MeshTracing,
-    Network, OutlierDetection, ProxySettings, ProxyStart, Retries, Str, TcpKeepalive, TlsLimits,
+    AccessLog, ConnectionPool, DefaultExports, Duration, EntryVisibility, LabelSelector, Labels, LocalityLb,
+    MeshTracing, Network, OutlierDetection, ProxySettings, ProxyStart, Retries, Str, TcpKeepalive, TlsLimits,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -122,6 +122,9 @@ pub struct MeshConfig {
     pub tracing: MeshTracing,
     /// `discoverySelectors`; empty: every namespace belongs to the mesh.
     pub discovery: Vec<LabelSelector>,
+    /// `serviceEntryVisibility`, where it holds for sidecars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry_visibility: Option<EntryVisibility>,
     /// The key `meshNetworks` beside the settings; sorted by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Network>,
@@ -179,6 +182,7 @@ impl Default for MeshConfig {
             start: ProxyStart::default(),
             tracing: MeshTracing::default(),
             discovery: Vec::new(),
+            entry_visibility: None,
             networks: Vec::new(),
             network: Str::default(),
         }

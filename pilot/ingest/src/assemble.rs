@@ -10,6 +10,7 @@ mod link;
 mod networks;
 mod peers;
 mod settle;
+mod visibility;
 mod workload;
 
 use crate::{
@@ -111,6 +112,7 @@ impl Ingest {
             dirty.services.extend(self.joins.claims.keys().cloned());
         }
         self.find_networks(&mut mesh, &mut dirty, &mut changes);
+        self.find_visibility(&mut mesh, &mut dirty, &mut changes);
         self.settle(dirty, &mut mesh, &mut changes);
         self.mesh = Arc::new(mesh);
         changes

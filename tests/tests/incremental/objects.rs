@@ -438,6 +438,7 @@ fn mesh_config() -> BoxedStrategy<FileEdit> {
         "proxyHttpPort: 7071",
         "inboundTrafficPolicy: {mode: LOCALHOST}",
         "defaultServiceExportTo: ['.']",
+        "serviceEntryVisibility: {applyToSidecars: true, defaultVisibility: NAMESPACE, policies: [{visibility: PUBLIC, matchingRules: [{namespaceSelector: {matchLabels: {topology.istio.io/network: home}}}]}]}",
         "defaultVirtualServiceExportTo: [y]",
         "defaultDestinationRuleExportTo: ['.']",
     ]);

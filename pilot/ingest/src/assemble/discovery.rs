@@ -30,7 +30,7 @@ impl Ingest {
         differences
     }
 
-    fn labels_of(&self, namespace: &Str) -> Labels {
+    pub(super) fn labels_of(&self, namespace: &Str) -> Labels {
         let object = ObjectRef::new(Kind::Namespace, "", namespace.clone());
         let mut labels = match self.store.model(&object) {
             Some(Model::Namespace(labels)) => (**labels).clone(),

@@ -2,7 +2,7 @@
 //!
 //! In: names. Out: their new values in the mesh.
 
-use super::{Dirty, Ingest, export::exported};
+use super::{Dirty, Ingest, export::exported, visibility::narrowed};
 use crate::{
     delegation::{self, Joined},
     endpoints::Known,
@@ -88,7 +88,7 @@ impl Ingest {
                 }
                 _ => (None, None),
             };
-            let service = service.map(|service| exported(service, mesh));
+            let service = service.map(|service| narrowed(exported(service, mesh), mesh));
             mesh.set_service(key.clone(), service, changes);
             mesh.set_endpoints(key, endpoints, changes);
         }

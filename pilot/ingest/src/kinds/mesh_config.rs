@@ -11,6 +11,7 @@ mod proxy_config;
 mod stat_name;
 mod tls;
 mod tracing;
+mod visibility;
 mod written;
 
 pub use later::report_injected;
@@ -76,6 +77,7 @@ const BUILT: &[&str] = &[
     "proxyInboundListenPort",
     "proxyListenPort",
     "rootNamespace",
+    "serviceEntryVisibility",
     "tcpKeepalive",
     "tlsDefaults",
     "trustDomain",
@@ -146,6 +148,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         enable_tracing,
         extension_providers,
         discovery_selectors,
+        service_entry_visibility,
         default_traffic_policy,
         locality_lb_setting,
         zone_aware_lb_setting,
@@ -251,6 +254,9 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     if let Some(port) = proxy_http_port.filter(|port| *port != 0) {
         config.http_proxy_port = parse_port(port, &at.field("proxyHttpPort"));
     }
+    let at_visibility = at.field("serviceEntryVisibility");
+    config.entry_visibility =
+        service_entry_visibility.and_then(|setting| visibility::parse(setting, &at_visibility));
     config.discovery = discovery::parse(discovery_selectors, &at.field("discoverySelectors"));
     let exports = |entries: &[String], name: &str| parse_default_export(entries, &at.field(name));
     config.exports = DefaultExports {

@@ -1,7 +1,7 @@
 //! What Sidecars import and Services select.
 
 use super::{Found, scope::Scope};
-use mesh_model::{Problem, Reason, Registry, Service, Severity, Sidecar};
+use mesh_model::{Problem, Reason, Registry, Service, Severity, Sidecar, Visibility};
 
 impl Scope<'_> {
     pub(super) fn check_sidecar(&self, value: &Sidecar, found: &mut Found) {
@@ -63,4 +63,23 @@ pub(super) fn check_selectors(scope: &Scope<'_>, service: &Service, found: &mut 
             found.add(object, Problem::warning(Reason::NotFound, "spec.ports", message));
         }
     }
+}
+
+/// ServiceEntries that the mesh lets fewer clients see than their authors may think.
+pub(super) fn check_visibility(scope: &Scope<'_>, service: &Service, found: &mut Found) {
+    let Some(policies) = scope.config().entry_visibility.as_ref() else { return };
+    if service.registry != Registry::External {
+        return;
+    }
+    let (severity, whom) = match policies.of(service.namespace()) {
+        Visibility::Public => return,
+        Visibility::Namespace => (Severity::Info, "its own namespace alone sees this"),
+        Visibility::None => (Severity::Warning, "nobody sees this"),
+    };
+    let message = format!("by the mesh's serviceEntryVisibility {whom}, whatever `exportTo` says");
+    found.add(
+        &service.metadata.object,
+        Problem::new(severity, Reason::Conflict, "spec.exportTo", message)
+            .hint("who administers the mesh has a policy for each kind of namespace"),
+    );
 }

@@ -79,6 +79,7 @@ impl Unit {
                 ports::check_nameless(service, found);
                 ports::check_shared_workloads(scope, service, found);
                 selection::check_selectors(scope, service, found);
+                selection::check_visibility(scope, service, found);
             }
             Self::Networks(key) => {
                 let Some(service) = scope.service(key) else { return };

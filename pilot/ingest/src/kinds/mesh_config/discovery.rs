@@ -12,7 +12,7 @@ pub fn parse(selectors: Vec<ApiSelector>, at: &At<'_>) -> Vec<LabelSelector> {
     selectors.into_iter().enumerate().map(parse).collect()
 }
 
-fn parse_selector(selector: ApiSelector, at: &At<'_>) -> LabelSelector {
+pub fn parse_selector(selector: ApiSelector, at: &At<'_>) -> LabelSelector {
     let ApiSelector { match_labels, match_expressions } = selector;
     let at = at.field("matchExpressions");
     let expressions = match_expressions.unwrap_or_default().into_iter().enumerate();

@@ -44,11 +44,6 @@ pub const OF_MESH: &[Later] = &[
     later("ingressControllerMode", "OFF", INGRESS),
     later("ingressSelector", "", INGRESS),
     later("ingressService", "", INGRESS),
-    later(
-        "serviceEntryVisibility",
-        "",
-        "who may see ServiceEntries: `exportTo` and `defaultServiceExportTo` are what Meltemi knows",
-    ),
     later("serviceScopeConfigs", "", CLUSTERS),
     later("serviceSettings", "", CLUSTERS),
     later("verifyCertificateAtClient", "", CERTIFICATES),

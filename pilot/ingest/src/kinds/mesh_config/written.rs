@@ -5,6 +5,7 @@ use super::{
     identity::CaCertificate,
     providers::{Defaults, Provider},
     tls::TlsConfig,
+    visibility,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use mesh_api::{
@@ -55,6 +56,7 @@ pub struct Settings {
     pub extension_providers: Vec<Provider>,
     #[serde(default)]
     pub discovery_selectors: Vec<LabelSelector>,
+    pub service_entry_visibility: Option<visibility::Setting>,
     pub default_traffic_policy: Option<TrafficPolicy>,
     pub locality_lb_setting: Option<LocalityLbSetting>,
     pub zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
