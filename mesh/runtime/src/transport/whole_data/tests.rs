@@ -1,3 +1,5 @@
+//! Random frames in random portions: in come DATA frames cut anywhere, out has to come what means the same, each DATA frame whole.
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
