@@ -1,6 +1,6 @@
 //! A gateway between two networks: an Envoy that looks at the SNI of a connection and passes its bytes on.
 
-use crate::{CLIENT, run};
+use crate::{CLIENT, alone, run};
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::{Envoy, eventually, ports::Loopback};
 use mesh_tests::traffic::Request;
@@ -69,6 +69,8 @@ data:
 #[test]
 fn what_is_in_another_network_is_called_through_its_gateway() {
     run(async |traffic| {
+        // The settings of the mesh are everybody's.
+        let _alone = alone().await;
         let at = Loopback::claim().context("claim a loopback address")?;
         let server = traffic.proxy("web-0")?.ip();
         let Some(envoy) = Envoy::launch(&gateway(at.ip(), server)).await else { return Ok(()) };
