@@ -67,7 +67,7 @@ impl Default for ServerConfig {
             max_streams: 20_000,
             max_request_bytes: 4 << 20,
             max_names: 200_000,
-            joined_bytes: 8 << 20,
+            joined_bytes: 32 << 20,
             warming_patience: Duration::from_secs(5),
             drained_prefix: Arc::from(""),
             drain_time: Duration::from_secs(600),
