@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::proxy::{Board, Catalog, Delivery, Kind, Proxy, Start, Surroundings, Watched, run};
+use crate::secure::Secure;
 use crate::shape::{Pod, Shape, node};
 
 /// Connections that are opened at a time.
@@ -25,6 +26,8 @@ const OPENING: usize = 100;
 /// All proxies of a mesh, connected or not.
 pub struct Fleet {
     proxies: Vec<Rc<RefCell<Proxy>>>,
+    /// What each proxy proves itself with, where the server asks for it.
+    tokens: Option<Vec<String>>,
     connections: BTreeMap<usize, JoinHandle<()>>,
     surroundings: Surroundings,
     generation: Cell<u64>,
@@ -52,15 +55,19 @@ pub struct Edited {
 
 impl Fleet {
     /// The proxies of a mesh, none of them connected.
-    pub fn new(server: SocketAddr, shape: Shape) -> Self {
+    pub fn new(server: SocketAddr, shape: Shape, secure: Option<Secure>) -> Result<Self> {
         let proxies = shape.pods().map(|pod| Rc::new(RefCell::new(Proxy::new(describe(&pod))))).collect();
+        let token =
+            |secure: &Secure| shape.pods().map(|pod| secure.token(&pod.namespace, &pod.app)).collect();
+        let tokens = secure.as_ref().map(token).transpose()?;
         let surroundings = Surroundings {
             server,
             catalog: Rc::new(RefCell::new(Catalog::default())),
             board: Rc::default(),
             opening: Rc::new(Semaphore::new(OPENING)),
+            secure: secure.map(Rc::new),
         };
-        Self { proxies, connections: BTreeMap::new(), surroundings, generation: Cell::new(0) }
+        Ok(Self { proxies, tokens, connections: BTreeMap::new(), surroundings, generation: Cell::new(0) })
     }
 
     /// How many proxies there are.
@@ -105,7 +112,8 @@ impl Fleet {
     fn begin(&mut self, proxies: Range<usize>, start: Start) -> Instant {
         let began = Instant::now();
         for index in proxies {
-            let task = run(self.proxies[index].clone(), start, self.surroundings.clone());
+            let token = self.tokens.as_ref().map(|tokens| tokens[index].clone());
+            let task = run(self.proxies[index].clone(), start, token, self.surroundings.clone());
             if let Some(old) = self.connections.insert(index, tokio::task::spawn_local(task)) {
                 old.abort();
             }

@@ -16,6 +16,7 @@ mod measure;
 mod proxy;
 mod report;
 mod scenarios;
+mod secure;
 mod server;
 mod shape;
 

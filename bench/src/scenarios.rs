@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::files::MeshFiles;
 use crate::fleet::Fleet;
 use crate::report::Row;
+use crate::secure::Secure;
 use crate::server::Server;
 use crate::shape::Shape;
 
@@ -78,11 +79,25 @@ struct Bed {
 impl Bed {
     /// Writes the mesh, starts the control plane and waits until it has configured a first proxy.
     async fn new(options: &Options, shape: Shape) -> Result<Self> {
+        Self::make(options, shape, false).await
+    }
+
+    /// The same over TLS, where each proxy has a token of its service account.
+    async fn secure(options: &Options, shape: Shape) -> Result<Self> {
+        Self::make(options, shape, true).await
+    }
+
+    async fn make(options: &Options, shape: Shape, secure: bool) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let files = MeshFiles::write(&directory.path().join("mesh"), shape)?;
         let log = directory.path().join("server.log");
-        let mut server = Server::start(&options.program, files.root(), &log)?;
-        let mut fleet = Fleet::new(server.xds, shape);
+        let program = &options.program;
+        let secure = secure.then(|| Secure::make(directory.path())).transpose()?;
+        let mut server = match &secure {
+            None => Server::start(program, files.root(), &log)?,
+            Some(secure) => Server::start_secure(program, files.root(), &log, secure)?,
+        };
+        let mut fleet = Fleet::new(server.xds, shape, secure)?;
         let pushed = tokio::select! {
             pushed = fleet.first_push() => pushed,
             () = server.ended() => Err(anyhow!("the control plane ended")),

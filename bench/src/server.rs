@@ -15,6 +15,7 @@ use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::machine::{FLEET_CORE, SERVER_CORE, pin};
+use crate::secure::Secure;
 
 /// A running control plane; killed when dropped.
 #[derive(Debug)]
@@ -74,7 +75,20 @@ impl Steps {
 impl Server {
     /// Starts `program` on the files below `configuration`. What it logs goes to `log`.
     pub fn start(program: &Path, configuration: &Path, log: &Path) -> Result<Self> {
+        Self::start_with(program, configuration, log, None)
+    }
+
+    /// The same, and [`Server::xds`] is where it serves over TLS.
+    pub fn start_secure(program: &Path, configuration: &Path, log: &Path, secure: &Secure) -> Result<Self> {
+        Self::start_with(program, configuration, log, Some(secure))
+    }
+
+    fn start_with(program: &Path, configuration: &Path, log: &Path, secure: Option<&Secure>) -> Result<Self> {
         let [xds, monitoring, http] = free_addresses()?;
+        let (plain, tls, options) = match secure {
+            None => (xds.to_string(), String::new(), Vec::new()),
+            Some(secure) => (String::new(), xds.to_string(), secure.options()),
+        };
         let log = fs::File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
         // A child runs where its parent does at that moment.
         pin(SERVER_CORE)?;
@@ -82,7 +96,8 @@ impl Server {
         let child = Command::new(program)
             .arg("control-plane")
             .args(["--configDir".into(), configuration.display().to_string()])
-            .args(["--grpcAddr".into(), xds.to_string()])
+            .args(["--grpcAddr", &plain, "--secureGRPCAddr", &tls])
+            .args(options)
             .args(["--monitoringAddr".into(), monitoring.to_string()])
             .args(["--httpAddr".into(), http.to_string()])
             .stdin(Stdio::null())

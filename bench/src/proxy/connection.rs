@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, client};
 use http::{Method, Request as HttpRequest, Version as HttpVersion};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -21,6 +22,7 @@ use super::catalog::Catalog;
 use super::conversation::Conversation;
 use super::protocol::{Proxy, Start};
 use super::request::Request;
+use crate::secure::Secure;
 
 /// Envoy's defaults since 1.36.
 const STREAM_WINDOW: u32 = 16 << 20;
@@ -42,21 +44,28 @@ pub struct Surroundings {
     pub board: Rc<Board>,
     /// How many connections may be opened at a time: the queue of a listening socket is short.
     pub opening: Rc<Semaphore>,
+    /// How to speak TLS; `None`: not at all.
+    pub secure: Option<Rc<Secure>>,
 }
 
 /// Connects a proxy and keeps it connected until the task is dropped. Before the first answer, a server that is not up yet
 /// is tried again.
-pub async fn run(proxy: Rc<RefCell<Proxy>>, start: Start, surroundings: Surroundings) {
-    if let Err(error) = converse(&proxy, start, &surroundings).await {
+pub async fn run(proxy: Rc<RefCell<Proxy>>, start: Start, token: Option<String>, surroundings: Surroundings) {
+    if let Err(error) = converse(&proxy, start, token.as_deref(), &surroundings).await {
         surroundings.board.failed(format!("{error:#}"));
     }
 }
 
-async fn converse(proxy: &Rc<RefCell<Proxy>>, start: Start, surroundings: &Surroundings) -> Result<()> {
+async fn converse(
+    proxy: &Rc<RefCell<Proxy>>,
+    start: Start,
+    token: Option<&str>,
+    surroundings: &Surroundings,
+) -> Result<()> {
     loop {
         let opening = surroundings.opening.acquire().await?;
         // A server that is not up, or whose queue is full: Envoy tries again, too.
-        let Ok((mut requests, responses, connection)) = open(surroundings.server).await else {
+        let Ok((mut requests, responses, connection)) = open(token, surroundings).await else {
             drop(opening);
             tokio::time::sleep(RETRY).await;
             continue;
@@ -87,9 +96,32 @@ impl Drop for AbortOnDrop {
 type Opened = (SendStream<Bytes>, client::ResponseFuture, JoinHandle<()>);
 
 /// Opens a stream.
-async fn open(server: SocketAddr) -> Result<Opened> {
+async fn open(token: Option<&str>, surroundings: &Surroundings) -> Result<Opened> {
+    let server = surroundings.server;
     let socket = TcpStream::connect(server).await?;
     socket.set_nodelay(true)?;
+    let (handle, connection) = match &surroundings.secure {
+        None => shake_hands(socket).await?,
+        Some(secure) => shake_hands(secure.connect(socket).await?).await?,
+    };
+    let request = HttpRequest::builder()
+        .method(Method::POST)
+        .version(HttpVersion::HTTP_2)
+        .uri(format!("http://{server}/{METHOD}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    let request = match token {
+        Some(token) => request.header("authorization", format!("Bearer {token}")),
+        None => request,
+    };
+    let request = request.body(())?;
+    let (response, requests) = handle.ready().await?.send_request(request, false)?;
+    Ok((requests, response, connection))
+}
+
+async fn shake_hands(
+    socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
+) -> Result<(client::SendRequest<Bytes>, JoinHandle<()>)> {
     let (handle, connection) = client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -99,15 +131,7 @@ async fn open(server: SocketAddr) -> Result<Opened> {
         // The stream gets the error, too.
         let _ = connection.await;
     });
-    let request = HttpRequest::builder()
-        .method(Method::POST)
-        .version(HttpVersion::HTTP_2)
-        .uri(format!("http://{server}/{METHOD}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .body(())?;
-    let (response, requests) = handle.ready().await?.send_request(request, false)?;
-    Ok((requests, response, connection))
+    Ok((handle, connection))
 }
 
 /// The body of the answer; `None` if there is none, or if the server is not ready.
@@ -127,7 +151,7 @@ async fn read(
     mut requests: SendStream<Bytes>,
     surroundings: &Surroundings,
 ) -> Result<()> {
-    let Surroundings { server: _, catalog, board, opening: _ } = surroundings;
+    let Surroundings { server: _, catalog, board, opening: _, secure: _ } = surroundings;
     while let Some(chunk) = body.data().await {
         let chunk = chunk.context("a stream broke")?;
         let answer = conversation.read(&chunk, &mut catalog.borrow_mut(), board)?;

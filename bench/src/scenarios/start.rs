@@ -20,7 +20,7 @@ pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
     let mut cpu = Samples::default();
     for _ in 0..options.repeat(10) {
         let server = Server::start(&options.program, files.root(), &directory.path().join("server.log"))?;
-        let mut fleet = Fleet::new(server.xds, files.shape());
+        let mut fleet = Fleet::new(server.xds, files.shape(), None)?;
         fleet.first_push().await?;
         samples.add(Instant::now() - server.started);
         cpu.add(server.cpu()?);
