@@ -84,10 +84,10 @@ impl Server {
     }
 
     fn start_with(program: &Path, configuration: &Path, log: &Path, secure: Option<&Secure>) -> Result<Self> {
-        let [xds, monitoring, http] = free_addresses()?;
+        let [xds, other, monitoring, http] = free_addresses()?;
         let (plain, tls, options) = match secure {
             None => (xds.to_string(), String::new(), Vec::new()),
-            Some(secure) => (String::new(), xds.to_string(), secure.options()),
+            Some(secure) => (other.to_string(), xds.to_string(), secure.options()),
         };
         let log = fs::File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
         // A child runs where its parent does at that moment.

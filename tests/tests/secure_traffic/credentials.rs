@@ -145,6 +145,16 @@ fn unmet(traffic: &Traffic) -> Vec<String> {
     conditions.filter(|condition| condition.status != "True").map(|condition| condition.message).collect()
 }
 
+/// Waits until what is told of the rule is as it should be: reports follow what they are about.
+async fn told(traffic: &Traffic, expected: impl Fn(&[String]) -> bool) -> Result<()> {
+    eventually(WITHIN, async || {
+        let unmet = unmet(traffic);
+        ensure!(expected(&unmet), "{unmet:?}");
+        Ok(())
+    })
+    .await
+}
+
 #[test]
 fn credentials_are_replaced_withdrawn_and_put_back() {
     run(async |traffic| {
@@ -172,7 +182,7 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     let outcome = load.stop().await?;
     ensure!(outcome.failed == 0, "{outcome:#?}");
     ensure!(outcome.versions.keys().eq(["first", "second"]), "{outcome:#?}");
-    ensure!(unmet(traffic).is_empty(), "{:?}", unmet(traffic));
+    told(traffic, |unmet| unmet.is_empty()).await?;
     nobody_sees(traffic, &second).await?;
 
     let ask =
@@ -191,11 +201,8 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     for _ in 0..20 {
         ensure!(ask().await? == 503, "answered without a Secret");
     }
-    ensure!(
-        unmet(traffic).iter().any(|said| said.contains("there is no Secret secure/outside")),
-        "{:?}",
-        unmet(traffic)
-    );
+    told(traffic, |unmet| unmet.iter().any(|said| said.contains("there is no Secret secure/outside")))
+        .await?;
     traffic.apply(FILE, &with(&third)).await?;
     until(200).await.context("the Secret is back")?;
     let answer = mesh_tests::traffic::Request::get(URL)?.send(proxy).await?;
