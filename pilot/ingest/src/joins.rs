@@ -1,12 +1,12 @@
 //! Who refers to whom: the indexes by which an edit of one object finds what else it touches.
 
-use crate::{kinds::EndpointSlice, local::Replica};
+use crate::{few::Few, kinds::EndpointSlice, local::Replica};
 use mesh_model::{Kind, Labels, NamespacedName, ObjectRef, ServiceKey, Str};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// One key, many values.
 #[derive(Debug)]
-pub struct Index<K, V>(BTreeMap<K, BTreeSet<V>>);
+pub struct Index<K, V>(BTreeMap<K, Few<V>>);
 
 impl<K, V> Default for Index<K, V> {
     fn default() -> Self {
@@ -17,16 +17,18 @@ impl<K, V> Default for Index<K, V> {
 impl<K: Ord, V: Ord> Index<K, V> {
     /// Adds a value.
     pub fn link(&mut self, key: K, value: V) {
-        self.0.entry(key).or_default().insert(value);
+        match self.0.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(Few::One(value));
+            }
+            Entry::Occupied(mut values) => values.get_mut().insert(value),
+        }
     }
 
     /// Removes a value.
     pub fn unlink(&mut self, key: &K, value: &V) {
-        if let Some(values) = self.0.get_mut(key) {
-            values.remove(value);
-            if values.is_empty() {
-                self.0.remove(key);
-            }
+        if self.0.get_mut(key).is_some_and(|values| values.remove(value)) {
+            self.0.remove(key);
         }
     }
 
@@ -41,8 +43,8 @@ impl<K: Ord, V: Ord> Index<K, V> {
     }
 
     /// How many values a key has.
-    fn count(&self, key: &K) -> usize {
-        self.0.get(key).map_or(0, BTreeSet::len)
+    pub fn count(&self, key: &K) -> usize {
+        self.0.get(key).map_or(0, Few::len)
     }
 }
 
@@ -92,7 +94,7 @@ pub struct Joins {
     /// Pod -> replicas of that name, by the Deployment that asks for them.
     pub replicas: BTreeMap<ObjectRef, BTreeMap<ObjectRef, Replica>>,
     /// Service -> objects that claim to define it; the first does.
-    pub claims: BTreeMap<ServiceKey, BTreeSet<Claim>>,
+    pub claims: Index<ServiceKey, Claim>,
     /// VirtualService -> those that hand over to it.
     pub roots_of_delegate: Index<NamespacedName, NamespacedName>,
     /// Credential -> DestinationRules that name it.

@@ -12,6 +12,7 @@ mod decode;
 mod delegation;
 mod document;
 mod endpoints;
+mod few;
 mod files;
 mod joins;
 pub mod kinds;

@@ -33,7 +33,7 @@ pub struct State {
     pub mesh: Arc<Mesh>,
     pub pool: Pool,
     pub sequence: u64,
-    pub scopes: HashMap<ScopeKey, ScopeState>,
+    pub scopes: HashMap<Arc<ScopeKey>, ScopeState>,
     pub classes: Classes,
     pub credentials: Credentials,
     pub readers: Arc<Readers>,
@@ -54,7 +54,7 @@ pub struct Subscriber {
 
 /// Where a proxy has its configuration from.
 pub struct Home {
-    pub scope: ScopeKey,
+    pub scope: Arc<ScopeKey>,
     pub place: Place,
     pub class: ClassId,
 }
@@ -150,10 +150,15 @@ impl State {
     /// Counts a proxy into its scope, place and class, making them when it is the first.
     pub fn enter(&mut self, proxy: &pilot_view::Proxy, takes: Takes) -> Home {
         let (scope, place) = (ScopeKey::of(&self.mesh, proxy), Place::of(&self.mesh, proxy));
+        // There are fewer scopes than proxies: all have the same key.
+        let scope = match self.scopes.get_key_value(&scope) {
+            Some((key, _)) => key.clone(),
+            None => Arc::new(scope),
+        };
         let state = self
             .scopes
             .entry(scope.clone())
-            .or_insert_with(|| ScopeState::new(scope.clone(), &self.mesh, &self.pool));
+            .or_insert_with(|| ScopeState::new(ScopeKey::clone(&scope), &self.mesh, &self.pool));
         state.enter(&place, takes, &self.mesh, &self.pool);
         let class = self.classes.enter(&pilot_view::inbound(&self.mesh, proxy), &self.pool);
         Home { scope, place, class }

@@ -27,7 +27,7 @@ pub(crate) struct Requests<M> {
     begun: BytesMut,
     partial: Partial,
     limit: usize,
-    trailers: Option<http::HeaderMap>,
+    trailers: Option<Box<http::HeaderMap>>,
     message: PhantomData<fn() -> M>,
 }
 
@@ -114,7 +114,7 @@ impl<M: prost::Message + Default> Stream for Requests<M> {
                 Some(Err(_)) => return Poll::Ready(None),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.add(data),
-                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                    Err(frame) => self.trailers = frame.into_trailers().ok().map(Box::new),
                 },
             }
         }

@@ -11,6 +11,7 @@ mod nack;
 mod on_demand;
 mod order;
 mod sotw;
+mod sparse;
 mod watch;
 
 #[cfg(test)]

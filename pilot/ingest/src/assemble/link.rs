@@ -134,33 +134,25 @@ impl Ingest {
 
     fn claim(&mut self, service: &Service, dirty: &mut Dirty) {
         let key = ServiceKey { host: service.host.clone(), namespace: service.namespace().clone() };
-        self.joins.claims.entry(key.clone()).or_default().insert(Claim::of(service));
+        self.joins.claims.link(key.clone(), Claim::of(service));
         self.note_claims(&key);
         dirty.services.insert(key);
     }
 
     fn unclaim(&mut self, service: &Service, dirty: &mut Dirty) {
         let key = ServiceKey { host: service.host.clone(), namespace: service.namespace().clone() };
-        if let Some(claims) = self.joins.claims.get_mut(&key) {
-            claims.remove(&Claim::of(service));
-            if claims.is_empty() {
-                self.joins.claims.remove(&key);
-            }
-        }
+        self.joins.claims.unlink(&key, &Claim::of(service));
         self.note_claims(&key);
         dirty.services.insert(key);
     }
 
     fn note_claims(&mut self, key: &ServiceKey) {
         let contested = &mut self.store.told.contested;
-        match self.joins.claims.get(key).filter(|claims| claims.len() > 1) {
-            Some(claims) => {
-                let objects = claims.iter().map(|claim| claim.object.clone());
-                contested.insert(key.clone(), objects.collect());
-            }
-            None => {
-                contested.remove(key);
-            }
+        if self.joins.claims.count(key) > 1 {
+            let objects = self.joins.claims.of(key).map(|claim| claim.object.clone());
+            contested.insert(key.clone(), objects.collect());
+        } else {
+            contested.remove(key);
         }
     }
 

@@ -71,7 +71,7 @@ impl Ingest {
             mesh.set_workload(object, new.map(Arc::new), changes);
         }
         for key in dirty.services {
-            let winner = self.joins.claims.get(&key).and_then(|claims| claims.first());
+            let winner = self.joins.claims.of(&key).next();
             let known = Known { store: &self.store, joins: &self.joins, mesh, no_labels: &self.no_labels };
             let (service, endpoints) = match winner.and_then(|claim| self.store.model(&claim.object)) {
                 Some(Model::Service(definition)) => {

@@ -6,7 +6,7 @@
 //! The invariant: when nothing is in flight and nothing is owed, the client holds exactly the subscribed part of `base`, except
 //! `leaving` (which it still holds) and `rejected` (which it refused).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::batch::Batch;
@@ -18,6 +18,7 @@ use super::Context;
 use super::drains::Leaving;
 use super::initial::Initial;
 use super::on_demand::find_on_demand;
+use super::sparse::SparseMap;
 
 /// One type on one stream.
 #[derive(Debug)]
@@ -34,12 +35,12 @@ pub(crate) struct Watch {
     pub(crate) acked: Option<Arc<Snapshot>>,
     pub(crate) owed: Owed,
     /// Gone from `base` but still with the client, until nothing names it any more.
-    pub(crate) leaving: BTreeMap<Arc<str>, Leaving>,
+    pub(crate) leaving: SparseMap<Arc<str>, Leaving>,
     /// What was leaving, and still with the client, when it came back as another version: that one may be refused.
-    pub(crate) returning: BTreeMap<Arc<str>, Arc<Resource>>,
-    pub(crate) rejected: BTreeMap<Arc<str>, Rejected>,
+    pub(crate) returning: SparseMap<Arc<str>, Arc<Resource>>,
+    pub(crate) rejected: SparseMap<Arc<str>, Rejected>,
     /// Names that are not in the maps, and what answered them last.
-    pub(crate) on_demand: BTreeMap<Arc<str>, Option<Arc<Resource>>>,
+    pub(crate) on_demand: SparseMap<Arc<str>, Option<Arc<Resource>>>,
     pub(crate) in_flight: Option<InFlight>,
     /// Nonce of the last response sent, 0 before the first.
     pub(crate) nonce_sent: u64,
@@ -109,10 +110,10 @@ impl Watch {
             base: None,
             acked: None,
             owed: Owed::default(),
-            leaving: BTreeMap::new(),
-            returning: BTreeMap::new(),
-            rejected: BTreeMap::new(),
-            on_demand: BTreeMap::new(),
+            leaving: SparseMap::new(),
+            returning: SparseMap::new(),
+            rejected: SparseMap::new(),
+            on_demand: SparseMap::new(),
             in_flight: None,
             nonce_sent: 0,
             nonce_acked: 0,
