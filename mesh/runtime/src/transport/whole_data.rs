@@ -39,7 +39,7 @@ const TURN: usize = 8 << 10;
 /// So many turns of a connection follow each other; then it is another's.
 const TURNS: u32 = 64;
 /// So many connections with more than a turn's bytes are read at once.
-pub(super) const LARGE: usize = 8;
+pub(super) const LARGE: usize = 4;
 /// So long a client may leave the rest of a request to be waited for, until others have its place.
 const STALL: Duration = Duration::from_millis(250);
 
