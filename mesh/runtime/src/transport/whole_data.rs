@@ -138,15 +138,11 @@ fn of_length(mut header: [u8; HEADER], length: usize) -> [u8; HEADER] {
     header
 }
 
-/// The header of the first `here` bytes of a frame, and that of the others, if there are any.
+/// The header of the first `here` bytes of a frame, and that of the others, of which there are some.
 fn cut(header: [u8; HEADER], here: usize) -> ([u8; HEADER], Next) {
-    let left = length(&header) - here;
-    if left == 0 {
-        return (header, Next::Header([0; HEADER], 0));
-    }
     let mut first = of_length(header, here);
     first[4] &= !END_STREAM;
-    (first, Next::Data(of_length(header, left)))
+    (first, Next::Data(of_length(header, length(&header) - here)))
 }
 
 /// Goes through `bytes`, which begin with what `next` says. Returns how many of them may be passed on, and what comes after them.
