@@ -14,6 +14,11 @@ use serde_json::{Value, json};
 
 use super::{Node, Tracer};
 
+mod clusters;
+
+pub(super) use clusters::build_assignment;
+use clusters::{build_grpc_cluster, build_local_cluster, build_tcp_cluster};
+
 /// The listener that Prometheus asks.
 pub const PROMETHEUS_PORT: u16 = 15090;
 /// The listener that a kubelet asks whether the proxy is ready.
@@ -215,16 +220,6 @@ fn over_ads() -> Value {
     json!({ "ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3" })
 }
 
-/// The replicas of the proxy's own workload: by how many of them are in its zone it knows what share of all requests is its zone's.
-fn build_local_cluster() -> Value {
-    json!({
-        "name": LOCAL_CLUSTER,
-        "type": "EDS",
-        "connect_timeout": "1s",
-        "eds_cluster_config": { "eds_config": over_ads(), "service_name": LOCAL_CLUSTER },
-    })
-}
-
 fn build_dynamic_resources() -> Value {
     let over_ads = over_ads();
     json!({
@@ -236,39 +231,6 @@ fn build_dynamic_resources() -> Value {
             "set_node_on_first_message_only": true,
             "grpc_services": [{ "envoy_grpc": { "cluster_name": "xds-grpc" } }],
         },
-    })
-}
-
-fn build_tcp_cluster(name: &str, at: SocketAddr) -> Value {
-    json!({
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "load_assignment": build_assignment(name, &socket(at)),
-    })
-}
-
-fn build_grpc_cluster(name: &str, address: &Value) -> Value {
-    let http2 = json!({ "connection_keepalive": { "interval": "30s", "timeout": "10s" } });
-    json!({
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "load_assignment": build_assignment(name, address),
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": { "http2_protocol_options": http2 },
-            },
-        },
-        "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 300 } },
-    })
-}
-
-pub(super) fn build_assignment(cluster: &str, address: &Value) -> Value {
-    json!({
-        "cluster_name": cluster,
-        "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
     })
 }
 

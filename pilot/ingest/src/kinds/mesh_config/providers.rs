@@ -16,127 +16,13 @@ use mesh_model::{
     Destination, Duration, Host, LogFile, MeshTracing, Reason, ResourceDetectors, Str, TracingProtocol,
     TracingProvider, TracingRequest,
 };
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use std::sync::Arc;
 
-/// One of `extensionProviders`.
-#[derive(Deserialize)]
-pub struct Provider {
-    #[serde(default)]
-    name: String,
-    zipkin: Option<Zipkin>,
-    datadog: Option<Plain>,
-    skywalking: Option<SkyWalking>,
-    opentelemetry: Option<OpenTelemetry>,
-    #[serde(rename = "envoyFileAccessLog")]
-    file: Option<access_log::FileProvider>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
+mod written;
 
-/// `defaultProviders`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Defaults {
-    #[serde(default)]
-    tracing: Vec<String>,
-    #[serde(default)]
-    access_logging: Vec<String>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Zipkin {
-    #[serde(flatten)]
-    to: To,
-    #[serde(rename = "enable64bitTraceId", default)]
-    short_ids: bool,
-    path: Option<String>,
-    trace_context_option: Option<TraceContext>,
-    timeout: Option<ApiDuration>,
-    #[serde(default)]
-    headers: Vec<Header>,
-}
-
-#[derive(Deserialize, PartialEq)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[allow(clippy::enum_variant_names)] // Istio's names.
-enum TraceContext {
-    UseB3,
-    #[serde(rename = "USE_B3_WITH_W3C_PROPAGATION")]
-    UseB3WithW3c,
-}
-
-#[derive(Deserialize)]
-struct Plain {
-    #[serde(flatten)]
-    to: To,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SkyWalking {
-    #[serde(flatten)]
-    to: To,
-    #[serde(default)]
-    access_token: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OpenTelemetry {
-    #[serde(flatten)]
-    to: To,
-    http: Option<Http>,
-    grpc: Option<Grpc>,
-    resource_detectors: Option<Detectors>,
-    dynatrace_sampler: Option<Value>,
-    service_attribute_enrichment: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct To {
-    #[serde(default)]
-    service: String,
-    #[serde(default)]
-    port: i64,
-    max_tag_length: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct Http {
-    path: Option<String>,
-    timeout: Option<ApiDuration>,
-    #[serde(default)]
-    headers: Vec<Header>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Grpc {
-    timeout: Option<ApiDuration>,
-    #[serde(default)]
-    initial_metadata: Vec<Header>,
-}
-
-#[derive(Deserialize)]
-struct Detectors {
-    environment: Option<Map<String, Value>>,
-    dynatrace: Option<Map<String, Value>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Header {
-    #[serde(default)]
-    name: String,
-    value: Option<String>,
-    env_name: Option<String>,
-}
+pub use written::{Defaults, Provider};
+use written::{Grpc, Header, Http, OpenTelemetry, Plain, SkyWalking, To, TraceContext, Zipkin};
 
 /// Envoy needs some limit; Istio's.
 const TIMEOUT: Duration = Duration::from_secs(5);
