@@ -1,13 +1,13 @@
 //! Secrets of a cluster that a DestinationRule names: who is handed what of them, under the rights of `charts/rbac`.
 
 use crate::{
-    rights::{options, rights, with_token},
-    told::{ROOT, apply, leader_with, prepare, until},
+    rights::{options, own_account, rights},
+    told::{apply, leader_with, prepare, until},
 };
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::{ApiServer, eventually};
 use mesh_tests::{Asker, cluster::Client};
-use pilot::{Config, SourceConfig};
+use pilot::Config;
 use pilot_xds::resource::ResourceType;
 use std::time::Duration;
 
@@ -74,10 +74,7 @@ async fn handed(server: &ApiServer) -> Result<()> {
     apply(server, namespace, RULE).await?;
     apply(server, namespace, &secret()?).await?;
     let directory = tempfile::tempdir()?;
-    let kubeconfig = directory.path().join("kubeconfig");
-    let token = server.kubectl(&["create", "token", "meltemi", "-n", ROOT]).await?;
-    std::fs::write(&kubeconfig, with_token(server, token.trim()))?;
-    let source = SourceConfig::Cluster { kubeconfig: Some(kubeconfig) };
+    let source = own_account(server, directory.path()).await?;
     let control_plane = leader_with(server, "one", |config| Config { source, ..config }).await?;
     control_plane.ready().await?;
 

@@ -81,12 +81,9 @@ async fn suffice(server: &ApiServer) -> Result<()> {
     server.kubectl(&["apply", "-f", path.to_str().context("UTF-8")?]).await?;
     apply(server, ROOT, SETTINGS).await?;
     let directory = tempfile::tempdir()?;
-    let kubeconfig = directory.path().join("kubeconfig");
-    let token = server.kubectl(&["create", "token", "meltemi", "-n", ROOT]).await?;
-    std::fs::write(&kubeconfig, with_token(server, token.trim()))?;
 
     // All that it does with a cluster: reads every kind and the settings, leads, writes.
-    let source = SourceConfig::Cluster { kubeconfig: Some(kubeconfig) };
+    let source = own_account(server, directory.path()).await?;
     let control_plane = leader_with(server, "one", |config| Config { source, ..config }).await?;
     let mut client = control_plane.connect(&Asker::new(namespace, "client")).await?;
     client.until_cluster(&format!("outbound|80||web.{namespace}.svc.cluster.local")).await?;
@@ -130,7 +127,15 @@ async fn suffice(server: &ApiServer) -> Result<()> {
     Ok(())
 }
 
-pub fn with_token(server: &ApiServer, token: &str) -> String {
+/// The cluster as the control plane's own account sees it, by a kubeconfig in `directory`.
+pub async fn own_account(server: &ApiServer, directory: &Path) -> Result<SourceConfig> {
+    let kubeconfig = directory.join("kubeconfig");
+    let token = server.kubectl(&["create", "token", "meltemi", "-n", ROOT]).await?;
+    std::fs::write(&kubeconfig, with_token(server, token.trim()))?;
+    Ok(SourceConfig::Cluster { kubeconfig: Some(kubeconfig) })
+}
+
+fn with_token(server: &ApiServer, token: &str) -> String {
     let (url, ca) = (server.url(), server.ca_path().display());
     format!(
         "apiVersion: v1\n\
