@@ -48,6 +48,12 @@ struct Exchange {
     host: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// Over HTTP/2.
+    #[serde(default)]
+    http2: bool,
+    /// A gRPC call of the method that the path says.
+    #[serde(default)]
+    grpc: bool,
     #[serde(default = "once")]
     times: usize,
     /// How many at a time.
@@ -89,6 +95,8 @@ struct Expect {
     millis: Option<[u64; 2]>,
     /// Number of requests that get to workloads, from and to.
     attempts: Option<[u64; 2]>,
+    /// Number of connections that the sidecar makes to workloads of the case's own host, from and to.
+    connections: Option<[u64; 2]>,
 }
 
 fn one_of_each() -> BTreeMap<String, usize> {
@@ -121,7 +129,7 @@ pub async fn run(traffic: &Traffic, client: &str, directory: &Path) -> Result<()
     let mut running = Vec::new();
     for file in files {
         let case = Case::start(traffic, &file).await.with_context(|| format!("{}", file.display()))?;
-        running.push(async move { case.play(proxy).await.map_err(|error| (file, error)) });
+        running.push(async move { case.play(traffic, client, proxy).await.map_err(|error| (file, error)) });
     }
     // Together: most of them wait for something.
     let outcomes = stream::iter(running).buffer_unordered(4).collect::<Vec<_>>().await;
@@ -165,14 +173,22 @@ impl Case {
         Ok(Self { script, host, outside })
     }
 
-    async fn play(&self, proxy: SocketAddr) -> Result<()> {
+    async fn play(&self, traffic: &Traffic, client: &str, proxy: SocketAddr) -> Result<()> {
+        let made = format!("cluster.outbound|80||{};.upstream_cx_total", self.host);
         for (index, exchange) in self.script.requests.iter().enumerate() {
             let before = self.outside.requests();
+            let made_before = traffic.stat(client, &made).await?;
             let request = exchange.request(&self.host)?;
             let sent = stream::iter(0..exchange.times).map(|_| request.send(proxy));
             let answers: Vec<Answer> = sent.buffer_unordered(exchange.at_a_time).try_collect().await?;
             let attempts = self.outside.requests() - before;
-            let wrong = exchange.expect.wrong(&answers, attempts);
+            let mut wrong = exchange.expect.wrong(&answers, attempts);
+            if exchange.expect.connections.is_some() {
+                let mut count = Wrong::default();
+                let connections = traffic.stat(client, &made).await? - made_before;
+                count.unless_within("connections", exchange.expect.connections, connections);
+                wrong.extend(count.0);
+            }
             if let Some(first) = wrong.first() {
                 let summary = answers.iter().take(3).map(Answer::summary).collect::<Vec<_>>().join("\n    ");
                 bail!("requests[{index}]: {first} ({} such)\n    {summary}", wrong.len());
@@ -184,9 +200,16 @@ impl Case {
 
 impl Exchange {
     fn request(&self, own_host: &str) -> Result<Request> {
-        let Self { method, path, host, headers, times: _, at_a_time: _, expect: _ } = self;
+        let Self { method, path, host, headers, http2, grpc, times: _, at_a_time: _, expect: _ } = self;
         let host = host.as_deref().unwrap_or(own_host);
-        let mut request = Request::get(&format!("http://{host}{path}"))?.method(method)?;
+        let url = format!("http://{host}{path}");
+        let mut request = match grpc {
+            true => Request::grpc(&url, b"hello")?,
+            false => Request::get(&url)?.method(method)?,
+        };
+        if *http2 {
+            request = request.http2();
+        }
         for (name, value) in headers {
             request = request.header(name, value)?;
         }
@@ -211,6 +234,7 @@ impl Expect {
             seen_host,
             millis,
             attempts: expected_attempts,
+            connections: _,
         } = self;
         let mut wrong = Wrong::default();
         for answer in answers {

@@ -12,6 +12,7 @@ mod evidence;
 mod fields;
 mod notes;
 mod objects;
+mod observed;
 mod problems;
 
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{Answer, Request, Traffic, on_shared_mesh};
 use std::{fs, net::SocketAddr, time::Duration};
+use tokio::sync::Mutex;
 
 /// Far more than it takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -12,7 +13,12 @@ const SOON: Duration = Duration::from_secs(20);
 const LOGGED_WITHIN: Duration = Duration::from_secs(30);
 
 fn run(test: impl AsyncFnOnce(&'static Traffic) -> Result<()>) {
-    on_shared_mesh(include_str!("base.yaml"), test);
+    /// What one sets is everybody's, and there is one client and one application.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+    on_shared_mesh(include_str!("base.yaml"), async |traffic| {
+        let _alone = ONE_AT_A_TIME.lock().await;
+        test(traffic).await
+    });
 }
 
 fn mesh_settings(settings: &str) -> String {
@@ -134,6 +140,37 @@ fn settings_of_the_mesh() {
         })
         .await?;
 
+        // What holds where neither a route nor a DestinationRule says anything.
+        let retries = "defaultHttpRetryPolicy: {attempts: 3, retryOn: '5xx', backoff: 1ms}";
+        for (settings, expected) in [("connectTimeout: 6s", 0), (retries, 3)] {
+            traffic.apply("mesh.yaml", &mesh_settings(settings)).await?;
+            let retries = async || {
+                let name = "cluster.outbound|80||app.set.svc.cluster.local;.upstream_rq_retry";
+                traffic.stat("client-0", name).await
+            };
+            eventually(SOON, async || {
+                let before = retries().await?;
+                let answer = get(traffic, "/?status=500").await?;
+                let retries = retries().await? - before;
+                ensure!(retries == expected, "{settings}: {retries} retries, {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+        let pool = "defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}";
+        for (settings, overflows) in [("connectTimeout: 5s", false), (pool, true)] {
+            traffic.apply("mesh.yaml", &mesh_settings(settings)).await?;
+            eventually(SOON, async || {
+                let together = (0..6).map(|_| get(traffic, "/?delay=500ms"));
+                let answers = futures::future::try_join_all(together).await?;
+                let turned_away =
+                    answers.iter().any(|answer| answer.header("x-envoy-overloaded") == Some("true"));
+                ensure!(turned_away == overflows, "{settings}: {}", answers[0].summary());
+                Ok(())
+            })
+            .await?;
+        }
+
         let directory = tempfile::tempdir()?;
         for (name, settings, expected) in [
             (
@@ -195,6 +232,48 @@ fn a_sidecar_says_where_the_workload_is_reached() {
         answered_on(8080).await?;
         traffic.remove("app-sidecar.yaml").await?;
         traffic.remove("front.yaml").await
+    });
+}
+
+/// Connections to a workload are limited there, and strangers' hosts are called through a service that is named.
+#[test]
+fn a_sidecar_limits_what_comes_in_and_says_who_lets_out() {
+    run(async |traffic| {
+        let sidecar = |app: &str, spec: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: {app}, namespace: set}}\n\
+                 spec: {{workloadSelector: {{labels: {{app: {app}}}}}, {spec}}}\n"
+            )
+        };
+        let pool = "{tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}";
+        for spec in [
+            format!("inboundConnectionPool: {pool}"),
+            format!(
+                "ingress: [{{port: {{number: 8080, protocol: HTTP, name: http}}, defaultEndpoint: '127.0.0.1:8080', \
+                 connectionPool: {pool}}}]"
+            ),
+        ] {
+            traffic.apply("app-pool.yaml", &sidecar("app", &spec)).await?;
+            eventually(SOON, async || {
+                let together = (0..6).map(|_| get(traffic, "/?delay=500ms"));
+                let answers = futures::future::try_join_all(together).await?;
+                let turned_away = answers.iter().filter(|answer| answer.status == 503).count();
+                ensure!((1..=4).contains(&turned_away), "{spec}: {turned_away} of 6 turned away");
+                Ok(())
+            })
+            .await?;
+            traffic.remove("app-pool.yaml").await?;
+        }
+
+        let out = "outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: app.set.svc.cluster.local, port: {number: 80}}}";
+        traffic.apply("client-out.yaml", &sidecar("client", out)).await?;
+        eventually(SOON, async || {
+            let answer = Request::get("http://stranger.invalid/")?.send(traffic.proxy("client-0")?).await?;
+            ensure!(answer.status == 200 && answer.pod() == "app-0", "{}", answer.summary());
+            Ok(())
+        })
+        .await?;
+        traffic.remove("client-out.yaml").await
     });
 }
 

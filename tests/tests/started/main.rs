@@ -1,7 +1,13 @@
 //! What proxies are started with: the tracer that they tell of requests, beside providers of the mesh; their threads and environment. In
 //! a process and a mesh of its own: proxies are started anew.
 
+#![allow(clippy::expect_used)]
+
 use anyhow::ensure;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use meltemi_local::ADMIN_PORT;
 use mesh_runtime::admin_client::get;
 use mesh_testkit::{eventually, ports::Loopback};
@@ -46,6 +52,39 @@ async fn collect(listener: TcpListener, told: Arc<Mutex<String>>) {
     }
 }
 
+/// Takes what collectors of OTLP take over gRPC, likewise.
+async fn collect_grpc(listener: TcpListener, told: Arc<Mutex<String>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let told = told.clone();
+        let answer = service_fn(move |request: http::Request<Incoming>| {
+            let told = told.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await?.to_bytes();
+                let key = head
+                    .headers
+                    .get("x-key")
+                    .map(|key| format!(" x-key: {}", key.to_str().unwrap_or_default()));
+                let text = format!(
+                    "{}{} {}",
+                    head.uri.path(),
+                    key.unwrap_or_default(),
+                    String::from_utf8_lossy(&body)
+                );
+                told.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+                let answer = http::Response::builder()
+                    .header("content-type", "application/grpc")
+                    .header("grpc-status", "0")
+                    .body(Empty::<Bytes>::new());
+                Ok::<_, hyper::Error>(answer.expect("a response"))
+            }
+        });
+        tokio::spawn(
+            http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer),
+        );
+    }
+}
+
 /// Both ends of a request tell of it, with the tags that the mesh asks for; and how many connections proxies take.
 #[test]
 fn settings_of_the_mesh_start_proxies() {
@@ -54,10 +93,13 @@ fn settings_of_the_mesh_start_proxies() {
         let listener = TcpListener::bind((address.ip(), 9411)).await?;
         let told = Arc::new(Mutex::new(String::new()));
         tokio::spawn(collect(listener, told.clone()));
+        let listener = TcpListener::bind((address.ip(), 4317)).await?;
+        tokio::spawn(collect_grpc(listener, told.clone()));
         let collector = format!(
             "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: collector, namespace: set}}\n\
              spec:\n  hosts: [collector.example.com]\n  resolution: STATIC\n  location: MESH_EXTERNAL\n\
-             \x20 ports: [{{number: 9411, name: http, protocol: HTTP}}]\n  endpoints: [{{address: {}}}]\n",
+             \x20 ports: [{{number: 9411, name: http, protocol: HTTP}}, {{number: 4317, name: grpc, protocol: GRPC}}]\n\
+             \x20 endpoints: [{{address: {}}}]\n",
             address.ip()
         );
         traffic.apply("collector.yaml", &collector).await?;
@@ -76,6 +118,10 @@ fn settings_of_the_mesh_start_proxies() {
             "zipkin: {service: collector.example.com, port: 9411}",
             "opentelemetry: {service: collector.example.com, port: 9411, http: {path: /v1/traces}}",
         );
+        let otlp_grpc = provided.replace(
+            "zipkin: {service: collector.example.com, port: 9411}",
+            "opentelemetry: {service: collector.example.com, port: 4317, grpc: {initialMetadata: [{name: x-key, value: a}]}}",
+        );
         let zipkin = |path: &str| {
             [
                 format!("\"path\":\"{path}\""),
@@ -89,10 +135,14 @@ fn settings_of_the_mesh_start_proxies() {
         // Protobuf, in which texts stand as they are. Each end has a name of its own.
         let in_protobuf = ["POST /v1/traces", "/otlp", "team", "istio.namespace", "client.set", "app.set"]
             .map(str::to_owned);
+        let mut in_grpc = in_protobuf.clone();
+        in_grpc[0] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export x-key: a".to_owned();
+        in_grpc[1] = "/by-grpc".to_owned();
         for (settings, path, wanted) in [
             (provided, "/provided", zipkin("/provided")),
             (started, "/started", zipkin("/started")),
             (otlp, "/otlp", in_protobuf),
+            (otlp_grpc, "/by-grpc", in_grpc),
         ] {
             traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
             eventually(SOON, async || {

@@ -15,6 +15,16 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A workload of version `v1` in the client's zone, and one of `v2` far away, under `<name>.test` and this policy.
 async fn two_places(traffic: &Traffic, name: &str, policy: &str) -> Result<(Outside, Request)> {
+    two_with(traffic, name, ["locality: eu/a", "locality: us/a"], policy).await
+}
+
+/// A workload of version `v1` and one of `v2` that are otherwise like this.
+async fn two_with(
+    traffic: &Traffic,
+    name: &str,
+    otherwise: [&str; 2],
+    policy: &str,
+) -> Result<(Outside, Request)> {
     let one_each = BTreeMap::from([("v1".to_owned(), 1), ("v2".to_owned(), 1)]);
     let outside = Outside::start(name, &one_each).await?;
     let mut yaml = format!(
@@ -28,8 +38,8 @@ async fn two_places(traffic: &Traffic, name: &str, policy: &str) -> Result<(Outs
          \x20 ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {HTTP_PORT}}}]\n\
          \x20 endpoints:\n"
     );
-    for (address, place) in outside.addresses().into_iter().zip(["eu/a", "us/a"]) {
-        let _ = writeln!(yaml, "  - {{address: {address}, locality: {place}}}");
+    for (address, otherwise) in outside.addresses().into_iter().zip(otherwise) {
+        let _ = writeln!(yaml, "  - {{address: {address}, {otherwise}}}");
     }
     yaml += &rules(name, policy, "retries: {attempts: 0}, ");
     traffic.apply(&format!("{name}.yaml"), &yaml).await?;
@@ -155,6 +165,77 @@ fn places_do_not_count_without_outlier_detection() {
             near += usize::from(request.send(proxy).await?.version() == "v1");
         }
         ensure!((10..=30).contains(&near), "{near} of 40 instead of half");
+        Ok(())
+    });
+}
+
+/// Who answers 60 requests from `eu/a`: `v1`, and the rest.
+async fn answers_of_first(traffic: &Traffic, request: &Request) -> Result<usize> {
+    let mut first = 0;
+    for _ in 0..60 {
+        let answer = request.send(traffic.proxy(CLIENT)?).await?;
+        ensure!(answer.status == 200, "{}", answer.summary());
+        first += usize::from(answer.version() == "v1");
+    }
+    Ok(first)
+}
+
+#[test]
+fn what_comes_first_may_be_said_otherwise() {
+    run(async |traffic| {
+        let places = |first: &'static str, second: &'static str| [first, second];
+        let policy = |setting: &str| {
+            format!("{{outlierDetection: {{}}, loadBalancer: {{simple: ROUND_ROBIN, {setting}}}}}")
+        };
+        for (name, otherwise, setting, expected) in [
+            // Nobody is in the client's region: which one comes next is said, and otherwise both would be alike.
+            (
+                "next-region",
+                places("locality: asia/a", "locality: us/a"),
+                "localityLbSetting: {failover: [{from: eu, to: asia}]}",
+                60..=60,
+            ),
+            (
+                "other-region",
+                places("locality: asia/a", "locality: us/a"),
+                "localityLbSetting: {failover: [{from: eu, to: us}]}",
+                0..=0,
+            ),
+            // Labels that the client has, too.
+            (
+                "by-label",
+                places("labels: {app: other}", "labels: {app: client}"),
+                "localityLbSetting: {failoverPriority: [app]}",
+                0..=0,
+            ),
+            (
+                "by-value",
+                places("labels: {tier: gold}", "labels: {tier: silver}"),
+                "localityLbSetting: {failoverPriority: ['tier=gold']}",
+                60..=60,
+            ),
+            (
+                "no-places",
+                places("locality: eu/a", "locality: us/a"),
+                "localityLbSetting: {enabled: false}",
+                25..=35,
+            ),
+        ] {
+            let (_outside, request) = two_with(traffic, name, otherwise, &policy(setting)).await?;
+            let first = answers_of_first(traffic, &request).await?;
+            ensure!(expected.contains(&first), "{setting}: {first} of 60 by {}", otherwise[0]);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn weights_of_endpoints_count() {
+    run(async |traffic| {
+        let policy = "{loadBalancer: {simple: ROUND_ROBIN}}";
+        let (_outside, request) = two_with(traffic, "weighed", ["weight: 4", "weight: 1"], policy).await?;
+        let first = answers_of_first(traffic, &request).await?;
+        ensure!((44..=52).contains(&first), "{first} of 60 instead of 48");
         Ok(())
     });
 }

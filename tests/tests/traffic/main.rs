@@ -13,6 +13,7 @@ mod protocols;
 mod redirect;
 mod reload;
 mod scoping;
+mod wire;
 mod workload_entries;
 
 use anyhow::Result;
