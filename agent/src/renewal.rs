@@ -14,6 +14,9 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait after a failure.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The shortest time between two certificates.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// The part of a certificate's life that is left when it is renewed, unless somebody wants another.
 pub const GRACE: f64 = 0.5;
 
@@ -22,6 +25,12 @@ pub const GRACE: f64 = 0.5;
 pub fn renew_at(facts: &Facts, now: SystemTime, grace: f64, chance: f64) -> SystemTime {
     let until_then = 1.0 - grace.clamp(0.0, 1.0);
     now + facts.remaining(now).mul_f64((until_then * (0.8 + 0.4 * chance.clamp(0.0, 1.0))).min(0.95))
+}
+
+/// The same of a certificate that has just been got, which is not renewed again at once: near the end of what signs them, certificates
+/// live for moments.
+pub fn renew_next_at(facts: &Facts, now: SystemTime, grace: f64, chance: f64) -> SystemTime {
+    renew_at(facts, now, grace, chance).max(now + SHORTEST)
 }
 
 /// Waits between failures: each up to twice as long as the one before, and at random, so that the authority is not met by all at once
@@ -82,6 +91,14 @@ mod tests {
         assert!(renew_at(&facts(now), now, 0.0, 1.0) < now + Duration::from_secs(100), "before it ends");
         let expired = now + Duration::from_secs(200);
         assert_eq!(renew_at(&facts(now), expired, GRACE, 1.0), expired, "at once");
+    }
+
+    #[test]
+    fn certificates_that_live_for_moments_are_not_renewed_without_a_pause() {
+        let now = SystemTime::now();
+        assert_eq!(renew_next_at(&facts(now), now, GRACE, 0.5), renew_at(&facts(now), now, GRACE, 0.5));
+        let end = now + Duration::from_millis(99_900);
+        assert_eq!(renew_next_at(&facts(now), end, GRACE, 0.5), end + SHORTEST);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     Authority, EnrolError, Identity,
     authority::Proof,
     connect,
-    renewal::{Backoff, chance, renew_at},
+    renewal::{Backoff, chance, renew_at, renew_next_at},
     spiffe,
     state::identity,
 };
@@ -110,16 +110,25 @@ async fn renew(settings: Settings, current: watch::Sender<Option<Identity>>, fil
             Ok(identity) => {
                 let facts = identity.credential.facts();
                 let now = SystemTime::now();
-                let at = renew_at(facts, now, settings.grace, chance());
                 let remaining = facts.remaining(now).as_secs();
                 tracing::info!(serial = facts.serial, remaining, "the workload has a new certificate");
+                let at = if facts.is_valid(now) {
+                    backoff.reset();
+                    renew_next_at(facts, now, settings.grace, chance())
+                } else {
+                    let wait = backoff.next(chance());
+                    tracing::warn!(
+                        ?wait,
+                        "by this machine's clock the new certificate is not valid: is the clock wrong, here or at the authority? Trying again"
+                    );
+                    now + wait
+                };
                 if let Some(file) = &file
                     && let Err(error) = identity::keep(file, &identity)
                 {
                     tracing::warn!(%error, file = %file.display(), "the certificate can't be kept for a restart");
                 }
                 current.send_replace(Some(identity));
-                backoff.reset();
                 by_token = false;
                 rest(at, &mut wanted).await;
             }

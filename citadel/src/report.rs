@@ -21,6 +21,10 @@ use crate::{
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Days before the end at which warnings begin.
 const WARN_AT: [u32; 3] = [90, 30, 7];
+/// What is renewed at half of its life, and lists that somebody replaces all the time.
+const IS_LATE: f64 = 0.25;
+/// A root of our own begins to be replaced when a fifth is left.
+const ROOT_IS_LATE: f64 = 0.15;
 
 /// The tree of certificates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,17 +112,13 @@ fn long_lived(remaining: Duration) -> Severity {
     }
 }
 
-/// The same of something that is renewed at half of its life.
-fn renewed(facts: &Facts, now: SystemTime) -> Severity {
-    replaced_in_time(&(facts.not_before..facts.not_after), now)
-}
-
-fn replaced_in_time(life: &Range<SystemTime>, now: SystemTime) -> Severity {
+/// The same of something that is replaced by itself, which is late when less than this part of its life is left.
+fn replaced_in_time(life: &Range<SystemTime>, is_late: f64, now: SystemTime) -> Severity {
     let left = life.end.duration_since(now).unwrap_or_default();
     let life = life.end.duration_since(life.start).unwrap_or_default();
     if left.is_zero() {
         Severity::Critical
-    } else if left < life / 4 {
+    } else if left < life.mul_f64(is_late) {
         Severity::Warning
     } else {
         Severity::Fine
@@ -141,7 +141,7 @@ impl Report {
             let mut severity = long_lived(facts.remaining(now));
             if own && !stored.plugged_in {
                 // It is replaced by itself: a matter of concern only when that has not happened in time.
-                severity = severity.min(renewed(&facts, now));
+                severity = severity.min(replaced_in_time(&(facts.not_before..facts.not_after), ROOT_IS_LATE, now));
             }
             let part = if own { "root" } else { "trusted root" };
             certificates.push(Entry::new(part, &facts, severity, now));
@@ -155,7 +155,9 @@ impl Report {
             }
         }
         certificates.extend(state.revocations().and_then(|lists| Entry::of_lists(lists, now)));
-        certificates.push(Entry::new("serving", serving.facts(), renewed(serving.facts(), now), now));
+        let facts = serving.facts();
+        let severity = replaced_in_time(&(facts.not_before..facts.not_after), IS_LATE, now);
+        certificates.push(Entry::new("serving", facts, severity, now));
         let severity = certificates.iter().map(|entry| entry.severity).max().unwrap_or(Severity::Fine);
         let Standing { certificates: workloads, behind, behind_until: _, soonest, latest: _, overdue } =
             standing;
@@ -210,7 +212,7 @@ impl Entry {
             serial: lists.digest(),
             not_after: seconds(life.end),
             remaining: life.end.duration_since(now).unwrap_or_default().as_secs(),
-            severity: replaced_in_time(life, now),
+            severity: replaced_in_time(life, IS_LATE, now),
         })
     }
 }
@@ -242,26 +244,31 @@ pub(crate) fn measure(metrics: &Metrics, state: &State, standing: &Standing, now
     metrics.behind.set(i64::try_from(standing.behind).unwrap_or(i64::MAX));
 }
 
-/// Says what ends soon, once for each step of severity and certificate.
+/// Says what ends soon: once for each step of severity and certificate, and in the last days every day.
 #[derive(Default)]
 pub(crate) struct Warner {
-    said: std::collections::HashMap<String, Severity>,
+    /// By serial number: how bad it was, and days that were left.
+    said: std::collections::HashMap<String, (Severity, u64)>,
 }
 
 impl Warner {
     /// Looks at `report`.
     pub(crate) fn look(&mut self, report: &Report) {
         for Entry { part, name, serial, not_after: _, remaining, severity } in &report.certificates {
-            let before = self.said.insert(serial.clone(), *severity).unwrap_or(Severity::Fine);
-            if *severity <= before {
+            let days = remaining / DAY.as_secs();
+            let before = self.said.insert(serial.clone(), (*severity, days));
+            let (before, days_before) = before.unwrap_or((Severity::Fine, days));
+            let again = *severity == Severity::Critical && days < days_before;
+            if *severity <= before && !again {
                 continue;
             }
-            let days = remaining / DAY.as_secs();
             match severity {
                 Severity::Fine => {}
-                Severity::Notice => tracing::info!(part, name, days, "this certificate ends within 90 days"),
+                Severity::Notice => {
+                    tracing::warn!(part, name, days, "this certificate ends within 90 days: plan to replace it");
+                }
                 Severity::Warning => {
-                    tracing::warn!(part, name, days, "this certificate ends soon: renew it now")
+                    tracing::warn!(part, name, days, "this certificate ends soon: renew it now");
                 }
                 Severity::Critical => {
                     tracing::error!(
@@ -278,3 +285,6 @@ impl Warner {
         self.said.retain(|serial, _| current.contains(serial.as_str()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
-//! The control plane's own certificate from files that somebody else replaces: served from the next connection on, without a restart.
+//! The control plane's own certificate: each next one is shown from the next connection on, without a restart, whether the authority signs
+//! it or somebody else replaces files.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use citadel::{Citadel, Config, Metrics, Place, ServingSigner};
+use citadel::{Citadel, Config, Metrics, Place, RootConfig, ServingSigner};
 use mesh_pki::{Credential, TrustBundle, tls};
 use mesh_runtime::{
     drain,
@@ -55,13 +56,18 @@ async fn serve(citadel: &Citadel) -> SocketAddr {
     address
 }
 
+/// What is shown to who trusts `trusted`.
+async fn connect(address: SocketAddr, trusted: &TrustBundle) -> std::io::Result<CertificateDer<'static>> {
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client(trusted, None).unwrap()));
+    let socket = TcpStream::connect(address).await?;
+    let stream = connector.connect(ServerName::try_from(NAME).unwrap(), socket).await?;
+    let (_, session) = stream.get_ref();
+    Ok(session.peer_certificates().unwrap().first().unwrap().clone().into_owned())
+}
+
 /// What an agent that trusts what it is told to is shown.
 async fn shown(address: SocketAddr, citadel: &Citadel) -> CertificateDer<'static> {
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client(&citadel.bundle(), None).unwrap()));
-    let socket = TcpStream::connect(address).await.unwrap();
-    let stream = connector.connect(ServerName::try_from(NAME).unwrap(), socket).await.unwrap();
-    let (_, session) = stream.get_ref();
-    session.peer_certificates().unwrap().first().unwrap().clone().into_owned()
+    connect(address, &citadel.bundle()).await.unwrap()
 }
 
 async fn until_shown(address: SocketAddr, citadel: &Citadel, expected: &Credential) {
@@ -103,4 +109,44 @@ async fn a_certificate_in_files_is_served_as_it_is_replaced() {
     until_shown(address, &citadel, &second).await;
     write(directory.path(), &third);
     until_shown(address, &citadel, &third).await;
+}
+
+#[tokio::test]
+async fn its_own_certificate_is_signed_anew_in_time_and_by_each_next_root() {
+    let mut config = Config::new(Place::Memory, "cluster.local");
+    config.server_names = vec![NAME.to_owned()];
+    config.lifetimes.usual = Duration::from_secs(6);
+    config.root = RootConfig {
+        settle: Duration::from_millis(200),
+        tick: Duration::from_millis(50),
+        ..RootConfig::default()
+    };
+    let (_trigger, drain) = drain::channel();
+    let citadel = citadel::start(config, Metrics::unregistered(), &drain).await.unwrap();
+    let address = serve(&citadel).await;
+    let first = shown(address, &citadel).await;
+    let old = citadel.bundle();
+    let next = async {
+        while shown(address, &citadel).await == first {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, next).await.unwrap();
+    assert_eq!(citadel.bundle().digest(), old.digest(), "the root was not changed for that");
+
+    assert!(citadel.rotate());
+    let mut stored = citadel.stored();
+    let changed = stored.wait_for(|stored| {
+        stored.kept.rotation.name() == "steady" && stored.kept.material.roots != old.pem()
+    });
+    tokio::time::timeout(WITHIN, changed).await.unwrap().unwrap();
+    // Who knows the new root alone is shown what comes from it.
+    let by_new_root = async {
+        while connect(address, &citadel.bundle()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, by_new_root).await.unwrap();
+    assert!(!citadel.bundle().contains(&old));
+    assert!(connect(address, &old).await.is_err(), "the old root signs no more");
 }

@@ -76,6 +76,9 @@ impl State {
         lifetime: Duration,
         now: SystemTime,
     ) -> Result<Leaf, LeafError> {
+        if now >= self.facts.not_after {
+            return Err(LeafError::new("the signing certificate has ended: nobody would take what it signs"));
+        }
         // Nothing may outlive what it is signed by: it would be refused before it expires.
         let not_after = (now + lifetime).min(self.facts.not_after);
         let not_before = (now - CLOCK_SKEW).max(self.facts.not_before);

@@ -1,6 +1,9 @@
 //! Tokens of service accounts: which are taken, and for whom.
 
-use anyhow::{Result, ensure};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use mesh_pki::{keys, keys::KeyKind, request};
 use mesh_testkit::ApiServer;
 use tonic::Code;
@@ -80,6 +83,70 @@ async fn tokens_that_prove_nothing_are_refused() {
         let (head, _) = good.rsplit_once('.').unwrap_or_default();
         refused(Proof::token(&format!("{head}.AAAA")), "a forged signature").await?;
         ensure!(served.metrics.unauthenticated.get() >= 6);
+        Ok(())
+    })
+    .await;
+}
+
+/// A token that the API server has signed, which lived from `from` seconds before now until `until` seconds after: none that it makes on
+/// request lives for less than ten minutes.
+fn made_by(server: &ApiServer, namespace: &str, uid: &str, from: u64, until: i64) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let claims = serde_json::json!({
+        "iss": "https://kubernetes.default.svc.cluster.local",
+        "aud": ["istio-ca"],
+        "sub": format!("system:serviceaccount:{namespace}:web"),
+        "iat": now - from,
+        "nbf": now - from,
+        "exp": now.saturating_add_signed(until),
+        "kubernetes.io": { "namespace": namespace, "serviceaccount": { "name": "web", "uid": uid } },
+    });
+    let key = EncodingKey::from_ec_pem(&std::fs::read(server.token_key_path())?)?;
+    Ok(encode(&Header::new(Algorithm::ES256), &claims, &key)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_have_expired_are_refused() {
+    with_authority(async |server, served, namespace| {
+        server.kubectl(&["create", "serviceaccount", "web", "-n", namespace]).await?;
+        let get = ["get", "serviceaccount", "web", "-n", namespace, "-o", "jsonpath={.metadata.uid}"];
+        let uid = server.kubectl(&get).await?;
+        let good = made_by(server, namespace, &uid, 3600, 600)?;
+        ensure!(served.ask(Proof::token(&good), order(&csr())).await.is_ok(), "the same while it is good");
+        let expired = made_by(server, namespace, &uid, 3600, -120)?;
+        let status = served.ask(Proof::token(&expired), order(&csr())).await.expect_err("expired");
+        ensure!(status.code() == Code::Unauthenticated, "{status:?}");
+        // Of a service account that was made anew under its name.
+        let other = made_by(server, namespace, "00000000-0000-0000-0000-000000000000", 3600, 600)?;
+        let status = served.ask(Proof::token(&other), order(&csr())).await.expect_err("another's");
+        ensure!(status.code() == Code::Unauthenticated, "{status:?}");
+
+        // One that expires while it is remembered as good: it is so for half a minute at most. API servers forgive a minute.
+        let ending = made_by(server, namespace, &uid, 3600, -40)?;
+        ensure!(served.ask(Proof::token(&ending), order(&csr())).await.is_ok());
+        mesh_testkit::eventually(Duration::from_secs(120), async || {
+            let status = served.ask(Proof::token(&ending), order(&csr())).await.err().context("still taken")?;
+            ensure!(status.code() == Code::Unauthenticated, "{status:?}");
+            Ok(())
+        })
+        .await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_another_namespace_is_good_for_that_one_alone() {
+    with_authority(async |server, served, namespace| {
+        let elsewhere = &server.fresh_namespace("elsewhere").await?;
+        for (namespace, other) in [(namespace, elsewhere.as_str()), (elsewhere, namespace)] {
+            let token = token(server, namespace, "web", "istio-ca").await?;
+            let wanted = format!("spiffe://cluster.local/ns/{other}/sa/web").parse()?;
+            let csr = request::make(&keys::generate(KeyKind::P256)?, Some(&wanted))?;
+            let chain = served.ask(Proof::token(&token), order(&csr)).await?;
+            let text = openssl_text(&chain[0])?;
+            ensure!(text.contains(&format!("URI:spiffe://cluster.local/ns/{namespace}/sa/web")), "{text}");
+            ensure!(!text.contains(&wanted.to_string()), "{text}");
+        }
         Ok(())
     })
     .await;

@@ -4,15 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use citadel::{Config, Limits, LocalTokens, Place};
-use mesh_pki::{Credential, SpiffeId, TrustBundle, keys, keys::KeyKind, request, tls};
+use mesh_pki::{Credential, SpiffeId, keys, keys::KeyKind, request};
 use mesh_proto::istio::v1::auth::{
     IstioCertificateRequest, istio_certificate_service_client::IstioCertificateServiceClient,
 };
@@ -21,9 +16,12 @@ use tonic::Code;
 
 mod elsewhere;
 mod interop;
+mod issuers;
+mod kinds;
 #[path = "../cluster/port.rs"]
 #[allow(dead_code, reason = "shared with the tests against an API server")]
 mod port;
+mod slow;
 
 use port::{Proof, Served, openssl_text, openssl_verify, order};
 
@@ -212,63 +210,6 @@ async fn a_caller_that_loops_is_refused_and_others_are_served() {
     assert_eq!(code(&served, Proof::token(&token), order(&csr())).await, Code::ResourceExhausted);
     let other = tokens.token("shop", "web", HOUR).unwrap();
     assert_eq!(code(&served, Proof::token(&other), order(&csr())).await, Code::Ok);
-}
-
-/// Whether the other side closes a connection within a time.
-fn is_closed_within(
-    mut stream: impl Read + Write,
-    patience: Duration,
-    mut send: impl FnMut(usize) -> u8,
-) -> bool {
-    let since = Instant::now();
-    let mut buffer = [0; 4096];
-    for at in 0.. {
-        if since.elapsed() > patience {
-            return false;
-        }
-        if stream.write_all(&[send(at)]).is_err() || stream.flush().is_err() {
-            return true;
-        }
-        match stream.read(&mut buffer) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error)
-                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
-            Err(_) => return true,
-        }
-    }
-    true
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_sends_a_byte_at_a_time_is_dropped() {
-    let (served, tokens) = serve().await;
-    let address = served.address;
-    let bundle: TrustBundle = served.citadel.bundle();
-    let slow = tokio::task::spawn_blocking(move || {
-        let connect = || {
-            let stream = TcpStream::connect(address).unwrap();
-            stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-            stream
-        };
-        // In the handshake: the beginning of one, a byte at a time.
-        let hello = [22, 3, 1, 64, 0, 1, 0, 63, 252, 3, 3];
-        let in_handshake =
-            is_closed_within(connect(), Duration::from_secs(20), |at| hello.get(at).copied().unwrap_or(0));
-        // After it: the beginning of HTTP/2.
-        let config = Arc::new(tls::client(&bundle, None).unwrap());
-        let name = "localhost".try_into().unwrap();
-        let session = rustls::ClientConnection::new(config, name).unwrap();
-        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        let after =
-            is_closed_within(rustls::StreamOwned::new(session, connect()), Duration::from_secs(20), |at| {
-                preface.get(at).copied().unwrap_or(0)
-            });
-        (in_handshake, after)
-    });
-    assert_eq!(slow.await.unwrap(), (true, true));
-    let token = tokens.token("shop", "web", HOUR).unwrap();
-    assert_eq!(code(&served, Proof::token(&token), order(&csr())).await, Code::Ok);
 }
 
 #[tokio::test(flavor = "multi_thread")]

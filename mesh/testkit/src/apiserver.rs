@@ -132,6 +132,11 @@ impl ApiServer {
         (&self.pki.admin.certificate, &self.pki.admin.key)
     }
 
+    /// The PEM file with the key by which it signs tokens of service accounts.
+    pub fn token_key_path(&self) -> &Path {
+        &self.pki.service_accounts.key
+    }
+
     /// Runs kubectl as administrator and returns what it printed.
     ///
     /// # Errors
