@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Identity,
     envoy::{Bootstrap, Inclusion, Listen, Node, Sockets, Source, Tracer, build_bootstrap},
+    metrics::AgentMetrics,
     relay::{self, Own, Relay},
     sds,
     state::Store,
@@ -61,6 +62,8 @@ pub struct Parts {
     pub routes: axum::Router,
     /// Resources that the agent itself wants.
     pub own: Vec<Own>,
+    /// What the agent tells of itself: how long its certificates live, besides.
+    pub metrics: Option<Arc<AgentMetrics>>,
     /// The Workload API of another SPIFFE agent, which gives the certificate instead of the authority.
     pub workload_api: Option<PathBuf>,
 }
@@ -130,7 +133,7 @@ impl Agent {
             discovery,
             directory,
         } = settings;
-        let Parts { routes, own, workload_api } = parts;
+        let Parts { routes, own, metrics, workload_api } = parts;
         std::fs::create_dir_all(&directory).map_err(AgentError::file(&directory))?;
         let state = directory.join("state");
         let store = Store::open(&state, &node.id()).map_err(AgentError::file(&state))?;
@@ -160,6 +163,9 @@ impl Agent {
             Err(error) => return Err(AgentError::file(secrets)(error)),
         };
         let held = identity.clone().unwrap_or_else(|| watch::channel(None).1);
+        if let Some(metrics) = metrics {
+            metrics.follow(held.clone());
+        }
 
         let listener = sds::bind(configuration).await.map_err(AgentError::file(configuration))?;
         let relay = Relay::new(discovery, held.clone(), store, own);

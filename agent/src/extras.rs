@@ -67,6 +67,6 @@ impl Extras {
             own.push(Own::new(NAME_TABLE, names.clone()));
             routes = routes.merge(names.router());
         }
-        Ok(Parts { routes, own, workload_api })
+        Ok(Parts { routes, own, metrics: Some(agent), workload_api })
     }
 }

@@ -5,6 +5,7 @@
 //! Prometheus scrapes a pod at one port, and an application's own port may ask for mutual TLS: so the injector points it here.
 
 mod config;
+mod expiry;
 mod lines;
 mod scrape;
 
@@ -27,8 +28,11 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
+use tokio::sync::watch;
 
+use crate::Identity;
 pub use config::{Application, ApplicationError};
+use expiry::Expiry;
 use scrape::{Format, Scraped, Source};
 
 /// Lines of a page, with what ends it in the newer format.
@@ -71,6 +75,11 @@ impl AgentMetrics {
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
         // Registering only appends.
         add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// From now on it is told, too, how long these certificates still live.
+    pub fn follow(&self, identity: watch::Receiver<Option<Identity>>) {
+        self.register(|registry| registry.register_collector(Box::new(Expiry::new(identity))));
     }
 
     fn failed(&self, whose: Whose, reason: &str) {

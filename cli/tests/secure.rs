@@ -248,6 +248,31 @@ async fn a_proxy_gets_a_certificate_and_with_it_its_own_configuration() {
         let anonymous = plane.connect(&roots, None).await?;
         let credential = enrol(&anonymous, token.trim()).await?;
 
+        // Each part of the tree of certificates has a metric, and every workload's certificate is listed.
+        eventually(WITHIN, async || {
+            let page = mesh_runtime::admin_client::get(plane.monitoring, "/metrics").await?;
+            let page = String::from_utf8_lossy(&page).into_owned();
+            for part in ["root", "signer", "serving", "workload"] {
+                let name = format!("citadel_expiry_timestamp{{certificate=\"{part}\"}} ");
+                ensure!(page.contains(&name), "no {name} in {page}");
+            }
+            for name in [
+                "citadel_server_root_cert_expiry_timestamp",
+                "citadel_server_cert_chain_expiry_timestamp",
+                "citadel_certificates_in_use 1",
+                "citadel_certificates_overdue 0",
+            ] {
+                ensure!(page.contains(name), "no {name} in {page}");
+            }
+            Ok(())
+        })
+        .await?;
+        let output = meltemi(&["ca", "status", "--workloads", "--address", &address]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        for expected in [&format!("spiffe://cluster.local/ns/{namespace}/sa/web") as &str, "root ", "serving "] {
+            ensure!(said.contains(expected), "no {expected} in {said}");
+        }
+
         let own = eventually(WITHIN, async || {
             let channel = plane.connect(&roots, Some(&credential)).await?;
             Ok(stream(channel, namespace, "web").await?)

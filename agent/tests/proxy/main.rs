@@ -83,6 +83,15 @@ async fn a_proxy_starts_serves_and_ends_in_good_order() {
             stats.contains("envoy_server_live") && stats.contains("istio_agent_scrapes_total 1"),
             "{stats}"
         );
+        // How long each workload's certificate still lives: a day, which is what agents ask for.
+        let lives = |name: &str| -> Result<f64> {
+            let begin = format!("istio_agent_cert_expiry_seconds{{resource_name=\"{name}\"}} ");
+            let line = stats.lines().find_map(|line| line.strip_prefix(&begin));
+            Ok(line.with_context(|| format!("no {begin} in {stats}"))?.parse()?)
+        };
+        let day = 24.0 * 3600.0;
+        ensure!((day - 3600.0..=day).contains(&lives("default")?), "{}", lives("default")?);
+        ensure!(lives("ROOTCA")? > 365.0 * day, "{}", lives("ROOTCA")?);
         get(listen.status, "/app-health/hello/readyz").await?;
 
         // Names that the control plane tells: by the file that is edited, and through DNS.

@@ -58,3 +58,17 @@ fn lists_by_which_workloads_would_refuse_each_other_are_not_taken() {
         "whoever has the list of the new one alone refuses the old one"
     );
 }
+
+#[test]
+fn a_signing_certificate_that_has_ended_signs_nothing() {
+    let now = SystemTime::now();
+    let state = State::new(&root("cluster.local", now), now).unwrap();
+    let key = keys::generate(KeyKind::P256).unwrap();
+    let id = "spiffe://cluster.local/ns/shop/sa/web".parse().unwrap();
+    let sign = |at: SystemTime| state.sign_workload(&key, &id, DAY, at);
+    // What it signs ends with it.
+    let last = sign(now + DAY / 2).unwrap();
+    assert!(last.not_after <= now + DAY, "{last:?}");
+    let error = sign(now + DAY).unwrap_err().to_string();
+    assert!(error.contains("the signing certificate has ended"), "{error}");
+}
