@@ -141,7 +141,8 @@ impl Report {
             let mut severity = long_lived(facts.remaining(now));
             if own && !stored.plugged_in {
                 // It is replaced by itself: a matter of concern only when that has not happened in time.
-                severity = severity.min(replaced_in_time(&(facts.not_before..facts.not_after), ROOT_IS_LATE, now));
+                severity =
+                    severity.min(replaced_in_time(&(facts.not_before..facts.not_after), ROOT_IS_LATE, now));
             }
             let part = if own { "root" } else { "trusted root" };
             certificates.push(Entry::new(part, &facts, severity, now));
@@ -265,7 +266,12 @@ impl Warner {
             match severity {
                 Severity::Fine => {}
                 Severity::Notice => {
-                    tracing::warn!(part, name, days, "this certificate ends within 90 days: plan to replace it");
+                    tracing::warn!(
+                        part,
+                        name,
+                        days,
+                        "this certificate ends within 90 days: plan to replace it"
+                    );
                 }
                 Severity::Warning => {
                     tracing::warn!(part, name, days, "this certificate ends soon: renew it now");

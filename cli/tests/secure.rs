@@ -269,7 +269,9 @@ async fn a_proxy_gets_a_certificate_and_with_it_its_own_configuration() {
         .await?;
         let output = meltemi(&["ca", "status", "--workloads", "--address", &address]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        for expected in [&format!("spiffe://cluster.local/ns/{namespace}/sa/web") as &str, "root ", "serving "] {
+        for expected in
+            [&format!("spiffe://cluster.local/ns/{namespace}/sa/web") as &str, "root ", "serving "]
+        {
             ensure!(said.contains(expected), "no {expected} in {said}");
         }
 

@@ -57,7 +57,8 @@ fn report(material: &Material, plugged_in: bool, now: SystemTime) -> Report {
     let key = keys::generate(KeyKind::P256).unwrap();
     let leaf = state.sign_server(&key, &["localhost".to_owned()], DAY, now).unwrap();
     let serving = Credential::from_pem(&leaf.pem, &key.serialize_pem()).unwrap();
-    let kept = Kept { material: material.clone(), rotation: Rotation::Steady, requested: false, longest: None };
+    let kept =
+        Kept { material: material.clone(), rotation: Rotation::Steady, requested: false, longest: None };
     let stored = Stored { kept, version: String::new(), plugged_in };
     Report::new(&state, &stored, &serving, &Standing::default(), now)
 }

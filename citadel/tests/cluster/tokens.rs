@@ -125,7 +125,8 @@ async fn tokens_that_have_expired_are_refused() {
         let ending = made_by(server, namespace, &uid, 3600, -40)?;
         ensure!(served.ask(Proof::token(&ending), order(&csr())).await.is_ok());
         mesh_testkit::eventually(Duration::from_secs(120), async || {
-            let status = served.ask(Proof::token(&ending), order(&csr())).await.err().context("still taken")?;
+            let status =
+                served.ask(Proof::token(&ending), order(&csr())).await.err().context("still taken")?;
             ensure!(status.code() == Code::Unauthenticated, "{status:?}");
             Ok(())
         })

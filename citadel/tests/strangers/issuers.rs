@@ -31,8 +31,10 @@ async fn publish(keys: String) -> String {
         while let Ok((mut socket, _)) = listener.accept().await {
             // Whatever is asked for; the question must be read, or the answer may be lost with it.
             let _ = socket.read(&mut [0; 4096]).await;
-            let answer =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{keys}", keys.len());
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{keys}",
+                keys.len()
+            );
             let _ = socket.write_all(answer.as_bytes()).await;
         }
     });
@@ -60,8 +62,7 @@ async fn keys_are_fetched_from_where_the_rule_says() {
     let token = tokens.token("shop", "web", HOUR).unwrap();
     let at = publish(published(&tokens)).await;
     let issuer = tokens.rule().issuer;
-    let rule =
-        format!(r#"{{"issuer": "{issuer}", "audiences": ["istio-ca"], "jwksUri": "{at}/keys"}}"#);
+    let rule = format!(r#"{{"issuer": "{issuer}", "audiences": ["istio-ca"], "jwksUri": "{at}/keys"}}"#);
     let rule = OidcRule::from_json(&rule).unwrap();
     let (served, _) = serve_with(|config| citadel::Config { oidc: vec![rule], ..config }).await;
     assert_eq!(ask(&served, &token).await, Code::Ok);
@@ -69,7 +70,8 @@ async fn keys_are_fetched_from_where_the_rule_says() {
     assert_eq!(ask(&served, &stranger).await, Code::Unauthenticated, "another key");
 
     // Nobody publishes keys there: nobody is known, and everybody may try again.
-    let nowhere = format!(r#"{{"issuer": "{issuer}", "audiences": ["istio-ca"], "jwksUri": "http://127.0.0.1:1/"}}"#);
+    let nowhere =
+        format!(r#"{{"issuer": "{issuer}", "audiences": ["istio-ca"], "jwksUri": "http://127.0.0.1:1/"}}"#);
     let rule = OidcRule::from_json(&nowhere).unwrap();
     let (served, _) = serve_with(|config| citadel::Config { oidc: vec![rule], ..config }).await;
     assert_eq!(ask(&served, &token).await, Code::Unavailable);

@@ -139,7 +139,8 @@ async fn calls_that_come_a_byte_a_second_are_ended_and_keep_nobody_waiting() {
             ensure!(got == Code::Ok, "{got:?}");
         }
         ensure!(!slow.is_finished(), "they were not slow");
-        let statuses: Vec<String> = slow.await?.context("still waited for")?.into_iter().collect::<Result<_>>()?;
+        let statuses: Vec<String> =
+            slow.await?.context("still waited for")?.into_iter().collect::<Result<_>>()?;
         let late = (Code::DeadlineExceeded as i32).to_string();
         ensure!(statuses.iter().all(|status| *status == late), "{statuses:?}");
         ensure!(code(&served, Proof::token(&other), order(&csr())).await == Code::Ok);
