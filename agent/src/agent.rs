@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Identity,
     envoy::{Bootstrap, Inclusion, Listen, Node, Sockets, Source, Tracer, build_bootstrap},
+    health::Known,
     metrics::AgentMetrics,
     relay::{self, Own, Relay},
     sds,
@@ -64,6 +65,8 @@ pub struct Parts {
     pub own: Vec<Own>,
     /// What the agent tells of itself: how long its certificates live, besides.
     pub metrics: Option<Arc<AgentMetrics>>,
+    /// What is known of the workload's health, for the control plane.
+    pub health: Option<watch::Receiver<Known>>,
     /// The Workload API of another SPIFFE agent, which gives the certificate instead of the authority.
     pub workload_api: Option<PathBuf>,
 }
@@ -133,7 +136,7 @@ impl Agent {
             discovery,
             directory,
         } = settings;
-        let Parts { routes, own, metrics, workload_api } = parts;
+        let Parts { routes, own, metrics, health, workload_api } = parts;
         std::fs::create_dir_all(&directory).map_err(AgentError::file(&directory))?;
         let state = directory.join("state");
         let store = Store::open(&state, &node.id()).map_err(AgentError::file(&state))?;
@@ -168,7 +171,7 @@ impl Agent {
         }
 
         let listener = sds::bind(configuration).await.map_err(AgentError::file(configuration))?;
-        let relay = Relay::new(discovery, held.clone(), store, own);
+        let relay = Relay::new(discovery, held.clone(), store, own, health);
         tasks.push(tokio::spawn(relay::serve(listener, relay, end.clone())).abort_handle());
 
         let address = listen.status;

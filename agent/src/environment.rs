@@ -241,7 +241,7 @@ impl Variables {
             drain: config.drain,
             only_ipv6: addresses.iter().all(IpAddr::is_ipv6),
         };
-        let extras = self.extras(&node, config.status_port)?;
+        let extras = Extras { readiness: config.readiness, ..self.extras(&node, config.status_port)? };
         let (runtime, tracer) = (config.runtime_values, config.tracer);
         let agent = AgentSettings {
             node,
@@ -301,7 +301,15 @@ impl Variables {
             metadata.insert("DELTA_NDS".to_owned(), "true".into());
         }
         metadata.insert("INSTANCE_IPS".to_owned(), addresses.join(",").into());
-        metadata.insert("LABELS".to_owned(), json!(info.labels));
+        // A pod has them from a file, a machine from its environment.
+        let mut labels = info.labels.clone();
+        if let Some(text) = self.get("ISTIO_METAJSON_LABELS") {
+            let problem = |error: serde_json::Error| {
+                EnvironmentError::new("ISTIO_METAJSON_LABELS", format!("it is no map of texts: {error}"))
+            };
+            labels.extend(serde_json::from_str::<BTreeMap<String, String>>(text).map_err(problem)?);
+        }
+        metadata.insert("LABELS".to_owned(), json!(labels));
         metadata.insert("ANNOTATIONS".to_owned(), json!(info.annotations));
         metadata.insert("PROXY_CONFIG".to_owned(), config.written.clone());
         for (key, variable) in

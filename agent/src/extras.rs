@@ -5,12 +5,14 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Parts,
     dns::{self, DnsMetrics, Names, ResolvConf, Sockets, Upstream, Zone},
     envoy::Listen,
+    health::Probe,
     metrics::{AgentMetrics, Application, Sources},
     probes::Probes,
     relay::Own,
@@ -28,6 +30,8 @@ pub struct Extras {
     pub application: Option<Application>,
     /// Its DNS queries, if they are redirected to the agent.
     pub dns: Option<Dns>,
+    /// How it is found out whether it is well, where no kubelet does.
+    pub readiness: Option<Probe>,
     /// The SPIFFE Workload API that gives its certificate, if there is one.
     pub workload_api: Option<PathBuf>,
 }
@@ -49,7 +53,7 @@ impl Extras {
     /// # Errors
     /// When the system refuses an address for DNS.
     pub async fn start(self, listen: &Listen, end: &CancellationToken) -> io::Result<Parts> {
-        let Self { probes, application, dns, workload_api } = self;
+        let Self { probes, application, dns, readiness, workload_api } = self;
         let agent = Arc::new(AgentMetrics::default());
         let mut own = Vec::new();
         let sources = Sources { agent: agent.clone(), envoy: Some(listen.admin), application };
@@ -67,6 +71,17 @@ impl Extras {
             own.push(Own::new(NAME_TABLE, names.clone()));
             routes = routes.merge(names.router());
         }
-        Ok(Parts { routes, own, metrics: Some(agent), workload_api })
+        let health = readiness.map(|probe| {
+            let (known, health) = watch::channel(None);
+            let end = end.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = probe.watch(known) => {}
+                    () = end.cancelled() => {}
+                }
+            });
+            health
+        });
+        Ok(Parts { routes, own, metrics: Some(agent), health, workload_api })
     }
 }

@@ -16,6 +16,7 @@ pub mod environment;
 pub mod envoy;
 mod exchange;
 pub mod extras;
+pub mod health;
 pub mod identity;
 pub mod metrics;
 pub mod probes;

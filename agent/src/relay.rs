@@ -29,6 +29,7 @@ use tonic::transport::Server;
 
 use crate::{
     EnrolError, Identity, Revoked,
+    health::Known,
     renewal::{Backoff, chance},
     state::Store,
 };
@@ -62,6 +63,7 @@ struct Inner {
     identity: watch::Receiver<Option<Identity>>,
     store: Store,
     own: Vec<Own>,
+    health: Option<watch::Receiver<Known>>,
     /// Grows while the control plane is away.
     backoff: Mutex<Backoff>,
     /// The certificate did not get us anywhere: next time the token alone.
@@ -69,15 +71,17 @@ struct Inner {
 }
 
 impl Relay {
-    /// A relay to `discovery`, which proves itself by `identity` as far as there is one, and keeps what is accepted in `store`.
+    /// A relay to `discovery`, which proves itself by `identity` as far as there is one, keeps what is accepted in `store`, and tells what is
+    /// known of the workload's `health`.
     pub fn new(
         discovery: Discovery,
         identity: watch::Receiver<Option<Identity>>,
         store: Store,
         own: Vec<Own>,
+        health: Option<watch::Receiver<Known>>,
     ) -> Self {
         let (backoff, by_token) = (Mutex::default(), AtomicBool::new(false));
-        Self(Arc::new(Inner { discovery, identity, store, own, backoff, by_token }))
+        Self(Arc::new(Inner { discovery, identity, store, own, health, backoff, by_token }))
     }
 
     async fn connect(&self) -> Result<tonic::transport::Channel, EnrolError> {

@@ -3,6 +3,8 @@
 //! What a proxy says of itself is taken where the mesh does not know better: labels and locality of a known pod are the
 //! mesh's, so that a relabelled pod changes its configuration without a restart.
 
+mod registering;
+
 use mesh_model::{Kind, Labels, Locality, Mesh, NamespacedName, ObjectRef, Str};
 use pilot_view::{Capture, Proxy};
 use pilot_xds::{
@@ -12,6 +14,8 @@ use pilot_xds::{
 };
 use prost_types::{Struct, Value, value::Kind as ValueKind};
 use std::{net::IpAddr, sync::Arc};
+
+pub use registering::{Hearing, refusal, registering};
 
 /// Metadata of an Envoy that nobody hands a certificate to: to wait for one, it would wait for ever.
 const WITHOUT_IDENTITY: &str = "MELTEMI_WITHOUT_IDENTITY";

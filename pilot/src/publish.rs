@@ -16,6 +16,7 @@ mod state;
 
 use crate::readers::Readers;
 use mesh_model::{ChangeSet, Mesh, MtlsMode, NamespacedName, ObjectRef, PeerModes, Problem, Reason, Str};
+use pilot_status::Registrations;
 use pilot_xds::snapshot::{LAYERS, Snapshot};
 use scope::ScopeState;
 use state::{State, Subscriber};
@@ -29,12 +30,16 @@ use std::{
 #[derive(Clone, Default)]
 pub struct Publisher {
     state: Arc<Mutex<State>>,
+    /// Where workloads register themselves; `None`: nowhere.
+    registrations: Option<Registrations>,
 }
 
 impl Publisher {
-    /// One that gives keys to whom `readers` say may have them; without, to everybody who has proven to be of their namespace.
-    pub fn new(readers: Readers) -> Self {
-        Self { state: Arc::new(Mutex::new(State { readers: Arc::new(readers), ..State::default() })) }
+    /// One that gives keys to whom `readers` say may have them; without, to everybody who has proven to be of their namespace. It has
+    /// workloads that want to register themselves do so with `registrations`; without, they are turned away.
+    pub fn new(readers: Readers, registrations: Option<Registrations>) -> Self {
+        let state = State { readers: Arc::new(readers), ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), registrations }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

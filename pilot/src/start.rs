@@ -7,7 +7,7 @@ use crate::{
 use mesh_model::{Mesh, ObjectRef};
 use mesh_runtime::{drain::Drain, ready::Readiness};
 use pilot_ingest::{Access, Report, Settings, Update};
-use pilot_status::{Condition, Inquiries, Programmed, Progress, Since, Sources, collect};
+use pilot_status::{Condition, Inquiries, Programmed, Progress, Registrations, Since, Sources, collect};
 use pilot_xds::{
     server::{AdsService, Handles, ServerConfig},
     sync::ProxyStatus,
@@ -194,7 +194,14 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         }
         SourceConfig::Files(_) => Readers::default(),
     };
-    let publisher = Publisher::new(readers);
+    let registrations = match (&source, &status) {
+        (SourceConfig::Cluster { kubeconfig }, Some(status)) => {
+            let client = pilot_ingest::connect(kubeconfig.as_deref()).await?;
+            Some(Registrations::new(client, &status.identity))
+        }
+        _ => None,
+    };
+    let publisher = Publisher::new(readers, registrations);
     let (ready, ready_receiver) = watch::channel(false);
     let (mesh, mesh_receiver) = watch::channel(Arc::<Mesh>::default());
     let (published, published_receiver) = watch::channel(0);

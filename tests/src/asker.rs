@@ -37,6 +37,8 @@ pub struct Asker {
     pub network: String,
     /// Whether it asks for its own replicas.
     pub self_discovery: bool,
+    /// Metadata of other names.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Istio's interception mode.
@@ -64,6 +66,7 @@ impl Default for Asker {
             proxy_config: None,
             network: String::new(),
             self_discovery: false,
+            metadata: BTreeMap::new(),
         }
     }
 }
@@ -101,6 +104,7 @@ impl Asker {
             proxy_config,
             network,
             self_discovery,
+            metadata: others,
         } = self;
         let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
         let mut metadata = BTreeMap::from([
@@ -131,6 +135,7 @@ impl Asker {
         if *self_discovery {
             metadata.insert("ENABLE_SELF_DISCOVERY".to_owned(), text("true"));
         }
+        metadata.extend(others.iter().map(|(key, value)| (key.clone(), text(value))));
         if let Some(port) = http_proxy_port {
             metadata.insert("HTTP_PROXY_PORT".to_owned(), text(&port.to_string()));
         }

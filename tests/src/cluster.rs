@@ -15,6 +15,7 @@ use pilot::{Config, Pilot, SourceConfig};
 use pilot_xds::{
     resource::{Protocol, ResourceType},
     testing::{Envoy, TestProxy, proxy::Refuse},
+    wire::{DeltaDiscoveryRequest, Status},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -211,13 +212,33 @@ impl Client {
     /// When they do not become so.
     pub async fn until_endpoints(&mut self, cluster: &str, expected: &[&str]) -> Result<()> {
         let expected: BTreeSet<String> = expected.iter().map(|text| (*text).to_owned()).collect();
+        let what = format!("endpoints {expected:?} of {cluster}");
+        self.until_assignment(cluster, &what, |assignment| {
+            let mut found = BTreeSet::new();
+            collect(assignment, &mut found);
+            found == expected
+        })
+        .await
+    }
+
+    /// Waits until the endpoints of a cluster, as JSON of Envoy's ClusterLoadAssignment, are so.
+    ///
+    /// # Errors
+    /// When they do not become so.
+    pub async fn until_assignment(
+        &mut self,
+        cluster: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Result<()> {
         let (pilot, name) = (self.pilot.clone(), self.name.clone());
-        self.until(&format!("endpoints {expected:?} of {cluster}"), |envoy| {
+        self.until(what, |envoy| {
             let has = envoy.version(ResourceType::Endpoints, cluster);
             // What it has acknowledged is read where it was published.
             let Some(snapshot) = pilot.publisher().snapshot(&name) else { return false };
             let Some(resource) = snapshot.get(ResourceType::Endpoints, cluster) else { return false };
-            has == Some(resource.version()) && endpoints(&resource.message()) == expected
+            let json = mesh_proto::json::to_json(ResourceType::Endpoints.type_url(), &resource.message());
+            has == Some(resource.version()) && is_so(&json.unwrap_or_default())
         })
         .await
     }
@@ -242,6 +263,15 @@ impl Client {
         Ok(Told::new(&snapshot, Protocol::Delta))
     }
 
+    /// Has its agent say how the workload is.
+    pub fn tell_health(&self, well: Result<(), &str>) {
+        self.proxy.send(DeltaDiscoveryRequest {
+            type_url: "type.googleapis.com/istio.v1.HealthInformation".into(),
+            error_detail: well.err().map(|message| Status { code: 13, message: message.into() }),
+            ..DeltaDiscoveryRequest::default()
+        });
+    }
+
     /// Waits for the end of its stream, and tells how the control plane put it.
     ///
     /// # Errors
@@ -259,14 +289,7 @@ impl Client {
     }
 }
 
-/// Addresses of an encoded `ClusterLoadAssignment`, as `address:port`.
-fn endpoints(message: &[u8]) -> BTreeSet<String> {
-    let json = mesh_proto::json::to_json(ResourceType::Endpoints.type_url(), message);
-    let mut found = BTreeSet::new();
-    collect(&json.unwrap_or_default(), &mut found);
-    found
-}
-
+/// Addresses in a ClusterLoadAssignment, as `address:port`.
 fn collect(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {

@@ -42,7 +42,7 @@ impl Variables {
         let workload_api = self.parsed(spiffe::ENDPOINT_VARIABLE, |endpoint| {
             spiffe::parse_endpoint(endpoint).map_err(|error| error.to_string())
         })?;
-        Ok(Extras { probes, application: application.flatten(), dns, workload_api })
+        Ok(Extras { probes, application: application.flatten(), dns, readiness: None, workload_api })
     }
 
     fn dns(&self, node: &Node, file: &Path) -> Result<Dns, EnvironmentError> {

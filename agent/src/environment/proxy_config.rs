@@ -13,6 +13,7 @@ use crate::envoy::{
     Tracer, TracerKind,
     bootstrap::{ADMIN_PORT, Inclusion, STATUS_PORT},
 };
+use crate::health::Probe;
 
 /// The settings.
 #[derive(Debug, Clone)]
@@ -30,6 +31,7 @@ pub(super) struct ProxyConfig {
     pub runtime_values: BTreeMap<String, String>,
     pub stats: StatsMatcher,
     pub tracer: Option<Tracer>,
+    pub readiness: Option<Probe>,
     pub written: Value,
 }
 
@@ -59,6 +61,7 @@ struct Written {
     runtime_values: BTreeMap<String, String>,
     proxy_stats_matcher: StatsMatcher,
     tracing: Option<Tracing>,
+    readiness_probe: Option<Value>,
     #[serde(flatten)]
     others: BTreeMap<String, Value>,
 }
@@ -82,7 +85,7 @@ struct TracedTo {
 }
 
 /// Fields that others act on: the injector, or the control plane, which is told the whole text.
-const OF_OTHERS: [&str; 12] = [
+const OF_OTHERS: [&str; 11] = [
     "connectionSettings",
     "holdApplicationUntilProxyStarts",
     "image",
@@ -90,7 +93,6 @@ const OF_OTHERS: [&str; 12] = [
     "interceptionMode",
     "gatewayTopology",
     "proxyHeaders",
-    "readinessProbe",
     "availabilityZone",
     "controlPlaneAuthPolicy",
     "customConfigFile",
@@ -113,6 +115,7 @@ impl Default for ProxyConfig {
             runtime_values: BTreeMap::new(),
             stats: StatsMatcher::default(),
             tracer: None,
+            readiness: None,
             written: Value::Object(Map::new()),
         }
     }
@@ -141,6 +144,7 @@ impl ProxyConfig {
             runtime_values,
             proxy_stats_matcher,
             tracing,
+            readiness_probe,
             others,
         } = written;
         let usual = Self::default();
@@ -180,6 +184,9 @@ impl ProxyConfig {
             runtime_values,
             stats: proxy_stats_matcher,
             tracer,
+            readiness: readiness_probe
+                .map(|probe| Probe::parse(&probe).map_err(|problem| problem.to_string()))
+                .transpose()?,
             written: value,
         };
         Ok((config, unsupported))

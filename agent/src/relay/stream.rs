@@ -6,15 +6,19 @@
 use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
-use mesh_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use mesh_proto::{
+    envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse},
+    google::rpc,
+};
 use prost::Message as _;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until, timeout},
 };
 use tonic::{Status, Streaming};
 
 use super::{Relay, offline, own::Taken, upstream};
+use crate::health::Known;
 
 /// How long a connection may take, as in Istio's agent.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -27,6 +31,11 @@ const MOST_PENDING: usize = 64;
 
 /// Secrets come from the agent, and are never kept with the rest.
 pub(super) const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
+/// In requests of this type the workload's health is told.
+const HEALTH: &str = "type.googleapis.com/istio.v1.HealthInformation";
+/// gRPC's `INTERNAL`.
+const INTERNAL: i32 = 13;
 
 /// Envoy's half of a stream.
 pub(super) struct Envoy {
@@ -66,6 +75,26 @@ enum Outcome {
     NoAnswer(Status),
 }
 
+/// The next thing that is known of the workload's health.
+async fn changed(health: &mut Option<watch::Receiver<Known>>) -> Result<(), String> {
+    while let Some(health) = health
+        && health.changed().await.is_ok()
+    {
+        if let Some(well) = health.borrow_and_update().clone() {
+            return well;
+        }
+    }
+    std::future::pending().await
+}
+
+/// What Istio's agents send, too: it is not answered.
+fn report(well: Result<(), String>) -> Bytes {
+    let error_detail =
+        well.err().map(|message| rpc::Status { code: INTERNAL, message, ..Default::default() });
+    let request = DeltaDiscoveryRequest { type_url: HEALTH.into(), error_detail, ..Default::default() };
+    request.encode_to_vec().into()
+}
+
 /// A stream that is relayed.
 struct Live<'a> {
     relay: &'a Relay,
@@ -80,6 +109,7 @@ struct Live<'a> {
     /// Types of which everything is told anew: what was kept of them is void once the first response is accepted.
     anew: Vec<String>,
     seen: Vec<String>,
+    health: Option<watch::Receiver<Known>>,
 }
 
 impl<'a> Live<'a> {
@@ -93,6 +123,11 @@ impl<'a> Live<'a> {
             pending: HashMap::new(),
             anew: Vec::new(),
             seen: Vec::new(),
+            // Each stream is told anew, whoever is at its other end.
+            health: relay.0.health.clone().map(|mut health| {
+                health.mark_changed();
+                health
+            }),
         }
     }
 
@@ -117,6 +152,9 @@ impl<'a> Live<'a> {
                             let _ = upstream.requests.send(own.subscribe()).await;
                         }
                     }
+                }
+                well = changed(&mut self.health), if self.asked_for_own => {
+                    let _ = upstream.requests.send(report(well)).await;
                 }
                 response = upstream.next() => {
                     let response = match response {

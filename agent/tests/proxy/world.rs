@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use citadel::{Citadel, LocalTokens, Metrics, Place};
+use citadel::{Citadel, LocalTokens, Metrics};
 use hickory_proto::{
     op::{Message, Query},
     rr::{Name, RecordType},
@@ -30,7 +30,7 @@ use mesh_runtime::{
     ready::Readiness,
     transport::{Security, TransportConfig, serve_connections},
 };
-use pilot::{Pilot, SourceConfig};
+use pilot::{Pilot, SourceConfig, StatusConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, UdpSocket},
@@ -62,7 +62,7 @@ impl World {
     pub async fn new(namespace: &str, more: &[(&str, &str)]) -> Result<Self> {
         let (files, root) = (tempfile::tempdir()?, tempfile::tempdir()?);
         let tokens = LocalTokens::new("istio-ca")?;
-        let config = citadel::Config::new(Place::Memory, "cluster.local");
+        let config = citadel::Config::new(citadel::Place::Memory, "cluster.local");
         let config = citadel::Config { oidc: vec![tokens.rule()], ..config };
         let (trigger, drain) = drain::channel();
         let citadel = citadel::start(config, Metrics::unregistered(), &drain).await?;
@@ -139,10 +139,30 @@ impl<'a> ControlPlane<'a> {
     }
 
     async fn start_at(world: &'a World, address: SocketAddr) -> Result<Self> {
+        let source = SourceConfig::Files(world.files.path().to_path_buf());
+        Self::start_with(world, address, source, None).await
+    }
+
+    /// One whose configuration is elsewhere.
+    pub async fn start_from(
+        world: &'a World,
+        source: SourceConfig,
+        status: Option<StatusConfig>,
+    ) -> Result<Self> {
+        Self::start_with(world, SocketAddr::from(([127, 0, 0, 1], 0)), source, status).await
+    }
+
+    async fn start_with(
+        world: &'a World,
+        address: SocketAddr,
+        source: SourceConfig,
+        status: Option<StatusConfig>,
+    ) -> Result<Self> {
         let (trigger, drain) = drain::channel();
         let config = pilot::Config {
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            ..pilot::Config::new(SourceConfig::Files(world.files.path().to_path_buf()))
+            status,
+            ..pilot::Config::new(source)
         };
         let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
         let admit = |caller: &citadel::Caller, extensions: &mut http::Extensions| {
@@ -222,6 +242,18 @@ pub struct Pod<'a> {
     pub more: &'a [(&'a str, &'a str)],
 }
 
+/// Where a proxy stands.
+pub struct Place<'a> {
+    pub name: &'a str,
+    /// Its volumes are below.
+    pub root: &'a Path,
+    pub address: IpAddr,
+    /// Where what it stands beside listens.
+    pub application: IpAddr,
+    /// More of its settings, as JSON.
+    pub settings: &'a str,
+}
+
 impl Proxy {
     /// Beside `hello`.
     pub fn start(world: &World, plane: &ControlPlane<'_>, envoy: &Path) -> Result<Self> {
@@ -241,15 +273,29 @@ impl Proxy {
     /// Beside another workload.
     pub fn start_of(pod: &Pod<'_>, world: &World, plane: &ControlPlane<'_>, envoy: &Path) -> Result<Self> {
         let Pod { name, root, more } = *pod;
-        world.mount(root)?;
         let mesh = plane.pilot.mesh().borrow().clone();
         let mut workloads = mesh.workloads();
         let workload =
             workloads.find(|workload| *workload.object.name.name == *name).context("a workload")?;
         let address = *workload.addresses.first().context("an address")?;
-        let application = workload.local.as_ref().context("it is run here")?.application.to_string();
+        let application = workload.local.as_ref().context("it is run here")?.application;
+        let (name, settings) = (&workload.object.name.name, r#""concurrency": 1"#);
+        let place = Place { name, root, address, application, settings };
+        Self::start_at(&place, more, world, plane, envoy)
+    }
+
+    /// Beside anything.
+    pub fn start_at(
+        place: &Place<'_>,
+        more: &[(&str, &str)],
+        world: &World,
+        plane: &ControlPlane<'_>,
+        envoy: &Path,
+    ) -> Result<Self> {
+        let Place { name, root, address, application, settings } = *place;
+        world.mount(root)?;
         let config = format!(
-            r#"{{"discoveryAddress": "{}", "terminationDrainDuration": "0.2s", "concurrency": 1}}"#,
+            r#"{{"discoveryAddress": "{}", "terminationDrainDuration": "0.2s", {settings}}}"#,
             plane.address
         );
         let mut command = Command::new(env!("CARGO_BIN_EXE_meltemi-agent"));
@@ -265,7 +311,7 @@ impl Proxy {
             .arg("--envoy")
             .arg(envoy)
             .env_clear()
-            .env("POD_NAME", &*workload.object.name.name)
+            .env("POD_NAME", name)
             .env("POD_NAMESPACE", &world.namespace)
             .env("INSTANCE_IP", address.to_string())
             .env("SERVICE_ACCOUNT", "default")
@@ -277,7 +323,7 @@ impl Proxy {
             .env("DNS_PROXY_ADDR", SocketAddr::new(address, DNS_PORT).to_string())
             .env("ISTIO_KUBE_APP_PROBERS", PROBES)
             .env("ISTIO_META_HTTP_PROXY_PORT", HTTP_PROXY_PORT.to_string())
-            .env("ISTIO_META_MELTEMI_APPLICATION_ADDRESS", application)
+            .env("ISTIO_META_MELTEMI_APPLICATION_ADDRESS", application.to_string())
             .envs(more.iter().copied());
         let (root, log) = (root.to_path_buf(), root.join("log"));
         let child = spawn(&mut command, &log)?;

@@ -85,6 +85,7 @@ impl Source for Everybody {
             proxy_name: node.id.as_str().into(),
             class: self.0.subscribe(),
             resolver: Arc::new(NoAliases),
+            health: None,
             guard: Box::new(()),
         })
     }

@@ -14,13 +14,14 @@ pub struct Context {
     pub mesh_config: Arc<MeshConfig>,
     /// Name of the ConfigMap with the mesh's settings; `None` when they were read from elsewhere.
     pub mesh_config_name: Option<Str>,
-    /// Secrets are looked up when something names them, so that one that is not known may be there; otherwise all are in files.
-    pub looks_secrets_up: bool,
+    /// Objects are a cluster's: Secrets are looked up when something names them, so that one that is not known may be there, and workloads
+    /// register themselves. Otherwise all that there is is in files.
+    pub is_cluster: bool,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Self { mesh_config: Arc::default(), mesh_config_name: Some("istio".into()), looks_secrets_up: false }
+        Self { mesh_config: Arc::default(), mesh_config_name: Some("istio".into()), is_cluster: false }
     }
 }
 

@@ -45,7 +45,7 @@ impl MeshFile {
             std::fs::read(&self.path).map_err(|error| malformed(format!("cannot be read: {error}")))?;
         let text =
             String::from_utf8(bytes).map_err(|error| malformed(format!("this is not UTF-8: {error}")))?;
-        let Context { mesh_config, mesh_config_name, looks_secrets_up: _ } = &self.base;
+        let Context { mesh_config, mesh_config_name, is_cluster: _ } = &self.base;
         let map = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",

@@ -99,7 +99,7 @@ impl Settings {
         Context {
             mesh_config: Arc::new(mesh_config),
             mesh_config_name: Some(mesh_config_name.as_str().into()),
-            looks_secrets_up: false,
+            is_cluster: false,
         }
     }
 
@@ -111,7 +111,7 @@ impl Settings {
         let Object { model, mut problems, .. } = file.read().map_err(failed)?;
         match model {
             Some(Model::MeshConfig(mesh_config)) => {
-                Ok(Context { mesh_config, mesh_config_name: None, looks_secrets_up: false })
+                Ok(Context { mesh_config, mesh_config_name: None, is_cluster: false })
             }
             _ => {
                 let unknown = || Problem::error(mesh_model::Reason::Malformed, "", "this cannot be read");

@@ -33,7 +33,7 @@ pub enum Source {
 /// Begins to read. Fails when there is nothing to read from; what is wrong with what is read is in the reports.
 pub async fn start(source: Source, settings: Settings) -> Result<Updates, SourceError> {
     let mut context = settings.context()?;
-    context.looks_secrets_up = matches!(source, Source::Cluster { .. });
+    context.is_cluster = matches!(source, Source::Cluster { .. });
     let (wanted, wanted_secrets) = watch_channel(BTreeSet::new());
     let (inputs, receiver) = mpsc::channel(QUEUE);
     let mut tasks = JoinSet::new();

@@ -1,17 +1,17 @@
 //! Proxies that come and go: the publisher as the source of streams.
 //!
 //! In: the node message of a proxy. Out: the channel on which its snapshots come, a way to look up virtual hosts by the names that
-//! requests call them, and a guard that forgets the proxy when its stream ends.
+//! requests call them, and a guard that forgets the proxy when its stream ends. Workloads that register themselves do so first.
 
 use super::{
     Publisher,
     state::{Home, Subscriber},
 };
-use crate::proxy::Connected;
+use crate::proxy::{Connected, Hearing, refusal, registering};
 use pilot_xds::{
     resource::{Protocol, Resource, ResourceType},
     snapshot::Snapshot,
-    source::{Attachment, Proven, Refusal, Resolve, Source},
+    source::{Attachment, Health, Proven, Refusal, Resolve, Source},
     wire::Node,
 };
 use std::{sync::Arc, time::Instant};
@@ -25,6 +25,7 @@ impl Source for Publisher {
         proven: Option<&Proven>,
     ) -> Result<Attachment, Refusal> {
         let connected = Connected::from_node(node)?;
+        let health = self.register(node, &connected, proven).await?;
         self.learn_of(proven).await;
         let mut state = self.lock();
         let proxy = connected.proxy(&state.mesh);
@@ -44,8 +45,27 @@ impl Source for Publisher {
             proxy_name,
             class: class_receiver,
             resolver: Arc::new(Aliases { publisher: self.clone(), id }),
+            health,
             guard: Box::new(Detach { publisher: self.clone(), id }),
         })
+    }
+}
+
+impl Publisher {
+    /// Registers the workload beside a proxy, if it wants that, for as long as what is returned lives.
+    async fn register(
+        &self,
+        node: &Node,
+        connected: &Connected,
+        proven: Option<&Proven>,
+    ) -> Result<Option<Arc<dyn Health>>, Refusal> {
+        let Some(workload) = registering(node, connected, proven) else { return Ok(None) };
+        let Some(registrations) = &self.registrations else {
+            let message = "workloads register themselves only with a control plane that writes to a cluster: write a WorkloadEntry";
+            return Err(Refusal::Unavailable(message.into()));
+        };
+        let registered = registrations.register(&workload).await.map_err(refusal)?;
+        Ok(Some(Arc::new(Hearing(registered))))
     }
 }
 

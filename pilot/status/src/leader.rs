@@ -5,6 +5,7 @@ use crate::{
     decide::{Decider, Plan},
     objects::Objects,
     progress::Progress,
+    registration::sweep::sweep,
     replicas::{Inquiries, Replicas, Speaker, share},
     writer::write,
 };
@@ -77,7 +78,7 @@ pub fn start(
         published: sources.published.clone(),
     };
     let replicas = Replicas::new(sources.progress.clone(), lease_duration * 2);
-    let candidate = Candidate::new(client.clone(), namespace, LEASE_NAME, identity, lease_duration);
+    let candidate = Candidate::new(client.clone(), namespace, LEASE_NAME, identity.clone(), lease_duration);
     let inquiries = replicas.inquiries();
     let work = tokio::spawn(async move {
         let sharing = share(replicas.clone(), speaker, end.clone());
@@ -87,6 +88,7 @@ pub fn start(
                 tokio::select! {
                     () = lead(&client, &sources, &replicas) => return,
                     () = allocate(&client, sources.meshes.clone()) => return,
+                    () = sweep(&client, &replicas, &identity) => return,
                     _ = until.wait_for(|leads| !*leads) => {}
                 }
                 replicas.stand_back();

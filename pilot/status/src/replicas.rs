@@ -21,7 +21,7 @@ use std::{
 use tokio::sync::Notify;
 
 pub use board::BOARD_NAME;
-pub(crate) use board::{Speaker, share};
+pub(crate) use board::{Speaker, name as board_name, share};
 pub use inquiries::Inquiries;
 
 /// How long a conflict is still told after its last proxy has gone: proxies come and go, statuses should not.
@@ -169,6 +169,16 @@ impl Replicas {
 
     fn live<'a>(&'a self, state: &'a State, now: Instant) -> impl Iterator<Item = (&'a Str, &'a Other)> {
         state.others.iter().filter(move |(_, other)| self.is_live(other, now))
+    }
+
+    /// The names on the board of all that live, this one included; `None` while the board cannot be read.
+    pub(crate) fn names(&self, own: &str) -> Option<BTreeSet<Str>> {
+        let state = self.lock();
+        if state.blind.is_some() {
+            return None;
+        }
+        let others = self.live(&state, Instant::now()).map(|(name, _)| name.clone());
+        Some(others.chain([board_name(own)]).collect())
     }
 
     fn lines(&self, of: impl FnMut(&Line)) {

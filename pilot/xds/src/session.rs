@@ -23,13 +23,21 @@ use crate::metrics::Metrics;
 use crate::requests::Requests;
 use crate::resource::Protocol;
 use crate::snapshot::Snapshot;
-use crate::source::{Admission, Attachment, Refusal, Source};
+use crate::source::{Admission, Attachment, Health, Refusal, Source};
 use crate::stream::{Received, Response, Shared, StreamState};
 use crate::sync::{SyncEntry, SyncTable};
-use crate::wire::{DeltaDiscoveryRequest, DiscoveryRequest, Node};
+use crate::wire::{self, DeltaDiscoveryRequest, DiscoveryRequest, Node};
 
 /// Requests taken in before the next look at what to send.
 const BURST: usize = 64;
+
+/// The type of requests in which an agent says how its workload is: Istio's. Nothing is answered.
+const HEALTH: &str = "type.googleapis.com/istio.v1.HealthInformation";
+
+/// Without an error all is well.
+fn said(error: Option<wire::Status>) -> Result<(), String> {
+    error.map_or(Ok(()), |error| Err(error.message))
+}
 
 /// A request of either protocol.
 pub(crate) trait Request: prost::Message + Default + Send + 'static {
@@ -37,6 +45,8 @@ pub(crate) trait Request: prost::Message + Default + Send + 'static {
     fn take_node(&mut self) -> Option<Node>;
     /// Whether it names anything that the client asks for.
     fn has_names(&self) -> bool;
+    /// What it says of the workload's health, if that is what it is about.
+    fn health(&mut self) -> Option<Result<(), String>>;
     fn apply(self, state: &mut StreamState) -> Received;
 }
 
@@ -49,6 +59,10 @@ impl Request for DeltaDiscoveryRequest {
 
     fn has_names(&self) -> bool {
         !self.resource_names_subscribe.is_empty()
+    }
+
+    fn health(&mut self) -> Option<Result<(), String>> {
+        (self.type_url == HEALTH).then(|| said(self.error_detail.take()))
     }
 
     fn apply(self, state: &mut StreamState) -> Received {
@@ -65,6 +79,10 @@ impl Request for DiscoveryRequest {
 
     fn has_names(&self) -> bool {
         !self.resource_names.is_empty()
+    }
+
+    fn health(&mut self) -> Option<Result<(), String>> {
+        (self.type_url == HEALTH).then(|| said(self.error_detail.take()))
     }
 
     fn apply(self, state: &mut StreamState) -> Received {
@@ -123,7 +141,7 @@ impl<S: Source, R: Request> Opening<S, R> {
         };
         let proven = admission.map(|Admission(admit)| admit(&node)).transpose().map_err(refused)?;
         let attached = source.attach(&node, R::PROTOCOL, proven.as_ref()).await;
-        let Attachment { proxy_name, class, resolver, guard } = attached.map_err(refused)?;
+        let Attachment { proxy_name, class, resolver, health, guard } = attached.map_err(refused)?;
         tracing::debug!(proxy = %proxy_name, node = %node.id, protocol = ?R::PROTOCOL, "proxy connected");
         let state = StreamState::new(R::PROTOCOL, proxy_name.clone(), resolver, shared);
         let sync = table.connect(proxy_name.clone(), node.id.into(), R::PROTOCOL);
@@ -138,6 +156,7 @@ impl<S: Source, R: Request> Opening<S, R> {
             proxy: proxy_name,
             patience: None,
             drain: None,
+            health,
             metrics: Opened(metrics),
             _guard: guard,
             _permit: permit,
@@ -228,6 +247,7 @@ pub(crate) struct Session<R> {
     patience: Option<Pin<Box<Sleep>>>,
     /// The next tick, if clusters wait for connections to end.
     drain: Option<Pin<Box<Sleep>>>,
+    health: Option<Arc<dyn Health>>,
     metrics: Opened,
     _guard: Box<dyn std::any::Any + Send>,
     _permit: OwnedSemaphorePermit,
@@ -310,7 +330,13 @@ impl<R: Request> Session<R> {
         false
     }
 
-    fn receive(&mut self, request: R) -> Result<(), Status> {
+    fn receive(&mut self, mut request: R) -> Result<(), Status> {
+        if let Some(well) = request.health() {
+            if let Some(health) = &self.health {
+                health.hear(well);
+            }
+            return Ok(());
+        }
         let names = request.has_names();
         let received = request.apply(&mut self.state);
         let Received { kind, acknowledged: _, stale, rejected, quarantined } = received;

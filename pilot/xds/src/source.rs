@@ -28,6 +28,12 @@ impl Resolve for NoAliases {
     }
 }
 
+/// Takes what an agent says of the workload beside it.
+pub trait Health: Send + Sync {
+    /// It is well, or what is wrong with it. Called while a stream is read: must be quick.
+    fn hear(&self, well: Result<(), String>);
+}
+
 /// A stream's hold on its class.
 pub struct Attachment {
     /// `name.namespace`, as people know the proxy.
@@ -36,6 +42,8 @@ pub struct Attachment {
     pub class: watch::Receiver<Arc<Snapshot>>,
     /// Finds what is asked for by another name.
     pub resolver: Arc<dyn Resolve>,
+    /// Who wants to know whether the workload is well.
+    pub health: Option<Arc<dyn Health>>,
     /// Dropped when the stream ends: detaches the proxy from its class.
     pub guard: Box<dyn Any + Send>,
 }

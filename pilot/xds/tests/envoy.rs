@@ -42,7 +42,7 @@ struct Class {
 impl Source for Class {
     async fn attach(&self, _: &Node, _: Protocol, _: Option<&Proven>) -> Result<Attachment, Refusal> {
         let (class, resolver) = (self.class.clone(), self.resolver.clone());
-        Ok(Attachment { proxy_name: PROXY.into(), class, resolver, guard: Box::new(()) })
+        Ok(Attachment { proxy_name: PROXY.into(), class, resolver, health: None, guard: Box::new(()) })
     }
 }
 

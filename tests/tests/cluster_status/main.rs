@@ -6,6 +6,7 @@ mod credentials;
 mod foreign;
 mod leader;
 mod objects;
+mod registration;
 mod replicas;
 mod rights;
 mod told;

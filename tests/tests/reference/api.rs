@@ -68,7 +68,13 @@ fn requests(field: &Field, traffic: &[(String, BTreeSet<Place>)]) -> Option<Stri
 
 /// What is at Envoy, and the test.
 fn effect(field: &Field, finder: &Finder<'_>) -> Option<(String, String)> {
-    let note = NOTES.iter().find(|note| note.kind == field.kind && note.path == field.path);
+    let meant = |path: &str| match path.strip_suffix('*') {
+        None => path == field.path,
+        Some(above) => {
+            field.path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        }
+    };
+    let note = NOTES.iter().find(|note| note.kind == field.kind && meant(note.path));
     if let Some(note) = note.filter(|note| !note.file.is_empty()) {
         let Note { kind: _, path: _, effect, file, test } = note;
         check_test(file, test);

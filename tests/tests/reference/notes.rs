@@ -4,7 +4,7 @@
 pub struct Note {
     /// The kind.
     pub kind: &'static str,
-    /// The field.
+    /// The field; a `*` at the end stands for all below.
     pub path: &'static str,
     /// What it does.
     pub effect: &'static str,
@@ -32,6 +32,16 @@ pub const NOTES: &[Note] = &[
         "environmentVariables",
         "Environment of the Envoys of `meltemi up`, and metadata of their nodes; in a cluster it waits for sidecar injection",
     ),
+    registered("metadata*", "In the WorkloadEntries of workloads that register themselves"),
+    registered("template*", "In the WorkloadEntries of workloads that register themselves"),
+    Note {
+        kind: "WorkloadGroup",
+        path: "probe*",
+        effect: "How the agent asks the workload, as `readinessProbe` of its settings, where `istioctl x workload entry configure` copies it; \
+                 what it finds is the health of the WorkloadEntry",
+        file: "agent/tests/proxy/machine.rs",
+        test: "a_machine_registers_itself_and_says_how_it_is",
+    },
     Note {
         kind: "MeshConfig",
         path: "defaultConfig.tracing.zipkin",
@@ -59,6 +69,12 @@ pub const NOTES: &[Note] = &[
 const fn started(kind: &'static str, path: &'static str, effect: &'static str) -> Note {
     let (file, test) = ("tests/tests/started/main.rs", "proxies_are_started_as_proxy_configs_say");
     Note { kind, path, effect, file, test }
+}
+
+/// What the entries of workloads that register themselves say.
+const fn registered(path: &'static str, effect: &'static str) -> Note {
+    let (file, test) = ("tests/tests/cluster_status/registration.rs", "workloads_register_themselves");
+    Note { kind: "WorkloadGroup", path, effect, file, test }
 }
 
 /// A field that has no effect, and need not have one.

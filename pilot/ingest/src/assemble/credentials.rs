@@ -54,7 +54,7 @@ impl Ingest {
         match self.store.model(&secret(name)) {
             Some(Model::Secret(found)) => Some((**found).clone()),
             // All files are read, and what is not in them is not there.
-            _ if !self.context.looks_secrets_up => Some(Secret::Absent),
+            _ if !self.context.is_cluster => Some(Secret::Absent),
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
-//! WorkloadGroup: what workloads outside Kubernetes that register themselves are like.
+//! WorkloadGroup: what workloads outside Kubernetes that register themselves are like. Read here to be checked; the entry of a workload is made
+//! when it registers.
 
 use super::{
     Model,
@@ -6,7 +7,7 @@ use super::{
 };
 use crate::{at::At, decode::decode_spec, meta::Meta};
 use mesh_api::WorkloadGroupSpec;
-use mesh_model::{Metadata, Reason};
+use mesh_model::{Metadata, Problem, Reason, Severity};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -21,13 +22,15 @@ pub struct WorkloadGroup {
 
 /// Reads one object.
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
+    // The probe is its agents': `istioctl x workload entry configure` hands it on to them.
     let WorkloadGroupSpec { metadata, template, probe: _ } = decode_spec(value, at)?;
     let at = at.field("spec");
-    at.warning_hint(
-        Reason::NotSupported,
-        "workloads do not register themselves with Meltemi yet, so neither the template nor the probe has an effect",
-        "write a WorkloadEntry for each workload",
-    );
+    if !at.context().is_cluster {
+        let message =
+            "workloads register themselves where configuration is a cluster's: files are not written to";
+        let problem = Problem::new(Severity::Info, Reason::NotSupported, at.path(), message);
+        at.report(problem.hint("for files, write a WorkloadEntry for each workload"));
+    }
     let at_template = at.field("template");
     if template.address.as_ref().is_some_and(|address| !address.is_empty()) {
         at_template.field("address").warning(

@@ -171,7 +171,7 @@ async fn take_away(api: &Api<Lease>, names: &[Str]) -> Result<(), kube::Error> {
 }
 
 /// A replica's name as an annotation may be called.
-fn name(identity: &str) -> Str {
+pub(crate) fn name(identity: &str) -> Str {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let ends = [identity.bytes().next(), identity.bytes().last()];
     let begun = ends.iter().all(|byte| byte.is_some_and(|byte| byte.is_ascii_alphanumeric()));

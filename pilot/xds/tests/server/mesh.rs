@@ -33,6 +33,7 @@ impl Source for OneClass {
             proxy_name: name.into(),
             class: self.class.subscribe(),
             resolver: Arc::new(NoAliases),
+            health: None,
             guard: Box::new(guard),
         })
     }
