@@ -93,7 +93,12 @@ impl Authority {
 
     /// What a workload has that this root vouches for.
     pub fn identity(&self, spiffe: &str) -> Result<Identity> {
-        let Pair { certificate, key } = self.issue(spiffe, Validity::Now)?;
+        self.identity_of(spiffe, Validity::Now)
+    }
+
+    /// The same, with a certificate that may be good no longer.
+    pub fn identity_of(&self, spiffe: &str, validity: Validity) -> Result<Identity> {
+        let Pair { certificate, key } = self.issue(spiffe, validity)?;
         let trusted = TrustBundle::from_pem(&self.issuer.pem())?;
         let credential = Credential::from_pem(&certificate, &key)?;
         Ok(Identity { credential, trusted, revoked: None })

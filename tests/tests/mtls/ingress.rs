@@ -96,13 +96,13 @@ async fn outside() -> Result<()> {
     see("STRICT", [false; 4]).await
 }
 
-fn serial(pem: &str) -> Result<String> {
+pub(super) fn serial(pem: &str) -> Result<String> {
     let certificates = read_certificates(pem)?;
     Ok(Facts::read(certificates.first().context("no certificate")?)?.serial)
 }
 
 /// The serial number of the certificate that a server shows.
-async fn served(at: SocketAddr) -> Result<String> {
+pub(super) async fn served(at: SocketAddr) -> Result<String> {
     let mut command = tokio::process::Command::new("openssl");
     command.args(["s_client", "-connect", &at.to_string()]).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await?;

@@ -11,12 +11,14 @@
 
 mod certificates;
 mod given;
+mod identities;
 mod ingress;
+mod modes;
 mod redirected;
 mod revoked;
 
-use anyhow::{Context, Result, bail, ensure};
-use certificates::{Authority, Pair, Validity};
+use anyhow::{Context, Result, bail};
+use certificates::{Authority, Pair};
 use meltemi_agent::{Identity, sds};
 use meltemi_local::{
     HTTP_PROXY_PORT,
@@ -24,7 +26,7 @@ use meltemi_local::{
     envoy::{EnvoySettings, SidecarSpec, build_bootstrap},
 };
 use mesh_model::{LocalPort, Locality, Protocol};
-use mesh_testkit::{Envoy, SweptDir, eventually, ports::Loopback};
+use mesh_testkit::{Envoy, SweptDir, ports::Loopback};
 use mesh_tests::{flow::TestMesh, traffic::Request};
 use serde_json::{Value, json};
 use std::{
@@ -44,6 +46,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const WITHIN: Duration = Duration::from_secs(60);
 /// Longer than any answer takes.
 const ANSWER: Duration = Duration::from_secs(10);
+/// What sidecars offer for requests, and for bytes.
+const HTTP: &str = "istio-http/1.1,istio,http/1.1";
+const BYTES: &str = "istio-peer-exchange,istio";
+const REQUEST: &str = "GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n";
 const CLIENT: &str = "spiffe://cluster.local/ns/default/sa/client";
 /// Where revocation lists would be mounted.
 const REVOKED: &str = "crl";
@@ -257,11 +263,31 @@ impl Stage {
 
     /// Whether OpenSSL gets a request through to a port with mTLS, with this certificate.
     async fn openssl(&self, shown: Option<&Pair>) -> Result<bool> {
-        self.openssl_to(8080, "istio-http/1.1,istio,http/1.1", shown).await
+        self.openssl_to(8080, HTTP, shown).await
     }
 
     /// The same, to a port of the server and as whoever offers `alpn`.
     async fn openssl_to(&self, port: u16, alpn: &str, shown: Option<&Pair>) -> Result<bool> {
+        let said = self.openssl_says(port, alpn, shown, REQUEST).await?.context("neither answered nor refused")?;
+        Ok(said.starts_with("HTTP/1.1 200"))
+    }
+
+    /// Whether OpenSSL gets bytes through, with this certificate.
+    async fn openssl_bytes(&self, port: u16, shown: Option<&Pair>) -> Result<bool> {
+        let said = self.openssl_says(port, BYTES, shown, &format!("{WHOAMI}\n")).await?;
+        // Where no TLS is spoken, nobody may have an answer to its beginning.
+        let answer = said.and_then(|said| serde_json::from_str::<EchoAnswer>(said.lines().next()?).ok());
+        Ok(answer.is_some_and(|answer| *answer.identity.pod == *"server"))
+    }
+
+    /// What OpenSSL is answered at a port of the server as whoever offers `alpn`; `None`: nothing, and the connection stays.
+    async fn openssl_says(
+        &self,
+        port: u16,
+        alpn: &str,
+        shown: Option<&Pair>,
+        asks: &str,
+    ) -> Result<Option<String>> {
         let (certificate, key) = (self.directory.path().join("c.pem"), self.directory.path().join("k.pem"));
         let mut command = tokio::process::Command::new("openssl");
         let to = SocketAddr::new(self.server.address, port).to_string();
@@ -274,13 +300,19 @@ impl Stage {
         let mut child = command.spawn()?;
         let mut input = child.stdin.take().context("stdin")?;
         // Refused is who is hung up on, maybe before all is written.
-        let _ = input.write_all(b"GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n").await;
+        let _ = input.write_all(asks.as_bytes()).await;
         let mut said = Vec::new();
-        let mut output = child.stdout.take().context("stdout")?;
-        tokio::time::timeout(ANSWER, output.read_to_end(&mut said))
-            .await
-            .context("neither answered nor refused")??;
-        Ok(String::from_utf8_lossy(&said).starts_with("HTTP/1.1 200"))
+        let mut output = BufReader::new(child.stdout.take().context("stdout")?);
+        // One line of what stays open, and all of what is closed.
+        let read = async {
+            match asks == REQUEST {
+                true => output.read_to_end(&mut said).await,
+                false => output.read_until(b'\n', &mut said).await,
+            }
+        };
+        let Ok(read) = tokio::time::timeout(ANSWER, read).await else { return Ok(None) };
+        read?;
+        Ok(Some(String::from_utf8_lossy(&said).into_owned()))
     }
 }
 
@@ -309,100 +341,4 @@ async fn whoami(to: SocketAddr) -> Result<String> {
     tokio::time::timeout(ANSWER, BufReader::new(stream).read_line(&mut line)).await??;
     let answer: EchoAnswer = serde_json::from_str(&line)?;
     Ok(answer.identity.pod.to_string())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn modes_by_protocol_and_client() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    modes().await.unwrap_or_else(|error| panic!("{error:#}"));
-}
-
-async fn modes() -> Result<()> {
-    let stage = Stage::set().await?;
-    // The first is what holds where nobody says anything.
-    for (taken, plaintext, mutual) in
-        [("", true, true), ("STRICT", false, true), ("DISABLE", true, false), ("PERMISSIVE", true, true)]
-    {
-        if !taken.is_empty() {
-            stage.take(taken).await?;
-        }
-        // Sidecars speak what is taken.
-        for port in [80, 9001] {
-            let seen = stage.request(port, By::Mesh).await?;
-            let seen = seen.with_context(|| format!("{taken}: no answer on {port} through the sidecar"))?;
-            ensure!(seen.contains(&format!("URI={CLIENT}")) == mutual, "{taken} {port}: XFCC `{seen}`");
-            let seen = stage.request(port, By::Stranger).await?;
-            ensure!(seen.is_some() == plaintext, "{taken}: plaintext requests on {port}: {seen:?}");
-            ensure!(
-                !seen.is_some_and(|seen| seen.contains("URI=")),
-                "{taken} {port}: an identity out of nowhere"
-            );
-        }
-        // Where the client chooses the version, the server hears of it by ALPN: otherwise it would take requests for bytes.
-        let request = Request::get("http://web:9001/")?.http2();
-        let answer = request.send(SocketAddr::new(stage.client.address, HTTP_PROXY_PORT)).await?;
-        let echo = answer.echo.with_context(|| format!("{taken}: no answer over HTTP/2"))?;
-        let seen = echo.request.context("an answer of the application")?;
-        let shown = seen.headers.get("x-forwarded-client-cert").is_some_and(|shown| shown.contains("URI="));
-        ensure!(echo.protocol == "HTTP/2" && shown == mutual, "{taken}: {} {seen:?}", echo.protocol);
-        for port in [9000, 9001] {
-            ensure!(stage.bytes(port, By::Mesh).await, "{taken}: bytes on {port} through the sidecar");
-            let got = stage.bytes(port, By::Stranger).await;
-            ensure!(got == plaintext, "{taken}: plaintext bytes on {port}: {got}");
-        }
-    }
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn only_the_meshs_own_are_let_in() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    identities().await.unwrap_or_else(|error| panic!("{error:#}"));
-}
-
-async fn identities() -> Result<()> {
-    let stage = Stage::set().await?;
-    stage.take("STRICT").await?;
-    let elsewhere = Authority::new("another mesh")?;
-    let (mesh, now) = (&stage.authority, Validity::Now);
-    let cases = [
-        ("a workload's", Some(mesh.issue(CLIENT, now)?), true),
-        ("none", None, false),
-        ("one of another root", Some(elsewhere.issue(CLIENT, now)?), false),
-        (
-            "one of another trust domain",
-            Some(mesh.issue("spiffe://other.local/ns/default/sa/client", now)?),
-            false,
-        ),
-        (
-            "one of a longer trust domain",
-            Some(mesh.issue("spiffe://cluster.local.evil/ns/a/sa/b", now)?),
-            false,
-        ),
-        ("one that has expired", Some(mesh.issue(CLIENT, Validity::Past)?), false),
-    ];
-    for (what, shown, expected) in cases {
-        let got = stage.openssl(shown.as_ref()).await.context(what)?;
-        ensure!(got == expected, "{what}: let in: {got}");
-    }
-    // A server that is somebody else is not talked to, and is again when it is itself. Of bytes, each connection is a new one.
-    let answers = async |expected: bool| {
-        let got = stage.bytes(9000, By::Mesh).await;
-        ensure!(got == expected, "answered: {got}");
-        anyhow::Ok(())
-    };
-    answers(true).await?;
-    for (identity, expected) in [
-        (mesh.identity("spiffe://cluster.local/ns/default/sa/impostor")?, false),
-        (mesh.identity(SERVER)?, true),
-        (elsewhere.identity(SERVER)?, false),
-    ] {
-        stage.server.identity.send_replace(Some(identity));
-        eventually(WITHIN, async || answers(expected).await).await?;
-    }
-    Ok(())
 }

@@ -1,0 +1,85 @@
+//! Who is let in, and who is talked to: by root, name, trust domain and time.
+
+use super::{Authority, By, CLIENT, SERVER, Stage, WITHIN, ingress::served};
+use crate::certificates::Validity;
+use anyhow::{Context, Result, ensure};
+use mesh_testkit::{Envoy, eventually};
+use std::net::SocketAddr;
+
+const ALIAS: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: 'trustDomainAliases: [other.local]'}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_meshs_own_are_let_in() {
+    if Envoy::binary().is_none() {
+        return;
+    }
+    identities().await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+async fn identities() -> Result<()> {
+    let stage = Stage::set().await?;
+    stage.take("STRICT").await?;
+    let elsewhere = Authority::new("another mesh")?;
+    let (mesh, now) = (&stage.authority, Validity::Now);
+    let cases = [
+        ("a workload's", Some(mesh.issue(CLIENT, now)?), true),
+        ("none", None, false),
+        ("one of another root", Some(elsewhere.issue(CLIENT, now)?), false),
+        (
+            "one of another trust domain",
+            Some(mesh.issue("spiffe://other.local/ns/default/sa/client", now)?),
+            false,
+        ),
+        (
+            "one of a longer trust domain",
+            Some(mesh.issue("spiffe://cluster.local.evil/ns/a/sa/b", now)?),
+            false,
+        ),
+        ("one that has expired", Some(mesh.issue(CLIENT, Validity::Past)?), false),
+    ];
+    for (what, shown, expected) in cases {
+        let got = stage.openssl(shown.as_ref()).await.context(what)?;
+        ensure!(got == expected, "{what}: let in: {got}");
+    }
+    // A server that is somebody else is not talked to, and is again when it is itself. Of bytes, each connection is a new one.
+    let answers = async |expected: bool| {
+        let got = stage.bytes(9000, By::Mesh).await;
+        ensure!(got == expected, "answered: {got}");
+        anyhow::Ok(())
+    };
+    answers(true).await?;
+    for (what, refused) in [
+        ("another workload", mesh.identity("spiffe://cluster.local/ns/default/sa/impostor")?),
+        ("of another trust domain", mesh.identity(&SERVER.replace("cluster.local", "other.local"))?),
+        ("expired", mesh.identity_of(SERVER, Validity::Past)?),
+        ("of another root", elsewhere.identity(SERVER)?),
+    ] {
+        for (identity, expected) in [(refused, false), (mesh.identity(SERVER)?, true)] {
+            stage.server.identity.send_replace(Some(identity));
+            eventually(WITHIN, async || answers(expected).await).await.context(what)?;
+        }
+    }
+    // Whose trust domain is said to be this mesh's, too, is let in, and talked to.
+    let renamed = |id: &str| id.replace("cluster.local", "other.local");
+    stage.mesh.edit("settings.yaml", ALIAS).await?;
+    stage.acknowledged().await?;
+    let shown = mesh.issue(&renamed(CLIENT), now)?;
+    eventually(WITHIN, async || {
+        ensure!(stage.openssl(Some(&shown)).await?, "an alias");
+        Ok(())
+    })
+    .await?;
+    let server = mesh.identity(&renamed(SERVER))?;
+    stage.server.identity.send_replace(Some(server.clone()));
+    eventually(WITHIN, async || {
+        let shown = served(SocketAddr::new(stage.server.address, 9090)).await?;
+        ensure!(shown == server.credential.facts().serial, "it shows {shown}");
+        answers(true).await.context("a server of an alias")
+    })
+    .await?;
+    Ok(())
+}

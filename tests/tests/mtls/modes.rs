@@ -1,0 +1,63 @@
+//! What gets through in which mode: requests, bytes, and a port on which either may come; from a sidecar, in plaintext, and by mTLS as it is.
+
+use super::{By, CLIENT, HTTP, HTTP_PROXY_PORT, Stage, target};
+use crate::certificates::Validity;
+use anyhow::{Context, Result, ensure};
+use mesh_testkit::Envoy;
+use mesh_tests::traffic::Request;
+use std::net::SocketAddr;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modes_by_protocol_and_client() {
+    if Envoy::binary().is_none() {
+        return;
+    }
+    modes().await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+async fn modes() -> Result<()> {
+    let stage = Stage::set().await?;
+    let client = stage.authority.issue(CLIENT, Validity::Now)?;
+    // The first is what holds where nobody says anything.
+    for (taken, plaintext, mutual) in
+        [("", true, true), ("STRICT", false, true), ("DISABLE", true, false), ("PERMISSIVE", true, true)]
+    {
+        if !taken.is_empty() {
+            stage.take(taken).await?;
+        }
+        // Sidecars speak what is taken.
+        for port in [80, 9001] {
+            let seen = stage.request(port, By::Mesh).await?;
+            let seen = seen.with_context(|| format!("{taken}: no answer on {port} through the sidecar"))?;
+            ensure!(seen.contains(&format!("URI={CLIENT}")) == mutual, "{taken} {port}: XFCC `{seen}`");
+            let seen = stage.request(port, By::Stranger).await?;
+            ensure!(seen.is_some() == plaintext, "{taken}: plaintext requests on {port}: {seen:?}");
+            ensure!(
+                !seen.is_some_and(|seen| seen.contains("URI=")),
+                "{taken} {port}: an identity out of nowhere"
+            );
+        }
+        // Where the client chooses the version, the server hears of it by ALPN: otherwise it would take requests for bytes.
+        let request = Request::get("http://web:9001/")?.http2();
+        let answer = request.send(SocketAddr::new(stage.client.address, HTTP_PROXY_PORT)).await?;
+        let echo = answer.echo.with_context(|| format!("{taken}: no answer over HTTP/2"))?;
+        let seen = echo.request.context("an answer of the application")?;
+        let shown = seen.headers.get("x-forwarded-client-cert").is_some_and(|shown| shown.contains("URI="));
+        ensure!(echo.protocol == "HTTP/2" && shown == mutual, "{taken}: {} {seen:?}", echo.protocol);
+        for port in [9000, 9001] {
+            ensure!(stage.bytes(port, By::Mesh).await, "{taken}: bytes on {port} through the sidecar");
+            let got = stage.bytes(port, By::Stranger).await;
+            ensure!(got == plaintext, "{taken}: plaintext bytes on {port}: {got}");
+        }
+        // Whoever speaks mTLS whatever is taken, as sidecars do that have not heard of it yet.
+        for port in [80, 9001] {
+            let got = stage.openssl_to(target(port), HTTP, Some(&client)).await?;
+            ensure!(got == mutual, "{taken}: a request by mTLS on {port}: {got}");
+        }
+        for port in [9000, 9001] {
+            let got = stage.openssl_bytes(target(port), Some(&client)).await?;
+            ensure!(got == mutual, "{taken}: bytes by mTLS on {port}: {got}");
+        }
+    }
+    Ok(())
+}
