@@ -1,7 +1,7 @@
 //! Secrets that are files beside the proxy: certificates that a DestinationRule names.
 //!
-//! In: a name as the control plane writes it, `file-cert:CHAIN~KEY` or `file-root:FILE`. Out: the secret, with a version that is new when
-//! the files say something else. Whoever configures the proxy may name any file that the agent can read; only the proxy gets it.
+//! In: a name as the control plane writes it: `file-cert:CHAIN~KEY`, `file-root:FILE`, or `file-root:FILE~LISTS` with what is revoked. Out: the
+//! secret, with a version that is new when the files say something else. Whoever configures the proxy may name any file that the agent can read; only the proxy gets it.
 
 use std::{
     fs::File,
@@ -41,16 +41,13 @@ pub(super) fn is_file(name: &str) -> bool {
 
 /// Where a secret of this name would be.
 pub(super) fn paths(name: &str) -> Vec<PathBuf> {
-    if let Some(file) = name.strip_prefix(ROOT) {
-        return match file {
-            SYSTEM => SYSTEM_ROOTS
-                .iter()
-                .find(|file| Path::new(file).exists())
-                .map(PathBuf::from)
-                .into_iter()
-                .collect(),
-            file => vec![file.into()],
+    if let Some(files) = name.strip_prefix(ROOT) {
+        let (file, lists) = authorities_and_lists(files);
+        let authorities = match file {
+            SYSTEM => SYSTEM_ROOTS.iter().find(|file| Path::new(file).exists()).map(PathBuf::from),
+            file => Some(file.into()),
         };
+        return authorities.into_iter().chain(lists.map(PathBuf::from)).collect();
     }
     let files = name.strip_prefix(CERTIFICATE).and_then(|files| files.split_once('~'));
     files.map(|(chain, key)| vec![chain.into(), key.into()]).unwrap_or_default()
@@ -58,7 +55,8 @@ pub(super) fn paths(name: &str) -> Vec<PathBuf> {
 
 /// The secret as it is now, and its version; `None`: its files can't be read, which may come.
 pub(super) fn read(name: &str) -> Option<(String, Type)> {
-    if let Some(file) = name.strip_prefix(ROOT) {
+    if let Some(files) = name.strip_prefix(ROOT) {
+        let (file, lists) = authorities_and_lists(files);
         let authorities = match file {
             SYSTEM => SYSTEM_ROOTS.iter().find_map(|file| load(file).ok()).or_else(|| {
                 tracing::error!("no bundle of authorities in any of the usual places");
@@ -66,14 +64,27 @@ pub(super) fn read(name: &str) -> Option<(String, Type)> {
             })?,
             file => loaded(file)?,
         };
-        let context = CertificateValidationContext { trusted_ca: inline(&authorities), ..Default::default() };
-        return Some((version(&[&authorities]), Type::ValidationContext(context)));
+        // Lists that can't be read make the secret none: nobody is trusted by mistake. An empty file revokes nobody.
+        let lists = match lists {
+            Some(lists) => loaded(lists)?,
+            None => String::new(),
+        };
+        let context = CertificateValidationContext {
+            trusted_ca: inline(&authorities),
+            crl: inline(&lists).filter(|_| !lists.trim().is_empty()),
+            ..Default::default()
+        };
+        return Some((version(&[&authorities, &lists]), Type::ValidationContext(context)));
     }
     let (chain, key) = name.strip_prefix(CERTIFICATE)?.split_once('~')?;
     let (chain, key) = (loaded(chain)?, loaded(key)?);
     let certificate =
         TlsCertificate { certificate_chain: inline(&chain), private_key: inline(&key), ..Default::default() };
     Some((version(&[&chain, &key]), Type::TlsCertificate(certificate)))
+}
+
+fn authorities_and_lists(files: &str) -> (&str, Option<&str>) {
+    files.split_once('~').map_or((files, None), |(file, lists)| (file, Some(lists)))
 }
 
 fn loaded(file: &str) -> Option<String> {

@@ -116,7 +116,7 @@ pub enum AuthoritySource {
 pub struct Authorities {
     /// Where they are.
     pub source: AuthoritySource,
-    /// A file with certificates that are revoked.
+    /// A file with certificates that are revoked; never where `source` is a credential, which has them itself.
     pub revoked: Option<Str>,
 }
 

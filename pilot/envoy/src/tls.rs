@@ -7,8 +7,8 @@ use crate::config_source::ads_for_secrets;
 use crate::envoy::cluster::{Cluster, cluster::TransportSocketMatch};
 use crate::envoy::core::config_source::ConfigSourceSpecifier;
 use crate::envoy::core::{
-    ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService, TransportSocket,
-    api_config_source::ApiType, data_source, grpc_service, transport_socket,
+    ApiConfigSource, ApiVersion, ConfigSource, GrpcService, TransportSocket, api_config_source::ApiType,
+    grpc_service, transport_socket,
 };
 use crate::envoy::matcher::{StringMatcher, string_matcher::MatchPattern};
 use crate::envoy::raw_buffer::RawBuffer;
@@ -100,13 +100,9 @@ fn build_upstream_tls(tls: &UpstreamTls) -> TransportSocket {
 }
 
 fn build_peer_check(check: &PeerCheck) -> ValidationContextType {
-    let PeerCheck { roots, names, revoked } = check;
+    let PeerCheck { roots, names } = check;
     let here = CertificateValidationContext {
         match_typed_subject_alt_names: names.iter().flat_map(build_name).collect(),
-        crl: revoked.as_ref().map(|file| DataSource {
-            specifier: Some(data_source::Specifier::Filename(file.to_string())),
-            ..Default::default()
-        }),
         ..Default::default()
     };
     ValidationContextType::CombinedValidationContext(CombinedCertificateValidationContext {

@@ -34,10 +34,13 @@ async fn files() -> Result<()> {
     let file = |name: &str| stage.directory.path().join(name);
     let write =
         |pair: &Pair, name: &str| pair.write(&file(&format!("{name}.pem")), &file(&format!("{name}.key")));
-    write(&elsewhere.issue(SERVER, Validity::Now)?, "server")?;
+    let shown = elsewhere.issue(SERVER, Validity::Now)?;
+    write(&shown, "server")?;
     write(&elsewhere.issue("spiffe://elsewhere/ns/a/sa/client", Validity::Now)?, "client")?;
     std::fs::write(file("root.pem"), elsewhere.root())?;
     std::fs::write(file("other.pem"), other.root())?;
+    let nobody = elsewhere.revoke(&[])?;
+    std::fs::write(file("crl.pem"), &nobody)?;
     let address = Loopback::claim()?;
     let at = SocketAddr::new(address.ip(), PORT);
     let _server = serve(at, (&file("server.pem"), &file("server.key")), &file("root.pem"))?;
@@ -63,6 +66,7 @@ spec:
       clientCertificate: {}
       privateKey: {}
       caCertificates: {}
+      caCrl: {}
       subjectAltNames: ['{name}']
       sni: outside.example.com
 ",
@@ -70,6 +74,7 @@ spec:
             file("client.pem").display(),
             file("client.key").display(),
             file(roots).display(),
+            file("crl.pem").display(),
         )
     };
     let answered = async || -> Result<u16> {
@@ -89,6 +94,21 @@ spec:
         eventually(WITHIN, async || {
             let got = answered().await?;
             ensure!(got == expected, "{roots} {name}: {got}");
+            Ok(())
+        })
+        .await?;
+    }
+    // The server's certificate is revoked, and again not, while Envoy runs: nothing but the file changes.
+    for (what, lists, expected) in [
+        ("revoked", elsewhere.revoke(&[&shown.certificate])?, 503),
+        ("no longer revoked", nobody.clone(), 200),
+        ("a list of another authority, and none of its own", other.revoke(&[])?, 503),
+        ("no lists", String::new(), 200),
+    ] {
+        std::fs::write(file("crl.pem"), lists)?;
+        eventually(WITHIN, async || {
+            let got = answered().await?;
+            ensure!(got == expected, "{what}: {got}");
             Ok(())
         })
         .await?;

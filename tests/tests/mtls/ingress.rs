@@ -34,11 +34,13 @@ spec:
         serverCertificate: {}
         privateKey: {}
         caCertificates: {}
+        caCrl: {}
         {tls}
 ",
         file("server.pem"),
         file("server.key"),
-        file("root.pem")
+        file("root.pem"),
+        file("crl.pem")
     )
 }
 
@@ -51,6 +53,10 @@ async fn outside() -> Result<()> {
     let first = server(&elsewhere)?;
     write(&first)?;
     std::fs::write(directory.join("root.pem"), elsewhere.root())?;
+    let revoke = |certificates: &[&str]| -> Result<()> {
+        Ok(std::fs::write(directory.join("crl.pem"), elsewhere.revoke(certificates)?)?)
+    };
+    revoke(&[])?;
     let (client, stranger) = (elsewhere.issue(NAME, Validity::Now)?, other.issue(NAME, Validity::Now)?);
     let namesake = elsewhere.issue("spiffe://elsewhere/ns/a/sa/other", Validity::Now)?;
     stage.take("DISABLE").await?;
@@ -79,6 +85,10 @@ async fn outside() -> Result<()> {
     see("MUTUAL with a name", [false, true, false, false]).await?;
     edit("mode: OPTIONAL_MUTUAL").await?;
     see("OPTIONAL_MUTUAL", [true, true, false, true]).await?;
+    revoke(&[&client.certificate])?;
+    see("OPTIONAL_MUTUAL, and a client is revoked", [true, false, false, true]).await?;
+    revoke(&[])?;
+    see("OPTIONAL_MUTUAL, and nobody is revoked any more", [true, true, false, true]).await?;
     let shown = async || served(SocketAddr::new(stage.server.address, PORT)).await;
     ensure!(shown().await? == serial(&first.certificate)?, "the certificate of the file");
 

@@ -28,6 +28,7 @@ use meltemi_local::{
 use mesh_model::{LocalPort, Locality, Protocol};
 use mesh_testkit::{Envoy, SweptDir, ports::Loopback};
 use mesh_tests::{flow::TestMesh, traffic::Request};
+use modes::mode;
 use serde_json::{Value, json};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -117,16 +118,6 @@ spec:
 ",
         pod("client", client),
         pod("server", server)
-    )
-}
-
-fn mode(mode: &str) -> String {
-    format!(
-        "apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {{name: default, namespace: default}}
-spec: {{mtls: {{mode: {mode}}}}}
-"
     )
 }
 
@@ -268,7 +259,8 @@ impl Stage {
 
     /// The same, to a port of the server and as whoever offers `alpn`.
     async fn openssl_to(&self, port: u16, alpn: &str, shown: Option<&Pair>) -> Result<bool> {
-        let said = self.openssl_says(port, alpn, shown, REQUEST).await?.context("neither answered nor refused")?;
+        let said =
+            self.openssl_says(port, alpn, shown, REQUEST).await?.context("neither answered nor refused")?;
         Ok(said.starts_with("HTTP/1.1 200"))
     }
 

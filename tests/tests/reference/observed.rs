@@ -154,6 +154,7 @@ const OBSERVED: &[Observed] = &[
                 "trafficPolicy.tls.clientCertificate",
                 "trafficPolicy.tls.privateKey",
                 "trafficPolicy.tls.caCertificates",
+                "trafficPolicy.tls.caCrl",
                 "trafficPolicy.tls.subjectAltNames",
             ],
         )],
@@ -245,14 +246,23 @@ const OBSERVED: &[Observed] = &[
                 "ingress[].tls.serverCertificate",
                 "ingress[].tls.privateKey",
                 "ingress[].tls.caCertificates",
+                "ingress[].tls.caCrl",
                 "ingress[].tls.subjectAltNames",
             ],
         )],
     },
     Observed {
-        file: "tests/tests/mtls/main.rs",
+        file: "tests/tests/mtls/modes.rs",
         test: "modes_by_protocol_and_client",
         fields: &[("PeerAuthentication", &["mtls", "mtls.mode"])],
+    },
+    Observed {
+        file: "tests/tests/mtls/modes.rs",
+        test: "levels_from_the_mesh_to_a_port",
+        fields: &[(
+            "PeerAuthentication",
+            &["selector", "selector.matchLabels", "portLevelMtls", "portLevelMtls{}.mode"],
+        )],
     },
     Observed {
         file: "tests/tests/settings/main.rs",

@@ -129,7 +129,6 @@ fn mutual() -> UpstreamTls {
         peer: Some(PeerCheck {
             roots: "ROOTCA".into(),
             names: vec![PeerName::Identity("spiffe://cluster.local/ns/a/sa/b".into())],
-            revoked: None,
         }),
         server_name: Some("outbound_.80_._.a".into()),
         checks_host: false,
@@ -138,7 +137,7 @@ fn mutual() -> UpstreamTls {
     }
 }
 
-/// To servers elsewhere. A file of revoked certificates would have to be there.
+/// To servers elsewhere.
 fn simple() -> UpstreamTls {
     let names = ["a.example", "10.0.0.1", "a@b.example", "spiffe://a/b"];
     UpstreamTls {
@@ -146,7 +145,6 @@ fn simple() -> UpstreamTls {
         peer: Some(PeerCheck {
             roots: "file-root:system".into(),
             names: names.map(|name| PeerName::Any(name.into())).into(),
-            revoked: None,
         }),
         server_name: None,
         checks_host: true,
@@ -166,7 +164,6 @@ fn served_tls() -> DownstreamTls {
         peer: Some(PeerCheck {
             roots: "ROOTCA".into(),
             names: vec![PeerName::IdentityPrefix("spiffe://cluster.local/".into())],
-            revoked: None,
         }),
         requires_peer: true,
         alpn: vec!["h2".into(), "http/1.1".into()],

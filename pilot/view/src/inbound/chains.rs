@@ -89,7 +89,6 @@ fn own_tls(mesh: &Mesh) -> DownstreamTls {
             names: domains
                 .map(|domain| PeerName::IdentityPrefix(format!("spiffe://{domain}/").into()))
                 .collect(),
-            revoked: None,
         }),
         requires_peer: true,
         alpn: requests(),

@@ -78,7 +78,6 @@ impl Connecting<'_> {
             peer: Some(PeerCheck {
                 roots: MESH_ROOTS.into(),
                 names: if names.is_empty() { self.identities() } else { names },
-                revoked: None,
             }),
             server_name: Some(server_name.unwrap_or_else(default_name)),
             checks_host: false,
@@ -158,14 +157,19 @@ pub fn file_certificate(chain: &str, key: &str) -> Str {
 /// A check of the other side's certificate against authorities that are given.
 pub fn peer_check(authorities: &Authorities, names: &[Str]) -> PeerCheck {
     let Authorities { source, revoked } = authorities;
+    let of_file = |file: &str| match revoked {
+        // The agent makes one secret of both, so that either may be replaced while connections are made.
+        Some(revoked) => format!("file-root:{file}~{revoked}").into(),
+        None => format!("file-root:{file}").into(),
+    };
     PeerCheck {
         roots: match source {
-            AuthoritySource::System => "file-root:system".into(),
-            AuthoritySource::File(file) => format!("file-root:{file}").into(),
+            AuthoritySource::System => of_file("system"),
+            AuthoritySource::File(file) => of_file(file),
+            // Its revocation lists are in the Secret.
             AuthoritySource::Credential(name) => credential_authorities(name),
         },
         names: names.iter().cloned().map(PeerName::Any).collect(),
-        revoked: revoked.clone(),
     }
 }
 

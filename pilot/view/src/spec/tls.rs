@@ -50,8 +50,6 @@ pub struct PeerCheck {
     pub roots: Str,
     /// Names of which it must have one; empty: any name will do.
     pub names: Vec<PeerName>,
-    /// A file with certificates that are revoked.
-    pub revoked: Option<Str>,
 }
 
 /// A name in a certificate.

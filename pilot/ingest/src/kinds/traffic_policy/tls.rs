@@ -55,14 +55,15 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
     let credential = credential_name.filter(|name| !name.is_empty());
     let certificate = match &credential {
         Some(name) => {
-            for (name, set) in [
-                ("clientCertificate", certificate.is_some()),
-                ("privateKey", key.is_some()),
-                ("caCertificates", authorities.is_some()),
+            for (name, set, hint) in [
+                ("clientCertificate", certificate.is_some(), "leave out this, or credentialName"),
+                ("privateKey", key.is_some(), "leave out this, or credentialName"),
+                ("caCertificates", authorities.is_some(), "leave out this, or credentialName"),
+                ("caCrl", revoked.is_some(), "put the lists into the Secret, as ca.crl"),
             ] {
                 if set {
-                    let message = "the credential has it already, so nothing is sent to this host";
-                    at.field(name).error_hint(Reason::Conflict, message, "leave out this, or credentialName");
+                    let message = "the credential has its place, so nothing is sent to this host";
+                    at.field(name).error_hint(Reason::Conflict, message, hint);
                 }
             }
             let name = parse_credential(name, selects, &at.field("credentialName"));
