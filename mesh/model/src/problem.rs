@@ -39,6 +39,8 @@ pub enum Reason {
     Unusable,
     /// The API accepts the field; Meltemi does not build it yet, so it has no effect.
     NotSupported,
+    /// A field that works, and has a newer name.
+    Deprecated,
     /// A part that can never take effect (a route behind a catch-all, a weight of zero).
     Unreachable,
     /// An Envoy refused configuration made from this object.

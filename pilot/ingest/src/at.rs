@@ -183,6 +183,16 @@ impl<'a> At<'a> {
         }
     }
 
+    /// The field `name` below this place works, and is called otherwise today, if it is `set`.
+    pub fn deprecated(&self, name: &str, set: bool, instead: &str) {
+        if set {
+            let (path, message) =
+                (self.field(name).path(), "this field works, but is the older form of another");
+            let problem = Problem::new(mesh_model::Severity::Info, Reason::Deprecated, path, message);
+            self.report(problem.hint(format!("write {instead}")));
+        }
+    }
+
     /// How many problems there are so far, to see later whether parsing a part found one.
     pub fn errors(&self) -> usize {
         let problems = self.shared.problems.borrow();

@@ -15,6 +15,7 @@ mod ports;
 mod routes;
 mod scope;
 mod selection;
+mod spoken;
 mod unit;
 
 pub(crate) use lived::Checks;

@@ -13,8 +13,9 @@ pub const ANNOTATION: &str = "galley.istio.io/analyze-suppress";
 
 /// The codes that some problem may have.
 const CODES: &[&str] = &[
-    "IST0101", "IST0106", "IST0107", "IST0108", "IST0109", "IST0110", "IST0111", "IST0112", "IST0116",
-    "IST0118", "IST0122", "IST0125", "IST0127", "IST0130", "IST0131", "IST0134", "IST0135", "IST0137",
+    "IST0002", "IST0101", "IST0106", "IST0107", "IST0108", "IST0109", "IST0110", "IST0111", "IST0112",
+    "IST0113", "IST0116", "IST0118", "IST0122", "IST0125", "IST0127", "IST0128", "IST0129", "IST0130",
+    "IST0131", "IST0134", "IST0135", "IST0137", "IST0173", "IST0174",
 ];
 
 /// Istio's codes for a problem of an object; several where Istio tells apart what is one here.
@@ -26,6 +27,10 @@ pub fn codes(kind: Kind, problem: &Problem) -> &'static [&'static str] {
         (Reason::InvalidValue, _) if annotation && *severity == Severity::Info => &["IST0135"],
         (Reason::InvalidValue, _) if annotation => &["IST0107", "IST0125"],
         (Reason::InvalidValue, _) if path.ends_with(".regex") => &["IST0122", "IST0106"],
+        (Reason::Deprecated, _) => &["IST0002"],
+        (Reason::Required, Kind::DestinationRule) if path.ends_with("tls.caCertificates") => {
+            if path.contains("portLevelSettings") { &["IST0129"] } else { &["IST0128"] }
+        }
         (Reason::Required, Kind::Service) if path == "spec.ports" => &["IST0118"],
         (Reason::Required, Kind::ServiceEntry) if path == "spec.addresses" => &["IST0134"],
         (
@@ -40,10 +45,15 @@ pub fn codes(kind: Kind, problem: &Problem) -> &'static [&'static str] {
         (Reason::NotFound, Kind::VirtualService) if path.ends_with("destination.port") => {
             &["IST0112", "IST0101"]
         }
+        (Reason::NotFound, Kind::DestinationRule) if path == "spec.subsets" => &["IST0173", "IST0101"],
+        (Reason::NotFound, Kind::DestinationRule) if path == "spec.host" => &["IST0174", "IST0101"],
         (Reason::NotFound, _) => &["IST0101"],
         (Reason::Conflict, Kind::VirtualService) if path == "spec.hosts" => &["IST0109"],
         (Reason::Conflict, Kind::Sidecar) if path == "spec.workloadSelector" => &["IST0110"],
         (Reason::Conflict, Kind::Sidecar) if path == "spec" => &["IST0111"],
+        (Reason::Conflict, Kind::DestinationRule) if *severity == Severity::Error && is_tls(path) => {
+            &["IST0113"]
+        }
         (Reason::Conflict, Kind::Service) if *severity == Severity::Info => &["IST0137"],
         (Reason::Conflict, Kind::Service) => &["IST0116"],
         (Reason::Unreachable, Kind::VirtualService) if *severity == Severity::Info => &["IST0131"],
@@ -58,6 +68,11 @@ pub fn codes(kind: Kind, problem: &Problem) -> &'static [&'static str] {
             _,
         ) => &[],
     }
+}
+
+/// Whether a path of a DestinationRule may be about what is spoken.
+fn is_tls(path: &str) -> bool {
+    ["spec.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings", "spec.subsets"].contains(&path)
 }
 
 /// What is not told of one object.

@@ -37,6 +37,7 @@ fn meaning(reason: Reason) -> &'static str {
         Reason::Unusable => {
             "What is referred to exists, and can't be used, or not by whoever needs it. In a status this is `ResolvedRefs`, too."
         }
+        Reason::Deprecated => "The field works, and has a newer name.",
         Reason::NotSupported => "The API has the field; Meltemi does not act on it.",
         Reason::Unreachable => "A part that can never take effect.",
         Reason::Rejected => {
@@ -45,7 +46,7 @@ fn meaning(reason: Reason) -> &'static str {
     }
 }
 
-const REASONS: [Reason; 12] = [
+const REASONS: [Reason; 13] = [
     Reason::Malformed,
     Reason::UnknownField,
     Reason::InvalidType,
@@ -56,12 +57,14 @@ const REASONS: [Reason; 12] = [
     Reason::NotFound,
     Reason::Unusable,
     Reason::NotSupported,
+    Reason::Deprecated,
     Reason::Unreachable,
     Reason::Rejected,
 ];
 
 /// Istio's messages about the kinds that Meltemi reads; the case of each is `analysis/<code in small letters>`.
 const TOLD: &[(&str, &str)] = &[
+    ("IST0002", "Deprecated"),
     ("IST0101", "ReferencedResourceNotFound"),
     ("IST0106", "SchemaValidationError"),
     ("IST0107", "MisplacedAnnotation"),
@@ -70,16 +73,21 @@ const TOLD: &[(&str, &str)] = &[
     ("IST0110", "ConflictingSidecarWorkloadSelectors"),
     ("IST0111", "MultipleSidecarsWithoutWorkloadSelectors"),
     ("IST0112", "VirtualServiceDestinationPortSelectorRequired"),
+    ("IST0113", "MTLSPolicyConflict"),
     ("IST0116", "DeploymentAssociatedToMultipleServices"),
     ("IST0118", "PortNameIsNotUnderNamingConvention"),
     ("IST0122", "InvalidRegexp"),
     ("IST0125", "InvalidAnnotation"),
     ("IST0127", "NoMatchingWorkloadsFound"),
+    ("IST0128", "NoServerCertificateVerificationDestinationLevel"),
+    ("IST0129", "NoServerCertificateVerificationPortLevel"),
     ("IST0130", "VirtualServiceUnreachableRule"),
     ("IST0131", "VirtualServiceIneffectiveMatch"),
     ("IST0134", "ServiceEntryAddressesRequired"),
     ("IST0135", "DeprecatedAnnotation"),
     ("IST0137", "DeploymentConflictingPorts"),
+    ("IST0173", "DestinationRuleSubsetNotSelectPods"),
+    ("IST0174", "UnknownDestinationRuleHost"),
 ];
 
 /// Istio's other messages, and why Meltemi has none like them.
@@ -89,21 +97,21 @@ const NOT_TOLD: &[(&str, &str)] = &[
         "about sidecar injection, which Meltemi does not do yet",
     ),
     (
-        "IST0113, IST0128, IST0129",
-        "about TLS between workloads, which Meltemi does not have yet: it says so of each `tls`",
-    ),
-    (
-        "IST0119, IST0149",
+        "IST0119, IST0149, IST0175",
         "about tokens of requests, which Meltemi does not read yet: it says so of each match on their claims",
     ),
-    ("IST0126, IST0163 to IST0165", "about meshes of several clusters"),
+    ("IST0126, IST0163, IST0164, IST0170", "about meshes of several clusters"),
     (
-        "IST0132, IST0138, IST0140, IST0145, IST0161, IST0162",
+        "IST0132, IST0138, IST0140, IST0145, IST0161, IST0162, IST0165 to IST0167",
         "about gateways, which Meltemi does not serve yet: it says so of each name of one",
+    ),
+    (
+        "IST0171",
+        "that a condition does not hold: here that is what is said, and not something to be said of it",
     ),
     ("IST0133", "a warning of the schema: whatever is not an error under IST0106 is a warning here, too"),
     ("IST0136", "that an annotation is alpha says nothing about whether it works"),
-    ("IST0139, IST0141, IST0142, IST0156", "about installing Istio"),
+    ("IST0139, IST0141, IST0142, IST0156, IST0168, IST0169", "about installing Istio"),
     ("IST0143", "that an application listens on localhost only: needs a look into the pod"),
     (
         "IST0144",

@@ -1,6 +1,6 @@
 //! The checks, each by what it is about.
 
-use super::{Found, claims, credentials, networks, peers, ports, scope::Scope, selection};
+use super::{Found, claims, credentials, networks, peers, ports, scope::Scope, selection, spoken};
 use mesh_model::{Host, NamespacedName, ObjectRef, ServiceKey, Str};
 use std::net::IpAddr;
 
@@ -61,6 +61,7 @@ impl Unit {
                 let Some(value) = scope.rule(name) else { return };
                 scope.check_destination_rule(value, found);
                 credentials::check_credentials(scope, value, found);
+                spoken::check_spoken(scope, value, found);
             }
             Self::Sidecar(name) => {
                 let Some(value) = scope.sidecar(name) else { return };

@@ -61,6 +61,7 @@ fn parse_warmup(
     algorithm: &LoadBalancing,
     at: &At<'_>,
 ) -> Option<Warmup> {
+    at.deprecated("warmupDurationSecs", older.is_some() && warmup.is_none(), "warmup: {duration: ..}");
     let name = if warmup.is_some() { "warmup" } else { "warmupDurationSecs" };
     if warmup.is_some() && older.is_some() {
         at.field("warmupDurationSecs").warning_hint(
@@ -122,6 +123,7 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
         maglev,
         minimum_ring_size,
     } = hash;
+    at.deprecated("minimumRingSize", minimum_ring_size.is_some(), "ringHash: {minimumRingSize: ..}");
     let use_source_ip = use_source_ip.unwrap_or(false);
     let keys = [
         http_header_name.is_some(),

@@ -3,7 +3,9 @@
 
 use crate::at::At;
 use mesh_api::networking::traffic_policy as api;
-use mesh_model::{Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Reason, Str};
+use mesh_model::{
+    Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Problem, Reason, Severity, Str,
+};
 
 /// `caCertificates` for those of the operating system.
 pub const SYSTEM: &str = "system";
@@ -75,6 +77,15 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
         return ClientTls::Impossible;
     }
     let names_authorities = authorities.is_some();
+    if credential.is_none() && !names_authorities && !insecure_skip_verify.unwrap_or(false) {
+        let message =
+            "the server may have a certificate of any authority that the proxy's operating system trusts";
+        let problem =
+            Problem::new(Severity::Info, Reason::Required, at.field("caCertificates").path(), message);
+        at.report(
+            problem.hint("write `caCertificates: system` if that is meant, or the file of its authorities"),
+        );
+    }
     let source = match (credential, authorities) {
         (Some(name), _) => AuthoritySource::Credential(plain_name(&name).into()),
         (None, Some(file)) if *file != *SYSTEM => AuthoritySource::File(file),

@@ -24,6 +24,11 @@ pub fn parse_cors(policy: api::CorsPolicy, at: &At<'_>) -> Cors {
         at.field("allowOrigin")
             .warning(Reason::Conflict, "`allowOrigins` is set, so this older form of it has no effect");
     }
+    at.deprecated(
+        "allowOrigin",
+        !allow_origin.is_empty() && allow_origins.is_empty(),
+        "allowOrigins: [{exact: ..}]",
+    );
     let at_origins = at.field("allowOrigins");
     let allow_origins: Vec<StringMatch> = match allow_origins.is_empty() {
         true => allow_origin.iter().map(|origin| StringMatch::Exact(origin.as_str().into())).collect(),

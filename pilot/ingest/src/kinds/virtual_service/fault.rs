@@ -20,6 +20,7 @@ pub fn parse_fault(fault: api::HttpFaultInjection, at: &At<'_>) -> Option<Fault>
 fn parse_delay(delay: api::Delay, at: &At<'_>) -> Option<Delay> {
     let api::Delay { fixed_delay, exponential_delay, percent, percentage } = delay;
     at.not_supported("exponentialDelay", exponential_delay.is_some());
+    at.deprecated("percent", percent.is_some(), "percentage: {value: ..}");
     let percent = match (percentage, percent) {
         (None, Some(whole)) => {
             let parsed = u32::try_from(whole).ok().and_then(Percent::from_whole);

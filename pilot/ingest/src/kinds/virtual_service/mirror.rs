@@ -13,6 +13,8 @@ pub fn parse_mirror_percent(
     snake_case: Option<u32>,
     at: &At<'_>,
 ) -> Option<Percent> {
+    at.deprecated("mirrorPercent", whole.is_some(), "mirrorPercentage: {value: ..}");
+    at.deprecated("mirror_percent", snake_case.is_some(), "mirrorPercentage: {value: ..}");
     if let Some(percentage) = percentage {
         return Some(parse_percentage(percentage, &at.field("mirrorPercentage")).unwrap_or(Percent::NONE));
     }
