@@ -89,6 +89,8 @@ mod tests {
             http_proxy: (address, HTTP_PROXY_PORT).into(),
             admin: (address, ADMIN_PORT).into(),
             ready: sidecar == SidecarState::Ready,
+            spiffe_id: (sidecar == SidecarState::Ready)
+                .then(|| "spiffe://cluster.local/ns/shop/sa/cart".into()),
             sidecar,
             error: None,
             requests: 0,
@@ -118,8 +120,8 @@ mod tests {
         let expected = "\
 title
 
-WORKLOAD      VERSION   ADDRESS      ENVOY   CONFIG          REQUESTS IN   OUT
-cart-0.shop   v1        127.64.0.0   ready   synced          7             0
+WORKLOAD      VERSION   ADDRESS      ENVOY   CONFIG          REQUESTS IN   OUT   IDENTITY
+cart-0.shop   v1        127.64.0.0   ready   synced          7             0     spiffe://cluster.local/ns/shop/sa/cart
 cart-1.shop   v1        127.64.0.1   down    not connected   7             0
 
 error cart-1.shop: Envoy ended with signal: 9
@@ -146,6 +148,7 @@ Try next
             lines(&starting, &ready),
             [
                 "cart-0.shop: Envoy is ready",
+                "cart-0.shop: is spiffe://cluster.local/ns/shop/sa/cart",
                 "cart-0.shop: has its configuration",
                 &format!("solved: {problem}")
             ]

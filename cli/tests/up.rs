@@ -123,6 +123,32 @@ fn sidecars_prove_who_they_are_and_plaintext_is_refused() {
     assert_eq!(report["answeredBy"][0]["identity"], id("orders"), "{report:#}");
 }
 
+/// What `make run` runs: nothing in it speaks of certificates.
+#[test]
+fn the_shop_shows_identities_and_speaks_mutual_tls_out_of_the_box() {
+    let makefile = include_str!("../../Makefile");
+    assert!(makefile.contains("-- up examples/shop\n"), "`make run` runs something else");
+    let namespace = "up-shop";
+    let mut up = Up::start_example("shop", namespace, &[]);
+    let id = |account: &str| format!("spiffe://cluster.local/ns/{namespace}/sa/{account}");
+    let pods = ["frontend-0", "catalog-v1-0", "cart-0", "ratings-0"];
+    up.wait_for_pods(&pods, namespace);
+    let shown = pods.map(|pod| {
+        let account = pod.split('-').next().unwrap();
+        format!("{pod}.{namespace}: is {}", id(account))
+    });
+    up.wait_for(&shown);
+    let report = up.ask_json(&["call", "frontend", "http://catalog/", "-n", "20"]);
+    assert_eq!(report["codes"], serde_json::json!([{"code": "200", "count": 20, "text": ""}]), "{report:#}");
+    for answered in report["answeredBy"].as_array().unwrap() {
+        assert_eq!(answered["identity"], id("catalog"), "{report:#}");
+    }
+    assert_eq!(report["calledAs"], serde_json::json!([id("frontend")]), "{report:#}");
+    let output = up.ask(&["call", "frontend", "http://cart/", "-n", "5"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&id("cart")) && said.contains(&id("frontend")), "{said}");
+}
+
 #[test]
 fn identities_are_of_the_trust_domain_that_the_files_name() {
     let namespace = "up-domain";

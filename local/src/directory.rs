@@ -39,6 +39,9 @@ pub struct Entry {
     pub admin: SocketAddr,
     /// How its sidecar is doing.
     pub sidecar: SidecarState,
+    /// The SPIFFE id in its certificate, once it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spiffe_id: Option<Arc<str>>,
     /// Whether its sidecar and its application are ready: only then Services lead to it.
     #[serde(default)]
     pub ready: bool,
@@ -74,12 +77,13 @@ pub(crate) struct Member {
     pub(crate) ports: Vec<Port>,
     pub(crate) admin: SocketAddr,
     pub(crate) sidecar: watch::Receiver<SidecarState>,
+    pub(crate) spiffe_id: watch::Receiver<Option<Arc<str>>>,
     pub(crate) echo: Result<RequestCounter, String>,
 }
 
 impl Member {
     fn entry(&self, ready: bool) -> Entry {
-        let Self { identity, pod_address, application, ports, admin, sidecar, echo } = self;
+        let Self { identity, pod_address, application, ports, admin, sidecar, spiffe_id, echo } = self;
         Entry {
             identity: identity.clone(),
             pod_address: *pod_address,
@@ -88,6 +92,7 @@ impl Member {
             http_proxy: SocketAddr::new(*pod_address, HTTP_PROXY_PORT),
             admin: *admin,
             sidecar: sidecar.borrow().clone(),
+            spiffe_id: spiffe_id.borrow().clone(),
             ready,
             error: echo.as_ref().err().cloned(),
             requests: echo.as_ref().map_or(0, RequestCounter::get),
@@ -248,6 +253,7 @@ mod tests {
             http_proxy: SocketAddr::new(address, HTTP_PROXY_PORT),
             admin: SocketAddr::new(address, crate::ADMIN_PORT),
             sidecar: SidecarState::Ready,
+            spiffe_id: Some("spiffe://cluster.local/ns/shop/sa/cart".into()),
             ready: true,
             error: None,
             requests: 0,

@@ -139,6 +139,7 @@ impl EnvoyError {
 #[derive(Debug)]
 pub struct Sidecar {
     state: watch::Receiver<SidecarState>,
+    spiffe_id: watch::Receiver<Option<Arc<str>>>,
     stop: Option<oneshot::Sender<()>>,
     supervisor: JoinHandle<()>,
 }
@@ -152,14 +153,21 @@ impl Sidecar {
         changes: Arc<watch::Sender<u64>>,
     ) -> Self {
         let (publish, state) = watch::channel(SidecarState::Starting);
+        let (proven, spiffe_id) = watch::channel(None);
         let (stop, stopped) = oneshot::channel();
-        let supervisor = supervisor::Supervisor { spec, settings, spawner, state: publish, changes };
-        Self { state, stop: Some(stop), supervisor: tokio::spawn(supervisor.run(stopped)) }
+        let supervisor =
+            supervisor::Supervisor { spec, settings, spawner, state: publish, spiffe_id: proven, changes };
+        Self { state, spiffe_id, stop: Some(stop), supervisor: tokio::spawn(supervisor.run(stopped)) }
     }
 
     /// How it is doing, now and later.
     pub fn state(&self) -> watch::Receiver<SidecarState> {
         self.state.clone()
+    }
+
+    /// The SPIFFE id in its workload's certificate, now and later; nothing while there is none.
+    pub fn spiffe_id(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.spiffe_id.clone()
     }
 
     /// Ends the process; when it returns its ports are free.

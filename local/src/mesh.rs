@@ -161,6 +161,7 @@ impl Replica {
             ports: echo_spec.ports.iter().map(Port::from).collect(),
             admin: sidecar_spec.admin(),
             sidecar: sidecar.state(),
+            spiffe_id: sidecar.spiffe_id(),
             echo: echo.as_ref().map(EchoHandle::counter).map_err(Clone::clone),
         }
     }

@@ -182,6 +182,7 @@ async fn a_call_counts_answers() {
             http_proxy: address,
             admin: SocketAddr::new(address.ip(), HTTP_PROXY_PORT),
             sidecar: SidecarState::Ready,
+            spiffe_id: None,
             ready: true,
             error: None,
             requests: 0,

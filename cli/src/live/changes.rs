@@ -52,6 +52,11 @@ fn of_row(old: Option<&Row>, new: &Row) -> Vec<String> {
             SidecarState::Down { reason } => format!("Envoy {reason}"),
         });
     }
+    let before = old.and_then(|row| row.entry.spiffe_id.as_deref());
+    let after = new.entry.spiffe_id.as_deref();
+    if let Some(id) = after.filter(|_| before != after) {
+        lines.push(format!("is {id}"));
+    }
     if old.map(|row| &row.entry.error) != Some(&new.entry.error) {
         lines.extend(new.entry.error.clone());
     }

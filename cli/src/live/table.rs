@@ -21,7 +21,7 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
     let mut lines = vec![title.clone(), String::new()];
     if !rows.is_empty() {
         let mut table =
-            Table::new(["WORKLOAD", "VERSION", "ADDRESS", "ENVOY", "CONFIG", "REQUESTS IN", "OUT"]);
+            Table::new(["WORKLOAD", "VERSION", "ADDRESS", "ENVOY", "CONFIG", "REQUESTS IN", "OUT", "IDENTITY"]);
         for row in rows {
             let Row { entry, sync, traffic } = row;
             let (inbound, outbound) = match traffic {
@@ -36,6 +36,8 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
                 self::sync(sync),
                 inbound,
                 outbound,
+                // Last: what a narrow screen cuts off.
+                entry.spiffe_id.as_deref().unwrap_or_default().to_owned(),
             ]);
         }
         lines.extend(table.lines());

@@ -30,7 +30,10 @@ pub fn copy_example(example: &str, namespace: &str, to: &Path) {
     for entry in std::fs::read_dir(examples.join(example)).unwrap() {
         let entry = entry.unwrap();
         let text = std::fs::read_to_string(entry.path()).unwrap();
-        let text = text.replace("\nmetadata:\n", &format!("\nmetadata:\n  namespace: {namespace}\n"));
+        let text = match text.contains("\n  namespace: ") {
+            true => text.replace(&format!("namespace: {example}\n"), &format!("namespace: {namespace}\n")),
+            false => text.replace("\nmetadata:\n", &format!("\nmetadata:\n  namespace: {namespace}\n")),
+        };
         std::fs::write(to.join(entry.file_name()), text).unwrap();
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use meltemi_agent::{
-    Agent,
+    Agent, Identity,
     envoy::{CommandLine, process::terminate},
 };
 use tokio::{
@@ -46,6 +46,7 @@ pub(super) struct Supervisor {
     pub(super) settings: Arc<EnvoySettings>,
     pub(super) spawner: Spawner,
     pub(super) state: watch::Sender<SidecarState>,
+    pub(super) spiffe_id: watch::Sender<Option<Arc<str>>>,
     pub(super) changes: Arc<watch::Sender<u64>>,
 }
 
@@ -97,7 +98,9 @@ impl Supervisor {
         let directory = self.directory();
         fs::create_dir_all(&directory).map_err(EnvoyError::write(&directory))?;
         if let (None, Some(agents)) = (&agent, &self.settings.agents) {
-            *agent = Some(agent::start(agents, &self.spec, &self.settings, &directory).await?);
+            let started = agent::start(agents, &self.spec, &self.settings, &directory).await?;
+            tokio::spawn(tell(started.identity(), self.spiffe_id.clone(), self.changes.clone()));
+            *agent = Some(started);
         }
         let bootstrap = match agent {
             Some(agent) => agent.bootstrap().to_path_buf(),
@@ -153,6 +156,25 @@ impl Supervisor {
         match complaint(&self.directory().join("envoy.log")) {
             Some(complaint) => format!("{ended}: {complaint}"),
             None => ended,
+        }
+    }
+}
+
+/// Publishes as whom a workload has a certificate, for as long as its agent runs.
+async fn tell(
+    mut identity: watch::Receiver<Option<Identity>>,
+    told: watch::Sender<Option<Arc<str>>>,
+    changes: Arc<watch::Sender<u64>>,
+) {
+    loop {
+        let id = identity.borrow_and_update().as_ref().and_then(|held| held.credential.facts().workload().ok());
+        let id: Option<Arc<str>> = id.map(|id| id.to_string().into());
+        let differs = told.send_if_modified(|held| std::mem::replace(held, id.clone()) != id);
+        if differs {
+            changes.send_modify(|count| *count += 1);
+        }
+        if identity.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -103,6 +103,7 @@ mod tests {
             http_proxy: (workload.addresses[0], HTTP_PROXY_PORT).into(),
             admin: (workload.addresses[0], ADMIN_PORT).into(),
             sidecar: SidecarState::Ready,
+            spiffe_id: None,
             ready: true,
             error: None,
             requests: 0,
