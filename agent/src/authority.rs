@@ -34,6 +34,8 @@ pub struct Authority {
     pub cluster: String,
     /// Whose certificates are no longer good.
     pub revoked: Revoked,
+    /// The kind of the keys that are made.
+    pub key: KeyKind,
 }
 
 /// How the workload proves who it is.
@@ -124,7 +126,7 @@ impl Authority {
         trusted: &TrustBundle,
         lifetime: Duration,
     ) -> Result<Identity, EnrolError> {
-        let key = keys::generate(KeyKind::P256)?;
+        let key = keys::generate(self.key)?;
         let mut message = Request::new(IstioCertificateRequest {
             csr: request::make(&key, None)?,
             validity_duration: i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),

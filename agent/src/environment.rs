@@ -4,6 +4,7 @@
 //! settings of an agent. What is set and has no effect is told. It reads no files but those of the pod's own labels and annotations.
 
 mod application;
+mod certificates;
 mod duration;
 mod pod_info;
 mod proxy_config;
@@ -103,14 +104,8 @@ pub fn read(
     for (name, value) in &config.proxy_metadata {
         variables.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    for name in
-        ["ISTIO_BOOTSTRAP_OVERRIDE", "ISTIO_BOOTSTRAP", "FILE_MOUNTED_CERTS", "OUTPUT_CERTS", "PROV_CERT"]
-    {
-        if variables.get(name).is_some_and(|value| !value.is_empty() && value != "false") {
-            unsupported.push(format!("{name} is not supported (NotSupported) and has no effect"));
-        }
-    }
     let variables = Variables(variables);
+    unsupported.extend(certificates::unsupported(&variables));
     let mut environment = variables.settings(config, flags)?;
     environment.unsupported = unsupported;
     Ok(environment)
@@ -195,8 +190,15 @@ impl Variables {
         let authority_address = self.get("CA_ADDR").unwrap_or(&discovery_address).to_owned();
         let server_name = |address: &str| self.get("ISTIOD_SAN").unwrap_or(host_of(address)).to_owned();
         let roots = |names: [&str; 2]| {
-            let named = names.iter().find_map(|name| self.get(name));
-            root.join(named.unwrap_or("var/run/secrets/istio/root-cert.pem"))
+            let named = names.iter().find_map(|name| Some((name, self.get(name)?)));
+            match named {
+                Some((name, "SYSTEM")) => Err(EnvironmentError::new(
+                    *name,
+                    "SYSTEM is not supported (NotSupported): name the file with the authorities",
+                )),
+                Some((_, file)) => Ok(root.join(file)),
+                None => Ok(root.join("var/run/secrets/istio/root-cert.pem")),
+            }
         };
         let token = root.join("var/run/secrets/tokens/istio-token");
         let revocations = root.join("var/run/secrets/istio/crl/ca-crl.pem");
@@ -206,7 +208,7 @@ impl Variables {
             address: discovery_address,
             cluster: cluster_id.clone(),
             token: token.clone(),
-            roots: roots(["XDS_ROOT_CA", "CA_ROOT_CA"]),
+            roots: roots(["XDS_ROOT_CA", "CA_ROOT_CA"])?,
             revoked: revoked.clone(),
         };
         let workload = Settings {
@@ -215,9 +217,10 @@ impl Variables {
                 address: authority_address,
                 cluster: cluster_id,
                 revoked,
+                key: certificates::key(self)?,
             },
             token,
-            roots: roots(["CA_ROOT_CA", "XDS_ROOT_CA"]),
+            roots: roots(["CA_ROOT_CA", "XDS_ROOT_CA"])?,
             lifetime: self.duration("SECRET_TTL", Duration::from_secs(24 * 3600))?,
             grace: self.parsed("SECRET_GRACE_PERIOD_RATIO", ratio)?.unwrap_or(GRACE),
             renew: None,

@@ -9,7 +9,11 @@ use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, proces
 use anyhow::{Context, Result, ensure};
 use citadel::{Citadel, Config, LocalTokens, Metrics, Place};
 use meltemi_agent::{Authority, Identity, Revoked, Settings, Workload, renewal::GRACE, sds};
-use mesh_pki::{Facts, credential::read_certificates};
+use mesh_pki::{
+    Facts,
+    credential::read_certificates,
+    keys::{self, KeyKind},
+};
 use mesh_runtime::{
     drain::{self, Trigger},
     transport::{Security, TransportConfig, serve_connections},
@@ -55,6 +59,7 @@ fn settings(served: &Served, directory: &Path, lifetime: Duration) -> Settings {
         server_name: "localhost".to_owned(),
         cluster: "Kubernetes".to_owned(),
         revoked: Revoked::default(),
+        key: KeyKind::P256,
     };
     Settings { authority, token, roots, lifetime, grace: GRACE, renew: None }
 }
@@ -204,6 +209,28 @@ async fn a_certificate_of_a_foreign_authority_or_an_unknown_token_gives_nothing(
     let error = ours.authority.enrol(stranger, &served.citadel.bundle(), HOUR).await.unwrap_err();
     assert!(matches!(error, meltemi_agent::EnrolError::Refused(_)), "{error}");
     ours.authority.enrol(by_token, &served.citadel.bundle(), HOUR).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_got_for_a_key_of_each_kind() {
+    let served = serve().await;
+    let directory = tempfile::tempdir().unwrap();
+    let Settings { mut authority, token, .. } = settings(&served, directory.path(), HOUR);
+    let token = std::fs::read_to_string(token).unwrap();
+    for (kind, algorithm) in [
+        (KeyKind::P256, &rcgen::PKCS_ECDSA_P256_SHA256),
+        (KeyKind::P384, &rcgen::PKCS_ECDSA_P384_SHA384),
+        (KeyKind::Rsa2048, &rcgen::PKCS_RSA_SHA256),
+    ] {
+        authority.key = kind;
+        let proof = meltemi_agent::authority::Proof::Token(&token);
+        let identity = authority.enrol(proof, &served.citadel.bundle(), HOUR).await.unwrap();
+        let key = keys::read(identity.credential.key_pem()).unwrap();
+        assert!(key.is_compatible(algorithm), "{kind:?}");
+        // With it, it is renewed.
+        let proof = meltemi_agent::authority::Proof::Certificate(&identity.credential);
+        authority.enrol(proof, &served.citadel.bundle(), HOUR).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

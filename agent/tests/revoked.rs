@@ -5,7 +5,7 @@
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use meltemi_agent::{Authority, EnrolError, Revoked, authority::Proof};
-use mesh_pki::{Credential, Facts, TrustBundle, credential::read_certificates, tls};
+use mesh_pki::{Credential, Facts, TrustBundle, credential::read_certificates, tls, keys::KeyKind};
 use mesh_runtime::transport::{Security, TransportConfig, serve_connections};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName,
@@ -86,6 +86,7 @@ async fn a_revoked_control_plane_is_told_nothing() {
         server_name: "localhost".to_owned(),
         cluster: "Kubernetes".to_owned(),
         revoked: Revoked::at(path.clone()),
+        key: KeyKind::P256,
     };
     let is_spoken_to = async || match authority.enrol(Proof::Token("token"), &trusted, Duration::ZERO).await {
         Err(EnrolError::Refused(status)) if status.code() == Code::Unimplemented => true,

@@ -93,3 +93,55 @@ fn what_makes_no_sense_is_named() {
     let told = read(injected(&[("ISTIO_BOOTSTRAP_OVERRIDE", "/x")]), flags(root.path())).unwrap();
     assert!(told.unsupported[0].contains("ISTIO_BOOTSTRAP_OVERRIDE"), "{:?}", told.unsupported);
 }
+
+#[test]
+fn keys_are_of_the_kind_that_is_asked_for() {
+    use mesh_pki::keys::KeyKind;
+    let root = tempfile::tempdir().unwrap();
+    let key = |more: &[(&str, &str)]| {
+        read(injected(more), flags(root.path())).map(|read| read.agent.workload.authority.key)
+    };
+    for (more, expected) in [
+        (&[][..], KeyKind::P256),
+        (&[("ECC_SIGNATURE_ALGORITHM", "ECDSA")], KeyKind::P256),
+        (&[("ECC_SIGNATURE_ALGORITHM", "ECDSA"), ("ECC_CURVE", "P384")], KeyKind::P384),
+        (&[("ECC_SIGNATURE_ALGORITHM", "ECDSA"), ("WORKLOAD_RSA_KEY_SIZE", "2048")], KeyKind::P256),
+        (&[("WORKLOAD_RSA_KEY_SIZE", "2048")], KeyKind::Rsa2048),
+        (&[("WORKLOAD_RSA_KEY_SIZE", "4096")], KeyKind::Rsa4096),
+    ] {
+        assert_eq!(key(more).unwrap(), expected, "{more:?}");
+    }
+    for (name, value) in
+        [("ECC_SIGNATURE_ALGORITHM", "RSA"), ("ECC_CURVE", "P521"), ("WORKLOAD_RSA_KEY_SIZE", "1024")]
+    {
+        let error = key(&[(name, value)]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{name}: `{value}` is none of ")), "{error}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_told_with_what_to_do_instead() {
+    let root = tempfile::tempdir().unwrap();
+    let told = |name: &str, value: &str| {
+        read(injected(&[(name, value)]), flags(root.path())).unwrap().unsupported.join("\n")
+    };
+    for (name, value, instead) in [
+        ("FILE_MOUNTED_CERTS", "true", "name the files"),
+        ("OUTPUT_CERTS", "/etc/istio-output-certs", "Workload API"),
+        ("CA_PROVIDER", "GoogleCA", "CreateCertificate"),
+        ("PILOT_CERT_PROVIDER", "kubernetes", "CA_ROOT_CA"),
+    ] {
+        let told = told(name, value);
+        assert!(told.starts_with(name) && told.contains("NotSupported") && told.contains(instead), "{told}");
+    }
+    for (name, value) in [
+        ("OUTPUT_CERTS", ""),
+        ("FILE_MOUNTED_CERTS", "false"),
+        ("CA_PROVIDER", "Citadel"),
+        ("PILOT_CERT_PROVIDER", "k8s.io/clusterissuers.cert-manager.io/mesh"),
+    ] {
+        assert_eq!(told(name, value), "", "{name}={value}");
+    }
+    let error = read(injected(&[("CA_ROOT_CA", "SYSTEM")]), flags(root.path())).unwrap_err().to_string();
+    assert!(error.contains("name the file"), "{error}");
+}

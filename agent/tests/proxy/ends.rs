@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     WITHIN, answers, teapot,
-    world::{ControlPlane, Proxy, World},
+    world::{ControlPlane, Pod, Proxy, World},
 };
 
 /// The program, with another command than `proxy`.
@@ -153,6 +153,34 @@ async fn it_ends_with_the_last_connection_where_that_is_asked_for() {
         client.ask().await.context("whoever is there is served")?;
         drop(client);
         ensure!(proxy.wait().await?.success(), "{}", proxy.log());
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
+
+/// Gateways are not built yet: a router's agent does its part, and says what the control plane says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_has_a_certificate_and_says_why_it_is_not_ready() {
+    let Some(envoy) = Envoy::binary() else { return };
+    let outcome = async {
+        let world = World::new("agent-router", &[("hello.yaml", &teapot(418))]).await?;
+        let plane = ControlPlane::start(&world).await?;
+        let _echo = plane.start_echo().await?;
+        let pod = Pod { name: "hello-0", role: "router", root: world.root(), more: &[] };
+        let mut proxy = Proxy::start_of(&pod, &world, &plane, &envoy)?;
+        eventually(WITHIN, async || {
+            proxy.serial()?;
+            let log = proxy.log();
+            ensure!(log.contains("node=\"router~") || log.contains("node=router~"), "{log}");
+            ensure!(log.contains("proxies of type \\\"router\\\" are not supported yet"), "{log}");
+            Ok(())
+        })
+        .await?;
+        let error = proxy.ready().await.err().context("it is ready without any configuration")?;
+        let connection = TcpStream::connect(proxy.listen().admin).await?;
+        proxy.signal("TERM");
+        ensure!(proxy.wait().await?.success(), "{error:#}: {}", proxy.log());
+        super::world::closed(connection).await;
         Ok(())
     };
     outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));

@@ -78,6 +78,7 @@ async fn come_and_go(envoy: &Path, server: &ApiServer) -> Result<()> {
     );
     let place = Place {
         name: "machine",
+        role: "sidecar",
         root: world.root(),
         address: address.ip(),
         application: inside.ip(),

@@ -8,7 +8,7 @@ mod machine;
 mod mutual;
 mod world;
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use mesh_runtime::admin_client::{get, post};
@@ -94,6 +94,13 @@ async fn a_proxy_starts_serves_and_ends_in_good_order() {
         ensure!((day - 3600.0..=day).contains(&lives("default")?), "{}", lives("default")?);
         ensure!(lives("ROOTCA")? > 365.0 * day, "{}", lives("ROOTCA")?);
         get(listen.status, "/app-health/hello/readyz").await?;
+
+        // The key is kept for a restart, where its owner alone gets at it.
+        let state = world.root().join("etc/istio/proxy/state");
+        for (path, allowed) in [(state.join("identity.json"), 0o600), (state, 0o700)] {
+            let mode = std::fs::metadata(&path)?.permissions().mode() & 0o777;
+            ensure!(mode == allowed, "{}: {mode:o}", path.display());
+        }
 
         // Names that the control plane tells: by the file that is edited, and through DNS.
         eventually(WITHIN, async || {

@@ -85,7 +85,7 @@ async fn mutual_tls_outlives_the_control_plane() {
         let plane = ControlPlane::start(&world).await?;
         let _application = plane.start_echo_of(SERVER).await?;
         let client = Proxy::start(&world, &plane, &envoy)?;
-        let pod = Pod { name: SERVER, root: &world.root().join("server"), more: &[] };
+        let pod = Pod { name: SERVER, role: "sidecar", root: &world.root().join("server"), more: &[] };
         let server = Proxy::start_of(&pod, &world, &plane, &envoy)?;
         for proxy in [&client, &server] {
             eventually(WITHIN, async || proxy.ready().await).await.with_context(|| proxy.log())?;

@@ -236,6 +236,8 @@ pub struct Memory {
 /// A workload of the mesh, as a proxy stands beside it.
 pub struct Pod<'a> {
     pub name: &'a str,
+    /// What its proxy stands for.
+    pub role: &'a str,
     /// Its volumes are below.
     pub root: &'a Path,
     /// More of its environment.
@@ -245,6 +247,8 @@ pub struct Pod<'a> {
 /// Where a proxy stands.
 pub struct Place<'a> {
     pub name: &'a str,
+    /// What its proxy stands for.
+    pub role: &'a str,
     /// Its volumes are below.
     pub root: &'a Path,
     pub address: IpAddr,
@@ -267,12 +271,13 @@ impl Proxy {
         envoy: &Path,
         more: &[(&str, &str)],
     ) -> Result<Self> {
-        Self::start_of(&Pod { name: HELLO, root: world.root(), more }, world, plane, envoy)
+        let pod = Pod { name: HELLO, role: "sidecar", root: world.root(), more };
+        Self::start_of(&pod, world, plane, envoy)
     }
 
     /// Beside another workload.
     pub fn start_of(pod: &Pod<'_>, world: &World, plane: &ControlPlane<'_>, envoy: &Path) -> Result<Self> {
-        let Pod { name, root, more } = *pod;
+        let Pod { name, role, root, more } = *pod;
         let mesh = plane.pilot.mesh().borrow().clone();
         let mut workloads = mesh.workloads();
         let workload =
@@ -280,7 +285,7 @@ impl Proxy {
         let address = *workload.addresses.first().context("an address")?;
         let application = workload.local.as_ref().context("it is run here")?.application;
         let (name, settings) = (&workload.object.name.name, r#""concurrency": 1"#);
-        let place = Place { name, root, address, application, settings };
+        let place = Place { name, role, root, address, application, settings };
         Self::start_at(&place, more, world, plane, envoy)
     }
 
@@ -292,7 +297,7 @@ impl Proxy {
         plane: &ControlPlane<'_>,
         envoy: &Path,
     ) -> Result<Self> {
-        let Place { name, root, address, application, settings } = *place;
+        let Place { name, role, root, address, application, settings } = *place;
         world.mount(root)?;
         let config = format!(
             r#"{{"discoveryAddress": "{}", "terminationDrainDuration": "0.2s", {settings}}}"#,
@@ -300,7 +305,7 @@ impl Proxy {
         );
         let mut command = Command::new(env!("CARGO_BIN_EXE_meltemi-agent"));
         command
-            .args(["proxy", "sidecar", "--proxyLogLevel=warning", "--proxyComponentLogLevel=misc:error"])
+            .args(["proxy", role, "--proxyLogLevel=warning", "--proxyComponentLogLevel=misc:error"])
             .args([
                 "--log_output_level=info,meltemi_agent::drain=debug",
                 "--bind-address",

@@ -15,7 +15,7 @@ use std::{
 
 pub use meltemi_agent::renewal::GRACE;
 use meltemi_agent::{
-    Agent, AgentSettings, Authority, Parts, Revoked, Settings,
+    Agent, AgentSettings, Authority, KeyKind, Parts, Revoked, Settings,
     agent::Discovery,
     envoy::{Inclusion, Sockets},
 };
@@ -87,6 +87,7 @@ pub(super) async fn start(
                 server_name: server_name.clone(),
                 cluster: cluster.clone(),
                 revoked: revoked.clone(),
+                key: KeyKind::P256,
             },
             token: token.clone(),
             roots: roots.clone(),
