@@ -5,7 +5,7 @@
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use meltemi_agent::{Authority, EnrolError, Revoked, authority::Proof};
-use mesh_pki::{Credential, Facts, TrustBundle, credential::read_certificates, tls, keys::KeyKind};
+use mesh_pki::{Credential, Facts, TrustBundle, credential::read_certificates, keys::KeyKind, tls};
 use mesh_runtime::transport::{Security, TransportConfig, serve_connections};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName,

@@ -10,7 +10,10 @@ use super::{EnvironmentError, Variables};
 const SWITCHES: [(&str, &str); 7] = [
     ("ISTIO_BOOTSTRAP_OVERRIDE", "the bootstrap is always made here"),
     ("ISTIO_BOOTSTRAP", "the bootstrap is always made here"),
-    ("FILE_MOUNTED_CERTS", "name the files in DestinationRules and Sidecars, whose agents hand them to Envoy"),
+    (
+        "FILE_MOUNTED_CERTS",
+        "name the files in DestinationRules and Sidecars, whose agents hand them to Envoy",
+    ),
     ("OUTPUT_CERTS", "keys never leave the agent; SPIFFE's Workload API gives them to programs"),
     ("PROV_CERT", "the token of the service account proves who the workload is"),
     ("XDS_AUTH_PROVIDER", "the token of the service account is sent"),

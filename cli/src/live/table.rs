@@ -20,8 +20,16 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
     let Snapshot { title, rows, problems, hints } = snapshot;
     let mut lines = vec![title.clone(), String::new()];
     if !rows.is_empty() {
-        let mut table =
-            Table::new(["WORKLOAD", "VERSION", "ADDRESS", "ENVOY", "CONFIG", "REQUESTS IN", "OUT", "IDENTITY"]);
+        let mut table = Table::new([
+            "WORKLOAD",
+            "VERSION",
+            "ADDRESS",
+            "ENVOY",
+            "CONFIG",
+            "REQUESTS IN",
+            "OUT",
+            "IDENTITY",
+        ]);
         for row in rows {
             let Row { entry, sync, traffic } = row;
             let (inbound, outbound) = match traffic {

@@ -167,7 +167,8 @@ async fn tell(
     changes: Arc<watch::Sender<u64>>,
 ) {
     loop {
-        let id = identity.borrow_and_update().as_ref().and_then(|held| held.credential.facts().workload().ok());
+        let id =
+            identity.borrow_and_update().as_ref().and_then(|held| held.credential.facts().workload().ok());
         let id: Option<Arc<str>> = id.map(|id| id.to_string().into());
         let differs = told.send_if_modified(|held| std::mem::replace(held, id.clone()) != id);
         if differs {
