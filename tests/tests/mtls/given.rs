@@ -45,6 +45,14 @@ async fn files() -> Result<()> {
     let at = SocketAddr::new(address.ip(), PORT);
     let _server = serve(at, (&file("server.pem"), &file("server.key")), &file("root.pem"))?;
     let rule = |roots: &str, name: &str| {
+        let known = match roots {
+            "" => "insecureSkipVerify: true".to_owned(),
+            roots => format!(
+                "caCertificates: {}\n      caCrl: {}\n      subjectAltNames: ['{name}']",
+                file(roots).display(),
+                file("crl.pem").display()
+            ),
+        };
         format!(
             "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -65,16 +73,12 @@ spec:
       mode: MUTUAL
       clientCertificate: {}
       privateKey: {}
-      caCertificates: {}
-      caCrl: {}
-      subjectAltNames: ['{name}']
+      {known}
       sni: outside.example.com
 ",
             at.ip(),
             file("client.pem").display(),
             file("client.key").display(),
-            file(roots).display(),
-            file("crl.pem").display(),
         )
     };
     let answered = async || -> Result<u16> {
@@ -87,6 +91,9 @@ spec:
         ("other.pem", SERVER, 503),
         ("root.pem", SERVER, 200),
         ("root.pem", "spiffe://elsewhere/ns/a/sa/c", 503),
+        // Whoever it is.
+        ("", "", 200),
+        ("other.pem", SERVER, 503),
         ("root.pem", SERVER, 200),
     ] {
         stage.mesh.edit("outside.yaml", &rule(roots, name)).await?;

@@ -144,6 +144,44 @@ const OBSERVED: &[Observed] = &[
         fields: &[("DestinationRule", &["trafficPolicy.outlierDetection.minHealthPercent"])],
     },
     Observed {
+        file: "tests/tests/traffic/failover/dead.rs",
+        test: "failures_to_connect_are_counted_apart",
+        fields: &[(
+            "DestinationRule",
+            &[
+                "trafficPolicy.outlierDetection.splitExternalLocalOriginErrors",
+                "trafficPolicy.outlierDetection.consecutiveLocalOriginFailures",
+            ],
+        )],
+    },
+    Observed {
+        file: "tests/tests/traffic/locality.rs",
+        test: "retries_may_go_to_another_place",
+        fields: &[("VirtualService", &["http[].retries.retryRemoteLocalities"])],
+    },
+    Observed {
+        file: "tests/tests/traffic/redirect.rs",
+        test: "redirected_traffic_goes_through_both_sidecars",
+        fields: &[("ServiceEntry", &["addresses"])],
+    },
+    Observed {
+        file: "tests/tests/settings/visible.rs",
+        test: "settings_say_who_sees_what",
+        fields: &[(
+            "MeshConfig",
+            &[
+                "defaultDestinationRuleExportTo",
+                "defaultServiceExportTo",
+                "defaultVirtualServiceExportTo",
+                "discoverySelectors",
+                "rootNamespace",
+                "serviceEntryVisibility",
+                "serviceEntryVisibility.applyToSidecars",
+                "serviceEntryVisibility.defaultVisibility",
+            ],
+        )],
+    },
+    Observed {
         file: "tests/tests/mtls/given.rs",
         test: "certificates_in_files",
         fields: &[(
@@ -156,6 +194,7 @@ const OBSERVED: &[Observed] = &[
                 "trafficPolicy.tls.caCertificates",
                 "trafficPolicy.tls.caCrl",
                 "trafficPolicy.tls.subjectAltNames",
+                "trafficPolicy.tls.insecureSkipVerify",
             ],
         )],
     },
@@ -267,25 +306,28 @@ const OBSERVED: &[Observed] = &[
     Observed {
         file: "tests/tests/settings/main.rs",
         test: "settings_of_the_mesh",
-        fields: &[(
-            "MeshConfig",
-            &[
-                "accessLogEncoding",
-                "accessLogFile",
-                "accessLogFormat",
-                "defaultConfig.connectionSettings.httpHeadersWithUnderscoresAction",
-                "defaultHttpRetryPolicy",
-                "defaultProviders.accessLogging",
-                "defaultTrafficPolicy",
-                "defaultTrafficPolicy.connectionPool",
-                "extensionProviders[].envoyFileAccessLog",
-                "extensionProviders[].envoyFileAccessLog.path",
-                "extensionProviders[].envoyFileAccessLog.logFormat.text",
-                "h2UpgradePolicy",
-                "outboundTrafficPolicy*",
-                "pathNormalization*",
-            ],
-        )],
+        fields: &[
+            ("VirtualService", &["http[].name", "http[].match[].name"]),
+            (
+                "MeshConfig",
+                &[
+                    "accessLogEncoding",
+                    "accessLogFile",
+                    "accessLogFormat",
+                    "defaultConfig.connectionSettings.httpHeadersWithUnderscoresAction",
+                    "defaultHttpRetryPolicy",
+                    "defaultProviders.accessLogging",
+                    "defaultTrafficPolicy",
+                    "defaultTrafficPolicy.connectionPool",
+                    "extensionProviders[].envoyFileAccessLog",
+                    "extensionProviders[].envoyFileAccessLog.path",
+                    "extensionProviders[].envoyFileAccessLog.logFormat.text",
+                    "h2UpgradePolicy",
+                    "outboundTrafficPolicy*",
+                    "pathNormalization*",
+                ],
+            ),
+        ],
     },
     Observed {
         file: "tests/tests/started/main.rs",

@@ -1,6 +1,8 @@
 //! What requests do under settings of the whole mesh, and of the proxies at both ends. In a process and a mesh of its own: everybody
 //! else's requests would show it.
 
+mod visible;
+
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{Answer, Request, Traffic, on_shared_mesh};
@@ -171,8 +173,17 @@ fn settings_of_the_mesh() {
             .await?;
         }
 
+        let named = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: named, namespace: set}\n\
+                     spec: {hosts: [app], http: [{name: first, match: [{name: one, uri: {prefix: /logged-names}}], \
+                     route: [{destination: {host: app}}]}, {route: [{destination: {host: app}}]}]}\n";
+        traffic.apply("named.yaml", named).await?;
         let directory = tempfile::tempdir()?;
         for (name, settings, expected) in [
+            (
+                "names",
+                "accessLogFile: FILE\naccessLogFormat: '%REQ(:PATH)% %ROUTE_NAME%'",
+                "/logged-names first.one",
+            ),
             (
                 "text",
                 "accessLogFile: FILE\naccessLogFormat: 'line %REQ(:PATH)% %RESPONSE_CODE%'",
@@ -198,12 +209,16 @@ fn settings_of_the_mesh() {
             eventually(LOGGED_WITHIN, async || {
                 get(traffic, &format!("/logged-{name}")).await?;
                 let text = fs::read_to_string(&file).context("nothing is logged")?;
-                let whole = !text.is_empty() && text.lines().all(|line| line == expected);
+                // At the other end a route has no name.
+                let mut lines =
+                    text.lines().filter(|line| name != "names" || line.contains("first")).peekable();
+                let whole = lines.peek().is_some() && lines.all(|line| line == expected);
                 ensure!(whole, "{text:?}");
                 Ok(())
             })
             .await?;
         }
+        traffic.remove("named.yaml").await?;
         traffic.remove("mesh.yaml").await
     });
 }

@@ -229,6 +229,41 @@ fn what_comes_first_may_be_said_otherwise() {
     });
 }
 
+/// The near one fails, and is trusted all the same: only a retry that may leave the place gets an answer.
+#[test]
+fn retries_may_go_to_another_place() {
+    run(async |traffic| {
+        let policy = "{outlierDetection: {consecutive5xxErrors: 0}}";
+        let (outside, request) = two_places(traffic, "remote", policy).await?;
+        outside.set_failing("v1-0", true)?;
+        let proxy = traffic.proxy(CLIENT)?;
+        let yaml = |retries: &str| {
+            let addresses = outside.addresses();
+            let entry = outside.service_entry("remote", "remote.test");
+            let placed = [(addresses[0], "eu/a"), (addresses[1], "us/a")].into_iter().fold(
+                entry,
+                |yaml, (address, place)| {
+                    yaml.replace(
+                        &format!("address: {address},"),
+                        &format!("address: {address}, locality: {place},"),
+                    )
+                },
+            );
+            placed + &rules("remote", policy, &format!("retries: {{attempts: 2, retryOn: 5xx, {retries}}}, "))
+        };
+        for (retries, status) in [("perTryTimeout: 5s", 503), ("retryRemoteLocalities: true", 200)] {
+            traffic.apply("remote.yaml", &yaml(retries)).await?;
+            eventually(SOON, async || {
+                let answer = request.send(proxy).await?;
+                ensure!(answer.status == status, "{retries}: {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn weights_of_endpoints_count() {
     run(async |traffic| {

@@ -218,6 +218,10 @@ async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {
     // Bytes to the service's address, on a port that says so and on one that says nothing; and HTTP on the latter.
     ensure!(whoami((vip, 9000)).await? == "app", "TCP");
     ensure!(whoami((vip, 9001)).await? == "app", "bytes on a port of unknown protocol");
+    // Any address of a range that a ServiceEntry names, and one that it names.
+    for address in ["10.98.7.6", "10.98.0.1", "10.97.0.5"] {
+        ensure!(whoami((address.parse()?, 9500)).await? == "app", "a ServiceEntry's address {address}");
+    }
     let answer = get("app:9001", (vip, 9001)).await?;
     ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());
     // A headless service is called at its pods' own addresses.

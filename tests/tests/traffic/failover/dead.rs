@@ -70,6 +70,27 @@ fn a_dead_replica_is_ejected_and_comes_back() {
     });
 }
 
+/// What cannot be reached is counted apart from what answers with errors: the one is ejected, the other is not.
+#[test]
+fn failures_to_connect_are_counted_apart() {
+    run(async |traffic| {
+        let policy = "{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {splitExternalLocalOriginErrors: true, \
+                      consecutiveLocalOriginFailures: 3, consecutive5xxErrors: 0, interval: 1s, baseEjectionTime: 3m, \
+                      maxEjectionPercent: 100}}";
+        let (mut outside, request) = service(traffic, "apart", 3, policy, "retries: {attempts: 0}, ").await?;
+        let proxy = traffic.proxy(CLIENT)?;
+        outside.set_failing("v1-2", true)?;
+        let (lost, _) = send(&request, proxy, REQUESTS).await?;
+        ensure!(lost == REQUESTS / 3, "{lost} of {REQUESTS} answered with an error instead of a third");
+        outside.set_failing("v1-2", false)?;
+        outside.set_dead("v1-1", true).await?;
+        let (lost, pods) = send(&request, proxy, REQUESTS).await?;
+        ensure!(lost == FAILURES && pods.len() == 2, "{lost} lost, {pods:?}");
+        ensure!(ejected(traffic, "outbound|80||apart.test").await? == 1);
+        Ok(())
+    });
+}
+
 #[test]
 fn retries_hide_a_dead_replica() {
     run(async |traffic| {
