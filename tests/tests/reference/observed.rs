@@ -160,9 +160,14 @@ const OBSERVED: &[Observed] = &[
         fields: &[("VirtualService", &["http[].retries.retryRemoteLocalities"])],
     },
     Observed {
-        file: "tests/tests/traffic/redirect.rs",
+        file: "tests/tests/traffic/wire.rs",
+        test: "connections_of_bytes_end_when_nothing_passes",
+        fields: &[("DestinationRule", &["trafficPolicy.connectionPool.tcp.idleTimeout"])],
+    },
+    Observed {
+        file: "tests/tests/traffic/redirect.yaml",
         test: "redirected_traffic_goes_through_both_sidecars",
-        fields: &[("ServiceEntry", &["addresses"])],
+        fields: &[("ServiceEntry", &["addresses"]), ("Sidecar", &["egress[].bind", "egress[].captureMode"])],
     },
     Observed {
         file: "tests/tests/settings/visible.rs",
@@ -358,8 +363,11 @@ impl Finder {
         let mut fields = HashMap::new();
         for observed in OBSERVED {
             let Observed { file, test, fields: about } = observed;
-            let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
-            assert!(text.contains(&format!("fn {test}(")), "there is no {test} in {file}");
+            // Objects may stand beside a test in a file of their own.
+            let code = file.replace(".yaml", ".rs");
+            let [text, code] = [file, code.as_str()]
+                .map(|file| std::fs::read_to_string(root.join(file)).unwrap_or_default());
+            assert!(code.contains(&format!("fn {test}(")), "there is no {test} beside {file}");
             for (kind, paths) in *about {
                 for path in *paths {
                     let name = path.trim_end_matches('*').rsplit('.').next().unwrap_or_default();

@@ -264,6 +264,37 @@ fn retries_may_go_to_another_place() {
     });
 }
 
+/// Services say by themselves that near endpoints come first, without any DestinationRule about places.
+#[test]
+fn a_service_may_prefer_what_is_near() {
+    run(async |traffic| {
+        let outside =
+            Outside::start("nearby", &BTreeMap::from([("v1".to_owned(), 1), ("v2".to_owned(), 1)])).await?;
+        let addresses = outside.addresses();
+        for (annotation, expected) in
+            [("", 15..=45), ("networking.istio.io/traffic-distribution: PreferClose", 60..=60)]
+        {
+            let yaml = format!(
+                "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n\
+                 metadata: {{name: nearby, namespace: traffic, annotations: {{{annotation}}}}}\n\
+                 spec:\n  hosts: [nearby.test]\n  resolution: STATIC\n\
+                 \x20 ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {HTTP_PORT}}}]\n\
+                 \x20 endpoints: [{{address: {}, locality: eu/a}}, {{address: {}, locality: us/a}}]\n",
+                addresses[0], addresses[1]
+            );
+            traffic.apply("nearby.yaml", &yaml).await?;
+            let request = Request::get("http://nearby.test/")?;
+            eventually(SOON, async || {
+                let near = answers_of_first(traffic, &request).await?;
+                ensure!(expected.contains(&near), "{annotation}: {near} of 60 near");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn weights_of_endpoints_count() {
     run(async |traffic| {

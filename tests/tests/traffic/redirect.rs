@@ -151,7 +151,9 @@ fn serve_and_ask(
         // The programs of the other pod, meanwhile.
         let (client, files) = (client.try_clone()?, files.to_owned());
         tokio::task::spawn_blocking(move || {
+            let own = client.address();
             client.run_async(|| async move {
+                let _own = echo_at(own, "client").await?;
                 ask(application, outside).await?;
                 ask_by_name(outside, &files).await
             })
@@ -224,6 +226,18 @@ async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {
     }
     let answer = get("app:9001", (vip, 9001)).await?;
     ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());
+    // Only replicas on the client's own node, of which there are none: the same pod answers to other services.
+    let answer = get("app-here", ("10.96.0.11".parse()?, 80)).await?;
+    ensure!(answer.status == 503, "{}", answer.summary());
+    let answer = get("client-here", ("10.96.0.12".parse()?, 80)).await?;
+    ensure!(answer.status == 200 && answer.pod() == "client", "{}", answer.summary());
+    // The Sidecar's own listener, which the program calls by itself.
+    let answer = Request::get("http://app.pods/")?.send((IpAddr::from([127, 0, 0, 2]), 7083).into()).await?;
+    ensure!(
+        answer.status == 200 && answer.pod() == "app" && seen(&answer) == "route",
+        "{}",
+        answer.summary()
+    );
     // A headless service is called at its pods' own addresses.
     let answer = get("app-headless:8080", (application, 8080)).await?;
     ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());

@@ -133,6 +133,21 @@ fn a_tunnel_says_where_it_leads() {
 }
 
 #[test]
+fn connections_of_bytes_end_when_nothing_passes() {
+    run(async |traffic| {
+        let endpoint = Endpoint::start().await?;
+        let port = format!("number: 9212, protocol: TCP, targetPort: {}", endpoint.address.port());
+        let policy = "{connectionPool: {tcp: {idleTimeout: 300ms}}}";
+        apply(traffic, "idle-bytes", &port, &endpoint.address.ip().to_string(), policy).await?;
+        let mut stream = TcpStream::connect((traffic.proxy(CLIENT)?.ip(), 9212)).await?;
+        // Neither end closes it.
+        let read = timeout(WITHIN, stream.read(&mut [0])).await.context("it stays")??;
+        ensure!(read == 0, "the endpoint has said nothing");
+        Ok(())
+    });
+}
+
+#[test]
 fn an_endpoint_may_be_a_unix_socket() {
     run(async |traffic| {
         let directory = tempfile::tempdir()?;
