@@ -51,16 +51,31 @@ pub enum Proof<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolError {
     /// A file that is mounted into the pod.
-    #[error("{path} can't be read: {error}")]
+    #[error("{what}: {path} can't be read: {error}")]
     File {
+        /// What it should be.
+        what: &'static str,
         /// Where it should be.
         path: String,
         /// What the system says.
         error: io::Error,
     },
+    /// What is in such a file.
+    #[error("{what}: {path} can't be used: {why}")]
+    Contents {
+        /// What it should be.
+        what: &'static str,
+        /// Where it is.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The token has characters that no token has.
-    #[error("the token can't be sent: it is not a token")]
+    #[error("the token can't be sent: {NO_TOKEN}")]
     Token,
+    /// The cluster's name has such.
+    #[error("`{0}` can't be sent as the name of a cluster (ISTIO_META_CLUSTER_ID)")]
+    Cluster(String),
     /// Certificates or keys are not what they should be.
     #[error(transparent)]
     Pki(#[from] mesh_pki::Error),
@@ -100,7 +115,13 @@ impl EnrolError {
                     | Code::Cancelled
             ),
             Self::Unreachable { .. } => true,
-            Self::File { .. } | Self::Token | Self::Pki(_) | Self::ServerName(_) | Self::Late { .. } => false,
+            Self::File { .. }
+            | Self::Contents { .. }
+            | Self::Token
+            | Self::Cluster(_)
+            | Self::Pki(_)
+            | Self::ServerName(_)
+            | Self::Late { .. } => false,
         }
     }
 }
@@ -133,7 +154,7 @@ impl Authority {
             ..IstioCertificateRequest::default()
         });
         let metadata = message.metadata_mut();
-        metadata.insert("clusterid", self.cluster.parse().map_err(|_| EnrolError::Token)?);
+        metadata.insert("clusterid", cluster_id(&self.cluster)?);
         let credential = match proof {
             Proof::Token(token) => {
                 metadata.insert("authorization", bearer(token).map_err(|_| EnrolError::Token)?);
@@ -145,6 +166,14 @@ impl Authority {
         let answer = IstioCertificateServiceClient::new(channel).create_certificate(message).await?;
         Ok(Identity::from_answer(&answer.into_inner().cert_chain, &key.serialize_pem())?)
     }
+}
+
+/// What is wrong with a token that is none.
+pub(crate) const NO_TOKEN: &str = "it has characters that no token has";
+
+/// The cluster that a token is from, as gRPC's metadata has it.
+pub(crate) fn cluster_id(cluster: &str) -> Result<MetadataValue<Ascii>, EnrolError> {
+    cluster.parse().map_err(|_| EnrolError::Cluster(cluster.to_owned()))
 }
 
 /// A token as gRPC's metadata has it.

@@ -11,7 +11,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{EnrolError, Identity, Revoked};
+use crate::{
+    EnrolError, Identity, Revoked,
+    authority::{NO_TOKEN, bearer},
+};
+
+/// What files of a pod are called where people are told of them.
+const TOKEN: &str = "the token of the service account (for istio-ca)";
+const ROOTS: &str = "the mesh's roots (ConfigMap istio-ca-root-cert)";
+pub(crate) const REVOCATIONS: &str = "the mesh's revocation lists (ConfigMap istio-ca-crl)";
 
 /// A connection that is silent for this long is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -63,7 +71,8 @@ pub(crate) async fn connect(
 /// # Errors
 /// When there are none at all.
 pub(crate) async fn roots(path: &Path, held: Option<&Identity>) -> Result<TrustBundle, EnrolError> {
-    let mounted = read(path).await.and_then(|pem| Ok(TrustBundle::from_pem(&pem)?));
+    let parse = |pem: String| TrustBundle::from_pem(&pem).map_err(|error| contents(ROOTS, path, &error));
+    let mounted = read(ROOTS, path).await.and_then(parse);
     match (mounted, held) {
         (Ok(mounted), Some(held)) => Ok(mounted.with(&held.trusted)),
         (Ok(mounted), None) => Ok(mounted),
@@ -73,8 +82,55 @@ pub(crate) async fn roots(path: &Path, held: Option<&Identity>) -> Result<TrustB
     }
 }
 
-/// A file that is mounted into the pod.
-pub(crate) async fn read(path: &Path) -> Result<String, EnrolError> {
+/// The token of the file, as gRPC can send it.
+///
+/// # Errors
+/// When there is none.
+pub(crate) async fn token(path: &Path) -> Result<String, EnrolError> {
+    let token = read(TOKEN, path).await?.trim().to_owned();
+    match bearer(&token) {
+        Ok(_) if !token.is_empty() => Ok(token),
+        Ok(_) => Err(contents(TOKEN, path, &"it is empty")),
+        Err(_) => Err(contents(TOKEN, path, &NO_TOKEN)),
+    }
+}
+
+/// A file that is mounted into the pod, and should be `what`.
+pub(crate) async fn read(what: &'static str, path: &Path) -> Result<String, EnrolError> {
     let read = tokio::fs::read_to_string(path).await;
-    read.map_err(|error| EnrolError::File { path: path.display().to_string(), error })
+    read.map_err(|error| EnrolError::File { what, path: path.display().to_string(), error })
+}
+
+/// Such a file with something else in it.
+pub(crate) fn contents(what: &'static str, path: &Path, why: &dyn std::fmt::Display) -> EnrolError {
+    EnrolError::Contents { what, path: path.display().to_string(), why: why.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn files_that_are_not_what_they_should_be_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let name = path.display().to_string();
+        let of_token = async || token(&path).await.map_err(|error| error.to_string());
+        let of_roots = async || roots(&path, None).await.map(drop).map_err(|error| error.to_string());
+        for error in [of_token().await.unwrap_err(), of_roots().await.unwrap_err()] {
+            assert!(error.contains(&name) && error.contains("No such file"), "{error}");
+        }
+        for (text, expected) in [("\n", "it is empty"), ("two\nlines", "it has characters that no token has")]
+        {
+            std::fs::write(&path, text).unwrap();
+            let error = of_token().await.unwrap_err();
+            let whose = error.starts_with("the token of the service account (for istio-ca): ");
+            assert!(whose && error.contains(&name) && error.contains(expected), "{error}");
+        }
+        std::fs::write(&path, "good\n").unwrap();
+        assert_eq!(of_token().await.unwrap(), "good");
+        let error = of_roots().await.unwrap_err();
+        let whose = error.starts_with("the mesh's roots (ConfigMap istio-ca-root-cert): ");
+        assert!(whose && error.contains(&name) && error.contains("there are none"), "{error}");
+    }
 }

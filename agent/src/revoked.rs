@@ -11,7 +11,10 @@ use std::{
 
 use mesh_pki::Revocations;
 
-use crate::EnrolError;
+use crate::{
+    EnrolError,
+    connect::{REVOCATIONS, contents, read},
+};
 
 /// The lists of a file, or of none. Clones share what was read last.
 #[derive(Debug, Clone, Default)]
@@ -33,11 +36,9 @@ impl Revoked {
     /// When it is there, and could never be read.
     pub(crate) async fn read(&self) -> Result<Option<Revocations>, EnrolError> {
         let Some(path) = &self.path else { return Ok(None) };
-        let file = |error| EnrolError::File { path: path.display().to_string(), error };
-        let now = match tokio::fs::read_to_string(path).await {
-            Ok(pem) => Revocations::from_pem(&pem).map_err(EnrolError::from),
-            Err(error) => Err(file(error)),
-        };
+        let parse =
+            |pem: String| Revocations::from_pem(&pem).map_err(|error| contents(REVOCATIONS, path, &error));
+        let now = read(REVOCATIONS, path).await.and_then(parse);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         match (now, &*said) {
             (Ok(lists), _) => {

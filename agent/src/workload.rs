@@ -151,7 +151,7 @@ async fn enrol(settings: &Settings, held: Option<&Identity>, by_token: bool) -> 
     let valid = held.filter(|held| !by_token && held.credential.facts().is_valid(now));
     match valid {
         Some(held) => authority.enrol(Proof::Certificate(&held.credential), &trusted, *lifetime).await,
-        None => authority.enrol(Proof::Token(connect::read(token).await?.trim()), &trusted, *lifetime).await,
+        None => authority.enrol(Proof::Token(&connect::token(token).await?), &trusted, *lifetime).await,
     }
 }
 

@@ -11,9 +11,10 @@ use std::{
     time::SystemTime,
 };
 
+use material::parts;
 use mesh_pki::{
-    Facts, Revocations, TrustBundle, bundle::certificate_pem, chain, credential::read_certificates, facts,
-    keys, pki_types::CertificateDer,
+    Error, Facts, Revocations, TrustBundle, bundle::certificate_pem, chain, credential::read_certificates,
+    facts, keys, pki_types::CertificateDer,
 };
 use rcgen::{Issuer, KeyPair};
 use tokio::sync::watch;
@@ -63,39 +64,51 @@ impl State {
     /// When the parts can't be read, do not belong together or have expired.
     pub fn new(material: &Material, now: SystemTime) -> Result<Self, MaterialError> {
         let Material { certificate, key, chain, roots, revocations } = material;
-        let bundle = TrustBundle::from_pem(roots)?;
-        let unfit = |why: &str| MaterialError::Unfit(why.to_owned());
-        let mut certificates = read_certificates(certificate)?.into_iter();
-        let signer = certificates.next().ok_or_else(|| unfit("there is no signing certificate"))?;
-        let signer_facts = Facts::read(&signer)?;
+        let broken = |part: &'static str| move |source: Error| MaterialError::Broken { part, source };
+        let unfit = MaterialError::Unfit;
+        let bundle = TrustBundle::from_pem(roots).map_err(broken(parts::ROOTS))?;
+        let mut certificates =
+            read_certificates(certificate).map_err(broken(parts::CERTIFICATE))?.into_iter();
+        let signer =
+            certificates.next().ok_or_else(|| unfit(format!("{} has no certificate", parts::CERTIFICATE)))?;
+        let signer_facts = Facts::read(&signer).map_err(broken(parts::CERTIFICATE))?;
         if !signer_facts.is_ca {
-            return Err(unfit("the signing certificate may not sign others"));
+            let why = "is no certificate of an authority (CA:TRUE): it may not sign others";
+            return Err(unfit(format!("{} {why}", parts::CERTIFICATE)));
         }
-        if !signer_facts.is_valid(now) {
-            return Err(unfit("the signing certificate has expired, or is not valid yet"));
-        }
-        let key = keys::read(key)?;
+        in_time(parts::CERTIFICATE, &signer_facts, now)?;
+        let key = keys::read(key).map_err(broken(parts::KEY))?;
         // rcgen does not look whether the two belong together.
-        let public = x509_public_key(&signer)?;
+        let public = facts::public_key(&signer).map_err(broken(parts::CERTIFICATE))?;
         if rcgen::PublicKeyData::subject_public_key_info(&key) != public {
-            return Err(unfit("the key is not that of the signing certificate"));
+            return Err(unfit(format!("{} is not the key of {}", parts::KEY, parts::CERTIFICATE)));
         }
         let mut above: Vec<CertificateDer<'static>> = certificates.collect();
-        above.extend(read_certificates(chain)?);
+        above.extend(read_certificates(chain).map_err(broken(parts::CHAIN))?);
         let (path, root) = if bundle.roots().contains(&signer) {
             (Vec::new(), signer.clone())
         } else {
-            let (mut path, root) = chain::path(&signer, &above, &bundle)
-                .ok_or_else(|| unfit("the signing certificate does not chain to a trusted root"))?;
+            let (mut path, root) = chain::path(&signer, &above, &bundle).ok_or_else(|| {
+                unfit(format!(
+                    "{} does not chain to a certificate in {}: what is between them belongs into {}",
+                    parts::CERTIFICATE,
+                    parts::ROOTS,
+                    parts::CHAIN
+                ))
+            })?;
+            for between in &path {
+                in_time(parts::CHAIN, &Facts::read(between).map_err(broken(parts::CHAIN))?, now)?;
+            }
+            in_time(parts::ROOTS, &Facts::read(&root).map_err(broken(parts::ROOTS))?, now)?;
             path.insert(0, signer.clone());
             (path, root)
         };
         let revocations = match revocations {
-            Some(pem) => Revocations::from_pem(pem)?,
+            Some(pem) => Revocations::from_pem(pem).map_err(broken(parts::REVOCATIONS))?,
             None => None,
         };
         if revocations.as_ref().is_some_and(|lists| !lists.cover(&signer)) {
-            return Err(unfit(UNLISTED));
+            return Err(unfit(UNLISTED.to_owned()));
         }
         let issuer = Issuer::from_ca_cert_der(&signer, key)
             .map_err(|error| MaterialError::Unfit(format!("the signing certificate: {error}")))?;
@@ -189,8 +202,19 @@ impl std::fmt::Debug for State {
     }
 }
 
-fn x509_public_key(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, MaterialError> {
-    Ok(facts::public_key(certificate)?)
+/// Nobody takes what comes from a certificate that has ended.
+fn in_time(part: &str, facts: &Facts, now: SystemTime) -> Result<(), MaterialError> {
+    let day = |time: SystemTime| time::OffsetDateTime::from(time).date();
+    let Facts { subject, not_before, not_after, .. } = facts;
+    if now >= *not_after {
+        let why = format!("{part}: {subject} ended on {}; put its successor there", day(*not_after));
+        return Err(MaterialError::Unfit(why));
+    }
+    if now < *not_before {
+        let why = format!("{part}: {subject} is valid from {} on, and not yet", day(*not_before));
+        return Err(MaterialError::Unfit(why));
+    }
+    Ok(())
 }
 
 /// The current authority and its successors. Cheap to clone.

@@ -166,10 +166,10 @@ impl Inner {
     }
 }
 
-/// Starts everything. Resolves when there is an authority; as long as its Secret can't be had, it keeps trying.
+/// Starts everything. Resolves when there is an authority; as long as its Secret can't be had, or makes none, it keeps trying.
 ///
 /// # Errors
-/// When what is kept makes no authority: a new one in its place would lock every workload out.
+/// When a part can't be set up.
 pub async fn start(config: Config, metrics: Metrics, drain: &Drain) -> Result<Citadel, StartError> {
     match config.place.clone() {
         Place::Memory => {
@@ -230,7 +230,7 @@ async fn start_with<S: Store>(
     let RootConfig { key, lifetime, renew_at, settle, tick } = root;
     let organization = mesh.borrow().trust_domain.name.clone();
     let request = Request { organization, key, lifetime };
-    let Loaded { state, stored, created } = load(&store, &request).await?;
+    let Loaded { state, stored, created } = load(&store, &request, &metrics).await?;
     let now = SystemTime::now();
     let authority = Authority::new(state);
     tasks.push(trust::start(mesh.clone(), &signer, &serving, authority.clone()));

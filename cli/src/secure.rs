@@ -71,7 +71,10 @@ impl Started {
 
     fn answer(&self, workloads: bool) -> axum::response::Response {
         let Some(citadel) = self.get() else {
-            return (StatusCode::SERVICE_UNAVAILABLE, "there is no certificate authority yet\n")
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "there is no certificate authority yet: the log says why\n",
+            )
                 .into_response();
         };
         let report = if workloads { citadel.full_report() } else { citadel.report() };

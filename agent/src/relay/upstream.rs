@@ -13,7 +13,11 @@ use super::{
     Inner,
     raw::{MAX_MESSAGE, Raw},
 };
-use crate::{EnrolError, authority::bearer, connect};
+use crate::{
+    EnrolError,
+    authority::{bearer, cluster_id},
+    connect,
+};
 
 const PATH: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
@@ -64,8 +68,8 @@ pub(super) async fn open(relay: &Inner) -> Result<Upstream, EnrolError> {
     let (requests, receiver) = mpsc::channel(WAITING);
     let mut request = Request::new(ReceiverStream::new(receiver));
     let metadata = request.metadata_mut();
-    metadata.insert("clusterid", relay.discovery.cluster.parse().map_err(|_| EnrolError::Token)?);
-    match connect::read(&relay.discovery.token).await {
+    metadata.insert("clusterid", cluster_id(&relay.discovery.cluster)?);
+    match connect::token(&relay.discovery.token).await {
         Ok(token) => {
             metadata.insert("authorization", bearer(&token).map_err(|_| EnrolError::Token)?);
         }

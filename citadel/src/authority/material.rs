@@ -27,11 +27,25 @@ pub enum MaterialError {
     #[error("{0} is missing")]
     Missing(&'static str),
     /// A part is broken.
-    #[error(transparent)]
-    Broken(#[from] Error),
+    #[error("{part}: {source}")]
+    Broken {
+        /// Which, by its names in a Secret.
+        part: &'static str,
+        /// Why.
+        source: Error,
+    },
     /// The parts do not make an authority.
     #[error("{0}")]
     Unfit(String),
+}
+
+/// What parts are called where people are told of them: by the key of the Secret, in both of its forms.
+pub(super) mod parts {
+    pub const CERTIFICATE: &str = "ca-cert.pem (or tls.crt)";
+    pub const KEY: &str = "ca-key.pem (or tls.key)";
+    pub const CHAIN: &str = "cert-chain.pem (or what follows the first certificate in tls.crt)";
+    pub const ROOTS: &str = "root-cert.pem (or ca.crt)";
+    pub const REVOCATIONS: &str = "ca-crl.pem";
 }
 
 /// Names of the data of a Secret that holds an authority, as Istio has them.

@@ -84,18 +84,34 @@ pub(super) fn issuer(
     })
 }
 
-/// Loads the authority, however long it takes to get at it.
-pub(super) async fn load(store: &impl Store, request: &Request) -> Result<Loaded, RootError> {
-    let since = Instant::now();
+/// Loads the authority, however long it takes to get at it, and to put it right if what is kept makes none: a new one in its place would lock
+/// every workload out.
+pub(super) async fn load(
+    store: &impl Store,
+    request: &Request,
+    metrics: &Metrics,
+) -> Result<Loaded, RootError> {
+    let (since, mut told) = (Instant::now(), String::new());
     loop {
         match load_or_create(store, request).await {
             Err(RootError::Store(error @ StoreError::Unavailable(_))) => {
                 let waiting = since.elapsed().as_secs();
                 tracing::warn!(%error, waiting, "there is no certificate authority yet: trying again");
-                tokio::time::sleep(RETRY).await;
+            }
+            Err(error @ (RootError::Store(StoreError::Unreadable { .. }) | RootError::Material { .. })) => {
+                let error = error.to_string();
+                if error != told {
+                    metrics.reloads_refused.inc();
+                    tracing::error!(
+                        error,
+                        "there is no certificate authority, and this replica is not ready, until this is put right"
+                    );
+                    told = error;
+                }
             }
             outcome => return outcome,
         }
+        tokio::time::sleep(RETRY).await;
     }
 }
 

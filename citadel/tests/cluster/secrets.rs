@@ -181,6 +181,37 @@ async fn a_plugged_in_intermediate_signs_and_is_reloaded() {
     outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_makes_no_authority_is_waited_for() {
+    let Some(server) = ApiServer::shared().await else { return };
+    let outcome = async {
+        let namespace = &server.fresh_namespace("broken").await?;
+        let corporate = Corporate::new(P384)?;
+        corporate.intermediate("one", P384)?;
+        let [one, key, root, wrong] =
+            ["one.pem", "one.key", "root.pem", "root.key"].map(|name| corporate.path(name));
+        plug_in(server, namespace, &[("tls.crt", &one), ("tls.key", &wrong), ("ca.crt", &root)]).await?;
+        let config = port::config(server, namespace, "one").await?;
+        let (metrics, (_trigger, drain)) = (citadel::Metrics::unregistered(), mesh_runtime::drain::channel());
+        let counted = metrics.clone();
+        let starting = tokio::spawn(async move { citadel::start(config, counted, &drain).await });
+        eventually(WITHIN, async || {
+            ensure!(metrics.reloads_refused.get() == 1, "told once");
+            Ok(())
+        })
+        .await?;
+        ensure!(!starting.is_finished(), "it goes on without an authority");
+        // Nor has it made one of its own, which would lock every workload out.
+        ensure!(server.kubectl(&["get", "secret", "istio-ca-secret", "-n", namespace]).await.is_err());
+        plug_in(server, namespace, &[("tls.crt", &one), ("tls.key", &key), ("ca.crt", &root)]).await?;
+        let citadel = tokio::time::timeout(WITHIN, starting).await.context("put right")???;
+        ensure!(citadel.bundle().pem().trim() == corporate.text("root.pem")?.trim());
+        ensure!(metrics.reloads_refused.get() == 1);
+        Ok(())
+    };
+    outcome.await.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"));
+}
+
 /// Steps that are over in seconds.
 fn quick(config: Config) -> Config {
     let root = RootConfig {

@@ -64,7 +64,7 @@ pub(super) fn read(secret: &Secret, plugged_in: bool) -> Result<Stored, StoreErr
     let data: Data =
         secret.data.iter().flatten().map(|(key, ByteString(bytes))| (key.clone(), bytes.clone())).collect();
     let unreadable = |error: SecretError| StoreError::Unreadable {
-        place: format!("Secret {name}"),
+        place: format!("Secret {}/{name}", secret.metadata.namespace.as_deref().unwrap_or_default()),
         reason: error.to_string(),
     };
     let material = Material::from_secret(&data).map_err(|error| unreadable(error.into()))?;
