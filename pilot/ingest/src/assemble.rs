@@ -22,7 +22,7 @@ use crate::{
     store::{Difference, Edit, Store},
 };
 use export::exported;
-use mesh_model::{ChangeSet, Host, Kind, Labels, Mesh, NamespacedName, ObjectRef, ServiceKey};
+use mesh_model::{ChangeSet, Host, Kind, Labels, Mesh, NamespacedName, Network, ObjectRef, ServiceKey};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Holds all objects and the mesh that they make.
@@ -35,6 +35,8 @@ pub struct Ingest {
     /// Which workloads on this machine are ready; `None`: all.
     ready: Option<Arc<BTreeSet<NamespacedName>>>,
     mesh: Arc<Mesh>,
+    /// Networks as the settings tell of them, without those that Services do.
+    networks: Vec<Network>,
     no_labels: Arc<Labels>,
 }
 
@@ -53,6 +55,7 @@ impl Ingest {
         let mut mesh = Mesh::default();
         mesh.set_config((*context.mesh_config).clone(), &mut ChangeSet::default());
         Self {
+            networks: context.mesh_config.networks.clone(),
             context,
             store: Store::default(),
             joins: Joins::default(),
@@ -174,6 +177,7 @@ impl Ingest {
                     Some(Model::MeshConfig(config)) => config,
                     _ => self.context.mesh_config.clone(),
                 };
+                self.networks.clone_from(&config.networks);
                 // Only one ConfigMap has a meaning, so there is nobody to contend with.
                 mesh.set_config((*config).clone(), changes);
             }

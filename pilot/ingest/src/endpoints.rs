@@ -60,7 +60,7 @@ fn ports(service: &Service) -> impl Iterator<Item = &ServicePort> {
 impl Known<'_> {
     /// The endpoints of a Kubernetes Service.
     pub fn of_service(&self, definition: &KubernetesService) -> ServiceEndpoints {
-        let KubernetesService { service, publish_not_ready, from_file } = definition;
+        let KubernetesService { service, publish_not_ready, from_file, gateway: _ } = definition;
         let mut collected = Collected::default();
         let name = &service.metadata.object.name;
         let mut slices = self.joins.slices_of_service.of(name).peekable();

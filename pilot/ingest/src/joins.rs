@@ -1,6 +1,10 @@
 //! Who refers to whom: the indexes by which an edit of one object finds what else it touches.
 
-use crate::{few::Few, kinds::EndpointSlice, local::Replica};
+use crate::{
+    few::Few,
+    kinds::{EndpointSlice, ServiceGateway},
+    local::Replica,
+};
 use mesh_model::{Kind, Labels, NamespacedName, ObjectRef, ServiceKey, Str};
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -97,6 +101,8 @@ pub struct Joins {
     pub claims: Index<ServiceKey, Claim>,
     /// VirtualService -> those that hand over to it.
     pub roots_of_delegate: Index<NamespacedName, NamespacedName>,
+    /// Services that are gateways of networks.
+    pub gateways: BTreeMap<ObjectRef, ServiceGateway>,
     /// Credential -> DestinationRules that name it.
     pub rules_of_credential: Index<NamespacedName, ObjectRef>,
     workloads_of_label: Index<LabelKey, ObjectRef>,

@@ -25,12 +25,12 @@ mod workload_group;
 
 pub use deployment::{Deployment, Template};
 pub use endpoint_slice::{EndpointSlice, SliceEndpoint, SlicePort};
-pub use mesh_config::parse_proxy_config;
 pub use mesh_config::{IdentitySettings, RootSettings, read_identity};
+pub use mesh_config::{MOST_GATEWAYS, parse_proxy_config};
 pub use node::Node;
 pub use pod::{Pod, accepts_mtls, has_sidecar, parse_locality_label};
 pub use secret::Secret;
-pub use service::KubernetesService;
+pub use service::{KubernetesService, ServiceGateway};
 pub use service_entry::{EndpointTemplate, InlineEndpoint, ServiceEntry};
 pub use virtual_service::{RouteParts, VirtualServiceDefinition};
 pub use workload_entry::WorkloadEntry;

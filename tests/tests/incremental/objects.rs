@@ -46,6 +46,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => secrets(),
         1 => mesh_config(),
         1 => namespaces(),
+        1 => gateways(),
     ];
     vec(vec(edit, 1..5).prop_map(Step), 1..9)
 }
@@ -456,6 +457,23 @@ fn mesh_config() -> BoxedStrategy<FileEdit> {
         format!("data:\n  mesh: |\n    {settings}\n{networks}")
     });
     file(&[("mesh", "istio-system/istio")], text, "apiVersion: v1\nkind: ConfigMap")
+}
+
+/// Services by which networks are reached.
+fn gateways() -> BoxedStrategy<FileEdit> {
+    let network = one_of(&["north", "south", "home"]);
+    let address =
+        one_of(&["", "{ip: 192.0.2.1}", "{ip: 192.0.2.7}, {ip: 192.0.2.1}", "{hostname: gw.example.com}"]);
+    let text = |(name, network, address, gone): (&str, &str, &str, u8)| match gone {
+        0 => String::new(),
+        _ => format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: istio-system, labels: {{topology.istio.io/network: {network}}}}}\n\
+             spec: {{clusterIP: 10.0.0.30, ports: [{{name: tls, port: 15443}}]}}\nstatus: {{loadBalancer: {{ingress: [{address}]}}}}\n"
+        ),
+    };
+    (one_of(&["gateway-1", "gateway-2"]), network, address, 0..4u8)
+        .prop_map(move |chosen| FileEdit { name: chosen.0, text: text(chosen) })
+        .boxed()
 }
 
 /// In which network the cluster is.

@@ -91,6 +91,16 @@ fn what_is_in_another_network_is_called_through_its_gateway() {
         // Without it there is no way, and nobody tries one.
         traffic.apply("networks.yaml", &(SERVICE.to_owned() + &networks(""))).await?;
         eventually(SOON, async || ask(503).await).await?;
+        // A Service tells of it as well as the settings do.
+        let service = format!(
+            "---\napiVersion: v1\nkind: Service\n\
+             metadata: {{name: eastwest, namespace: secure, labels: {{topology.istio.io/network: north}}}}\n\
+             spec: {{type: LoadBalancer, clusterIP: 10.96.9.9, ports: [{{name: tls, port: {PORT}}}]}}\n\
+             status: {{loadBalancer: {{ingress: [{{ip: {}}}]}}}}\n",
+            at.ip()
+        );
+        traffic.apply("networks.yaml", &(SERVICE.to_owned() + &service)).await?;
+        eventually(SOON, async || ask(200).await).await?;
         traffic.remove("networks.yaml").await
     });
 }

@@ -16,6 +16,7 @@ impl Ingest {
     pub(super) fn unlink(&mut self, object: &ObjectRef, old: &Model, dirty: &mut Dirty) {
         match old {
             Model::Service(old) => {
+                self.joins.gateways.remove(object);
                 self.unclaim(&old.service, dirty);
                 if old.wants_address() {
                     self.readdressed(|local| local.remove_service(&object.name), dirty);
@@ -73,6 +74,9 @@ impl Ingest {
     pub(super) fn link(&mut self, object: &ObjectRef, new: &Model, dirty: &mut Dirty) {
         match new {
             Model::Service(new) => {
+                if let Some(gateway) = &new.gateway {
+                    self.joins.gateways.insert(object.clone(), gateway.clone());
+                }
                 self.claim(&new.service, dirty);
                 if new.wants_address() {
                     self.readdressed(|local| local.add_service(object.name.clone()), dirty);

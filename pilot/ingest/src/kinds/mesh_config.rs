@@ -15,6 +15,7 @@ mod visibility;
 mod written;
 
 pub use later::report_injected;
+pub use networks::MOST as MOST_GATEWAYS;
 pub use proxy_config::parse_proxy_config;
 pub(super) use tls::parse_cipher_suites;
 

@@ -1,5 +1,7 @@
 //! Kubernetes Service.
 
+mod gateway;
+
 use super::{
     Model,
     distribution::{TRAFFIC_DISTRIBUTION, parse_distribution},
@@ -20,6 +22,8 @@ use mesh_model::{
 use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
 
+pub use gateway::ServiceGateway;
+
 /// A Kubernetes Service and what it takes to find its endpoints.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KubernetesService {
@@ -29,6 +33,8 @@ pub struct KubernetesService {
     pub publish_not_ready: bool,
     /// Written in a file, where nobody gives it an address or endpoints.
     pub from_file: bool,
+    /// It is the gateway of a network.
+    pub gateway: Option<ServiceGateway>,
 }
 
 impl KubernetesService {
@@ -79,13 +85,15 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         }
         None => mesh_model::ExportTo::Default,
     };
+    let external_ips = external_ips.unwrap_or_default();
+    let gateway = gateway::parse_gateway(&meta, &external_ips, value, at);
     let at = at.field("spec");
     let node_local = internal_traffic_policy.is_some_and(|policy| policy == "Local");
     let distribution = traffic_distribution
         .and_then(|text| parse_distribution(&text, &at.field("trafficDistribution")))
         .or(by_annotation);
     at.not_supported("sessionAffinity", session_affinity.is_some_and(|affinity| affinity != "None"));
-    if external_ips.is_some_and(|ips| !ips.is_empty()) {
+    if !external_ips.is_empty() && gateway.is_none() {
         let message = "proxies do not listen on external IPs; requests to them pass through unrouted";
         let path = at.field("externalIPs").path();
         at.report(Problem::new(Severity::Info, Reason::NotSupported, path, message));
@@ -136,7 +144,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         metadata: meta.metadata,
     });
     let publish_not_ready = publish_not_ready_addresses.unwrap_or(false);
-    Some(Model::Service(Arc::new(KubernetesService { service, publish_not_ready, from_file })))
+    Some(Model::Service(Arc::new(KubernetesService { service, publish_not_ready, from_file, gateway })))
 }
 
 fn parse_cluster_ips(ips: &[String], at: &At<'_>) -> Vec<Vip> {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// How many gateways of one network count.
-const MOST: usize = 64;
+pub const MOST: usize = 64;
 
 #[derive(Deserialize)]
 struct MeshNetworks {
