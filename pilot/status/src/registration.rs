@@ -10,7 +10,7 @@ mod store;
 pub(crate) mod sweep;
 
 use entry::{
-    Health, connected, disconnected, from_group, is_newer, may_control, name_of, now, with_health,
+    Health, connected, disconnected, from_group, is_newer, may_control, name_of, now, proven, with_health,
     without_health,
 };
 use kube::{Client, api::DynamicObject};
@@ -114,6 +114,8 @@ impl Registrations {
     /// # Errors
     /// When it may not, or cannot, be registered: its proxy is to come again.
     pub async fn register(&self, workload: &Registering) -> Result<Registered, RegisterError> {
+        // Who has proven nothing costs the API server nothing.
+        proven(workload).map_err(RegisterError::Denied)?;
         let made = matches!(workload.by, By::Group(_));
         let name = NamespacedName::new(workload.namespace.clone(), name_of(workload));
         let since = now();

@@ -162,6 +162,45 @@ async fn registered(server: &ApiServer) -> Result<()> {
     client.until_endpoints(CLUSTER, &[]).await
 }
 
+/// An entry that somebody has written: its workload says how it is, and nothing else of it changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_written_entry_has_its_health_told() {
+    let Some(server) = ApiServer::own().await else { return };
+    told_of(&server).await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+async fn told_of(server: &ApiServer) -> Result<()> {
+    let namespace = &prepare(server).await?;
+    let control_plane = leader(server, "one").await?;
+    let mut client = control_plane.connect(&Asker::new(namespace, "client")).await?;
+    let machine = Asker {
+        address: [10, 9, 0, 7].into(),
+        metadata: BTreeMap::from([("WORKLOAD_ENTRY".to_owned(), "written".to_owned())]),
+        ..Asker::new(namespace, "machine-7")
+    };
+    let end = control_plane.connect_as(&machine, "machine").await?.ended().await?;
+    ensure!(end.contains("there is no WorkloadEntry"), "{end}");
+    let written = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\n\
+                   metadata: {name: written, annotations: {proxy.istio.io/health-checks-enabled: 'true'}}\n\
+                   spec: {address: 10.9.0.7, serviceAccount: machine, labels: {app: db}}\n---\n";
+    apply(server, namespace, &(written.to_owned() + GROUP)).await?;
+    let workload = control_plane.connect_as(&machine, "machine").await?;
+    workload.tell_health(Ok(()));
+    client.until_cluster(CLUSTER).await?;
+    client.until_endpoints(CLUSTER, &["10.9.0.7:5432"]).await?;
+    until_well(&mut client, true).await?;
+    let before = get(server, namespace, "workloadentry/written").await?;
+
+    // Nobody knows any more how it is.
+    drop(workload);
+    until_well(&mut client, false).await?;
+    let after = get(server, namespace, "workloadentry/written").await?;
+    ensure!(before["spec"] == after["spec"], "{after:#}");
+    let conditions = after["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    ensure!(conditions.iter().all(|condition| condition["type"] != "Healthy"), "{conditions:#?}");
+    Ok(())
+}
+
 /// What nobody was there to take away, because its replica had died, the next leader does.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_is_swept() {

@@ -5,7 +5,7 @@
 use super::{By, Entry, Registering};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use mesh_model::NamespacedName;
+use mesh_model::{NamespacedName, Str};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -107,13 +107,16 @@ pub(super) fn from_group(
     entry
 }
 
+/// The service account that the workload's caller has proven to be.
+pub(super) fn proven(workload: &Registering) -> Result<&Str, String> {
+    workload.service_account.as_ref().ok_or_else(|| {
+        "who registers has to prove who it is: by a certificate or a token, on the port with TLS".into()
+    })
+}
+
 /// Whether the workload's caller may be this entry, as in Istio: it has to prove its namespace, and the service account if the entry has one.
 pub(super) fn may_control(workload: &Registering, entry: &Entry) -> Result<(), String> {
-    let Some(proven) = &workload.service_account else {
-        return Err(
-            "who registers has to prove who it is: by a certificate or a token, on the port with TLS".into(),
-        );
-    };
+    let proven = proven(workload)?;
     let wanted = entry.data.pointer("/spec/serviceAccount").and_then(Value::as_str).unwrap_or_default();
     match wanted.is_empty() || *wanted == **proven {
         true => Ok(()),
