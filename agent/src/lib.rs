@@ -18,6 +18,7 @@ mod exchange;
 pub mod extras;
 pub mod health;
 pub mod identity;
+pub mod memory;
 pub mod metrics;
 pub mod probes;
 pub mod relay;

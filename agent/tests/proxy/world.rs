@@ -231,6 +231,8 @@ pub struct Memory {
     pub all: u64,
     /// What only this process has.
     pub own: u64,
+    /// The most that has been resident.
+    pub most: u64,
 }
 
 /// A workload of the mesh, as a proxy stands beside it.
@@ -438,7 +440,7 @@ impl Proxy {
             let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
             Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? << 10)
         };
-        Ok(Memory { all: bytes("VmRSS:")?, own: bytes("RssAnon:")? })
+        Ok(Memory { all: bytes("VmRSS:")?, own: bytes("RssAnon:")?, most: bytes("VmHWM:")? })
     }
 }
 

@@ -15,6 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, SanType};
 use tonic::Code;
 
 mod elsewhere;
+mod ends;
 mod interop;
 mod issuers;
 mod kinds;

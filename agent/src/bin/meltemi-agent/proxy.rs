@@ -11,6 +11,7 @@ use meltemi_agent::{
     drain::drain,
     environment::{self, Environment, Flags},
     envoy::{Spawner, process::terminate},
+    memory,
 };
 use mesh_runtime::signals;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,7 @@ pub async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let child = spawner.spawn(command).await;
     let mut child = child.with_context(|| format!("can't run Envoy at {}", envoy.binary.display()))?;
     tracing::info!(node, "Envoy is started");
+    tokio::spawn(memory::give_back_now_and_then());
     let asked = async {
         tokio::select! {
             signal = shutdown.signal() => signal.to_string(),
