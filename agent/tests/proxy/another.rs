@@ -55,6 +55,24 @@ async fn secrets_of_another_agent_are_left_to_it() {
         ensure!(proxy.serial().is_err(), "a certificate was kept");
         let said = proxy.log().matches("another agent serves the workload's secrets").count();
         ensure!(said == 1, "{}", proxy.log());
+
+        // Its token is the only proof that this agent has: one that is replaced is taken up with the next connection.
+        let token = world.root().join("var/run/secrets/tokens/istio-token");
+        let good = std::fs::read_to_string(&token)?;
+        std::fs::write(&token, "nonsense")?;
+        let stopped = plane.stop().await;
+        world.write("hello.yaml", &teapot(409))?;
+        let plane = stopped.start_again().await?;
+        eventually(WITHIN, async || {
+            let log = proxy.log();
+            ensure!(log.contains("request authenticate failure"), "{log}");
+            Ok(())
+        })
+        .await?;
+        answers(&proxy, "/teapot", 418).await?;
+        std::fs::write(&token, good)?;
+        eventually(WITHIN, async || answers(&proxy, "/teapot", 409).await).await?;
+        drop(plane);
         proxy.signal("TERM");
         ensure!(proxy.wait().await?.success(), "{}", proxy.log());
         Ok(())

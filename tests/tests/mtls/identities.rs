@@ -4,8 +4,13 @@ use super::{Authority, By, CLIENT, SERVER, Stage, WITHIN, ingress::served};
 use crate::certificates::Validity;
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::{Envoy, eventually};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, process::Stdio};
 
+const VERSION: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: 'meshMTLS: {minProtocolVersion: TLSV1_3}'}
+";
 const ALIAS: &str = "apiVersion: v1
 kind: ConfigMap
 metadata: {name: istio, namespace: istio-system}
@@ -63,6 +68,7 @@ async fn identities() -> Result<()> {
             eventually(WITHIN, async || answers(expected).await).await.context(what)?;
         }
     }
+    versions(&stage).await?;
     // Whose trust domain is said to be this mesh's, too, is let in, and talked to.
     let renamed = |id: &str| id.replace("cluster.local", "other.local");
     stage.mesh.edit("settings.yaml", ALIAS).await?;
@@ -82,4 +88,30 @@ async fn identities() -> Result<()> {
     })
     .await?;
     Ok(())
+}
+
+/// Whoever speaks a version of TLS that the mesh does not take any more is refused.
+async fn versions(stage: &Stage) -> Result<()> {
+    let client = stage.authority.issue(CLIENT, Validity::Now)?;
+    let [certificate, key] = ["version.pem", "version.key"].map(|name| stage.directory.path().join(name));
+    client.write(&certificate, &key)?;
+    let to = SocketAddr::new(stage.server.address, 9090).to_string();
+    let agreed = async |version: &str| -> Result<bool> {
+        let mut command = tokio::process::Command::new("openssl");
+        command.args(["s_client", version, "-connect", &to, "-cert"]).arg(&certificate).arg("-key").arg(&key);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        Ok(command.output().await?.status.success())
+    };
+    let see = async |what: &str, expected: [bool; 2]| {
+        eventually(WITHIN, async || {
+            let got = [agreed("-tls1_2").await?, agreed("-tls1_3").await?];
+            ensure!(got == expected, "{what}: TLS 1.2 and 1.3: {got:?}");
+            Ok(())
+        })
+        .await
+    };
+    see("usually", [true, true]).await?;
+    stage.mesh.edit("settings.yaml", VERSION).await?;
+    stage.acknowledged().await?;
+    see("minProtocolVersion", [false, true]).await
 }
