@@ -296,6 +296,11 @@ const OBSERVED: &[Observed] = &[
         )],
     },
     Observed {
+        file: "tests/tests/mtls/identities.rs",
+        test: "only_the_meshs_own_are_let_in",
+        fields: &[("MeshConfig", &["meshMTLS", "meshMTLS.minProtocolVersion", "trustDomainAliases"])],
+    },
+    Observed {
         file: "tests/tests/mtls/modes.rs",
         test: "modes_by_protocol_and_client",
         fields: &[("PeerAuthentication", &["mtls", "mtls.mode"])],
