@@ -99,10 +99,12 @@ struct Inner {
 }
 
 impl Registrations {
-    /// By this API server, as this replica.
+    /// By this API server, as this replica. Must be called within a runtime.
     pub fn new(client: Client, identity: &str) -> Self {
         let (store, identity) = (Store::new(client), identity.to_owned());
-        Self(Arc::new(Inner { store, identity, streams: Mutex::default() }))
+        let all = Self(Arc::new(Inner { store, identity, streams: Mutex::default() }));
+        tokio::spawn(sweep::forget_own(all.clone()));
+        all
     }
 
     fn streams(&self) -> MutexGuard<'_, HashMap<NamespacedName, u32>> {

@@ -217,10 +217,14 @@ async fn swept(server: &ApiServer) -> Result<()> {
              istio.io/disconnectedAt: '2026-01-01T00:00:00Z'}}}}\nspec: {{address: 10.9.0.8}}\n---\n"
         )
     };
-    let both = left("left", "istio.io/autoRegistrationGroup: vms, ") + &left("written", "");
-    apply(server, namespace, &both).await?;
+    let group = "istio.io/autoRegistrationGroup: vms, ";
+    // Of a replica of the same name, which ended without a word.
+    let own = left("own", &format!("{group}registration.meltemi.io/replica: one, "));
+    let own = own.replace("dead", "one").replace("disconnectedAt", "connectedAt");
+    apply(server, namespace, &(left("left", group) + &left("written", "") + &own)).await?;
     let _control_plane = leader(server, "one").await?;
     until_gone(server, namespace, "left").await?;
+    until_gone(server, namespace, "own").await?;
     // What somebody has written stays.
     get(server, namespace, "workloadentry/written").await?;
     let lease = get(server, ROOT, "lease/meltemi-leader").await?;

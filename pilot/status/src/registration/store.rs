@@ -6,7 +6,7 @@ use super::{Entry, RegisterError, object};
 use crate::objects::served;
 use kube::{
     Api, Client,
-    api::{ApiResource, DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{ApiResource, DeleteParams, ListParams, ObjectList, Patch, PatchParams, PostParams, Preconditions},
 };
 use mesh_model::{Kind, NamespacedName};
 use pilot_ingest::kinds::row;
@@ -46,9 +46,12 @@ impl Store {
         Ok(Api::namespaced_with(self.client.clone(), namespace, resource))
     }
 
-    pub(super) async fn all_entries(&self) -> Result<Api<Entry>, RegisterError> {
+    /// A page of those of all namespaces.
+    pub(super) async fn list(&self, params: &ListParams) -> Result<ObjectList<Entry>, RegisterError> {
         let resource = self.resource(&self.entries, Kind::WorkloadEntry).await?;
-        Ok(Api::all_with(self.client.clone(), resource))
+        let all: Api<Entry> = Api::all_with(self.client.clone(), resource);
+        let name = NamespacedName::new("", "");
+        all.list(params).await.map_err(failed("listing", Kind::WorkloadEntry, &name))
     }
 
     pub(super) async fn entry(&self, name: &NamespacedName) -> Result<Option<Entry>, RegisterError> {

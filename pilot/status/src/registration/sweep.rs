@@ -1,10 +1,11 @@
 //! Takes away entries of workloads that went while nobody was there to note it: with their replica, or while all were away.
 //!
 //! In: the entries at the API server, and which replicas live. Out: deletions, by the leader. An entry whose replica has died stays for two
-//! looks: its workload comes back to another one within seconds. What another control plane registers is left to that.
+//! looks: its workload comes back to another one within seconds. What another control plane registers is left to that. A replica that has
+//! started again under the same name looks by itself for what it had before.
 
 use super::{
-    Entry, GRACE, RegisterError,
+    Entry, GRACE, RegisterError, Registrations,
     entry::{CONNECTED, CONTROLLER, GROUP, OURS, is_over},
     store::Store,
 };
@@ -42,23 +43,46 @@ async fn look(
     identity: &str,
     orphans: &mut HashSet<NamespacedName>,
 ) -> Result<(), RegisterError> {
-    let api = store.all_entries().await?;
-    let mut params = ListParams::default().limit(PAGE);
-    let mut entries: Vec<Entry> = Vec::new();
-    loop {
-        let Ok(page) = api.list(&params).await else { return Ok(()) };
-        let more = page.metadata.continue_.clone().filter(|token| !token.is_empty());
-        entries.extend(page.items.into_iter().filter(|entry| entry.annotations().contains_key(GROUP)));
-        match more {
-            Some(token) => params = params.continue_token(&token),
-            None => break,
-        }
-    }
+    let entries = registered(store).await?;
     let alive = replicas.names(identity);
     for entry in over(&entries, alive.as_ref(), orphans) {
         store.delete(&name(entry), entry).await?;
     }
     Ok(())
+}
+
+/// All entries that were made for workloads that registered themselves.
+async fn registered(store: &Store) -> Result<Vec<Entry>, RegisterError> {
+    let mut params = ListParams::default().limit(PAGE);
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let page = store.list(&params).await?;
+        let more = page.metadata.continue_.clone().filter(|token| !token.is_empty());
+        entries.extend(page.items.into_iter().filter(|entry| entry.annotations().contains_key(GROUP)));
+        match more {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(entries),
+        }
+    }
+}
+
+/// Takes away the entries that say they are connected here and are not, once those that come back have had time to.
+pub(super) async fn forget_own(all: Registrations) {
+    sleep(EVERY).await;
+    let forget = async {
+        for entry in registered(&all.0.store).await? {
+            let says = |annotation| entry.annotations().get(annotation) == Some(&all.0.identity);
+            let is_ours = says(CONTROLLER) && says(OURS) && entry.annotations().contains_key(CONNECTED);
+            // Whoever registers in this moment changes the entry, and it is not deleted as it was.
+            if is_ours && !all.streams().contains_key(&name(&entry)) {
+                all.0.store.delete(&name(&entry), &entry).await?;
+            }
+        }
+        Ok::<_, RegisterError>(())
+    };
+    if let Err(error) = forget.await {
+        tracing::debug!(%error, "looking for entries of workloads that went with this replica before");
+    }
 }
 
 fn name(entry: &Entry) -> NamespacedName {
