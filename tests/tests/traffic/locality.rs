@@ -215,6 +215,24 @@ fn what_comes_first_may_be_said_otherwise() {
                 60..=60,
             ),
             (
+                "zone-next",
+                places("locality: asia/a", "locality: us/a"),
+                "zoneAwareLbSetting: {failover: [{from: eu, to: us}]}",
+                0..=0,
+            ),
+            (
+                "zone-value",
+                places("labels: {tier: gold}", "labels: {tier: silver}"),
+                "zoneAwareLbSetting: {failoverPriority: ['tier=silver']}",
+                0..=0,
+            ),
+            (
+                "no-zones",
+                places("locality: eu/a", "locality: us/a"),
+                "zoneAwareLbSetting: {enabled: false}",
+                25..=35,
+            ),
+            (
                 "no-places",
                 places("locality: eu/a", "locality: us/a"),
                 "localityLbSetting: {enabled: false}",
