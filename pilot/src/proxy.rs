@@ -145,6 +145,20 @@ impl Connected {
         self.claimed.workload.as_ref()
     }
 
+    /// Holds what it says and `known` says as well only once: there are thousands of them, and mostly they say the same.
+    pub fn share(&mut self, known: &Proxy) {
+        fn share<T: PartialEq + Clone>(claimed: &mut T, known: &T) {
+            if claimed == known {
+                *claimed = known.clone();
+            }
+        }
+        share(&mut self.claimed.workload, &known.workload);
+        share(&mut self.claimed.namespace, &known.namespace);
+        share(&mut self.claimed.labels, &known.labels);
+        share(&mut self.claimed.locality, &known.locality);
+        share(&mut self.claimed.network, &known.network);
+    }
+
     /// The proxy as `mesh` knows it.
     pub fn proxy(&self, mesh: &Mesh) -> Proxy {
         let mut proxy = self.claimed.clone();
@@ -155,6 +169,9 @@ impl Connected {
             at.find(|at| at.object.kind == Kind::WorkloadEntry && at.object.name.namespace == proxy.namespace)
         });
         proxy.workload = known.map(|workload| workload.object.clone());
+        if let Some(object) = &proxy.workload {
+            proxy.namespace = object.name.namespace.clone();
+        }
         if proxy.network.is_empty() {
             proxy.network = known.map_or(&mesh.config().network, |workload| &workload.network).clone();
         }

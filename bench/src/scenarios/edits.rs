@@ -10,6 +10,7 @@ use anyhow::Result;
 use super::{Bed, Options, rest};
 use crate::files::MeshFiles;
 use crate::fleet::Fleet;
+use crate::machine::own_cpu;
 use crate::measure::Samples;
 use crate::proxy::{Kind, Start};
 use crate::report::{Findings, Row};
@@ -94,6 +95,8 @@ pub(super) struct Taken {
     pub(super) last: Samples,
     /// Processor time of the control plane.
     pub(super) cpu: Samples,
+    /// Processor time of the proxies.
+    fleet: Samples,
     /// From the control plane's seeing the edit to a proxy's acknowledgement, as it says itself: mean over proxies and edits.
     server_mean: Duration,
     bytes_a_proxy: f64,
@@ -113,7 +116,7 @@ impl Edits<'_> {
                 converged = server.convergence()?;
             }
             let service = shape.edited(round);
-            let before = server.cpu()?;
+            let (before, fleet_before) = (server.cpu()?, own_cpu()?);
             let change = || edit.apply(files, &service, round).map(drop);
             let edited = fleet.edit(edit.kind(), &service.host(), change).await?;
             rest().await;
@@ -121,6 +124,7 @@ impl Edits<'_> {
                 continue;
             }
             taken.cpu.add(server.cpu()? - before);
+            taken.fleet.add(own_cpu()? - fleet_before);
             taken.first.add(edited.delivery.first);
             taken.median.add(edited.delivery.median);
             taken.last.add(edited.delivery.last);
@@ -143,7 +147,7 @@ impl Taken {
         bytes_bar: impl Into<Option<f64>>,
         findings: &mut Findings<'_>,
     ) {
-        let Self { first, median, last, cpu, server_mean, bytes_a_proxy } = self;
+        let Self { first, median, last, cpu, fleet, server_mean, bytes_a_proxy } = self;
         findings.time(format!("{what}: last proxy has it, median"), last.median(), None);
         findings.time(format!("{what}: last proxy has it, p99"), last.percentile(99), bar);
         findings.time("  half of the proxies have it, median", median.median(), None);
@@ -154,6 +158,7 @@ impl Taken {
             None,
         );
         findings.time("  processor time of the control plane, median", cpu.median(), None);
+        findings.time("  processor time of the proxies, median", fleet.median(), None);
         findings.bytes("  bytes a proxy", *bytes_a_proxy, bytes_bar);
     }
 }

@@ -24,11 +24,12 @@ impl Source for Publisher {
         protocol: Protocol,
         proven: Option<&Proven>,
     ) -> Result<Attachment, Refusal> {
-        let connected = Connected::from_node(node)?;
+        let mut connected = Connected::from_node(node)?;
         let health = self.register(node, &connected, proven).await?;
         self.learn_of(proven).await;
         let mut state = self.lock();
         let proxy = connected.proxy(&state.mesh);
+        connected.share(&proxy);
         let takes = connected.takes(protocol);
         let home = state.enter(&proxy, takes);
         let id = state.next_id;

@@ -3,7 +3,7 @@
 //! In: the list of what is owed and the base. Out: the resources and removals of one response. Delta states differences and
 //! answers every name asked for; state of the world lists clusters and listeners in full, and of the others only what is new.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::batch::{Batch, Full};
@@ -207,20 +207,20 @@ impl Watch {
             }
         } else {
             let kind = self.kind;
-            let mut offer = |watch: &mut Self, named: BTreeSet<Arc<str>>| {
-                for resource in named.iter().filter_map(|name| base.get(kind, name)) {
+            let mut offer = |watch: &mut Self, named: &mut dyn Iterator<Item = &Arc<str>>| {
+                for resource in named.filter_map(|name| base.get(kind, name)) {
                     watch.offer(resource, None, true, &mut draft);
                 }
                 !draft.entries.is_empty()
             };
             let mut any = false;
             while !any && let Some(group) = self.owed.probes.pop_front() {
-                any = offer(self, group.into_iter().collect());
+                any = offer(self, &mut group.iter());
             }
             if !any {
-                let mut named = std::mem::take(&mut self.owed.asked);
-                named.append(&mut self.owed.changed);
-                offer(self, named);
+                let asked = std::mem::take(&mut self.owed.asked);
+                let changed = std::mem::take(&mut self.owed.changed);
+                offer(self, &mut asked.union(&changed));
             }
         }
         draft.removed.clear();

@@ -180,7 +180,7 @@ impl StreamState {
         let Owed { initial, everything, asked, .. } = &endpoints.owed;
         let asks_for_all = *everything || initial.is_some();
         let mut has_lost =
-            warming.keys().chain(asked).any(lost) || asks_for_all && endpoints.names.iter().any(lost);
+            warming.keys().chain(asked.iter()).any(lost) || asks_for_all && endpoints.names.iter().any(lost);
         if *settling {
             newest.changed_since(rollout, ResourceType::Endpoints, |name| has_lost |= lost(name));
         }

@@ -1,7 +1,7 @@
-//! A map that has nothing in it most of the time, and takes no more than a pointer then: each stream has dozens of them.
+//! Maps and sets that have nothing in them most of the time, and take no more than a pointer then: each stream has dozens of them.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_set};
 use std::ops::Deref;
 
 /// Reads as a `BTreeMap`; changes go through its own methods, which make one only to put something in.
@@ -69,5 +69,74 @@ impl<'a, K, V> IntoIterator for &'a SparseMap<K, V> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+/// Reads as a `BTreeSet`, in the same manner.
+#[derive(Debug)]
+#[expect(clippy::box_collection, reason = "a pointer is what it is to take while it is empty")]
+pub(crate) struct SparseSet<T>(Option<Box<BTreeSet<T>>>);
+
+impl<T> SparseSet<T> {
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T> Default for SparseSet<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Ord> SparseSet<T> {
+    pub(crate) fn insert(&mut self, value: T) {
+        self.0.get_or_insert_default().insert(value);
+    }
+
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, value: &Q)
+    where
+        T: Borrow<Q>,
+    {
+        if let Some(set) = &mut self.0 {
+            set.remove(value);
+        }
+        self.0.take_if(|set| set.is_empty());
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
+        if let Some(set) = &mut self.0 {
+            set.retain(keep);
+        }
+        self.0.take_if(|set| set.is_empty());
+    }
+}
+
+impl<T: Ord> Extend<T> for SparseSet<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_some() {
+            self.0.get_or_insert_default().extend(values);
+        }
+    }
+}
+
+impl<T> Deref for SparseSet<T> {
+    type Target = BTreeSet<T>;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.0 {
+            Some(set) => set,
+            None => const { &BTreeSet::new() },
+        }
+    }
+}
+
+impl<T> IntoIterator for SparseSet<T> {
+    type Item = T;
+    type IntoIter = btree_set::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.map(|set| *set).unwrap_or_default().into_iter()
     }
 }

@@ -6,7 +6,7 @@
 //! The invariant: when nothing is in flight and nothing is owed, the client holds exactly the subscribed part of `base`, except
 //! `leaving` (which it still holds) and `rejected` (which it refused).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::batch::Batch;
@@ -18,7 +18,7 @@ use super::Context;
 use super::drains::Leaving;
 use super::initial::Initial;
 use super::on_demand::find_on_demand;
-use super::sparse::SparseMap;
+use super::sparse::{SparseMap, SparseSet};
 
 /// One type on one stream.
 #[derive(Debug)]
@@ -57,9 +57,9 @@ pub(crate) struct Owed {
     /// A response, even if it is empty.
     pub(crate) answer: bool,
     /// Names the client asked for: each gets an answer, also if it does not exist.
-    pub(crate) asked: BTreeSet<Arc<str>>,
+    pub(crate) asked: SparseSet<Arc<str>>,
     /// Names whose content changed.
-    pub(crate) changed: BTreeSet<Arc<str>>,
+    pub(crate) changed: SparseSet<Arc<str>>,
     /// Groups to be tried one by one, after a rejection that named nobody.
     pub(crate) probes: VecDeque<Vec<Arc<str>>>,
 }
