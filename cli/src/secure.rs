@@ -16,7 +16,7 @@ use citadel::{Caller, Citadel, Clusters, Config, MeshIdentity, Place, TrustDomai
 use mesh_runtime::{
     drain::Drain,
     ready::InitHandle,
-    transport::{Security, TransportConfig, serve_connections},
+    transport::{Security, Services, TransportConfig, serve_connections},
 };
 use pilot::Pilot;
 use tokio::{net::TcpListener, sync::watch};
@@ -187,9 +187,9 @@ impl SecurePort {
                     return;
                 }
             };
-            let mut routes = citadel.routes();
+            let mut services = Services::from(citadel.routes());
             if let Some(pilot) = pilot {
-                routes = routes.add_service(citadel.require_caller(admit).layer(pilot.ads()));
+                services = services.with_streams(citadel.require_caller(admit).layer(pilot.ads()));
             }
             let end = CancellationToken::new();
             let cancel = end.clone();
@@ -200,7 +200,7 @@ impl SecurePort {
             let tls = Security::Tls(citadel.tls());
             started.set(citadel);
             ready.ready();
-            if let Err(error) = serve_connections(transport, tls, routes, self.listener, end).await {
+            if let Err(error) = serve_connections(transport, tls, services, self.listener, end).await {
                 tracing::error!(%error, "the port with TLS is no longer served");
             }
             drop(hold);

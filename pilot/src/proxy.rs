@@ -67,7 +67,7 @@ pub struct Takes {
 }
 
 /// How a proxy's agent takes the names that it answers DNS queries from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NameForm {
     /// A resource for each name, so that only what changes is sent (metadata `DELTA_NDS`).
     Single,

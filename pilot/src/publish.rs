@@ -109,7 +109,7 @@ impl Publisher {
         let mut audiences: HashMap<[u64; LAYERS], Audience> = HashMap::new();
         for subscriber in state.proxies.values() {
             let Subscriber { connected: _, proxy, takes: _, home, proven: _, snapshots } = &**subscriber;
-            let snapshot = snapshots.borrow().clone();
+            let snapshot = snapshots.newest();
             let audience = audiences
                 .entry(snapshot.layers.each_ref().map(|layer| layer.id()))
                 .or_insert_with(|| Audience {
@@ -131,7 +131,7 @@ impl Publisher {
     pub fn snapshot(&self, name: &str) -> Option<Arc<Snapshot>> {
         let state = self.lock();
         let found = state.proxies.values().find(|subscriber| *subscriber.proxy.name == *name)?;
-        Some(found.snapshots.borrow().clone())
+        Some(found.snapshots.newest())
     }
 }
 

@@ -11,7 +11,7 @@ use pilot_status::{Condition, Inquiries, Programmed, Progress, Registrations, Si
 use pilot_xds::{
     server::{AdsService, Handles, ServerConfig},
     sync::ProxyStatus,
-    transport::{Security, serve_connections},
+    transport::{Security, Services, serve_connections},
 };
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,6 @@ use tokio::{
     sync::watch,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 
 /// Why the control plane could not start.
 #[derive(Debug, thiserror::Error)]
@@ -269,9 +268,9 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
     });
     let source = Arc::new(publisher.clone());
     let ads = AdsService::new(&server, source, xds.clone());
-    let routes = Routes::new(ads.clone());
+    let services = Services::default().with_streams(ads.clone());
     tokio::spawn(async move {
-        let served = serve_connections(server.transport, Security::Plaintext, routes, listener, shutdown);
+        let served = serve_connections(server.transport, Security::Plaintext, services, listener, shutdown);
         if let Err(error) = served.await {
             tracing::error!(%error, "the xDS server stopped");
         }

@@ -38,7 +38,7 @@ impl Attached {
 
     /// What it would be told now.
     pub fn told(&self) -> Told {
-        Told::new(&self.attachment.class.borrow(), self.protocol)
+        Told::new(&self.attachment.class.current(), self.protocol)
     }
 }
 

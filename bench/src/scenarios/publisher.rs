@@ -101,6 +101,8 @@ impl Core {
         let Self { context, ingest, publisher, files, attachments } = self;
         let path = edit.apply(files, service, round)?;
         let text = fs::read(&path)?;
+        let sequences = || attachments.iter().map(|attachment| attachment.class.current().sequence);
+        let before: Vec<_> = sequences().collect();
         let began = own_cpu()?;
         let parsed = parse_file(&shown(&path, files.root()).into(), &text, context);
         let after_parse = own_cpu()?;
@@ -108,10 +110,9 @@ impl Core {
         let after_assemble = own_cpu()?;
         publisher.publish(ingest.mesh().clone(), &changes, Instant::now());
         let after_publish = own_cpu()?;
-        if !attachments.iter_mut().any(|attachment| attachment.class.has_changed().unwrap_or_default()) {
+        if sequences().eq(before) {
             bail!("{edit:?} change of {}, {}, changed nothing for any proxy", service.name, path.display());
         }
-        attachments.iter_mut().for_each(|attachment| attachment.class.mark_unchanged());
         steps.parse.add(after_parse - began);
         steps.assemble.add(after_assemble - after_parse);
         steps.publish.add(after_publish - after_assemble);

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -26,7 +26,7 @@ use mesh_proto::envoy::extensions::filters::network::http_connection_manager::v3
 use pilot_xds::source::{Attachment, NoAliases, Proven, Refusal};
 use pilot_xds::wire::Node;
 use pilot_xds::{
-    AdsService, Handles, Layer, Protocol, Resource, ResourceType, ServerConfig, Snapshot, Source,
+    AdsService, Handles, Layer, Protocol, Resource, ResourceType, ServerConfig, Snapshot, Source, latest,
 };
 use prost::Message as _;
 use tokio::sync::{mpsc, watch};
@@ -77,13 +77,16 @@ pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {
 }
 
 /// Hands every proxy the same snapshots.
-struct Everybody(watch::Sender<Arc<Snapshot>>);
+struct Everybody {
+    class: latest::Sender,
+    newest: Mutex<Arc<Snapshot>>,
+}
 
 impl Source for Everybody {
     async fn attach(&self, node: &Node, _: Protocol, _: Option<&Proven>) -> Result<Attachment, Refusal> {
         Ok(Attachment {
             proxy_name: node.id.as_str().into(),
-            class: self.0.subscribe(),
+            class: self.class.subscribe(),
             resolver: Arc::new(NoAliases),
             health: None,
             guard: Box::new(()),
@@ -111,7 +114,8 @@ impl World {
             edit.set(route());
         });
         let snapshot = Snapshot::of(layer, 1, Instant::now());
-        let source = Arc::new(Everybody(watch::channel(snapshot).0));
+        let class = latest::Sender::new(snapshot.clone());
+        let source = Arc::new(Everybody { class, newest: Mutex::new(snapshot) });
         let (ready, is_ready) = watch::channel(true);
         let service = AdsService::new(&ServerConfig::default(), source.clone(), Handles::new(is_ready));
         Self { source, service, catalog: Rc::default(), board: Rc::default(), _ready: ready }
@@ -119,11 +123,12 @@ impl World {
 
     /// Another version of one resource.
     fn change(&self, kind: ResourceType, round: usize) {
-        self.source.0.send_modify(|snapshot| {
-            let mut layers = snapshot.layers.clone();
-            layers[0] = layers[0].edit(|edit| edit.set(made_up(kind, round, round + 1)));
-            *snapshot = Snapshot::new(layers, snapshot.sequence + 1, Instant::now());
-        });
+        let Everybody { class, newest } = &*self.source;
+        let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut layers = newest.layers.clone();
+        layers[0] = layers[0].edit(|edit| edit.set(made_up(kind, round, round + 1)));
+        *newest = Snapshot::new(layers, newest.sequence + 1, Instant::now());
+        class.set(newest.clone());
     }
 
     fn open(&mut self, index: usize) -> Result<Stream> {

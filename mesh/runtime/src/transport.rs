@@ -1,6 +1,6 @@
 //! Sockets and HTTP/2 for long streams: big transfers, little memory per connection, connections that end in good order.
 //!
-//! In: a listener, gRPC routes and, for TLS, settings that may change at any time. Out: served connections; each request carries who is at
+//! In: a listener, gRPC services and, for TLS, settings that may change at any time. Out: served connections; each request carries who is at
 //! the other end ([`Peer`]). Knows nothing of the services: several share a port. A peer that does not get on is dropped: TLS must be
 //! agreed on, and the first request be there, within a time.
 
@@ -24,11 +24,11 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::service::Routes;
-use tower::Service as _;
 
+mod services;
 mod whole_data;
 
+pub use services::Services;
 use whole_data::WholeData;
 
 /// Settings of connections.
@@ -109,10 +109,11 @@ pub enum Security {
 pub async fn serve_connections(
     config: TransportConfig,
     security: Security,
-    routes: Routes,
+    services: impl Into<Services>,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let services = services.into();
     let connections = TaskTracker::new();
     let permits = Arc::new(Semaphore::new(config.max_connections));
     let large = Arc::new(Semaphore::new(whole_data::LARGE));
@@ -137,7 +138,7 @@ pub async fn serve_connections(
                 let age = config.max_connection_age.map(|age| spread(age, count));
                 let connection = Connection {
                     config: config.clone(),
-                    routes: routes.clone(),
+                    services: services.clone(),
                     age,
                     end: shutdown.child_token(),
                     large: large.clone(),
@@ -173,7 +174,7 @@ fn spread(age: Duration, count: u32) -> Duration {
 
 struct Connection {
     config: TransportConfig,
-    routes: Routes,
+    services: Services,
     age: Option<Duration>,
     end: CancellationToken,
     large: Arc<Semaphore>,
@@ -211,7 +212,7 @@ impl Connection {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Peer,
     ) -> io::Result<()> {
-        let Self { config, routes, age, end, large } = self;
+        let Self { config, services, age, end, large } = self;
         let TransportConfig {
             max_connections: _,
             max_concurrent_streams,
@@ -232,7 +233,7 @@ impl Connection {
             request.extensions_mut().insert(streams_end.clone());
             request.extensions_mut().insert(peer.clone());
             request.extensions_mut().insert(partial.clone());
-            routes.clone().call(request)
+            services.call(request)
         });
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())

@@ -9,13 +9,13 @@ use super::{
 };
 use crate::proxy::{Connected, Hearing, refusal, registering};
 use pilot_xds::{
+    latest,
     resource::{Protocol, Resource, ResourceType},
     snapshot::Snapshot,
     source::{Attachment, Health, Proven, Refusal, Resolve, Source},
     wire::Node,
 };
 use std::{sync::Arc, time::Instant};
-use tokio::sync::watch;
 
 impl Source for Publisher {
     async fn attach(
@@ -37,14 +37,15 @@ impl Source for Publisher {
         let layers = state.layers(&home, takes, proven).map(|layers| layers.map(Arc::clone));
         let layers = layers.ok_or_else(|| Refusal::Unavailable("its configuration is gone".into()))?;
         let snapshot = Snapshot::new(layers, state.sequence, Instant::now());
-        let (snapshots, class_receiver) = watch::channel(snapshot);
+        let snapshots = latest::Sender::new(snapshot);
+        let class = snapshots.subscribe();
         let proxy_name = proxy.name.clone();
         let subscriber = Subscriber { connected, proxy, takes, home, proven: proven.cloned(), snapshots };
         state.proxies.insert(id, Box::new(subscriber));
         drop(state);
         Ok(Attachment {
             proxy_name,
-            class: class_receiver,
+            class,
             resolver: Arc::new(Aliases { publisher: self.clone(), id }),
             health,
             guard: Box::new(Detach { publisher: self.clone(), id }),

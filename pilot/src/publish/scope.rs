@@ -112,13 +112,13 @@ impl ScopeState {
         self.places.count()
     }
 
-    /// Counts a proxy in.
-    pub fn enter(&mut self, place: &Place, takes: Takes, mesh: &Mesh, pool: &Pool) {
+    /// Counts a proxy in, and returns its place as all there have it.
+    pub fn enter(&mut self, place: &Place, takes: Takes, mesh: &Mesh, pool: &Pool) -> Arc<Place> {
         let Takes { protocol, names } = takes;
         self.members += 1;
         let key = self.key.clone();
         let scope = Scope::new(mesh, &key);
-        self.places.enter(place, &scope, self.hosts.keys(), pool);
+        let place = self.places.enter(place, &scope, self.hosts.keys(), pool);
         self.names.enter(names, &scope, pool);
         if protocol == Protocol::Sotw {
             self.sotw_members += 1;
@@ -128,6 +128,7 @@ impl ScopeState {
                 self.rebuild(mesh, pool, |_, _, update| update.dirty.routes = routes);
             }
         }
+        place
     }
 
     /// Counts a proxy out.

@@ -15,6 +15,7 @@ use crate::{
 use mesh_model::{ChangeSet, Mesh};
 use pilot_view::{Place, ScopeKey, affects, is_replica};
 use pilot_xds::{
+    latest,
     layer::Layer,
     snapshot::{LAYERS, Snapshot},
     source::Proven,
@@ -25,7 +26,6 @@ use std::{
     sync::Arc,
     time::Instant,
 };
-use tokio::sync::watch;
 
 /// All that is published, and to whom.
 #[derive(Default)]
@@ -49,13 +49,13 @@ pub struct Subscriber {
     pub home: Home,
     /// Who it has proven to be; `None`: it has not, so that it is taken at its word.
     pub proven: Option<Proven>,
-    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    pub snapshots: latest::Sender,
 }
 
 /// Where a proxy has its configuration from.
 pub struct Home {
     pub scope: Arc<ScopeKey>,
-    pub place: Place,
+    pub place: Arc<Place>,
     pub class: ClassId,
 }
 
@@ -159,7 +159,7 @@ impl State {
             .scopes
             .entry(scope.clone())
             .or_insert_with(|| ScopeState::new(ScopeKey::clone(&scope), &self.mesh, &self.pool));
-        state.enter(&place, takes, &self.mesh, &self.pool);
+        let place = state.enter(&place, takes, &self.mesh, &self.pool);
         let class = self.classes.enter(&pilot_view::inbound(&self.mesh, proxy), &self.pool);
         Home { scope, place, class }
     }
@@ -195,8 +195,22 @@ impl State {
         takes: Takes,
         proven: Option<&Proven>,
     ) -> Option<[&Arc<Layer>; LAYERS]> {
-        let Home { scope, place, class } = home;
-        let [scope, place, names] = self.scopes.get(scope)?.layers(place, takes.names)?;
+        self.all_layers(self.shared_layers(home, takes)?, home, proven)
+    }
+
+    /// Those that it has in common with all in its scope and place.
+    fn shared_layers(&self, home: &Home, takes: Takes) -> Option<[&Arc<Layer>; 3]> {
+        let Home { scope, place, class: _ } = home;
+        self.scopes.get(scope)?.layers(place, takes.names)
+    }
+
+    /// These, and its own.
+    fn all_layers<'a>(
+        &'a self,
+        [scope, place, names]: [&'a Arc<Layer>; 3],
+        home: &Home,
+        proven: Option<&Proven>,
+    ) -> Option<[&'a Arc<Layer>; LAYERS]> {
         let secrets = match proven {
             // Only then does it matter who it is.
             Some(account) if self.credentials.has(&account.namespace) => {
@@ -204,29 +218,28 @@ impl State {
             }
             Some(_) | None => self.pool.nothing(),
         };
-        Some([scope, place, names, secrets, self.classes.layer(*class)?])
+        Some([scope, place, names, secrets, self.classes.layer(home.class)?])
     }
 
     /// Hands every proxy whose layers changed its new snapshot. Proxies with the same layers share one.
     fn send(&self, since: Instant) {
-        let mut made: HashMap<[u64; LAYERS], Arc<Snapshot>> = HashMap::new();
+        // Thousands of proxies have few scopes and places, which are told apart by where they are: to look one up takes longer.
+        let mut shared = HashMap::new();
+        let mut made: HashMap<[*const Layer; LAYERS], Arc<Snapshot>> =
+            HashMap::with_capacity(self.proxies.len());
         for subscriber in self.proxies.values() {
-            let Some(layers) = self.layers(&subscriber.home, subscriber.takes, subscriber.proven.as_ref())
+            let Subscriber { connected: _, proxy: _, takes, home, proven, snapshots } = &**subscriber;
+            let key = (Arc::as_ptr(&home.scope), Arc::as_ptr(&home.place), takes.names);
+            let shared = shared.entry(key).or_insert_with(|| self.shared_layers(home, *takes));
+            let Some(layers) = shared.and_then(|shared| self.all_layers(shared, home, proven.as_ref()))
             else {
                 continue;
             };
-            let current = subscriber
-                .snapshots
-                .borrow()
-                .layers
-                .iter()
-                .zip(layers)
-                .all(|(old, new)| old.id() == new.id());
-            if !current {
+            if !snapshots.newest().has_layers(layers) {
                 let snapshot = made
-                    .entry(layers.map(|layer| layer.id()))
+                    .entry(layers.map(Arc::as_ptr))
                     .or_insert_with(|| Snapshot::new(layers.map(Arc::clone), self.sequence, since));
-                subscriber.snapshots.send_replace(snapshot.clone());
+                snapshots.set(snapshot.clone());
             }
         }
     }

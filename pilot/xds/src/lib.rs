@@ -3,13 +3,14 @@
 //! In: snapshots of named, versioned, encoded resources, one channel for each class of proxies (`source`). Out: ADS streams, delta and state
 //! of the world, to stock Envoys. It must not know Envoy's types, Kubernetes, or where configuration comes from.
 //!
-//! `resource`, `layer` and `snapshot` are the data; `stream` is the protocol as a pure state machine; `session`, `body`, `requests`,
+//! `resource`, `layer` and `snapshot` are the data, `latest` hands snapshots over; `stream` is the protocol as a pure state machine; `session`, `body`, `requests`,
 //! `server` move bytes (over the connections of `mesh-runtime`); `sync`, `rejections` and `metrics` are what others may see.
 
 mod batch;
 mod body;
 mod encoding;
 mod group;
+pub mod latest;
 pub mod layer;
 pub mod metrics;
 pub mod names;

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::service::Routes;
 
 use crate::batch::Batches;
 use crate::body::ResponseBody;
@@ -27,7 +26,7 @@ use crate::session::{Limits, Opening, Request};
 use crate::source::{Admission, Source};
 use crate::stream::Shared;
 use crate::sync::SyncTable;
-use crate::transport::{ConnectionEnd, Partial, Security, TransportConfig, serve_connections};
+use crate::transport::{ConnectionEnd, Partial, Security, Services, TransportConfig, serve_connections};
 use crate::unwarmed::Unwarmed;
 use crate::wire::{DeltaDiscoveryRequest, DiscoveryRequest};
 
@@ -226,5 +225,6 @@ pub async fn serve<S: Source>(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let service = AdsService::new(&config, source, handles);
-    serve_connections(config.transport, Security::Plaintext, Routes::new(service), listener, shutdown).await
+    let services = Services::default().with_streams(service);
+    serve_connections(config.transport, Security::Plaintext, services, listener, shutdown).await
 }

@@ -14,15 +14,15 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{Stream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::latest::Receiver;
 use crate::metrics::Metrics;
 use crate::requests::Requests;
 use crate::resource::Protocol;
-use crate::snapshot::Snapshot;
 use crate::source::{Admission, Attachment, Health, Refusal, Source};
 use crate::stream::{Received, Response, Shared, StreamState};
 use crate::sync::{SyncEntry, SyncTable};
@@ -149,8 +149,8 @@ impl<S: Source, R: Request> Opening<S, R> {
         let mut session = Box::new(Session {
             requests,
             state,
-            signals: [news(class.clone()), ended(end)].into_iter().collect(),
             class,
+            end: [ended(end)].into_iter().collect(),
             sync,
             limits,
             proxy: proxy_name,
@@ -208,38 +208,16 @@ impl<R: Request> Stream for Responses<R> {
     }
 }
 
-/// What may happen to a stream besides requests.
-enum Signal {
-    /// There is another snapshot; the receiver is to be waited on again.
-    News(watch::Receiver<Arc<Snapshot>>),
-    /// There will be none any more.
-    Gone,
-    /// The connection is asked to go.
-    End,
-}
-
-fn news(mut class: watch::Receiver<Arc<Snapshot>>) -> BoxFuture<'static, Signal> {
-    Box::pin(async move {
-        match class.changed().await {
-            Ok(()) => Signal::News(class),
-            Err(_) => Signal::Gone,
-        }
-    })
-}
-
-fn ended(end: CancellationToken) -> BoxFuture<'static, Signal> {
-    Box::pin(async move {
-        end.cancelled_owned().await;
-        Signal::End
-    })
+fn ended(end: CancellationToken) -> BoxFuture<'static, ()> {
+    Box::pin(end.cancelled_owned())
 }
 
 pub(crate) struct Session<R> {
     requests: Requests<R>,
     state: StreamState,
-    class: watch::Receiver<Arc<Snapshot>>,
-    /// Only those that fired are polled.
-    signals: FuturesUnordered<BoxFuture<'static, Signal>>,
+    class: Receiver,
+    /// When the connection is asked to go. Among many, although it is one: such a one is polled only when it fired.
+    end: FuturesUnordered<BoxFuture<'static, ()>>,
     sync: SyncEntry,
     limits: Limits,
     proxy: Arc<str>,
@@ -269,17 +247,13 @@ impl<R: Request> Session<R> {
                     }
                 }
             }
-            while let Poll::Ready(Some(signal)) = self.signals.poll_next_unpin(cx) {
-                match signal {
-                    Signal::News(class) => self.signals.push(news(class)),
-                    Signal::Gone => {
-                        let message = "the configuration of this proxy is no longer served here";
-                        return Poll::Ready(Err(Status::unavailable(message)));
-                    }
-                    Signal::End => return Poll::Ready(Ok(None)),
-                }
+            if self.end.poll_next_unpin(cx).is_ready() {
+                return Poll::Ready(Ok(None));
             }
-            let newest = self.class.borrow().clone();
+            let Some(newest) = self.class.newest(cx) else {
+                let message = "the configuration of this proxy is no longer served here";
+                return Poll::Ready(Err(Status::unavailable(message)));
+            };
             if let Some(response) = self.state.next(&newest) {
                 let Response { kind, nonce, version, batch, removed: _ } = &response;
                 self.metrics.0.pushed(*kind, batch.len());

@@ -84,12 +84,20 @@ impl Snapshot {
     /// Calls `visit` with each name of the type that may differ between `old` and this snapshot.
     pub(crate) fn changed_since(&self, old: &Snapshot, kind: ResourceType, mut visit: impl FnMut(&Arc<str>)) {
         for (new, old) in self.layers.iter().zip(&old.layers) {
-            new.changed_since(old, kind, &mut visit);
+            // Mostly they are the same, which is told without a look at them.
+            if !Arc::ptr_eq(new, old) {
+                new.changed_since(old, kind, &mut visit);
+            }
         }
     }
 
     /// Whether both hold the very same layers.
     pub fn same_content(&self, other: &Snapshot) -> bool {
-        self.layers.iter().zip(&other.layers).all(|(a, b)| a.id() == b.id())
+        self.has_layers(other.layers.each_ref())
+    }
+
+    /// Whether it holds these very layers.
+    pub fn has_layers(&self, layers: [&Arc<Layer>; LAYERS]) -> bool {
+        self.layers.iter().zip(layers).all(|(a, b)| Arc::ptr_eq(a, b) || a.id() == b.id())
     }
 }

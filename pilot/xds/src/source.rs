@@ -5,10 +5,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
+use crate::latest::Receiver;
 use crate::resource::{Protocol, Resource, ResourceType};
-use crate::snapshot::Snapshot;
 use crate::wire::Node;
 
 /// Finds resources by names that are not in the maps under that name.
@@ -39,7 +37,7 @@ pub struct Attachment {
     /// `name.namespace`, as people know the proxy.
     pub proxy_name: Arc<str>,
     /// The snapshots of its class. The first must be there already.
-    pub class: watch::Receiver<Arc<Snapshot>>,
+    pub class: Receiver,
     /// Finds what is asked for by another name.
     pub resolver: Arc<dyn Resolve>,
     /// Who wants to know whether the workload is well.

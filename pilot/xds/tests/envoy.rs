@@ -12,7 +12,7 @@ use mesh_testkit::Envoy;
 use pilot_xds::wire::Node;
 use pilot_xds::{
     Attachment, Edit, Handles, Layer, Protocol, Proven, Refusal, Resolve, Resource, ResourceType,
-    ServerConfig, Snapshot, Source, serve,
+    ServerConfig, Snapshot, Source, latest, serve,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,7 +24,7 @@ const PROXY: &str = "web.default";
 
 struct World {
     handles: Handles,
-    class: watch::Sender<Arc<Snapshot>>,
+    class: Arc<latest::Sender>,
     layer: Arc<Layer>,
     sequence: u64,
     xds: SocketAddr,
@@ -35,13 +35,13 @@ struct World {
 }
 
 struct Class {
-    class: watch::Receiver<Arc<Snapshot>>,
+    class: Arc<latest::Sender>,
     resolver: Arc<dyn Resolve>,
 }
 
 impl Source for Class {
     async fn attach(&self, _: &Node, _: Protocol, _: Option<&Proven>) -> Result<Attachment, Refusal> {
-        let (class, resolver) = (self.class.clone(), self.resolver.clone());
+        let (class, resolver) = (self.class.subscribe(), self.resolver.clone());
         Ok(Attachment { proxy_name: PROXY.into(), class, resolver, health: None, guard: Box::new(()) })
     }
 }
@@ -73,10 +73,10 @@ impl World {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let xds = listener.local_addr().unwrap();
-        let (class, snapshots) = watch::channel(Snapshot::empty());
+        let class = Arc::new(latest::Sender::new(Snapshot::empty()));
         let (_, ready) = watch::channel(true);
         let handles = Handles::new(ready);
-        let source = Class { class: snapshots, resolver: Arc::new(OnDemand(resolver(upstream_addr))) };
+        let source = Class { class: class.clone(), resolver: Arc::new(OnDemand(resolver(upstream_addr))) };
         let stop = CancellationToken::new();
         let serving =
             serve(ServerConfig::default(), Arc::new(source), handles.clone(), listener, stop.clone());
@@ -91,7 +91,7 @@ impl World {
         self.layer = self.layer.edit(change);
         self.sequence += 1;
         let snapshot = Snapshot::of(self.layer.clone(), self.sequence, Instant::now());
-        self.class.send_replace(snapshot);
+        self.class.set(snapshot);
         self.sequence
     }
 

@@ -17,6 +17,7 @@ use rcgen::{
 use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::service::Routes;
 use tower::ServiceExt as _;
 
 const HOST: &str = "outside.example.com";
@@ -77,7 +78,7 @@ async fn serve(authority: &Authority, address: &Loopback) -> Result<(SocketAddr,
     let listener = TcpListener::bind((address.ip(), 0)).await?;
     let (at, end) = (listener.local_addr()?, CancellationToken::new());
     let (sender, security) = watch::channel(Arc::new(settings));
-    let routes = Router::new().fallback(any(answer)).into();
+    let routes = Routes::from(Router::new().fallback(any(answer)));
     let ending = end.clone();
     tokio::spawn(async move {
         let security = Security::Tls(security);

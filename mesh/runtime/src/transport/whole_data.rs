@@ -176,6 +176,31 @@ fn follow(bytes: &mut [u8], mut next: Next) -> (usize, Next) {
 }
 
 impl<T: AsyncRead + Unpin> WholeData<T> {
+    /// Reads where nothing is to be put before what comes: into memory as it is, which mostly stays as it is, since most reads are short.
+    fn poll_through(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_turn(cx));
+        let start = buffer.filled().len();
+        let Poll::Ready(done) = Pin::new(&mut self.io).poll_read(cx, buffer) else {
+            self.pause(cx);
+            return Poll::Pending;
+        };
+        done?;
+        let here = buffer.filled().len() - start;
+        self.read += here;
+        let filled;
+        (filled, self.next) = follow(&mut buffer.filled_mut()[start..], self.next);
+        buffer.set_filled(start + filled);
+        // None would mean the end.
+        if here > 0 && filled == 0 { self.poll_cut(cx, buffer) } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Reads where something is to be put before what comes, or only so much is to be read.
+    fn poll_cut(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let filled = ready!(self.poll_fill(cx, buffer.initialize_unfilled()))?;
+        buffer.advance(filled);
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads into `room`, which is no less than `ROOM`. Returns how many bytes there are now; none at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_turn(cx));
@@ -215,9 +240,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for WholeData<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.rest.is_empty() && buffer.remaining() >= ROOM {
-            let filled = ready!(self.poll_fill(cx, buffer.initialize_unfilled()))?;
-            buffer.advance(filled);
-            return Poll::Ready(Ok(()));
+            return match self.next {
+                Next::Through(_) => self.poll_through(cx, buffer),
+                Next::Header(..) | Next::Data(_) => self.poll_cut(cx, buffer),
+            };
         }
         if self.rest.is_empty() {
             let mut room = [0; ROOM];

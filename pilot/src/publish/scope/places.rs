@@ -17,7 +17,7 @@ use std::{
 /// The places in use.
 #[derive(Default)]
 pub struct Places {
-    by_place: BTreeMap<Place, PlaceState>,
+    by_place: BTreeMap<Arc<Place>, PlaceState>,
 }
 
 struct PlaceState {
@@ -42,21 +42,26 @@ impl Places {
         Some(&self.by_place.get(place)?.layer)
     }
 
-    /// Counts a proxy in. The first in its place has all `hosts` derived for it.
+    /// Counts a proxy in, and returns its place as all there have it. The first has all `hosts` derived for it.
     pub fn enter<'h>(
         &mut self,
         place: &Place,
         scope: &Scope<'_>,
         hosts: impl Iterator<Item = &'h Host>,
         pool: &Pool,
-    ) {
+    ) -> Arc<Place> {
+        let place = match self.by_place.get_key_value(place) {
+            Some((place, _)) => place.clone(),
+            None => Arc::new(place.clone()),
+        };
         let state = self.by_place.entry(place.clone()).or_insert_with(|| {
             let layer = Layer::empty().edit(|edit| {
-                hosts.for_each(|host| set(derive_place(scope, place, host), &[], pool, edit));
+                hosts.for_each(|host| set(derive_place(scope, &place, host), &[], pool, edit));
             });
             PlaceState { layer: pool.layer(layer), members: 0 }
         });
         state.members += 1;
+        place
     }
 
     /// Counts a proxy out.

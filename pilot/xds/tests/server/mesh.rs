@@ -10,7 +10,7 @@ use pilot_xds::testing::parts;
 use pilot_xds::wire::{Any, Node};
 use pilot_xds::{
     Attachment, Edit, Handles, Layer, NoAliases, Protocol, Proven, Refusal, Resource, ResourceType,
-    ServerConfig, Snapshot, Source, serve,
+    ServerConfig, Snapshot, Source, latest, serve,
 };
 use prost::Message;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 /// One class for all proxies.
 pub struct OneClass {
-    pub class: watch::Sender<Arc<Snapshot>>,
+    pub class: latest::Sender,
     pub attached: Arc<AtomicUsize>,
 }
 
@@ -64,7 +64,7 @@ impl Mesh {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let source =
-            Arc::new(OneClass { class: watch::Sender::new(Snapshot::empty()), attached: Arc::default() });
+            Arc::new(OneClass { class: latest::Sender::new(Snapshot::empty()), attached: Arc::default() });
         let (ready, is_ready) = watch::channel(true);
         let handles = Handles::new(is_ready);
         let shutdown = CancellationToken::new();
@@ -79,7 +79,7 @@ impl Mesh {
         self.layer = self.layer.edit(change);
         self.sequence += 1;
         let snapshot = Snapshot::of(self.layer.clone(), self.sequence, Instant::now());
-        self.source.class.send_replace(snapshot);
+        self.source.class.set(snapshot);
         self.sequence
     }
 
