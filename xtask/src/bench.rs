@@ -16,7 +16,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let root = workspace_root();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let build = Command::new(cargo)
-        .args(["build", "--profile", "measure", "--workspace", "--bin", "meltemi", "--bin", "mesh-bench"])
+        .args(["build", "--release", "--workspace", "--bin", "meltemi", "--bin", "mesh-bench"])
         .current_dir(&root)
         .status();
     if !build.context("cannot run cargo")?.success() {
@@ -25,10 +25,10 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let figures = target.join("bench");
     std::fs::create_dir_all(&figures).with_context(|| format!("cannot create {}", figures.display()))?;
-    let bench = target.join("measure/mesh-bench");
+    let bench = target.join("release/mesh-bench");
     let measured = Command::new(&bench)
         .arg("--program")
-        .arg(target.join("measure/meltemi"))
+        .arg(target.join("release/meltemi"))
         .arg("--json")
         .arg(figures.join("latest.json"))
         .args(arguments)

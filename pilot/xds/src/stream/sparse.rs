@@ -1,7 +1,7 @@
-//! Maps and sets that have nothing in them most of the time, and take no more than a pointer then: each stream has dozens of them.
+//! Maps, sets and queues that have nothing in them most of the time, and take no more than a pointer then: each stream has dozens of them.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet, btree_set};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_set};
 use std::ops::Deref;
 
 /// Reads as a `BTreeMap`; changes go through its own methods, which make one only to put something in.
@@ -138,5 +138,43 @@ impl<T> IntoIterator for SparseSet<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.map(|set| *set).unwrap_or_default().into_iter()
+    }
+}
+
+/// A queue, in the same manner.
+#[derive(Debug)]
+#[expect(clippy::box_collection, reason = "a pointer is what it is to take while it is empty")]
+pub(crate) struct SparseQueue<T>(Option<Box<VecDeque<T>>>);
+
+impl<T> SparseQueue<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    pub(crate) fn push_front(&mut self, value: T) {
+        self.0.get_or_insert_default().push_front(value);
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<T> {
+        let first = self.0.as_mut()?.pop_front();
+        self.0.take_if(|queue| queue.is_empty());
+        first
+    }
+
+    pub(crate) fn retain_mut(&mut self, keep: impl FnMut(&mut T) -> bool) {
+        if let Some(queue) = &mut self.0 {
+            queue.retain_mut(keep);
+        }
+        self.0.take_if(|queue| queue.is_empty());
+    }
+}
+
+impl<T> Default for SparseQueue<T> {
+    fn default() -> Self {
+        Self(None)
     }
 }

@@ -6,7 +6,6 @@
 //! The invariant: when nothing is in flight and nothing is owed, the client holds exactly the subscribed part of `base`, except
 //! `leaving` (which it still holds) and `rejected` (which it refused).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::batch::Batch;
@@ -18,7 +17,7 @@ use super::Context;
 use super::drains::Leaving;
 use super::initial::Initial;
 use super::on_demand::find_on_demand;
-use super::sparse::{SparseMap, SparseSet};
+use super::sparse::{SparseMap, SparseQueue, SparseSet};
 
 /// One type on one stream.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ pub(crate) struct Owed {
     /// Names whose content changed.
     pub(crate) changed: SparseSet<Arc<str>>,
     /// Groups to be tried one by one, after a rejection that named nobody.
-    pub(crate) probes: VecDeque<Vec<Arc<str>>>,
+    pub(crate) probes: SparseQueue<Vec<Arc<str>>>,
 }
 
 impl Owed {
@@ -150,10 +149,10 @@ impl Watch {
     pub(crate) fn forget(&mut self, name: &str) {
         self.owed.asked.remove(name);
         self.owed.changed.remove(name);
-        for probe in &mut self.owed.probes {
+        self.owed.probes.retain_mut(|probe| {
             probe.retain(|probed| **probed != *name);
-        }
-        self.owed.probes.retain(|probe| !probe.is_empty());
+            !probe.is_empty()
+        });
         self.leaving.remove(name);
         self.returning.remove(name);
         self.rejected.remove(name);
