@@ -5,6 +5,7 @@
 //! connected proxy has acknowledged it. It must not know how configuration is made.
 
 pub mod case;
+mod deaf;
 mod identities;
 mod load;
 pub mod namespace;
@@ -12,6 +13,7 @@ mod outside;
 mod request;
 mod streams;
 
+pub use deaf::Deaf;
 pub use identities::Identities;
 pub use load::{Load, Outcome};
 pub use outside::{HTTP_PORT, Outside, TCP_PORT};

@@ -11,6 +11,21 @@ kind: ConfigMap
 metadata: {name: istio, namespace: istio-system}
 data: {mesh: 'meshMTLS: {minProtocolVersion: TLSV1_3}'}
 ";
+const CIPHER: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: 'meshMTLS: {cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384], ecdhCurves: [P-384]}'}
+";
+const BY_HAND: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: 'enableAutoMtls: false'}
+";
+const RENAMED: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: 'trustDomain: other.local'}
+";
 const ALIAS: &str = "apiVersion: v1
 kind: ConfigMap
 metadata: {name: istio, namespace: istio-system}
@@ -69,6 +84,7 @@ async fn identities() -> Result<()> {
         }
     }
     versions(&stage).await?;
+    automatic(&stage).await?;
     // Whose trust domain is said to be this mesh's, too, is let in, and talked to.
     let renamed = |id: &str| id.replace("cluster.local", "other.local");
     stage.mesh.edit("settings.yaml", ALIAS).await?;
@@ -87,7 +103,17 @@ async fn identities() -> Result<()> {
         answers(true).await.context("a server of an alias")
     })
     .await?;
-    Ok(())
+    // The mesh takes the other name: its own are those who bear it, and nobody else.
+    stage.mesh.edit("settings.yaml", RENAMED).await?;
+    stage.acknowledged().await?;
+    stage.client.identity.send_replace(Some(mesh.identity(&renamed(CLIENT))?));
+    let before = mesh.issue(CLIENT, now)?;
+    eventually(WITHIN, async || {
+        answers(true).await.context("trustDomain")?;
+        ensure!(!stage.openssl(Some(&before)).await?, "who bears the mesh's name of before");
+        Ok(())
+    })
+    .await
 }
 
 /// Whoever speaks a version of TLS that the mesh does not take any more is refused.
@@ -96,12 +122,14 @@ async fn versions(stage: &Stage) -> Result<()> {
     let [certificate, key] = ["version.pem", "version.key"].map(|name| stage.directory.path().join(name));
     client.write(&certificate, &key)?;
     let to = SocketAddr::new(stage.server.address, 9090).to_string();
-    let agreed = async |version: &str| -> Result<bool> {
+    let offered = async |offer: &[&str]| -> Result<bool> {
         let mut command = tokio::process::Command::new("openssl");
-        command.args(["s_client", version, "-connect", &to, "-cert"]).arg(&certificate).arg("-key").arg(&key);
+        command.args(["s_client", "-connect", &to, "-cert"]).arg(&certificate).arg("-key").arg(&key);
+        command.args(offer);
         command.stdin(Stdio::null()).kill_on_drop(true);
         Ok(command.output().await?.status.success())
     };
+    let agreed = async |version: &str| offered(&[version]).await;
     let see = async |what: &str, expected: [bool; 2]| {
         eventually(WITHIN, async || {
             let got = [agreed("-tls1_2").await?, agreed("-tls1_3").await?];
@@ -113,5 +141,36 @@ async fn versions(stage: &Stage) -> Result<()> {
     see("usually", [true, true]).await?;
     stage.mesh.edit("settings.yaml", VERSION).await?;
     stage.acknowledged().await?;
-    see("minProtocolVersion", [false, true]).await
+    see("minProtocolVersion", [false, true]).await?;
+    stage.mesh.edit("settings.yaml", CIPHER).await?;
+    stage.acknowledged().await?;
+    let with =
+        async |cipher: &str, curve: &str| offered(&["-tls1_2", "-cipher", cipher, "-curves", curve]).await;
+    let (aes128, aes256) = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384");
+    eventually(WITHIN, async || {
+        let got = [
+            with(aes256, "P-256:P-384").await?,
+            with(aes128, "P-256:P-384").await?,
+            with(aes256, "P-256").await?,
+        ];
+        ensure!(got == [true, false, false], "as demanded, another cipher, another curve: {got:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Sidecars speak mTLS to each other unless the mesh leaves that to DestinationRules.
+async fn automatic(stage: &Stage) -> Result<()> {
+    stage.take("PERMISSIVE").await?;
+    for (settings, mutual) in [(VERSION, true), (BY_HAND, false)] {
+        stage.mesh.edit("settings.yaml", settings).await?;
+        stage.acknowledged().await?;
+        eventually(WITHIN, async || {
+            let seen = stage.request(80, By::Mesh).await?.context("no answer")?;
+            ensure!(seen.contains("URI=") == mutual, "{settings}: `{seen}`");
+            Ok(())
+        })
+        .await?;
+    }
+    stage.take("STRICT").await
 }

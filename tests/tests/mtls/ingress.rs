@@ -21,6 +21,11 @@ async fn clients_outside_the_mesh() {
 /// A Sidecar of which the one port has TLS with the files of `directory`.
 fn sidecar(directory: &Path, tls: &str) -> String {
     let file = |name: &str| directory.join(name).display().to_string();
+    let own =
+        format!("serverCertificate: {}\n        privateKey: {}", file("server.pem"), file("server.key"));
+    // One set of files, or several.
+    let own = if tls.contains("tlsCertificates") { String::new() } else { own };
+    let tls = tls.replace("CHAIN", &file("server.pem")).replace("KEY", &file("server.key"));
     format!(
         "apiVersion: networking.istio.io/v1
 kind: Sidecar
@@ -31,14 +36,11 @@ spec:
     - port: {{number: {PORT}, protocol: HTTPS, name: https}}
       defaultEndpoint: 127.0.0.1:8080
       tls:
-        serverCertificate: {}
-        privateKey: {}
+        {own}
         caCertificates: {}
         caCrl: {}
         {tls}
 ",
-        file("server.pem"),
-        file("server.key"),
         file("root.pem"),
         file("crl.pem")
     )
@@ -92,6 +94,10 @@ async fn outside() -> Result<()> {
     let shown = async || served(SocketAddr::new(stage.server.address, PORT)).await;
     ensure!(shown().await? == serial(&first.certificate)?, "the certificate of the file");
 
+    limits(&stage, &edit).await?;
+    edit("mode: SIMPLE\n        tlsCertificates: [{serverCertificate: CHAIN, privateKey: KEY}]").await?;
+    see("certificates in a list", [true; 4]).await?;
+
     // Files that are replaced: the agent hears of it.
     let second = server(&elsewhere)?;
     write(&second)?;
@@ -104,6 +110,37 @@ async fn outside() -> Result<()> {
     stage.mesh.edit("peers.yaml", &mode("STRICT")).await?;
     stage.acknowledged().await?;
     see("STRICT", [false; 4]).await
+}
+
+/// Versions of TLS, and ciphers, that are not taken.
+async fn limits(stage: &Stage, edit: &impl AsyncFn(&str) -> Result<()>) -> Result<()> {
+    const AES128: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    const AES256: &str = "ECDHE-ECDSA-AES256-GCM-SHA384";
+    let at = SocketAddr::new(stage.server.address, PORT).to_string();
+    let agreed = async |offer: &[&str]| -> Result<bool> {
+        let mut command = tokio::process::Command::new("openssl");
+        command.args(["s_client", "-connect", &at]).args(offer).stdin(Stdio::null()).kill_on_drop(true);
+        Ok(command.output().await?.status.success())
+    };
+    for (limit, expected) in [
+        ("maxProtocolVersion: TLSV1_3", [true, true, true]),
+        ("minProtocolVersion: TLSV1_3", [false, false, true]),
+        ("maxProtocolVersion: TLSV1_2", [true, true, false]),
+        (format!("cipherSuites: [{AES256}]").as_str(), [false, true, true]),
+    ] {
+        edit(&format!("mode: SIMPLE\n        {limit}")).await?;
+        eventually(WITHIN, async || {
+            let got = [
+                agreed(&["-tls1_2", "-cipher", AES128]).await?,
+                agreed(&["-tls1_2", "-cipher", AES256]).await?,
+                agreed(&["-tls1_3"]).await?,
+            ];
+            ensure!(got == expected, "{limit}: AES128, AES256, and TLS 1.3: {got:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 pub(super) fn serial(pem: &str) -> Result<String> {

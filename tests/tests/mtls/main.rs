@@ -14,6 +14,7 @@ mod given;
 mod identities;
 mod ingress;
 mod modes;
+mod outside;
 mod redirected;
 mod revoked;
 

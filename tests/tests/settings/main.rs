@@ -1,6 +1,8 @@
 //! What requests do under settings of the whole mesh, and of the proxies at both ends. In a process and a mesh of its own: everybody
 //! else's requests would show it.
 
+mod connections;
+mod places;
 mod visible;
 
 use anyhow::{Context, Result, ensure};
@@ -202,6 +204,13 @@ fn settings_of_the_mesh() {
                  defaultProviders: {accessLogging: [log]}",
                 "/logged-provider",
             ),
+            (
+                "labels",
+                "extensionProviders: [{name: log, envoyFileAccessLog: {path: FILE, omitEmptyValues: true, \
+                 logFormat: {labels: {path: '%REQ(:PATH)%', none: '%REQ(X-NONE)%'}}}}]\n\
+                 defaultProviders: {accessLogging: [log]}",
+                "{\"path\":\"/logged-labels\"}",
+            ),
         ] {
             let file = directory.path().join(name);
             let settings = differing() + &settings.replace("FILE", &file.display().to_string());
@@ -288,7 +297,22 @@ fn a_sidecar_limits_what_comes_in_and_says_who_lets_out() {
             Ok(())
         })
         .await?;
-        traffic.remove("client-out.yaml").await
+        let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: app, namespace: set}\n\
+                    spec: {host: app, subsets: [{name: some, labels: {app: app}}, {name: none, labels: {app: none}}]}\n";
+        traffic.apply("app-rule.yaml", rule).await?;
+        for (subset, status) in [("none", 503), ("some", 200)] {
+            let out = out.replace("host:", &format!("subset: {subset}, host:"));
+            traffic.apply("client-out.yaml", &sidecar("client", &out)).await?;
+            eventually(SOON, async || {
+                let answer =
+                    Request::get("http://stranger.invalid/")?.send(traffic.proxy("client-0")?).await?;
+                ensure!(answer.status == status, "{subset}: {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+        traffic.remove("client-out.yaml").await?;
+        traffic.remove("app-rule.yaml").await
     });
 }
 

@@ -28,6 +28,12 @@ fn settings_say_who_sees_what() {
                 "serviceEntryVisibility: {defaultVisibility: NAMESPACE, applyToSidecars: true}\ndefaultVirtualServiceExportTo: ['.']",
                 502,
             ),
+            (
+                "serviceEntryVisibility: {defaultVisibility: NAMESPACE, applyToSidecars: true, policies: [{visibility: PUBLIC, \
+                 matchingRules: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: elsewhere}}}]}]}\n\
+                 defaultVirtualServiceExportTo: ['.']",
+                200,
+            ),
             ("discoverySelectors: [{matchLabels: {mesh: here}}]", 502),
             ("connectTimeout: 9.5s", 418),
         ] {

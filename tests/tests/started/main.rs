@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used)]
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use meltemi_local::ADMIN_PORT;
 use mesh_runtime::admin_client::get;
 use mesh_testkit::{eventually, ports::Loopback};
-use mesh_tests::traffic::{Request, on_shared_mesh};
+use mesh_tests::traffic::{Request, Traffic, on_shared_mesh};
 use serde_json::json;
 use std::{
     net::SocketAddr,
@@ -139,7 +139,7 @@ fn settings_of_the_mesh_start_proxies() {
         in_grpc[0] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export x-key: a".to_owned();
         in_grpc[1] = "/by-grpc".to_owned();
         for (settings, path, wanted) in [
-            (provided, "/provided", zipkin("/provided")),
+            (provided.clone(), "/provided", zipkin("/provided")),
             (started, "/started", zipkin("/started")),
             (otlp, "/otlp", in_protobuf),
             (otlp_grpc, "/by-grpc", in_grpc),
@@ -157,6 +157,7 @@ fn settings_of_the_mesh_start_proxies() {
             told.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         // In this test, because the settings are everybody's.
+        spans_as_asked_for(traffic, &told, &provided).await?;
         let admin = SocketAddr::new(traffic.proxy("client-0")?.ip(), ADMIN_PORT);
         let limit = "defaultConfig: {connectionSettings: {globalDownstreamConnectionLimit: 7001}}";
         traffic.apply("mesh.yaml", &mesh_settings(limit)).await?;
@@ -170,6 +171,37 @@ fn settings_of_the_mesh_start_proxies() {
         traffic.remove("mesh.yaml").await?;
         traffic.remove("collector.yaml").await
     });
+}
+
+/// How spans are posted, and how much they tell.
+async fn spans_as_asked_for(traffic: &Traffic, told: &Mutex<String>, provided: &str) -> Result<()> {
+    let settings = provided
+        .replace(
+            "port: 9411",
+            "port: 9411, path: /spans, headers: [{name: x-key, value: a}], enable64bitTraceId: true, maxTagLength: 12, \
+             traceContextOption: USE_B3_WITH_W3C_PROPAGATION",
+        )
+        .replace("sampling:", "enableIstioTags: false, sampling:");
+    traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
+    eventually(SOON, async || {
+        let request = Request::get("http://app.set/short-and-no-longer")?;
+        let answer = request.send(traffic.proxy("client-0")?).await?;
+        let seen = answer.echo.as_ref().and_then(|echo| echo.request.as_ref());
+        let passed_on = seen.is_some_and(|seen| seen.headers.contains_key("traceparent"));
+        ensure!(passed_on, "traces go on by the headers of W3C, too: {}", answer.summary());
+        let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let as_asked_for = told.split("POST /spans ").skip(1).any(|post| {
+            let mut ids = post.split("\"traceId\":\"").skip(1);
+            ids.all(|rest| rest.find('"') == Some(16))
+                && post.contains("x-key: a")
+                && post.contains("\"path\":\"/short-and-no-longer\"")
+                && post.contains("\"http.url\":\"http://app.set/short-and-n\"")
+                && !post.contains("istio.namespace")
+        });
+        ensure!(as_asked_for, "spans otherwise: {told}");
+        Ok(())
+    })
+    .await
 }
 
 /// A ProxyConfig of the namespace, under one of the workload.

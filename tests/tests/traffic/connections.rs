@@ -129,6 +129,50 @@ fn mirrors_get_copies_and_nobody_hears_their_answers() {
     });
 }
 
+/// Copies to a port that is named; nobody listens on the one that is called.
+const COPIED_TO: &str = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: copied-to, namespace: traffic}
+spec:
+  hosts: [copied-to.test]
+  http:
+    - match: [{uri: {prefix: /one}}]
+      route: [{destination: {host: copied-to.test, port: {number: 80}, subset: v1}}]
+      mirror: {host: copied-to.test, port: {number: 80}, subset: v2}
+    - route: [{destination: {host: copied-to.test, port: {number: 80}, subset: v1}}]
+      mirrors: [{destination: {host: copied-to.test, port: {number: 80}, subset: v2}}]
+";
+
+#[test]
+fn copies_go_to_the_port_that_is_named() {
+    run(async |traffic| {
+        let one_of_each = BTreeMap::from([("v1".to_owned(), 1), ("v2".to_owned(), 1)]);
+        let outside = Outside::start("copied-to", &one_of_each).await?;
+        let service = outside.service_entry("copied-to", "copied-to.test").replace(
+            "ports: [",
+            "ports: [{number: 7180, name: http-nobody, protocol: HTTP, targetPort: 1}, ",
+        );
+        let subsets = outside.subsets("copied-to", "copied-to.test");
+        traffic.apply("copied-to.yaml", &format!("{service}---\n{subsets}---\n{COPIED_TO}")).await?;
+        for (path, after) in [("one", 20), ("several", 40)] {
+            for _ in 0..10 {
+                let request = Request::get(&format!("http://copied-to.test:7180/{path}"))?;
+                let answer = request.send(traffic.proxy(CLIENT)?).await?;
+                ensure!(answer.status == 200 && answer.version() == "v1", "{}", answer.summary());
+            }
+            eventually(WITHIN, async || {
+                let requests = outside.requests();
+                ensure!(requests == after, "{requests} requests and copies, expected {after}");
+                Ok(())
+            })
+            .await
+            .context(path)?;
+        }
+        traffic.remove("copied-to.yaml").await
+    });
+}
+
 /// One port, told apart by server name.
 const BY_NAME: &str = "
 apiVersion: v1
@@ -143,7 +187,10 @@ kind: VirtualService
 metadata: {name: by-name, namespace: traffic}
 spec:
   hosts: [by-name, \"*.by-name.test\"]
+  gateways: [mesh, outer]
   tls:
+    - match: [{sniHosts: [outer.by-name.test], gateways: [outer]}]
+      route: [{destination: {host: by-name, port: {number: 9443}, subset: none}}]
     - match: [{port: 9443, sniHosts: [empty.by-name.test]}]
       route: [{destination: {host: by-name, port: {number: 9443}, subset: none}}]
     - match: [{sniHosts: [\"*.by-name.test\"]}]
@@ -157,6 +204,7 @@ fn tls_goes_by_server_name() {
         let port = SocketAddr::new(traffic.proxy(CLIENT)?.ip(), 9443);
         // Nobody on the way has a certificate: what comes back has been at the workload, which sends back everything.
         ensure!(comes_back(port, "a.by-name.test").await?, "by wildcard");
+        ensure!(comes_back(port, "outer.by-name.test").await?, "what is for a gateway is not for sidecars");
         // A more specific name leads to a subset that nobody has, and a name that is not routed leads nowhere.
         ensure!(!comes_back(port, "empty.by-name.test").await?, "to no endpoint");
         ensure!(!comes_back(port, "other.test").await?, "by another name");

@@ -238,6 +238,9 @@ async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {
         "{}",
         answer.summary()
     );
+    // Likewise for what comes in: at an address of its own, beside what is redirected.
+    let answer = get("client", ([127, 0, 0, 3].into(), 7084)).await?;
+    ensure!(answer.status == 200 && answer.pod() == "client", "{}", answer.summary());
     // A headless service is called at its pods' own addresses.
     let answer = get("app-headless:8080", (application, 8080)).await?;
     ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());

@@ -3,7 +3,7 @@
 use crate::{CLIENT, run};
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::ports::Loopback;
-use mesh_tests::traffic::{Request, Traffic};
+use mesh_tests::traffic::{Deaf, Request, Traffic};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -143,6 +143,22 @@ fn connections_of_bytes_end_when_nothing_passes() {
         // Neither end closes it.
         let read = timeout(WITHIN, stream.read(&mut [0])).await.context("it stays")??;
         ensure!(read == 0, "the endpoint has said nothing");
+        Ok(())
+    });
+}
+
+/// The mesh's own patience is ten seconds.
+#[test]
+fn connections_that_are_not_made_are_given_up() {
+    run(async |traffic| {
+        let deaf = Deaf::start().await?;
+        let port = format!("number: 80, protocol: HTTP, targetPort: {}", deaf.port());
+        let policy = "{connectionPool: {tcp: {connectTimeout: 300ms}}}";
+        apply(traffic, "given-up", &port, &deaf.ip().to_string(), policy).await?;
+        let answer = Request::get("http://given-up.test/")?.send(traffic.proxy(CLIENT)?).await?;
+        // Three attempts, as nothing is said about retries.
+        let within = Duration::from_millis(300)..Duration::from_secs(8);
+        ensure!(answer.status == 503 && within.contains(&answer.took), "{}", answer.summary());
         Ok(())
     });
 }
