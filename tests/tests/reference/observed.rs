@@ -190,6 +190,11 @@ const OBSERVED: &[Observed] = &[
         ],
     },
     Observed {
+        file: "tests/tests/traffic/redirect.rs",
+        test: "redirected_traffic_goes_through_both_sidecars",
+        fields: &[("MeshConfig", &["inboundTrafficPolicy", "inboundTrafficPolicy.mode", "proxyHttpPort"])],
+    },
+    Observed {
         file: "tests/tests/settings/visible.rs",
         test: "settings_say_who_sees_what",
         fields: &[(

@@ -18,7 +18,7 @@ use mesh_tests::traffic::{
 use pilot::{Config, SourceConfig};
 use std::{
     fs,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -148,6 +148,7 @@ fn serve_and_ask(
 ) -> Result<()> {
     app.run_async(|| async move {
         let _application = echo_at(application, "app").await?;
+        let _local = echo_at(Ipv4Addr::LOCALHOST.into(), "local").await?;
         // The programs of the other pod, meanwhile.
         let (client, files) = (client.try_clone()?, files.to_owned());
         tokio::task::spawn_blocking(move || {
@@ -155,7 +156,8 @@ fn serve_and_ask(
             client.run_async(|| async move {
                 let _own = echo_at(own, "client").await?;
                 ask(application, outside).await?;
-                ask_by_name(outside, &files).await
+                ask_by_name(outside, &files).await?;
+                ask_elsewhere(&files).await
             })
         })
         .await?
@@ -203,6 +205,22 @@ async fn ask_by_name(outside: IpAddr, files: &Path) -> Result<()> {
     .await?;
     ensure!(whoami((outside, 7070)).await? == "outside", "bytes to an unknown port");
     Ok(())
+}
+
+/// Where the mesh says so, requests that come in go to the loopback address, and each sidecar is an HTTP proxy, too.
+async fn ask_elsewhere(files: &Path) -> Result<()> {
+    let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n\
+                    data:\n  mesh: |\n    inboundTrafficPolicy: {mode: LOCALHOST}\n    proxyHttpPort: 15007\n";
+    fs::write(files.join("settings.yaml"), settings)?;
+    eventually(WITHIN * 2, async || {
+        let answer = get("app", ("10.96.0.10".parse()?, 80)).await?;
+        ensure!(answer.status == 200 && answer.pod() == "local", "{}", answer.summary());
+        let proxy = SocketAddr::from((Ipv4Addr::LOCALHOST, 15007));
+        let answer = Request::get("http://app.pods/")?.send(proxy).await?;
+        ensure!(answer.status == 200 && answer.pod() == "local", "{}", answer.summary());
+        Ok(())
+    })
+    .await
 }
 
 async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {
