@@ -98,6 +98,6 @@ impl Snapshot {
 
     /// Whether it holds these very layers.
     pub fn has_layers(&self, layers: [&Arc<Layer>; LAYERS]) -> bool {
-        self.layers.iter().zip(layers).all(|(a, b)| Arc::ptr_eq(a, b) || a.id() == b.id())
+        self.layers.iter().zip(layers).all(|(a, b)| Arc::ptr_eq(a, b))
     }
 }

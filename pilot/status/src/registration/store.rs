@@ -65,10 +65,7 @@ impl Store {
         let found = api.get_opt(&name.name).await.map_err(failed("reading", Kind::WorkloadGroup, name))?;
         Ok(found.map(|mut group| {
             // What it is made an owner by.
-            group.types.get_or_insert_with(|| kube::core::TypeMeta {
-                api_version: resource.api_version.clone(),
-                kind: resource.kind.clone(),
-            });
+            group.types.get_or_insert_with(|| types(resource));
             group
         }))
     }
@@ -76,13 +73,7 @@ impl Store {
     /// Makes it; `false`: there is one already.
     pub(super) async fn create(&self, name: &NamespacedName, entry: &Entry) -> Result<bool, RegisterError> {
         let resource = self.resource(&self.entries, Kind::WorkloadEntry).await?;
-        let entry = Entry {
-            types: Some(kube::core::TypeMeta {
-                api_version: resource.api_version.clone(),
-                kind: resource.kind.clone(),
-            }),
-            ..entry.clone()
-        };
+        let entry = Entry { types: Some(types(resource)), ..entry.clone() };
         let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
         let made = self.entries(&name.namespace).await?.create(&params, &entry).await;
         unless_changed(made).map_err(failed("making", Kind::WorkloadEntry, name))
@@ -90,9 +81,8 @@ impl Store {
 
     /// Changes it; `false`: it is not what it was, or not there any more.
     pub(super) async fn change(&self, name: &NamespacedName, change: &Value) -> Result<bool, RegisterError> {
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-        let changed =
-            self.entries(&name.namespace).await?.patch(&name.name, &params, &Patch::Merge(change)).await;
+        let entries = self.entries(&name.namespace).await?;
+        let changed = entries.patch(&name.name, &as_us(), &Patch::Merge(change)).await;
         unless_changed(changed).map_err(failed("changing", Kind::WorkloadEntry, name))
     }
 
@@ -102,9 +92,8 @@ impl Store {
         name: &NamespacedName,
         change: &Value,
     ) -> Result<bool, RegisterError> {
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let entries = self.entries(&name.namespace).await?;
-        let changed = entries.patch_status(&name.name, &params, &Patch::Merge(change)).await;
+        let changed = entries.patch_status(&name.name, &as_us(), &Patch::Merge(change)).await;
         unless_changed(changed).map_err(failed("writing the status of", Kind::WorkloadEntry, name))
     }
 
@@ -121,6 +110,14 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn types(resource: &ApiResource) -> kube::core::TypeMeta {
+    kube::core::TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }
+}
+
+fn as_us() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() }
 }
 
 /// `false` when somebody was first.
