@@ -5,12 +5,14 @@
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use anyhow::ensure;
 use citadel::{Citadel, Config, Metrics, Place, RootConfig, ServingSigner};
 use mesh_pki::{Credential, TrustBundle, tls};
 use mesh_runtime::{
     drain,
     transport::{Security, TransportConfig, serve_connections},
 };
+use mesh_testkit::eventually;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
     KeyUsagePurpose,
@@ -72,12 +74,12 @@ async fn shown(address: SocketAddr, citadel: &Citadel) -> CertificateDer<'static
 
 async fn until_shown(address: SocketAddr, citadel: &Citadel, expected: &Credential) {
     let expected = expected.certified().cert.first().unwrap();
-    let all = async {
-        while shown(address, citadel).await != *expected {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(WITHIN, all).await.unwrap();
+    eventually(WITHIN, async || {
+        ensure!(shown(address, citadel).await == *expected, "another certificate is shown");
+        Ok(())
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
@@ -126,12 +128,11 @@ async fn its_own_certificate_is_signed_anew_in_time_and_by_each_next_root() {
     let address = serve(&citadel).await;
     let first = shown(address, &citadel).await;
     let old = citadel.bundle();
-    let next = async {
-        while shown(address, &citadel).await == first {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+    let next = async || {
+        ensure!(shown(address, &citadel).await != first, "the first certificate is shown still");
+        Ok(())
     };
-    tokio::time::timeout(WITHIN, next).await.unwrap();
+    eventually(WITHIN, next).await.unwrap();
     assert_eq!(citadel.bundle().digest(), old.digest(), "the root was not changed for that");
 
     assert!(citadel.rotate());
@@ -141,12 +142,7 @@ async fn its_own_certificate_is_signed_anew_in_time_and_by_each_next_root() {
     });
     tokio::time::timeout(WITHIN, changed).await.unwrap().unwrap();
     // Who knows the new root alone is shown what comes from it.
-    let by_new_root = async {
-        while connect(address, &citadel.bundle()).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(WITHIN, by_new_root).await.unwrap();
+    eventually(WITHIN, async || Ok(connect(address, &citadel.bundle()).await?)).await.unwrap();
     assert!(!citadel.bundle().contains(&old));
     assert!(connect(address, &old).await.is_err(), "the old root signs no more");
 }

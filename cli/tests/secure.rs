@@ -127,17 +127,7 @@ async fn enrol(channel: &Channel, token: &str) -> Result<Credential> {
 fn ending_root(directory: &std::path::Path, name: &str) -> Result<[std::path::PathBuf; 2]> {
     let [certificate, key] = ["pem", "key"].map(|kind| directory.join(format!("{name}.{kind}")));
     let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "20",
-        ])
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 20".split(' '))
         .args(["-addext", "keyUsage=critical,keyCertSign,cRLSign", "-subj", &format!("/CN={name}")])
         .arg("-keyout")
         .arg(&key)

@@ -7,6 +7,15 @@ use anyhow::{Context, Result, ensure};
 use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
 
+/// The head of a call.
+pub fn head(token: &str) -> http::Result<http::Request<()>> {
+    http::Request::post("https://localhost/istio.v1.auth.IstioCertificateService/CreateCertificate")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("authorization", format!("Bearer {token}"))
+        .body(())
+}
+
 /// Asks `address` for a certificate; returns the public key that was meant and the chain.
 pub async fn ask(address: SocketAddr, roots: &str, token: &str) -> Result<(String, Vec<String>)> {
     let directory = tempfile::tempdir()?;
@@ -44,13 +53,7 @@ pub async fn ask(address: SocketAddr, roots: &str, token: &str) -> Result<(Strin
     let mut frame = vec![0];
     frame.extend(u32::try_from(message.len())?.to_be_bytes());
     frame.extend(message);
-    let request =
-        http::Request::post("https://localhost/istio.v1.auth.IstioCertificateService/CreateCertificate")
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .header("authorization", format!("Bearer {token}"))
-            .body(())?;
-    let (response, mut body) = sender.send_request(request, false)?;
+    let (response, mut body) = sender.send_request(head(token)?, false)?;
     body.send_data(frame.into(), true)?;
     let mut response = response.await?.into_body();
     let mut answer = Vec::new();

@@ -16,6 +16,7 @@ use tonic::Code;
 
 use crate::{
     HOUR, code, csr,
+    interop::head,
     port::{Proof, Served, order},
     serve,
 };
@@ -92,13 +93,7 @@ async fn begin(served: &Served, token: &str) -> Result<Vec<(ResponseFuture, Send
     let mut calls = Vec::new();
     for _ in 0..SLOW {
         sender = sender.ready().await?;
-        let request =
-            http::Request::post("https://localhost/istio.v1.auth.IstioCertificateService/CreateCertificate")
-                .header("content-type", "application/grpc")
-                .header("te", "trailers")
-                .header("authorization", format!("Bearer {token}"))
-                .body(())?;
-        calls.push(sender.send_request(request, false)?);
+        calls.push(sender.send_request(head(token)?, false)?);
     }
     Ok(calls)
 }

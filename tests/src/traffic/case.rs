@@ -4,116 +4,19 @@
 //! objects as users write them. In case `retries` the host `retries.test` is a ServiceEntry with the workloads as endpoints,
 //! and each version is a subset of it unless the case has a DestinationRule of its own. Out: what is not as expected.
 
+mod script;
+
 use super::{Answer, Outside, Request, Traffic};
 use anyhow::{Context, Result, bail};
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::Deserialize;
+use script::{Exchange, Expect, Script};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
-
-/// What is sent, and what is expected.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Script {
-    /// `Case`.
-    kind: String,
-    /// How many workloads of each version there are.
-    #[serde(default = "one_of_each")]
-    replicas: BTreeMap<String, usize>,
-    /// Workloads that answer everything with 503.
-    #[serde(default)]
-    failing: Vec<String>,
-    /// What is said about the case's objects, in part.
-    #[serde(default)]
-    problems: Vec<String>,
-    /// In order.
-    requests: Vec<Exchange>,
-}
-
-/// Requests that are alike.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Exchange {
-    #[serde(default = "get")]
-    method: String,
-    /// Path and query.
-    #[serde(default = "root")]
-    path: String,
-    /// With a port, if it is not 80. The case's own host if nothing else is said.
-    host: Option<String>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    /// Over HTTP/2.
-    #[serde(default)]
-    http2: bool,
-    /// A gRPC call of the method that the path says.
-    #[serde(default)]
-    grpc: bool,
-    #[serde(default = "once")]
-    times: usize,
-    /// How many at a time.
-    #[serde(default = "once")]
-    at_a_time: usize,
-    #[serde(default)]
-    expect: Expect,
-}
-
-/// What is expected. Of what is not named nothing is expected.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-struct Expect {
-    /// The status of each answer.
-    status: Option<u16>,
-    /// Number of answers with each status, from and to.
-    statuses: BTreeMap<u16, [usize; 2]>,
-    /// The version that answers each.
-    version: Option<String>,
-    /// Number of answers by each version, from and to.
-    versions: BTreeMap<String, [usize; 2]>,
-    /// Number of answers by each pod that answers at all, from and to.
-    each_pod: Option<[usize; 2]>,
-    /// Number of pods that answer.
-    pods: Option<usize>,
-    /// Headers of each answer; null: it must not be there.
-    headers: BTreeMap<String, Option<String>>,
-    /// The body of each answer.
-    body: Option<String>,
-    /// What each workload is spoken to in: `HTTP/1.1` or `HTTP/2`.
-    protocol: Option<String>,
-    /// Headers that the workload sees; null: it must not be there.
-    seen_headers: BTreeMap<String, Option<String>>,
-    /// Path and query that the workload sees.
-    seen_path: Option<String>,
-    /// `Host` that the workload sees.
-    seen_host: Option<String>,
-    /// How long each takes, in milliseconds, from and to.
-    millis: Option<[u64; 2]>,
-    /// Number of requests that get to workloads, from and to.
-    attempts: Option<[u64; 2]>,
-    /// Number of connections that the sidecar makes to workloads of the case's own host, from and to.
-    connections: Option<[u64; 2]>,
-}
-
-fn one_of_each() -> BTreeMap<String, usize> {
-    BTreeMap::from([("v1".to_owned(), 1), ("v2".to_owned(), 1)])
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-fn root() -> String {
-    "/".to_owned()
-}
-
-fn once() -> usize {
-    1
-}
 
 /// Runs every case of a directory on `traffic`, with requests from the pod `client`.
 ///

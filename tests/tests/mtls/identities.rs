@@ -6,31 +6,22 @@ use anyhow::{Context, Result, ensure};
 use mesh_testkit::{Envoy, eventually};
 use std::{net::SocketAddr, process::Stdio};
 
-const VERSION: &str = "apiVersion: v1
+const VERSION: &str = "meshMTLS: {minProtocolVersion: TLSV1_3}";
+const CIPHER: &str = "meshMTLS: {cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384], ecdhCurves: [P-384]}";
+const BY_HAND: &str = "enableAutoMtls: false";
+const RENAMED: &str = "trustDomain: other.local";
+const ALIAS: &str = "trustDomainAliases: [other.local]";
+
+/// The ConfigMap of a mesh with these settings.
+fn mesh_settings(settings: &str) -> String {
+    format!(
+        "apiVersion: v1
 kind: ConfigMap
-metadata: {name: istio, namespace: istio-system}
-data: {mesh: 'meshMTLS: {minProtocolVersion: TLSV1_3}'}
-";
-const CIPHER: &str = "apiVersion: v1
-kind: ConfigMap
-metadata: {name: istio, namespace: istio-system}
-data: {mesh: 'meshMTLS: {cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384], ecdhCurves: [P-384]}'}
-";
-const BY_HAND: &str = "apiVersion: v1
-kind: ConfigMap
-metadata: {name: istio, namespace: istio-system}
-data: {mesh: 'enableAutoMtls: false'}
-";
-const RENAMED: &str = "apiVersion: v1
-kind: ConfigMap
-metadata: {name: istio, namespace: istio-system}
-data: {mesh: 'trustDomain: other.local'}
-";
-const ALIAS: &str = "apiVersion: v1
-kind: ConfigMap
-metadata: {name: istio, namespace: istio-system}
-data: {mesh: 'trustDomainAliases: [other.local]'}
-";
+metadata: {{name: istio, namespace: istio-system}}
+data: {{mesh: '{settings}'}}
+"
+    )
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_meshs_own_are_let_in() {
@@ -87,7 +78,7 @@ async fn identities() -> Result<()> {
     automatic(&stage).await?;
     // Whose trust domain is said to be this mesh's, too, is let in, and talked to.
     let renamed = |id: &str| id.replace("cluster.local", "other.local");
-    stage.mesh.edit("settings.yaml", ALIAS).await?;
+    stage.mesh.edit("settings.yaml", &mesh_settings(ALIAS)).await?;
     stage.acknowledged().await?;
     let shown = mesh.issue(&renamed(CLIENT), now)?;
     eventually(WITHIN, async || {
@@ -104,7 +95,7 @@ async fn identities() -> Result<()> {
     })
     .await?;
     // The mesh takes the other name: its own are those who bear it, and nobody else.
-    stage.mesh.edit("settings.yaml", RENAMED).await?;
+    stage.mesh.edit("settings.yaml", &mesh_settings(RENAMED)).await?;
     stage.acknowledged().await?;
     stage.client.identity.send_replace(Some(mesh.identity(&renamed(CLIENT))?));
     let before = mesh.issue(CLIENT, now)?;
@@ -139,10 +130,10 @@ async fn versions(stage: &Stage) -> Result<()> {
         .await
     };
     see("usually", [true, true]).await?;
-    stage.mesh.edit("settings.yaml", VERSION).await?;
+    stage.mesh.edit("settings.yaml", &mesh_settings(VERSION)).await?;
     stage.acknowledged().await?;
     see("minProtocolVersion", [false, true]).await?;
-    stage.mesh.edit("settings.yaml", CIPHER).await?;
+    stage.mesh.edit("settings.yaml", &mesh_settings(CIPHER)).await?;
     stage.acknowledged().await?;
     let with =
         async |cipher: &str, curve: &str| offered(&["-tls1_2", "-cipher", cipher, "-curves", curve]).await;
@@ -163,7 +154,7 @@ async fn versions(stage: &Stage) -> Result<()> {
 async fn automatic(stage: &Stage) -> Result<()> {
     stage.take("PERMISSIVE").await?;
     for (settings, mutual) in [(VERSION, true), (BY_HAND, false)] {
-        stage.mesh.edit("settings.yaml", settings).await?;
+        stage.mesh.edit("settings.yaml", &mesh_settings(settings)).await?;
         stage.acknowledged().await?;
         eventually(WITHIN, async || {
             let seen = stage.request(80, By::Mesh).await?.context("no answer")?;

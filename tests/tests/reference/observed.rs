@@ -121,7 +121,7 @@ const OBSERVED: &[Observed] = &[
         fields: &[("DestinationRule", &["trafficPolicy.loadBalancer.localityLbSetting.distribute*"])],
     },
     Observed {
-        file: "tests/tests/traffic/locality.rs",
+        file: "tests/tests/traffic/zones.rs",
         test: "zones_keep_what_they_can_bear",
         fields: &[(
             "DestinationRule",
@@ -297,12 +297,12 @@ const OBSERVED: &[Observed] = &[
         )],
     },
     Observed {
-        file: "tests/tests/settings/main.rs",
+        file: "tests/tests/settings/sidecars.rs",
         test: "a_sidecar_has_listeners_of_its_own",
         fields: &[("Sidecar", &["egress[].port", "egress[].port.number", "egress[].port.protocol"])],
     },
     Observed {
-        file: "tests/tests/settings/main.rs",
+        file: "tests/tests/settings/sidecars.rs",
         test: "a_sidecar_says_where_the_workload_is_reached",
         fields: &[(
             "Sidecar",
@@ -316,7 +316,7 @@ const OBSERVED: &[Observed] = &[
         )],
     },
     Observed {
-        file: "tests/tests/settings/main.rs",
+        file: "tests/tests/settings/sidecars.rs",
         test: "a_sidecar_limits_what_comes_in_and_says_who_lets_out",
         fields: &[(
             "Sidecar",

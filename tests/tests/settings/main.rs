@@ -3,12 +3,13 @@
 
 mod connections;
 mod places;
+mod sidecars;
 mod visible;
 
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{Answer, Request, Traffic, on_shared_mesh};
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{fs, time::Duration};
 use tokio::sync::Mutex;
 
 /// Far more than it takes.
@@ -35,6 +36,19 @@ fn mesh_settings(settings: &str) -> String {
 
 async fn get(traffic: &Traffic, path: &str) -> Result<Answer> {
     Request::get(&format!("http://app.set{path}"))?.send(traffic.proxy("client-0")?).await
+}
+
+/// With these settings of the mesh, requests at the same time are too many for the pool, or are not.
+async fn overflow(traffic: &Traffic, settings: &str, overflows: bool) -> Result<()> {
+    traffic.apply("mesh.yaml", &mesh_settings(settings)).await?;
+    eventually(SOON, async || {
+        let together = (0..6).map(|_| get(traffic, "/?delay=500ms"));
+        let answers = futures::future::try_join_all(together).await?;
+        let turned_away = answers.iter().any(|answer| answer.header("x-envoy-overloaded") == Some("true"));
+        ensure!(turned_away == overflows, "{settings}: {}", answers[0].summary());
+        Ok(())
+    })
+    .await
 }
 
 fn seen_path(answer: &Answer) -> &str {
@@ -163,16 +177,7 @@ fn settings_of_the_mesh() {
         }
         let pool = "defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}";
         for (settings, overflows) in [("connectTimeout: 5s", false), (pool, true)] {
-            traffic.apply("mesh.yaml", &mesh_settings(settings)).await?;
-            eventually(SOON, async || {
-                let together = (0..6).map(|_| get(traffic, "/?delay=500ms"));
-                let answers = futures::future::try_join_all(together).await?;
-                let turned_away =
-                    answers.iter().any(|answer| answer.header("x-envoy-overloaded") == Some("true"));
-                ensure!(turned_away == overflows, "{settings}: {}", answers[0].summary());
-                Ok(())
-            })
-            .await?;
+            overflow(traffic, settings, overflows).await?;
         }
 
         let named = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: named, namespace: set}\n\
@@ -229,107 +234,5 @@ fn settings_of_the_mesh() {
         }
         traffic.remove("named.yaml").await?;
         traffic.remove("mesh.yaml").await
-    });
-}
-
-#[test]
-fn a_sidecar_says_where_the_workload_is_reached() {
-    run(async |traffic| {
-        let service = "apiVersion: v1\nkind: Service\nmetadata: {name: front, namespace: set}\n\
-                       spec: {selector: {app: app}, ports: [{name: http, port: 80, targetPort: 9000}]}\n";
-        traffic.apply("front.yaml", service).await?;
-        let send = async || Request::get("http://front.set/")?.send(traffic.proxy("client-0")?).await;
-        let answered_on = async |port: u16| {
-            eventually(SOON, async || {
-                let answer = send().await?;
-                let on = answer.echo.as_ref().map(|echo| echo.port);
-                ensure!(answer.status == 200 && on == Some(port), "{}", answer.summary());
-                Ok(())
-            })
-            .await
-        };
-        answered_on(9000).await?;
-        let sidecar = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: app, namespace: set}\n\
-                       spec:\n  workloadSelector: {labels: {app: app}}\n  ingress:\n\
-                       \x20 - {port: {number: 9000, protocol: HTTP, name: http}, defaultEndpoint: '127.0.0.1:8080'}\n";
-        traffic.apply("app-sidecar.yaml", sidecar).await?;
-        answered_on(8080).await?;
-        traffic.remove("app-sidecar.yaml").await?;
-        traffic.remove("front.yaml").await
-    });
-}
-
-/// Connections to a workload are limited there, and strangers' hosts are called through a service that is named.
-#[test]
-fn a_sidecar_limits_what_comes_in_and_says_who_lets_out() {
-    run(async |traffic| {
-        let sidecar = |app: &str, spec: &str| {
-            format!(
-                "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: {app}, namespace: set}}\n\
-                 spec: {{workloadSelector: {{labels: {{app: {app}}}}}, {spec}}}\n"
-            )
-        };
-        let pool = "{tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}";
-        for spec in [
-            format!("inboundConnectionPool: {pool}"),
-            format!(
-                "ingress: [{{port: {{number: 8080, protocol: HTTP, name: http}}, defaultEndpoint: '127.0.0.1:8080', \
-                 connectionPool: {pool}}}]"
-            ),
-        ] {
-            traffic.apply("app-pool.yaml", &sidecar("app", &spec)).await?;
-            eventually(SOON, async || {
-                let together = (0..6).map(|_| get(traffic, "/?delay=500ms"));
-                let answers = futures::future::try_join_all(together).await?;
-                let turned_away = answers.iter().filter(|answer| answer.status == 503).count();
-                ensure!((1..=4).contains(&turned_away), "{spec}: {turned_away} of 6 turned away");
-                Ok(())
-            })
-            .await?;
-            traffic.remove("app-pool.yaml").await?;
-        }
-
-        let out = "outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: app.set.svc.cluster.local, port: {number: 80}}}";
-        traffic.apply("client-out.yaml", &sidecar("client", out)).await?;
-        eventually(SOON, async || {
-            let answer = Request::get("http://stranger.invalid/")?.send(traffic.proxy("client-0")?).await?;
-            ensure!(answer.status == 200 && answer.pod() == "app-0", "{}", answer.summary());
-            Ok(())
-        })
-        .await?;
-        let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: app, namespace: set}\n\
-                    spec: {host: app, subsets: [{name: some, labels: {app: app}}, {name: none, labels: {app: none}}]}\n";
-        traffic.apply("app-rule.yaml", rule).await?;
-        for (subset, status) in [("none", 503), ("some", 200)] {
-            let out = out.replace("host:", &format!("subset: {subset}, host:"));
-            traffic.apply("client-out.yaml", &sidecar("client", &out)).await?;
-            eventually(SOON, async || {
-                let answer =
-                    Request::get("http://stranger.invalid/")?.send(traffic.proxy("client-0")?).await?;
-                ensure!(answer.status == status, "{subset}: {}", answer.summary());
-                Ok(())
-            })
-            .await?;
-        }
-        traffic.remove("client-out.yaml").await?;
-        traffic.remove("app-rule.yaml").await
-    });
-}
-
-#[test]
-fn a_sidecar_has_listeners_of_its_own() {
-    run(async |traffic| {
-        let sidecar = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: client, namespace: set}\n\
-                       spec:\n  workloadSelector: {labels: {app: client}}\n  egress:\n\
-                       \x20 - {port: {number: 7080, protocol: HTTP_PROXY, name: proxy}, hosts: ['./*']}\n";
-        traffic.apply("client-sidecar.yaml", sidecar).await?;
-        let usual = traffic.proxy("client-0")?;
-        let own = SocketAddr::new(usual.ip(), 7080);
-        let request = Request::get("http://app.set/")?;
-        let answer = request.send(own).await?;
-        ensure!(answer.status == 200 && answer.pod() == "app-0", "{}", answer.summary());
-        let answer = request.send(usual).await?;
-        ensure!(answer.status != 200, "it is imported for the other listener only: {}", answer.summary());
-        traffic.remove("client-sidecar.yaml").await
     });
 }

@@ -1,6 +1,6 @@
 //! Who sees what its author has said nothing about: settings of the whole mesh.
 
-use super::{SOON, get, mesh_settings, run};
+use super::{SOON, mesh_settings, overflow, run};
 use anyhow::ensure;
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{Outside, Request};
@@ -58,16 +58,7 @@ fn settings_say_who_sees_what() {
             ("rootNamespace: main", true),
             ("rootNamespace: main\ndefaultDestinationRuleExportTo: ['.']", false),
         ] {
-            traffic.apply("mesh.yaml", &mesh_settings(settings)).await?;
-            eventually(SOON, async || {
-                let together = (0..6).map(|_| get(traffic, "/?delay=300ms"));
-                let answers = futures::future::try_join_all(together).await?;
-                let turned_away =
-                    answers.iter().any(|answer| answer.header("x-envoy-overloaded") == Some("true"));
-                ensure!(turned_away == overflows, "{settings}: {}", answers[0].summary());
-                Ok(())
-            })
-            .await?;
+            overflow(traffic, settings, overflows).await?;
         }
         traffic.remove("root-rule.yaml").await?;
 

@@ -15,6 +15,7 @@ mod reload;
 mod scoping;
 mod wire;
 mod workload_entries;
+mod zones;
 
 use anyhow::Result;
 use mesh_tests::traffic::{Traffic, on_shared_mesh};
