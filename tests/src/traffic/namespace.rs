@@ -9,6 +9,7 @@ use std::{
     fs::File,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::AsRawFd,
+    path::Path,
     process::Command,
     thread,
 };
@@ -156,6 +157,14 @@ impl Namespace {
         ["nsenter", &net, "setpriv", &group, "--clear-groups", "--pdeathsig", "KILL"]
             .map(str::to_owned)
             .into()
+    }
+
+    /// The same, where this file says who resolves names.
+    pub fn envoy_command_resolving(&self, resolv_conf: &Path) -> Vec<String> {
+        let mount = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+        let file = resolv_conf.display().to_string();
+        let by = ["unshare", "--mount", "sh", "-c", mount, &file].map(str::to_owned);
+        by.into_iter().chain(self.envoy_command()).collect()
     }
 
     fn path(&self) -> String {

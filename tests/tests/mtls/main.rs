@@ -13,6 +13,7 @@ mod certificates;
 mod given;
 mod identities;
 mod ingress;
+mod logged;
 mod modes;
 mod outside;
 mod redirected;

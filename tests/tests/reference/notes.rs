@@ -20,6 +20,11 @@ pub const NOTES: &[Note] = &[
     nothing("Sidecar", "ingress[].port.targetPort", "Nothing, as in Istio, which has it for other kinds"),
     nothing("Sidecar", "egress[].port.name", "Nothing: it is for readers"),
     nothing("Sidecar", "ingress[].port.name", "Nothing: it is for readers"),
+    nothing(
+        "MeshConfig",
+        "extensionProviders[].zipkin.timeout",
+        "Nothing: Envoy gives collectors of Zipkin five seconds; whoever writes another time is told",
+    ),
     started("ProxyConfig", "selector", "Whose proxies are started so"),
     started("ProxyConfig", "selector.matchLabels", "Whose proxies are started so"),
     started(

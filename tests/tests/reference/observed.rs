@@ -190,8 +190,8 @@ const OBSERVED: &[Observed] = &[
         ],
     },
     Observed {
-        file: "tests/tests/traffic/redirect.rs",
-        test: "redirected_traffic_goes_through_both_sidecars",
+        file: "tests/tests/traffic/redirect/settings.rs",
+        test: "ask_elsewhere",
         fields: &[("MeshConfig", &["inboundTrafficPolicy", "inboundTrafficPolicy.mode", "proxyHttpPort"])],
     },
     Observed {
@@ -460,21 +460,34 @@ const OBSERVED: &[Observed] = &[
         fields: &[("MeshConfig", &["defaultTrafficPolicy.outlierDetection"])],
     },
     Observed {
-        file: "tests/tests/started/main.rs",
-        test: "settings_of_the_mesh_start_proxies",
+        file: "tests/tests/started/spans.rs",
+        test: "told_by_every_protocol",
         fields: &[(
             "MeshConfig",
             &[
                 "defaultConfig.tracing",
                 "defaultConfig.tracing.customTags",
-                "defaultConfig.tracing.enableIstioTags",
                 "defaultConfig.tracing.sampling",
                 "defaultProviders.tracing",
                 "enableTracing",
+                "extensionProviders[].datadog",
                 "extensionProviders[].opentelemetry",
                 "extensionProviders[].opentelemetry.grpc",
                 "extensionProviders[].opentelemetry.http",
+                "extensionProviders[].opentelemetry.resourceDetectors",
+                "extensionProviders[].skywalking",
                 "extensionProviders[].zipkin",
+            ],
+        )],
+    },
+    Observed {
+        file: "tests/tests/started/spans.rs",
+        test: "told_as_asked_for",
+        fields: &[(
+            "MeshConfig",
+            &[
+                "defaultConfig.tracing.enableIstioTags",
+                "defaultConfig.tracing.maxPathTagLength",
                 "extensionProviders[].zipkin.enable64bitTraceId",
                 "extensionProviders[].zipkin.headers",
                 "extensionProviders[].zipkin.maxTagLength",
@@ -482,6 +495,34 @@ const OBSERVED: &[Observed] = &[
                 "extensionProviders[].zipkin.traceContextOption",
             ],
         )],
+    },
+    Observed {
+        file: "tests/tests/settings/connections.rs",
+        test: "what_connections_may_buffer",
+        fields: &[(
+            "MeshConfig",
+            &["defaultConfig.connectionSettings.listenerPerConnectionBufferLimitBytes"],
+        )],
+    },
+    Observed {
+        file: "tests/tests/mtls/logged.rs",
+        test: "connections_that_no_chain_takes",
+        fields: &[("MeshConfig", &["disableEnvoyListenerLog"])],
+    },
+    Observed {
+        file: "tests/tests/traffic/redirect/settings.rs",
+        test: "ask_who_moves",
+        fields: &[("MeshConfig", &["dnsRefreshRate"])],
+    },
+    Observed {
+        file: "tests/tests/traffic/redirect/settings.rs",
+        test: "ask_silently",
+        fields: &[("MeshConfig", &["protocolDetectionTimeout"])],
+    },
+    Observed {
+        file: "tests/tests/traffic/failover/ramp.rs",
+        test: "a_new_replica_gets_its_share_by_the_older_name",
+        fields: &[("DestinationRule", &["trafficPolicy.loadBalancer.warmupDurationSecs"])],
     },
 ];
 

@@ -179,3 +179,32 @@ fn connections_that_are_not_made_are_given_up() {
         traffic.remove("deaf.yaml").await
     });
 }
+
+/// A body that a connection may not buffer is not kept to be sent again.
+#[test]
+fn what_connections_may_buffer() {
+    run(async |traffic| {
+        let retried = "defaultHttpRetryPolicy: {attempts: 2, retryOn: 5xx, backoff: 1ms}\n";
+        for (settings, sent_again) in
+            [("httpStreamIdleTimeout: 61s", 2), ("listenerPerConnectionBufferLimitBytes: 2048", 0)]
+        {
+            let settings = format!("{retried}defaultConfig: {{connectionSettings: {{{settings}}}}}");
+            traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
+            let retries = async || {
+                let name = "cluster.outbound|80||app.set.svc.cluster.local;.upstream_rq_retry";
+                traffic.stat("client-0", name).await
+            };
+            eventually(SOON, async || {
+                let before = retries().await?;
+                let request =
+                    Request::get("http://app.set/?status=500")?.method("POST")?.body("x".repeat(64 << 10));
+                let answer = request.send(traffic.proxy("client-0")?).await?;
+                let again = retries().await? - before;
+                ensure!(again == sent_again, "{settings}: {again} times again, {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+        traffic.remove("mesh.yaml").await
+    });
+}

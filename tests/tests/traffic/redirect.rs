@@ -2,6 +2,9 @@
 //!
 //! It takes root, `ip` and `iptables`; everything happens in namespaces of the test.
 
+mod names;
+mod settings;
+
 use anyhow::{Context, Result, ensure};
 use meltemi_local::{
     Identity,
@@ -10,12 +13,14 @@ use meltemi_local::{
 };
 use mesh_model::{LocalPort, Locality, Protocol};
 use mesh_runtime::{drain, ready::Readiness};
-use mesh_testkit::{Envoy, Launch, SweptDir, eventually, or_skip};
+use mesh_testkit::{Envoy, Launch, SweptDir, or_skip};
 use mesh_tests::traffic::{
     Answer, Request,
     namespace::{self, Namespace, Network},
 };
+use names::Names;
 use pilot::{Config, SourceConfig};
+use settings::Settings;
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -25,13 +30,11 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 /// Longer than any answer takes.
 const WITHIN: Duration = Duration::from_secs(10);
-/// Longer than an answer takes that comes at once.
-const ATTEMPT: Duration = Duration::from_secs(1);
 const CONFIGURATION: &str = include_str!("redirect.yaml");
 
 #[test]
@@ -58,8 +61,13 @@ fn redirected(binary: PathBuf) -> Result<()> {
         let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
         let xds = pilot.grpc_address();
         let _outside = echo_at(network.hub.address(), "outside").await?;
-        let (near, far) =
-            (sidecar("client", client, &[], &binary, xds), sidecar("app", app, &[], &binary, xds));
+        let names = Names::serve(network.hub.address(), app.address()).await?;
+        let resolv_conf = directory.path().join("resolv.conf");
+        fs::write(&resolv_conf, format!("nameserver {}\n", network.hub.address()))?;
+        let resolving =
+            |at: &Namespace| Launch { by: at.envoy_command_resolving(&resolv_conf), admin: at.address() };
+        let near = launched(resolving(client), "client", &[], &binary, xds);
+        let far = launched(resolving(app), "app", &[], &binary, xds);
         let (Some(near), Some(far)) = tokio::join!(near, far) else { return Ok(()) };
         near.ready().await?;
         far.ready().await?;
@@ -69,7 +77,7 @@ fn redirected(binary: PathBuf) -> Result<()> {
         let work = tokio::task::spawn_blocking({
             let (client, app) = (client.try_clone()?, app.try_clone()?);
             let files = directory.path().to_owned();
-            move || serve_and_ask(&client, &app, application, outside, &files)
+            move || serve_and_ask(&client, &app, application, outside, &Settings { files, names })
         });
         work.await??;
 
@@ -110,13 +118,25 @@ pub async fn sidecar(
     name: &str,
     at: &Namespace,
     others: &[IpAddr],
-    binary: &std::path::Path,
+    binary: &Path,
+    xds: SocketAddr,
+) -> Option<Envoy> {
+    let launch = Launch { by: at.envoy_command(), admin: at.address() };
+    launched(launch, name, others, binary, xds).await
+}
+
+/// The same, where and how this says.
+async fn launched(
+    launch: Launch,
+    name: &str,
+    others: &[IpAddr],
+    binary: &Path,
     xds: SocketAddr,
 ) -> Option<Envoy> {
     let spec = SidecarSpec {
         identity: identity(name),
-        pod_address: at.address(),
-        application: at.address(),
+        pod_address: launch.admin,
+        application: launch.admin,
         labels: Arc::default(),
         service_account: "default".into(),
         locality: Locality::default(),
@@ -132,10 +152,9 @@ pub async fn sidecar(
     };
     let mut bootstrap = build_bootstrap(&spec, &settings);
     bootstrap["node"]["metadata"]["INTERCEPTION_MODE"] = "REDIRECT".into();
-    let addresses = std::iter::once(at.address()).chain(others.iter().copied());
+    let addresses = std::iter::once(launch.admin).chain(others.iter().copied());
     let addresses: Vec<String> = addresses.map(|address| address.to_string()).collect();
     bootstrap["node"]["metadata"]["INSTANCE_IPS"] = addresses.join(",").into();
-    let launch = Launch { by: at.envoy_command(), admin: at.address() };
     Envoy::launch_with(&launch, &bootstrap.to_string()).await
 }
 
@@ -144,20 +163,20 @@ fn serve_and_ask(
     app: &Namespace,
     application: IpAddr,
     outside: IpAddr,
-    files: &Path,
+    settings: &Settings,
 ) -> Result<()> {
     app.run_async(|| async move {
         let _application = echo_at(application, "app").await?;
         let _local = echo_at(Ipv4Addr::LOCALHOST.into(), "local").await?;
+        tokio::spawn(settings::speak_first(TcpListener::bind((application, settings::SPEAKS_FIRST)).await?));
         // The programs of the other pod, meanwhile.
-        let (client, files) = (client.try_clone()?, files.to_owned());
+        let (client, settings) = (client.try_clone()?, settings.clone());
         tokio::task::spawn_blocking(move || {
             let own = client.address();
             client.run_async(|| async move {
                 let _own = echo_at(own, "client").await?;
                 ask(application, outside).await?;
-                ask_by_name(outside, &files).await?;
-                ask_elsewhere(&files).await
+                settings.ask(application, outside).await
             })
         })
         .await?
@@ -186,41 +205,6 @@ async fn whoami(to: (IpAddr, u16)) -> Result<String> {
     let answer: echo::EchoAnswer =
         serde_json::from_str(&line).with_context(|| format!("`{line}` from {to:?}"))?;
     Ok(answer.identity.pod.to_string())
-}
-
-/// Where the mesh has names looked up, requests on ports that no service has go to the name that they ask for, wherever the program
-/// connected to; all else still goes there.
-async fn ask_by_name(outside: IpAddr, files: &Path) -> Result<()> {
-    let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n\
-                    data:\n  mesh: |\n    outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}\n";
-    fs::write(files.join("settings.yaml"), settings)?;
-    let nowhere: IpAddr = "10.255.0.1".parse()?;
-    eventually(WITHIN * 2, async || {
-        // Before the proxy knows, it tries to get where nobody answers.
-        let name = format!("{outside}:7777");
-        let answer = tokio::time::timeout(ATTEMPT, get(&name, (nowhere, 7777))).await??;
-        ensure!(answer.status == 200 && answer.pod() == "outside", "{}", answer.summary());
-        Ok(())
-    })
-    .await?;
-    ensure!(whoami((outside, 7070)).await? == "outside", "bytes to an unknown port");
-    Ok(())
-}
-
-/// Where the mesh says so, requests that come in go to the loopback address, and each sidecar is an HTTP proxy, too.
-async fn ask_elsewhere(files: &Path) -> Result<()> {
-    let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n\
-                    data:\n  mesh: |\n    inboundTrafficPolicy: {mode: LOCALHOST}\n    proxyHttpPort: 15007\n";
-    fs::write(files.join("settings.yaml"), settings)?;
-    eventually(WITHIN * 2, async || {
-        let answer = get("app", ("10.96.0.10".parse()?, 80)).await?;
-        ensure!(answer.status == 200 && answer.pod() == "local", "{}", answer.summary());
-        let proxy = SocketAddr::from((Ipv4Addr::LOCALHOST, 15007));
-        let answer = Request::get("http://app.pods/")?.send(proxy).await?;
-        ensure!(answer.status == 200 && answer.pod() == "local", "{}", answer.summary());
-        Ok(())
-    })
-    .await
 }
 
 async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use mesh_tests::traffic::{Load, Outside};
 use std::{collections::BTreeMap, time::Duration, time::Instant};
 
-/// How long a replica is new.
+/// How long a replica is new; so does the policy say.
 const WARMUP: Duration = Duration::from_secs(6);
 /// Requests a second.
 const RATE: u32 = 300;
@@ -15,32 +15,40 @@ const SAMPLE: usize = 300;
 
 #[test]
 fn a_new_replica_gets_its_share_little_by_little() {
+    comes_slowly("slow-start", "warmup: {duration: 6s, minimumPercent: 10, aggression: 1}");
+}
+
+#[test]
+fn a_new_replica_gets_its_share_by_the_older_name() {
+    comes_slowly("slow-start-by-its-older-name", "warmupDurationSecs: 6s");
+}
+
+/// With a balancer of which this holds besides.
+fn comes_slowly(name: &str, balancer: &str) {
     run(async |traffic| {
         // Two that are old, and one that is to come.
         let versions = BTreeMap::from([("new".to_owned(), 1), ("old".to_owned(), 2)]);
-        let outside = Outside::start("ramp", &versions).await?;
-        let policy = format!(
-            "{{loadBalancer: {{simple: ROUND_ROBIN, warmup: {{duration: {}s, minimumPercent: 10, aggression: 1}}}}}}",
-            WARMUP.as_secs()
-        );
-        let all = outside.service_entry("ramp", "ramp.test") + &rules("ramp", &policy, "");
+        let outside = Outside::start(name, &versions).await?;
+        let policy = format!("{{loadBalancer: {{simple: ROUND_ROBIN, {balancer}}}}}");
+        let all = outside.service_entry(name, &format!("{name}.test")) + &rules(name, &policy, "");
+        let (file, url) = (format!("{name}.yaml"), format!("http://{name}.test/"));
         let new = outside.addresses().first().context("an address")?.to_string();
-        traffic.apply("ramp.yaml", &without(&all, &new)).await?;
+        traffic.apply(&file, &without(&all, &new)).await?;
         let proxy = traffic.proxy(CLIENT)?;
         // The old ones were new, too.
-        let (old, started) = (Load::start(proxy, "http://ramp.test/", RATE)?, Instant::now());
+        let (old, started) = (Load::start(proxy, &url, RATE)?, Instant::now());
         while started.elapsed() < WARMUP {
             old.more(RATE as usize / 10).await;
         }
         let outcome = old.stop().await?;
         ensure!(outcome.failed == 0, "{outcome:#?}");
 
-        traffic.apply("ramp.yaml", &all).await?;
+        traffic.apply(&file, &all).await?;
         let added = Instant::now();
         let mut shares = Vec::new();
         loop {
             let at = added.elapsed();
-            let load = Load::start(proxy, "http://ramp.test/", RATE)?;
+            let load = Load::start(proxy, &url, RATE)?;
             load.more(SAMPLE).await;
             let outcome = load.stop().await?;
             ensure!(outcome.failed == 0, "{outcome:#?}");
@@ -53,7 +61,7 @@ fn a_new_replica_gets_its_share_little_by_little() {
         let shown: Vec<String> =
             shares.iter().map(|(at, share)| format!("{:.1} s: {share}%", at.as_secs_f32())).collect();
         let shown = shown.join(", ");
-        figures::tell("slow-start", &format!("share of the third replica, new for {WARMUP:?}: {shown}"))?;
+        figures::tell(name, &format!("share of the third replica, new for {WARMUP:?}: {shown}"))?;
         let (Some((began, first)), Some((_, last))) = (shares.first(), shares.last()) else {
             anyhow::bail!("no share")
         };

@@ -145,6 +145,13 @@ fn parse_tracer(
     if let Some(Zipkin { to, short_ids, path, trace_context_option, timeout, headers }) = zipkin {
         let at = at.field("zipkin");
         let request = parse_request(path, "/api/v2/spans", timeout, headers, &at)?;
+        if request.timeout != TIMEOUT {
+            at.field("timeout").warning_hint(
+                Reason::NotSupported,
+                "Envoy gives collectors of Zipkin five seconds, whatever it is told",
+                "leave it out, or use `opentelemetry` with `http`, whose timeout holds",
+            );
+        }
         let w3c = trace_context_option == Some(TraceContext::UseB3WithW3c);
         return parse_to(to, TracingProtocol::Zipkin { request, short_ids, w3c }, &at);
     }
