@@ -8,9 +8,9 @@ use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// How many tasks run between two looks at the sockets, on a thread that always has one to run. A task takes some ten microseconds, so
-/// nothing waits for more than a few hundredths of a second.
-const LOOK_AT_SOCKETS_EVERY: u32 = 1024;
+/// How many tasks run between two looks at the sockets, on a thread that always has one to run: those of some two thousand streams and their
+/// connections. A task takes some ten microseconds, so nothing waits for more than a few hundredths of a second.
+const LOOK_AT_SOCKETS_EVERY: u32 = 4096;
 
 /// A scheduler with a thread for each processor that this process may use.
 pub fn build() -> io::Result<Runtime> {
