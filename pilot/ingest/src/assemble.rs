@@ -99,13 +99,17 @@ impl Ingest {
             differences.iter().filter_map(|difference| discovery::namespace_of(&difference.object)).collect();
         // Persistent maps: the clone shares everything.
         let mut mesh = (*self.mesh).clone();
+        // Also when they are as before in the end: what came between went by others.
+        let mut exports_moved = false;
         for difference in differences {
+            let is_config = difference.object.kind == Kind::MeshConfig;
             self.absorb(difference, &mut mesh, &mut dirty, &mut changes);
+            exports_moved |= is_config && mesh.config().exports != self.mesh.config().exports;
         }
         for difference in self.rediscover(&mesh, touched) {
             self.absorb(difference, &mut mesh, &mut dirty, &mut changes);
         }
-        if mesh.config().exports != self.mesh.config().exports {
+        if exports_moved {
             self.export_again(&mut mesh, &mut dirty, &mut changes);
         }
         if mesh.config().root_namespace != self.mesh.config().root_namespace

@@ -128,3 +128,22 @@ fn a_namespace_that_was_empty_when_selectors_went_is_part_of_the_mesh_again() {
     ];
     assert_eq!(counts, [0, 0, 0, 0, 1]);
 }
+
+#[test]
+fn settings_that_go_and_come_at_once_hold_for_what_comes_with_them() {
+    let file = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n\
+                data: {mesh: \"defaultDestinationRuleExportTo: ['.']\"}\n---\n\
+                apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a, namespace: shop}\n\
+                spec: {host: a.example.com}\n";
+    let parse = |text: &str| parse_file(&"all.yaml".into(), text.as_bytes(), &Context::default());
+    let mut ingest = Ingest::new(Context::default());
+    ingest.apply(vec![parse(file)]);
+    let shown = |ingest: &Ingest| {
+        let mesh = ingest.mesh().clone();
+        let rule = mesh.destination_rules().next().unwrap().clone();
+        (rule.export_to.includes("shop"), rule.export_to.includes("elsewhere"))
+    };
+    assert_eq!(shown(&ingest), (true, false));
+    ingest.apply(vec![parse(""), parse(file)]);
+    assert_eq!(shown(&ingest), (true, false));
+}
