@@ -14,7 +14,7 @@ const CONNECT: Duration = Duration::from_secs(8);
 const RECONNECT: Duration = Duration::from_secs(3);
 const THROUGHPUT: f64 = 1e9;
 const RECONNECT_BYTES: f64 = 1.0;
-const PEAK: f64 = 150.0 * 1024.0 * 1024.0;
+const PEAK: f64 = 150e6;
 const IDLE: f64 = 1.0;
 
 pub(super) async fn run(options: &Options, rows: &mut Vec<Row>) -> Result<()> {

@@ -87,7 +87,8 @@ fn delegate<'a>(
     let of_root = |reason, message| (object.clone(), Problem::error(reason, path.clone(), message));
     let Some(delegate) = found else {
         let missing = ObjectRef { kind: Kind::VirtualService, name: name.clone() };
-        let message = format!("there is no {missing} to hand over to, so this route takes no requests");
+        let message =
+            format!("there is no {missing} with routes to hand over to, so this route takes no requests");
         return Err(vec![of_root(Reason::NotFound, message)]);
     };
     let child = &delegate.value.metadata.object;

@@ -180,7 +180,7 @@ fn malformed(message: impl Into<String>) -> Problem {
     Problem::error(Reason::Malformed, "", message)
 }
 
-fn too_large(what: &str, found: usize, allowed: usize) -> Problem {
+pub fn too_large(what: &str, found: usize, allowed: usize) -> Problem {
     malformed(format!("{what} has {found} bytes; at most {allowed} are read"))
 }
 

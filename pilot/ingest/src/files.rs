@@ -6,16 +6,19 @@
 use crate::{
     assemble::Ingest,
     at::Context,
-    document::parse_documents,
+    document::{MAX_FILE, parse_documents, too_large},
     recognise::read_document,
     report::Report,
     settings::{Settings, SourceError},
     store::{DocumentProblem, Edit},
 };
 use mesh_model::{Mesh, Problem, Reason, Source, Str};
+use rustix::fs::OFlags;
 use std::{
     collections::BTreeSet,
-    io,
+    fs::OpenOptions,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -41,6 +44,8 @@ pub struct Tree {
     pub directories: BTreeSet<PathBuf>,
     /// Whether anything is a link: then a change elsewhere may change what is found here.
     pub links: bool,
+    /// Directories that can't be looked into, as shown to the user; they are among the files, to be told so.
+    pub closed: Vec<Str>,
 }
 
 /// What there is to read at `root`.
@@ -89,7 +94,12 @@ fn walk(root: &Path, directory: &Path, depth: usize, tree: &mut Tree) -> io::Res
         if kind.is_dir() {
             match walk(root, &below, depth + 1, tree) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other?,
+                Err(_) => {
+                    let shown: Str = below.to_string_lossy().into();
+                    tree.closed.push(shown.clone());
+                    tree.files.push(Found { shown, path });
+                }
+                Ok(()) => {}
             }
         } else if is_read(&below) {
             tree.files.push(Found { shown: below.to_string_lossy().into(), path });
@@ -100,8 +110,9 @@ fn walk(root: &Path, directory: &Path, depth: usize, tree: &mut Tree) -> io::Res
 
 /// Reads one file.
 pub fn read_file(file: &Found, context: &Context) -> Edit {
-    match std::fs::read(&file.path) {
-        Ok(bytes) => parse_file(&file.shown, &bytes, context),
+    match read_bytes(&file.path) {
+        Ok(Ok(bytes)) => parse_file(&file.shown, &bytes, context),
+        Ok(Err(problem)) => unreadable(&file.shown, problem),
         // Removed since it was found.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Edit::File { path: file.shown.clone(), objects: Vec::new(), problems: Vec::new(), partial: false }
@@ -110,6 +121,33 @@ pub fn read_file(file: &Found, context: &Context) -> Edit {
             unreadable(&file.shown, Problem::error(Reason::Malformed, "", format!("cannot be read: {error}")))
         }
     }
+}
+
+/// What is in a file, or why it is not read. A pipe has no beginning that would be waited for, and a device no end.
+fn read_bytes(path: &Path) -> io::Result<Result<Vec<u8>, Problem>> {
+    let no_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(no_waiting).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        let problem =
+            Problem::error(Reason::Malformed, "", "it is a pipe, a device or a socket, which is not read");
+        return Ok(Err(problem.hint("put a file here, or take this out of the directory")));
+    }
+    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if length > MAX_FILE {
+        return Ok(Err(too_large("the file", length, MAX_FILE)));
+    }
+    let mut bytes = Vec::with_capacity(length);
+    // It may grow meanwhile; what is beyond the limit is told from what is parsed.
+    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Ok(bytes))
+}
+
+/// Reads all that comes out of a pipe or a device, up to the limit.
+fn read_stream(path: &Path, context: &Context) -> io::Result<Edit> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(parse_file(&path.to_string_lossy().into(), &bytes, context))
 }
 
 fn unreadable(path: &Str, problem: Problem) -> Edit {
@@ -171,8 +209,14 @@ pub fn read_files(files: &[Found], context: &Context) -> Vec<Edit> {
 /// Reads everything at `path` once.
 pub fn load(path: &Path, settings: Settings) -> Result<(Arc<Mesh>, Report), SourceError> {
     let context = settings.context()?;
-    let Tree { files, directories: _, links: _ } = find_files(path).map_err(SourceError::files(path))?;
-    let edits = read_files(&files, &context);
+    let told = SourceError::files(path);
+    let edits = match std::fs::metadata(path) {
+        // One that was named is waited for: it may be what another program writes.
+        Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+            vec![read_stream(path, &context).map_err(told)?]
+        }
+        _ => read_files(&find_files(path).map_err(told)?.files, &context),
+    };
     let mut ingest = Ingest::new(context);
     ingest.apply(edits);
     let snapshot = ingest.snapshot();

@@ -51,6 +51,18 @@ pub fn read_document(
         }
         return;
     }
+    // Anything else would put the object into another namespace than its author means.
+    if let Some(namespace) = value.pointer("/metadata/namespace")
+        && !(namespace.is_string() || namespace.is_null())
+    {
+        let found = crate::decode::describe(namespace);
+        let problem = Problem::error(
+            Reason::InvalidType,
+            "metadata.namespace",
+            format!("expected a text, found {found}: this {kind} is not read"),
+        );
+        return report(problem.hint("put it in quotes"));
+    }
     let named =
         ["name", "generateName"].iter().any(|name| value.pointer(&format!("/metadata/{name}")).is_some());
     match recognise(api_version, kind) {

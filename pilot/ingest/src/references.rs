@@ -9,6 +9,7 @@ mod credentials;
 mod destination;
 mod indexes;
 mod lived;
+mod merged;
 mod networks;
 mod peers;
 mod ports;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
 
 use mesh_model::{MeshConfig, OutboundPolicy};
-use pilot_ingest::{Settings, Source, Update, Updates, start};
+use pilot_ingest::{Settings, Source, Update, Updates, load, start};
 use std::{fs, path::Path, time::Duration};
 
 const SERVICE: &str =
@@ -167,4 +167,27 @@ async fn what_cannot_be_told_apart_from_half_a_file_takes_nothing_away() {
 async fn a_directory_that_is_not_there_is_told() {
     let error = start(Source::Files("/nowhere/at/all".into()), Settings::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot read /nowhere/at/all: No such file or directory (os error 2)");
+}
+
+#[tokio::test]
+async fn a_pipe_holds_nothing_up_and_what_is_too_large_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let pipe = || std::process::Command::new("mkfifo").arg(root.join("pipe.yaml")).status().unwrap();
+    assert!(pipe().success());
+    fs::File::create(root.join("large.yaml")).unwrap().set_len(1 << 40).unwrap();
+    write(root, "a.yaml", &["a"]);
+    let (_, report) = load(root, Settings::default()).unwrap();
+    let problems: Vec<_> =
+        report.entries.iter().flat_map(|entry| &entry.problems).map(ToString::to_string).collect();
+    let told = |text: &str| problems.iter().any(|problem| problem.contains(text));
+    assert!(told("it is a pipe, a device or a socket, which is not read"), "{problems:?}");
+    assert!(told("the file has 1099511627776 bytes; at most 67108864 are read"), "{problems:?}");
+    let mut updates = open(root).await;
+    until(&mut updates, &["a"]).await;
+    // One that comes meanwhile.
+    fs::remove_file(root.join("pipe.yaml")).unwrap();
+    assert!(pipe().success());
+    write(root, "a.yaml", &["a", "b"]);
+    until(&mut updates, &["a", "b"]).await;
 }

@@ -1,6 +1,6 @@
 //! Sidecars: where their workload is reached, what they limit, and where they listen.
 
-use super::{SOON, get, run};
+use super::{SOON, answer_all, get, mesh_settings, run};
 use anyhow::ensure;
 use mesh_testkit::eventually;
 use mesh_tests::traffic::Request;
@@ -86,7 +86,28 @@ fn a_sidecar_limits_what_comes_in_and_says_who_lets_out() {
             .await?;
         }
         traffic.remove("client-out.yaml").await?;
-        traffic.remove("app-rule.yaml").await
+        traffic.remove("app-rule.yaml").await?;
+
+        // Where the mesh lets nobody out, one workload may be, by the names that it asks for.
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let unknown = format!("http://localhost:{}/", server.local_addr()?.port());
+        tokio::spawn(answer_all(server));
+        let closed = mesh_settings("outboundTrafficPolicy: {mode: REGISTRY_ONLY}");
+        traffic.apply("mesh.yaml", &closed).await?;
+        let open = sidecar("client", "outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}");
+        for (sidecar, status) in [("", 502), (&*open, 204)] {
+            if !sidecar.is_empty() {
+                traffic.apply("client-out.yaml", sidecar).await?;
+            }
+            eventually(SOON, async || {
+                let answer = Request::get(&unknown)?.send(traffic.proxy("client-0")?).await?;
+                ensure!(answer.status == status, "{sidecar}: {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+        traffic.remove("client-out.yaml").await?;
+        traffic.remove("mesh.yaml").await
     });
 }
 

@@ -127,4 +127,6 @@ pub enum OutboundTrafficMode {
     RegistryOnly,
     /// Yes, as it is.
     AllowAny,
+    /// Yes; HTTP goes to the name that it asks for. Istio has this one for the whole mesh only.
+    AllowAnyDynamicDns,
 }

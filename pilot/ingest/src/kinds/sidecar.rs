@@ -124,6 +124,7 @@ fn parse_outbound(policy: api::OutboundTrafficPolicy, at: &At<'_>) -> (OutboundP
     let policy = match mode {
         None | Some(api::OutboundTrafficMode::RegistryOnly) => OutboundPolicy::RegistryOnly,
         Some(api::OutboundTrafficMode::AllowAny) => OutboundPolicy::AllowAny,
+        Some(api::OutboundTrafficMode::AllowAnyDynamicDns) => OutboundPolicy::AllowAnyDynamicDns,
     };
     let at = at.field("egressProxy");
     let Some(proxy) = egress_proxy else { return (policy, None) };

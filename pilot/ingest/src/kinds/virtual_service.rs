@@ -11,6 +11,7 @@ mod headers;
 mod mirror;
 mod parts;
 mod reach;
+mod reach_connections;
 mod retries;
 mod route;
 

@@ -115,6 +115,7 @@ impl Checks {
         for (name, versions) in mesh.changed_destination_rules(before) {
             units.insert(Unit::DestinationRule(name.clone()));
             for rule in versions.into_iter().flatten() {
+                units.insert(Unit::Merged(rule.host.clone()));
                 reads.insert(Read::Rules(rule.host.clone()));
                 if rule.host.is_wildcard() {
                     reads.extend(self.covered(&rule.host));

@@ -205,6 +205,11 @@ impl<'a> Scope<'a> {
         Vec::new()
     }
 
+    /// The DestinationRules about exactly this host, the oldest first. Not noted: who asks for it is about it.
+    pub(super) fn rules_of_exactly(&self, host: &Host) -> Vec<&'a Arc<DestinationRule>> {
+        self.mesh.destination_rules_of_host(host)
+    }
+
     /// The DestinationRules about `host`, those about it alone first.
     pub(super) fn rules(&self, host: &Host) -> Vec<&'a Arc<DestinationRule>> {
         self.note(Read::Rules(host.clone()));

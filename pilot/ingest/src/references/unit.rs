@@ -1,6 +1,6 @@
 //! The checks, each by what it is about.
 
-use super::{Found, claims, credentials, networks, peers, ports, scope::Scope, selection, spoken};
+use super::{Found, claims, credentials, merged, networks, peers, ports, scope::Scope, selection, spoken};
 use mesh_model::{Host, NamespacedName, ObjectRef, ServiceKey, Str};
 use std::net::IpAddr;
 
@@ -11,6 +11,8 @@ pub(super) enum Unit {
     References(ObjectRef),
     /// VirtualServices that name the same host.
     Contested(Host),
+    /// DestinationRules for the same host.
+    Merged(Host),
     /// A VirtualService's matches and hosts.
     VirtualService(NamespacedName),
     /// What a DestinationRule is about.
@@ -32,7 +34,7 @@ impl Unit {
     /// these as services.
     pub(super) fn is_found_by_what_it_is_about(&self) -> bool {
         match self {
-            Self::Contested(_) | Self::Service(_) | Self::Claims(..) => true,
+            Self::Contested(_) | Self::Merged(_) | Self::Service(_) | Self::Claims(..) => true,
             Self::References(_)
             | Self::VirtualService(_)
             | Self::DestinationRule(_)
@@ -51,6 +53,7 @@ impl Unit {
                 }
             }
             Self::Contested(host) => scope.check_contested_host(host, found),
+            Self::Merged(host) => merged::check_merged_rules(scope, host, found),
             Self::VirtualService(name) => {
                 let Some(value) = scope.virtual_service(name) else { return };
                 scope.check_connection_routes(value, found);

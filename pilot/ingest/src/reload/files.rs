@@ -109,7 +109,7 @@ impl Files {
 
     /// Looks at everything and reads what is new or differs; what was touched is read in any case.
     pub(super) fn scan(&mut self, burst: &Burst) -> io::Result<Vec<Edit>> {
-        let Tree { files, directories, links } = find_files(&self.root)?;
+        let Tree { files, directories, links, closed } = find_files(&self.root)?;
         let mut stamps = BTreeMap::new();
         let mut changed = Vec::new();
         for file in files {
@@ -118,6 +118,11 @@ impl Files {
                 changed.push(file.clone());
             }
             stamps.insert(file.shown, stamp);
+        }
+        // What is in a directory that can't be looked into any more stays as it was last.
+        let is_closed = |path: &str| closed.iter().any(|closed| Path::new(path).starts_with(&**closed));
+        for (path, stamp) in self.stamps.iter().filter(|(path, _)| is_closed(path)) {
+            stamps.entry(path.clone()).or_insert_with(|| stamp.clone());
         }
         let mut edits = read_files(&changed, &self.context);
         let gone = self.stamps.keys().filter(|path| !stamps.contains_key(*path));
@@ -212,5 +217,30 @@ mod tests {
         assert_eq!(read(files.update(&touched(root, &["link.yaml"])).unwrap()), ["link.yaml 1"]);
         fs::write(root.join("last.yaml"), SERVICE).unwrap();
         assert_eq!(read(files.update(&touched(root, &[".hidden.yaml"])).unwrap()), ["last.yaml 1"]);
+    }
+
+    #[test]
+    fn a_directory_that_is_closed_keeps_what_it_had() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_owned();
+        // Nothing is closed to root: on a thread of its own somebody else looks.
+        let look = move || {
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
+            let mut files = open(&root);
+            let close = |mode| fs::set_permissions(root.join("deep"), fs::Permissions::from_mode(mode));
+            close(0o000).unwrap();
+            let edits = files.scan(&Burst::default()).unwrap();
+            let [Edit::File { path, problems, .. }] = edits.as_slice() else { panic!("{edits:?}") };
+            let told: Vec<_> = problems.iter().map(|found| found.problem.to_string()).collect();
+            assert_eq!(&**path, "deep");
+            assert!(told.iter().any(|problem| problem.contains("Permission denied")), "{told:?}");
+            close(0o755).unwrap();
+            assert_eq!(read(files.scan(&Burst::default()).unwrap()), ["deep 0"]);
+            fs::remove_file(root.join("deep/b.yaml")).unwrap();
+            assert_eq!(read(files.scan(&Burst::default()).unwrap()), ["deep/b.yaml 0"]);
+        };
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        std::thread::spawn(look).join().unwrap();
     }
 }

@@ -19,7 +19,8 @@ const fn later(name: &'static str, as_is: &'static str, part: &'static str) -> L
     Later { name, as_is, part }
 }
 
-const CERTIFICATES: &str = "identity and mutual TLS, which Meltemi does not have yet";
+const CERTIFICATES: &str =
+    "certificates and keys that others make, which Meltemi does not take by this setting";
 const TELEMETRY: &str = "telemetry providers other than tracers, which Meltemi does not have yet";
 const AUTHORIZATION: &str = "policies that ask who may do what, which Meltemi does not have yet";
 const INGRESS: &str = "gateways and Ingress, which Meltemi does not serve yet";
@@ -38,7 +39,11 @@ pub const OF_MESH: &[Later] = &[
     later("certificates", "", CERTIFICATES),
     later("configSources", "", "other sources of configuration: Meltemi reads one API server, or files"),
     later("enableEnvoyAccessLogService", "false", TELEMETRY),
-    later("enablePrometheusMerge", "false", "the agent beside each proxy, which Meltemi does not have yet"),
+    later(
+        "enablePrometheusMerge",
+        "false",
+        "sidecar injection, which Meltemi does not do yet: the agent merges what it is told to by its own settings",
+    ),
     later("hboneIdleTimeout", "", "ambient meshes, which Meltemi does not serve"),
     later("ingressClass", "", INGRESS),
     later("ingressControllerMode", "OFF", INGRESS),

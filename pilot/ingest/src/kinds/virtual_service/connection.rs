@@ -2,7 +2,7 @@
 //!
 //! As with requests, a condition that cannot be read makes its match unusable: leaving it out would widen what the route takes.
 
-use super::{condition::parse_gateway, destination::parse_destinations};
+use super::{condition::parse_gateway, destination::parse_destinations, reach_connections::check_reach};
 use crate::{
     at::At,
     values::{parse_dns_name, parse_labels, parse_port, parse_range},
@@ -33,7 +33,9 @@ pub fn parse_tls(routes: Vec<api::TlsRoute>, hosts: &[Host], at: &At<'_>) -> Vec
         let destinations = parse_route(route, &at)?;
         (!matches.is_empty()).then_some(ConnectionRoute { index, matches, destinations })
     };
-    routes.into_iter().enumerate().filter_map(parse).collect()
+    let routes: Vec<_> = routes.into_iter().enumerate().filter_map(parse).collect();
+    check_reach("tls", &routes, at);
+    routes
 }
 
 /// Reads `tcp`.
@@ -71,6 +73,9 @@ pub fn parse_tcp(routes: Vec<api::TcpRoute>, at: &At<'_>) -> Vec<ConnectionRoute
         }
         parsed.push(ConnectionRoute { index, matches, destinations });
     }
+    // What a route that takes every connection takes has been said.
+    let end = parsed.iter().position(|route| catch_all.is_some_and(|first| route.index > first));
+    check_reach("tcp", parsed.get(..end.unwrap_or(parsed.len())).unwrap_or_default(), at);
     parsed
 }
 
