@@ -5,6 +5,7 @@
 
 use mesh_model::{Problem, Reason};
 use serde_json::Value;
+use serde_saphyr::budget::BudgetBreach;
 
 /// Largest object, etcd's default limit: what a cluster cannot hold is not accepted from a file either.
 pub const MAX_OBJECT: usize = 1_572_864;
@@ -109,8 +110,10 @@ pub fn parse_text(text: &str) -> Result<Value, Problem> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map(|location| location.line() as u32).filter(|line| *line > 0);
         let column = error.location().map(|location| location.column()).unwrap_or_default();
-        let message = error.without_snippet().to_string();
-        let message = tidy(&message);
+        let error = error.without_snippet();
+        let (told, hint) =
+            explain(error).map_or_else(|| (error.to_string(), None), |(message, hint)| (message, Some(hint)));
+        let message = tidy(&told);
         let problem = match line {
             Some(line) => malformed(format!("line {line}, column {column}: {message}")),
             None => malformed(message),
@@ -119,6 +122,9 @@ pub fn parse_text(text: &str) -> Result<Value, Problem> {
             let near = text.lines().skip(line.saturating_sub(2) as usize).take(2);
             near.into_iter().any(|line| line.trim_start_matches(' ').starts_with('\t'))
         });
+        if let Some(hint) = hint {
+            return problem.hint(hint);
+        }
         match () {
             () if tab => problem.hint("indent with spaces; YAML does not allow tabs"),
             () if message.contains("alias") => problem.hint("write out what the aliases stand for"),
@@ -156,6 +162,36 @@ pub fn check_size(value: &Value) -> Result<(), Problem> {
         found if found > MAX_OBJECT => Err(too_large("the object", found, MAX_OBJECT)),
         _ => Ok(()),
     }
+}
+
+/// What the reader says in words that are for those who call it: in ours, and what to write instead.
+fn explain(error: &serde_saphyr::Error) -> Option<(String, &'static str)> {
+    use serde_saphyr::Error as Slip;
+    let (message, hint) = match error {
+        Slip::AliasError { error, .. } => return explain(error),
+        Slip::DuplicateMappingKey { key: Some(key), .. } => {
+            let hint = "keep one of them: which of both is meant, nobody knows";
+            return Some((format!("`{key}` is here twice"), hint));
+        }
+        Slip::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            ("it is nested too deep", "no object of the mesh is nested more than 64 levels deep")
+        }
+        Slip::Budget { .. } => (
+            "it has more fields, text or aliases than an object may have",
+            "write out what the aliases stand for, and split what is too large",
+        ),
+        Slip::AliasReplayCounterOverflow { .. }
+        | Slip::AliasReplayLimitExceeded { .. }
+        | Slip::AliasExpansionLimitExceeded { .. }
+        | Slip::AliasReplayStackDepthExceeded { .. } => {
+            ("its aliases stand for more than an object may have", "write out what the aliases stand for")
+        }
+        Slip::RecursiveReferencesRequireWeakTypes { .. } => {
+            ("an alias stands for something that it is a part of", "write out what the alias stands for")
+        }
+        _ => return None,
+    };
+    Some((message.to_owned(), hint))
 }
 
 /// The reader's words without the positions: the one that counts is said in front.
@@ -232,9 +268,14 @@ mod tests {
             bomb.push_str(&format!("{name}: &{name} [*{above},*{above},*{above},*{above},*{above},*{above},*{above},*{above},*{above}]\n"));
         }
         let found = messages(bomb.as_bytes());
-        assert!(found[0].contains("ERROR"), "{found:?}");
+        assert!(
+            found[0].contains("its aliases stand for more than an object may have (write out"),
+            "{found:?}"
+        );
         let found = messages("[".repeat(100_000).as_bytes());
-        assert!(found[0].contains("ERROR"), "{found:?}");
+        assert!(found[0].contains("nested more than 64 levels deep"), "{found:?}");
+        let found = messages(b"a: &a {b: *a}\n");
+        assert!(found[0].contains("an alias stands for something that it is a part of (write"), "{found:?}");
     }
 
     #[test]
@@ -252,7 +293,12 @@ mod tests {
     #[test]
     fn slips_are_explained() {
         let found = messages(b"a: 1\nb: 2\na: 3\n");
-        assert!(found[0].contains("uplicate") && found[0].contains("line 3"), "{found:?}");
+        assert_eq!(
+            found,
+            [
+                "1: ERROR line 3, column 1: `a` is here twice (keep one of them: which of both is meant, nobody knows)"
+            ]
+        );
         let found = messages(b"a:\n\tb: 1\n");
         assert!(found[0].contains("spaces"), "{found:?}");
     }
