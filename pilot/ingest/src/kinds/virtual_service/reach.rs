@@ -5,11 +5,11 @@
 use super::parts::RouteParts;
 use crate::at::At;
 use mesh_model::{
-    ClaimMatch, HeaderMatch, HttpMatch, PathMatch, Problem, Reason, Severity, Str, StringMatch,
+    ClaimMatch, HeaderMatch, HttpMatch, Labels, PathMatch, Problem, Reason, Severity, Str, StringMatch,
 };
 
 /// Matches that later ones are compared with. Nobody reviews more, and an object may have a hundred thousand.
-const COMPARED: usize = 500;
+pub(super) const COMPARED: usize = 500;
 
 /// Looks at each match of each route.
 pub fn check_reach(routes: &[RouteParts], at_http: &At<'_>) {
@@ -85,7 +85,7 @@ fn check_satisfiable(wanted: &HttpMatch, at: &At<'_>) {
     }
 }
 
-fn ineffective(at: &At<'_>, message: String) {
+pub(super) fn ineffective(at: &At<'_>, message: String) {
     at.report(Problem::new(Severity::Info, Reason::Unreachable, at.path(), message));
 }
 
@@ -123,11 +123,33 @@ fn covers(wide: &HttpMatch, narrow: &HttpMatch) -> bool {
         && headers.iter().all(|header| narrow.headers.iter().any(|other| header_covers(header, other)))
         && claims.iter().all(|claim| narrow.claims.iter().any(|other| claim_covers(claim, other)))
         && query.iter().all(|(name, value)| query_covers(name, value, &narrow.query))
-        && port.is_none_or(|port| narrow.port == Some(port))
-        && source_labels.iter().all(|(key, value)| narrow.source_labels.get(key) == Some(value))
-        && (source_namespace.is_none() || *source_namespace == narrow.source_namespace)
-        && (gateways.is_empty()
-            || (!narrow.gateways.is_empty() && narrow.gateways.iter().all(|name| gateways.contains(name))))
+        && ForClient { port: *port, source_labels, source_namespace, gateways }.covers(&ForClient {
+            port: narrow.port,
+            source_labels: &narrow.source_labels,
+            source_namespace: &narrow.source_namespace,
+            gateways: &narrow.gateways,
+        })
+}
+
+/// The conditions about who calls and where, which requests and connections have alike.
+pub(super) struct ForClient<'a> {
+    pub port: Option<u16>,
+    pub source_labels: &'a Labels,
+    pub source_namespace: &'a Option<Str>,
+    pub gateways: &'a [Str],
+}
+
+impl ForClient<'_> {
+    /// Whether these hold for certain wherever `narrow` does.
+    pub(super) fn covers(&self, narrow: &Self) -> bool {
+        let Self { port, source_labels, source_namespace, gateways } = self;
+        port.is_none_or(|port| narrow.port == Some(port))
+            && source_labels.iter().all(|(key, value)| narrow.source_labels.get(key) == Some(value))
+            && (source_namespace.is_none() || *source_namespace == narrow.source_namespace)
+            && (gateways.is_empty()
+                || (!narrow.gateways.is_empty()
+                    && narrow.gateways.iter().all(|name| gateways.contains(name))))
+    }
 }
 
 fn path_covers(wide: &PathMatch, any_case: bool, narrow: &PathMatch, narrow_any_case: bool) -> bool {

@@ -2,11 +2,9 @@
 //!
 //! In: routes as they were read. Out: problems. Says only what is certain.
 
+use super::reach::{COMPARED, ForClient, ineffective};
 use crate::at::At;
-use mesh_model::{Cidr, ConnectionMatch, ConnectionRoute, Problem, Reason, Severity};
-
-/// Matches that later ones are compared with. Nobody reviews more, and an object may have a hundred thousand.
-const COMPARED: usize = 500;
+use mesh_model::{Cidr, ConnectionMatch, ConnectionRoute, Reason};
 
 /// Looks at each match of each route of `list`, which is `tls` or `tcp`.
 pub fn check_reach(list: &str, routes: &[ConnectionRoute], at_list: &At<'_>) {
@@ -27,10 +25,8 @@ pub fn check_reach(list: &str, routes: &[ConnectionRoute], at_list: &At<'_>) {
         } else {
             for (wanted, by) in taken {
                 let Some(by) = by else { continue };
-                let at = at.field("match");
                 let message = format!("{list}[{by}] takes all connections that match this");
-                let path = at.index(wanted.index).path();
-                at.report(Problem::new(Severity::Info, Reason::Unreachable, path, message));
+                ineffective(&at.field("match").index(wanted.index), message);
             }
         }
         if before.len() < COMPARED {
@@ -59,11 +55,12 @@ fn covers(wide: &ConnectionMatch, narrow: &ConnectionMatch) -> bool {
         && source
             .as_ref()
             .is_none_or(|range| narrow.source.as_ref().is_some_and(|other| includes(range, other)))
-        && port.is_none_or(|port| narrow.port == Some(port))
-        && source_labels.iter().all(|(key, value)| narrow.source_labels.get(key) == Some(value))
-        && (source_namespace.is_none() || *source_namespace == narrow.source_namespace)
-        && (gateways.is_empty()
-            || (!narrow.gateways.is_empty() && narrow.gateways.iter().all(|name| gateways.contains(name))))
+        && ForClient { port: *port, source_labels, source_namespace, gateways }.covers(&ForClient {
+            port: narrow.port,
+            source_labels: &narrow.source_labels,
+            source_namespace: &narrow.source_namespace,
+            gateways: &narrow.gateways,
+        })
 }
 
 fn includes(wide: &Cidr, narrow: &Cidr) -> bool {
