@@ -13,9 +13,10 @@ mod interner;
 mod pool;
 mod scope;
 mod state;
+mod turns;
 
 use crate::readers::Readers;
-use mesh_model::{ChangeSet, Mesh, MtlsMode, NamespacedName, ObjectRef, PeerModes, Problem, Reason, Str};
+use mesh_model::{Mesh, MtlsMode, NamespacedName, ObjectRef, PeerModes, Problem, Reason, Str};
 use pilot_status::Registrations;
 use pilot_xds::snapshot::{LAYERS, Snapshot};
 use scope::ScopeState;
@@ -23,7 +24,6 @@ use state::{State, Subscriber};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
 };
 
 /// Keeps configuration and hands it out. Cheap to clone.
@@ -45,14 +45,6 @@ impl Publisher {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while deriving leaves the state as it was before or after single resources: each is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Publishes what `mesh` means, given what changed since the last one. Returns the sequence number of the publication,
-    /// which proxies acknowledge.
-    pub fn publish(&self, mesh: Arc<Mesh>, changes: &ChangeSet, since: Instant) -> u64 {
-        let mut state = self.lock();
-        state.publish(mesh, changes, since);
-        state.sequence
     }
 
     /// How many scopes, classes and proxies there are.

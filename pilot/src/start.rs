@@ -10,7 +10,6 @@ use pilot_ingest::{Access, Report, Settings, Update};
 use pilot_status::{Condition, Inquiries, Programmed, Progress, Registrations, Since, Sources, collect};
 use pilot_xds::{
     server::{AdsService, Handles, ServerConfig},
-    sync::ProxyStatus,
     transport::{Security, Services, serve_connections},
 };
 use std::{
@@ -100,23 +99,7 @@ impl Pilot {
     /// Resolves when every proxy that is connected now has acknowledged what is published now, or has gone. A proxy that hangs
     /// never does, so whoever waits sets a limit.
     pub async fn acknowledged(&self) {
-        let wanted: Vec<(Arc<str>, u64)> = self
-            .xds
-            .sync
-            .list()
-            .into_iter()
-            .filter_map(|status| {
-                let sequence = self.publisher.snapshot(&status.proxy)?.sequence;
-                Some((status.proxy, sequence))
-            })
-            .collect();
-        let met = |proxies: &[ProxyStatus]| {
-            wanted.iter().all(|(name, sequence)| {
-                let mut connected = proxies.iter().filter(|status| status.proxy == *name).peekable();
-                connected.peek().is_none() || connected.any(|status| status.acked_sequence >= *sequence)
-            })
-        };
-        self.xds.sync.wait_until_all(met).await;
+        self.publisher.acknowledged(&self.xds.sync).await;
     }
 
     /// What the status of an object says, as of now; `None` when there is no such object. Where statuses are written it is about the proxies of
@@ -227,15 +210,15 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
     let report = ingest.reports();
     let first_lists = readiness.handle("first lists");
     let publish = publisher.clone();
-    let rejections = xds.rejections.clone();
+    let handles = xds.clone();
     tokio::spawn(async move {
         let mut first_lists = Some(first_lists);
         // The first is given when everything is in: nothing goes out before.
         while let Some(Update { mesh: current, changes, sequence }) = ingest.next().await {
             let since = Instant::now();
             publish.prepare(&current).await;
-            publish.publish(current.clone(), &changes, since);
-            status::forget_outdated(&publish, &rejections);
+            publish.publish(current.clone(), &changes, since, &handles.sync).await;
+            status::forget_outdated(&publish, &handles.rejections);
             mesh.send_replace(current);
             published.send_replace(sequence);
             if let Some(handle) = first_lists.take() {

@@ -7,6 +7,7 @@ use super::{
     credentials::{Clearance, Credentials},
     pool::Pool,
     scope::ScopeState,
+    turns::{Turn, Turns},
 };
 use crate::{
     proxy::{Connected, Takes},
@@ -60,13 +61,9 @@ pub struct Home {
 }
 
 impl State {
-    /// Derives what a change affects, and hands out the result.
-    pub fn publish(&mut self, mesh: Arc<Mesh>, changes: &ChangeSet, since: Instant) {
+    /// Derives what a change affects. Returns who is to hear of it when.
+    pub fn derive(&mut self, mesh: Arc<Mesh>, changes: &ChangeSet) -> Turns {
         let old = std::mem::replace(&mut self.mesh, mesh);
-        if changes.is_empty() {
-            return;
-        }
-        self.sequence += 1;
         self.classify(&old, changes);
         self.credentials.follow(&self.mesh, changes, &self.pool);
         self.forget_vacant();
@@ -84,7 +81,7 @@ impl State {
                 }
             }
         }
-        self.send(since);
+        Turns::new(&old, self, changes)
     }
 
     /// Forgets what nobody is in. Until a change would have it derived again it is kept: proxies whose connections were cut all come
@@ -184,8 +181,7 @@ impl State {
 
     /// Hands out, or no longer, what proxies may have by what has been learned of them.
     pub fn reconsider(&mut self) {
-        self.sequence += 1;
-        self.send(Instant::now());
+        self.send(Instant::now(), &Turns::default(), Turn::All);
     }
 
     /// What proxies of this home are to have.
@@ -221,13 +217,14 @@ impl State {
         Some([scope, place, names, secrets, self.classes.layer(home.class)?])
     }
 
-    /// Hands every proxy whose layers changed its new snapshot. Proxies with the same layers share one.
-    fn send(&self, since: Instant) {
+    /// Hands every proxy whose layers changed its new snapshot, as far as it is its turn. Proxies with the same layers share one.
+    pub fn send(&mut self, since: Instant, turns: &Turns, turn: Turn) {
+        self.sequence += 1;
         // Thousands of proxies have few scopes and places, which are told apart by where they are: to look one up takes longer.
         let mut shared = HashMap::new();
         let mut made: HashMap<[*const Layer; LAYERS], Arc<Snapshot>> =
             HashMap::with_capacity(self.proxies.len());
-        for subscriber in self.proxies.values() {
+        for (id, subscriber) in &self.proxies {
             let Subscriber { connected: _, proxy: _, takes, home, proven, snapshots } = &**subscriber;
             let key = (Arc::as_ptr(&home.scope), Arc::as_ptr(&home.place), takes.names);
             let shared = shared.entry(key).or_insert_with(|| self.shared_layers(home, *takes));
@@ -235,7 +232,9 @@ impl State {
             else {
                 continue;
             };
-            if !snapshots.newest().has_layers(layers) {
+            let newest = snapshots.newest();
+            let layers = turns.layers(turn, *id, &newest, layers);
+            if !newest.has_layers(layers) {
                 let snapshot = made
                     .entry(layers.map(Arc::as_ptr))
                     .or_insert_with(|| Snapshot::new(layers.map(Arc::clone), self.sequence, since));
