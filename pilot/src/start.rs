@@ -217,7 +217,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         while let Some(Update { mesh: current, changes, sequence }) = ingest.next().await {
             let since = Instant::now();
             publish.prepare(&current).await;
-            publish.publish(current.clone(), &changes, since, &handles.sync).await;
+            publish.publish_in_turns(current.clone(), &changes, since, &handles.sync).await;
             status::forget_outdated(&publish, &handles.rejections);
             mesh.send_replace(current);
             published.send_replace(sequence);

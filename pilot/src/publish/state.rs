@@ -64,6 +64,9 @@ impl State {
     /// Derives what a change affects. Returns who is to hear of it when.
     pub fn derive(&mut self, mesh: Arc<Mesh>, changes: &ChangeSet) -> Turns {
         let old = std::mem::replace(&mut self.mesh, mesh);
+        if changes.is_empty() {
+            return Turns::default();
+        }
         self.classify(&old, changes);
         self.credentials.follow(&self.mesh, changes, &self.pool);
         self.forget_vacant();

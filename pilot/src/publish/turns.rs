@@ -98,19 +98,29 @@ fn takes_more(before: &PeerModes, after: &PeerModes) -> bool {
 }
 
 impl Publisher {
-    /// Publishes what `mesh` means, given what changed since the last one. Returns the sequence number of the publication, which proxies
-    /// acknowledge; when it returns everybody has been told of everything.
-    pub async fn publish(
+    /// Publishes what `mesh` means, given what changed since the last one, to everybody at once. Returns the sequence number of the
+    /// publication, which proxies acknowledge.
+    pub fn publish(&self, mesh: Arc<Mesh>, changes: &ChangeSet, since: Instant) -> u64 {
+        let mut state = self.lock();
+        let turns = state.derive(mesh, changes);
+        if !changes.is_empty() {
+            state.send(since, &turns, Turn::All);
+        }
+        state.sequence
+    }
+
+    /// The same, in turns, of which each begins when `sync` says that the one before is acknowledged. When it returns everybody has been
+    /// told of everything.
+    pub async fn publish_in_turns(
         &self,
         mesh: Arc<Mesh>,
         changes: &ChangeSet,
         since: Instant,
         sync: &SyncTable,
-    ) -> u64 {
-        if changes.is_empty() {
-            let mut state = self.lock();
-            state.mesh = mesh;
-            return state.sequence;
+    ) {
+        if changes.peers.is_empty() {
+            self.publish(mesh, changes, since);
+            return;
         }
         let turns = self.lock().derive(mesh, changes);
         for turn in turns.in_order() {
@@ -121,7 +131,6 @@ impl Publisher {
                 tokio::time::sleep(UNTIL_IN_USE).await;
             }
         }
-        self.lock().sequence
     }
 
     /// Resolves when every proxy that is connected now has acknowledged what it is meant to have now, or has gone. A proxy that hangs
