@@ -21,6 +21,10 @@ pub struct ProxyHeaders {
     pub without_debug: bool,
     /// `xForwardedPort.enabled`: requests say at which port they came in.
     pub forwarded_port: bool,
+    /// `xForwardedHost.enabled`: requests whose host is rewritten say which one they came with.
+    pub forwarded_host: bool,
+    /// `preserveHttp1HeaderCase`: names of HTTP/1 headers go out as they came in, not in lower case.
+    pub keeps_case: bool,
 }
 
 /// `forwardedClientCert`, as Envoy has it.

@@ -41,6 +41,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
         socket,
         connect_timeout,
         buffer_limit,
+        keeps_header_case: _, // Of HTTP/1, with the protocol.
         service,
         config,
         origins: _, // Not part of the message.
@@ -62,7 +63,7 @@ pub fn build_cluster(spec: &ClusterSpec) -> Cluster {
     connection_pool::apply_connection_pool(connection_pool, retry_budget.as_ref(), &mut cluster);
     outlier_detection::apply_outlier_detection(outlier_detection.as_ref(), *localities, &mut cluster);
     let error_codes = outlier_detection.as_ref().map_or(&[][..], |detection| &detection.error_codes);
-    protocol::apply_protocol(*protocol, connection_pool, error_codes, socket.tls(), &mut cluster);
+    protocol::apply_protocol(spec, error_codes, &mut cluster);
     apply_upstream_socket(socket, &mut cluster);
     proxy_protocol::apply_proxy_protocol(*proxy_protocol, &mut cluster);
     cluster

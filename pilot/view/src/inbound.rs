@@ -85,8 +85,8 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
             ports.values().map(|port| listening.bound(proxy.capture.bind(own(port), *bind), port)).collect()
         }
     };
-    let buffer_limit = proxy.settings(mesh).connections.cluster_buffer;
-    let clusters = clusters.into_iter().map(|cluster| ClusterSpec { buffer_limit, ..cluster }).collect();
+    let settings = proxy.settings(mesh);
+    let clusters = clusters.into_iter().map(|cluster| cluster.of_proxy(settings)).collect();
     Inbound { listeners, clusters, endpoints: replicas::replicas(mesh, proxy) }
 }
 

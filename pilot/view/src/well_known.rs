@@ -57,6 +57,7 @@ pub fn plain_cluster(
         socket: UpstreamSocket::Plain,
         connect_timeout: mesh.config().connect_timeout,
         buffer_limit: None,
+        keeps_header_case: false,
         service: None,
         config: None,
         origins: Arc::new([]),
@@ -107,8 +108,7 @@ pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
         let discovery = ClusterDiscovery::Dynamic(lookup);
         plain_cluster(scope.mesh, ANY_NAME, discovery, UpstreamProtocol::Downstream)
     }));
-    let buffer_limit = scope.settings().connections.cluster_buffer;
-    clusters.into_iter().map(|cluster| ClusterSpec { buffer_limit, ..cluster }).collect()
+    clusters.into_iter().map(|cluster| cluster.of_proxy(scope.settings())).collect()
 }
 
 /// The listeners that each scope has whatever its hosts are, given the ports on which these are called.

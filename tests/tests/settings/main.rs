@@ -5,6 +5,7 @@ mod connections;
 mod places;
 mod sidecars;
 mod visible;
+mod written;
 
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::eventually;

@@ -10,21 +10,16 @@ use crate::envoy::upstream_http::http_protocol_options::{
     explicit_http_config::ProtocolConfig,
 };
 use crate::envoy::{core, route};
+use crate::header_case::http1_options;
 use crate::names::HTTP_PROTOCOL_OPTIONS;
 use crate::value::{duration, string_matcher, uint32};
 use mesh_model::{ConnectionPool, Duration, Http2Keepalive, HttpPool, StringMatch, TcpPool, UpgradePolicy};
 use mesh_proto::pack;
-use pilot_view::spec::{UpstreamProtocol, UpstreamTls};
+use pilot_view::spec::{ClusterSpec, UpstreamProtocol, UpstreamTls};
 
 /// Applies the protocol and what `connectionPool` says of HTTP connections.
-pub(super) fn apply_protocol(
-    protocol: UpstreamProtocol,
-    pool: &ConnectionPool,
-    error_codes: &[u16],
-    tls: Option<&UpstreamTls>,
-    cluster: &mut Cluster,
-) {
-    let ConnectionPool { tcp, http } = pool;
+pub(super) fn apply_protocol(spec: &ClusterSpec, error_codes: &[u16], cluster: &mut Cluster) {
+    let ConnectionPool { tcp, http } = &spec.connection_pool;
     let TcpPool {
         max_connections: _, // Applied for whatever protocol, as the next two.
         connect_timeout: _,
@@ -55,21 +50,23 @@ pub(super) fn apply_protocol(
         connection_keepalive: http2_keepalive.as_ref().map(build_keepalive),
         ..Default::default()
     };
-    let by_host = tls.and_then(build_by_host);
+    let by_host = spec.socket.tls().and_then(build_by_host);
     let outlier_detection = build_error_matcher(error_codes);
-    let upstream = match effective(protocol, *h2_upgrade, *use_client_protocol) {
+    let http1 = http1_options(spec.keeps_header_case);
+    let is_usual = http1 == core::Http1ProtocolOptions::default();
+    let upstream = match effective(spec.protocol, *h2_upgrade, *use_client_protocol) {
         UpstreamProtocol::Tcp => return,
         // HTTP/1.1 is what Envoy speaks when nothing is said.
-        UpstreamProtocol::Http1 if common.is_none() && outlier_detection.is_none() && by_host.is_none() => {
+        UpstreamProtocol::Http1
+            if is_usual && common.is_none() && outlier_detection.is_none() && by_host.is_none() =>
+        {
             return;
         }
-        UpstreamProtocol::Http1 => {
-            explicit(ProtocolConfig::HttpProtocolOptions(core::Http1ProtocolOptions::default()))
-        }
+        UpstreamProtocol::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(http1)),
         UpstreamProtocol::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(http2)),
         UpstreamProtocol::Downstream => {
             UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
-                http_protocol_options: Some(core::Http1ProtocolOptions::default()),
+                http_protocol_options: Some(http1),
                 http2_protocol_options: Some(http2),
                 ..Default::default()
             })

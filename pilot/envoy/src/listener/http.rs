@@ -9,6 +9,7 @@ use crate::envoy::hcm::http_connection_manager::{
 };
 use crate::envoy::hcm::{HttpConnectionManager, Rds, RequestIdExtension};
 use crate::filters::build_filters;
+use crate::header_case::http1_options;
 use crate::route::build_inline_route_configuration;
 use crate::tracing::build_tracing;
 use crate::value::{boolean, duration};
@@ -91,6 +92,8 @@ fn apply_headers(headers: &ProxyHeaders, manager: &mut HttpConnectionManager) {
         without_attempt_count: _, // A virtual host's business.
         without_debug: _,         // The router's.
         forwarded_port,
+        forwarded_host: _, // A route's business.
+        keeps_case,
     } = headers;
     match server {
         None => manager.server_name = SERVER_NAME.to_owned(),
@@ -101,6 +104,7 @@ fn apply_headers(headers: &ProxyHeaders, manager: &mut HttpConnectionManager) {
     }
     manager.generate_request_id = boolean(!without_request_id);
     manager.append_x_forwarded_port = *forwarded_port;
+    manager.http_protocol_options = keeps_case.then(|| http1_options(true));
 }
 
 /// The same on all hops, so that all of them decide about the same path.

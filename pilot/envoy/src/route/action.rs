@@ -15,13 +15,14 @@ use pilot_view::spec::{ForwardSpec, WeightedCluster};
 /// The action that the spec describes. `authority` is the new `Host`, when header operations set one; a rewrite's wins.
 pub(super) fn build_forward(spec: &ForwardSpec, authority: Option<String>) -> RouteAction {
     // What names are looked up by is the route's own.
-    let ForwardSpec { clusters, timeout, retries, rewrite, hash, mirrors, by_name: _ } = spec;
+    let ForwardSpec { clusters, timeout, retries, rewrite, forwarded_host, hash, mirrors, by_name: _ } = spec;
     let mut action = RouteAction {
         cluster_specifier: Some(build_clusters(clusters)),
         host_rewrite_specifier: authority.map(HostRewriteSpecifier::HostRewriteLiteral),
         retry_policy: retries.as_ref().and_then(|retries| build_retries(retries, !hash.is_empty())),
         hash_policy: hash.iter().map(build_hash_policy).collect(),
         request_mirror_policies: mirrors.iter().map(build_mirror).collect(),
+        append_x_forwarded_host: *forwarded_host,
         ..Default::default()
     };
     apply_timeout(*timeout, &mut action);

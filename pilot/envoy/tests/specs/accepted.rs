@@ -227,6 +227,8 @@ fn varied_headers() -> ProxyHeaders {
         without_attempt_count: true,
         without_debug: true,
         forwarded_port: true,
+        forwarded_host: true,
+        keeps_case: true,
     }
 }
 

@@ -30,6 +30,7 @@ pub fn cluster() -> ClusterSpec {
         socket: UpstreamSocket::Plain,
         connect_timeout: Duration::from_secs(10),
         buffer_limit: None,
+        keeps_header_case: false,
         service: Some(ServiceRef {
             host: mesh_model::Host::new("reviews.shop.svc.cluster.local"),
             name: "reviews".into(),
@@ -79,6 +80,7 @@ pub fn forward(clusters: Vec<WeightedCluster>) -> ForwardSpec {
         timeout: None,
         retries: None,
         rewrite: None,
+        forwarded_host: false,
         hash: Vec::new(),
         mirrors: Vec::new(),
     }

@@ -35,6 +35,7 @@ pub fn inbound_http(
                 ..Retries::default()
             }),
             rewrite: None,
+            forwarded_host: false,
             hash: vec![],
             mirrors: vec![],
             by_name: false,

@@ -264,6 +264,7 @@ impl<'a> Draft<'a> {
             socket,
             connect_timeout: config.connect_timeout,
             buffer_limit: scope.settings().connections.cluster_buffer,
+            keeps_header_case: scope.settings().headers.keeps_case,
             service: Some(ServiceRef {
                 host: service.host.clone(),
                 name: service.metadata.object.name.name.clone(),

@@ -44,6 +44,7 @@ fn default_route(scope: &Scope<'_>, host: &Host, port: u16) -> RouteSpec {
             timeout: None,
             retries: retries(scope, None),
             rewrite: None,
+            forwarded_host: false,
             hash: hash_keys(scope, &destination, port),
             mirrors: vec![],
             // Nothing is rewritten.
@@ -136,6 +137,7 @@ fn one(
             timeout: *timeout,
             retries: retries(scope, own_retries.as_ref()),
             rewrite: rewrite.clone(),
+            forwarded_host: scope.settings().headers.forwarded_host,
             hash: {
                 let mut keys: Vec<_> =
                     destinations.iter().flat_map(|each| hash_keys(scope, &each.destination, port)).collect();

@@ -3,7 +3,7 @@
 use super::{NameLookup, Origins, Preference, UpstreamSocket};
 use mesh_model::{
     ConnectionPool, Duration, Endpoint, EndpointAddress, Host, LoadBalancing, NamespacedName,
-    OutlierDetection, ProxyProtocol, RetryBudget, Str, Warmup,
+    OutlierDetection, ProxyProtocol, ProxySettings, RetryBudget, Str, Warmup,
 };
 use std::{net::IpAddr, sync::Arc};
 
@@ -38,12 +38,25 @@ pub struct ClusterSpec {
     pub connect_timeout: Duration,
     /// Bytes that a connection may fill; `None`: as Envoy has it.
     pub buffer_limit: Option<u32>,
+    /// Whether names of HTTP/1 headers go out as they came in, not in lower case.
+    pub keeps_header_case: bool,
     /// The service behind it, for metadata; `None` for the well-known clusters.
     pub service: Option<ServiceRef>,
     /// The DestinationRule that shaped it, for metadata.
     pub config: Option<NamespacedName>,
     /// Whom to tell when it is rejected.
     pub origins: Origins,
+}
+
+impl ClusterSpec {
+    /// The same, as the proxy that it is for is set.
+    pub fn of_proxy(self, settings: &ProxySettings) -> Self {
+        Self {
+            buffer_limit: settings.connections.cluster_buffer,
+            keeps_header_case: settings.headers.keeps_case,
+            ..self
+        }
+    }
 }
 
 /// How localities count. Mirrors `CommonLbConfig.locality_config_specifier`.

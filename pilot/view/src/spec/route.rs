@@ -124,6 +124,8 @@ pub struct ForwardSpec {
     pub retries: Option<Retries>,
     /// What is rewritten.
     pub rewrite: Option<Rewrite>,
+    /// Whether requests whose host is rewritten say which one they came with (`x-forwarded-host`).
+    pub forwarded_host: bool,
     /// What consistent hashing hashes; empty: nothing.
     pub hash: Vec<HashKey>,
     /// Who gets copies of requests.

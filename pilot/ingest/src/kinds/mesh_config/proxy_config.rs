@@ -146,9 +146,6 @@ fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
     // That they are only sent within the mesh holds: Meltemi's proxies never send them.
     others.remove("metadataExchangeHeaders");
     later::report(&others, &[], KNOWN, at);
-    at.not_supported("preserveHttp1HeaderCase", preserve_http1_header_case == Some(true));
-    let forwards_host = x_forwarded_host.is_some_and(|setting| is_on(setting, &at.field("xForwardedHost")));
-    at.not_supported("xForwardedHost", forwards_host);
     let off = |setting: Option<Switch>, name: &str| {
         setting.is_some_and(|Switch { disabled, others }| {
             later::report(&others, &[], &["disabled"], &at.field(name));
@@ -182,6 +179,8 @@ fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
         without_attempt_count: off(attempt_count, "attemptCount"),
         without_debug: off(envoy_debug_headers, "envoyDebugHeaders"),
         forwarded_port: x_forwarded_port.is_some_and(|setting| is_on(setting, &at.field("xForwardedPort"))),
+        forwarded_host: x_forwarded_host.is_some_and(|setting| is_on(setting, &at.field("xForwardedHost"))),
+        keeps_case: preserve_http1_header_case == Some(true),
     }
 }
 
