@@ -4,6 +4,7 @@
 //! `scope` that notes what it was asked; `lived` makes it again when that differs.
 
 mod claims;
+mod clients;
 mod connection;
 mod credentials;
 mod destination;

@@ -128,8 +128,11 @@ fn chooses(selector: Option<&Labels>, labels: &Labels) -> bool {
     selector.into_iter().flatten().all(|(key, wanted)| labels.get(key) == Some(wanted))
 }
 
+/// What to do about a selector that nobody answers to.
+pub(super) const NOBODY: &str = "correct the labels, unless workloads with them are still to come";
+
 fn selects_nobody() -> Problem {
     // Normal for what is scaled to zero, and what a misspelt label looks like.
     let message = "no workload of this namespace has these labels, so this has no effect";
-    Problem::warning(Reason::NotFound, "spec.workloadSelector", message)
+    Problem::warning(Reason::NotFound, "spec.workloadSelector", message).hint(NOBODY)
 }

@@ -139,6 +139,7 @@ impl Checks {
         for (object, _) in mesh.changed_workloads(before) {
             // Where nothing selects workloads nothing is asked about them.
             reads.insert(Read::Workloads(object.name.namespace.clone()));
+            reads.insert(Read::AllWorkloads);
         }
     }
 

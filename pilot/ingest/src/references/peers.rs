@@ -1,7 +1,7 @@
 //! PeerAuthentications that have no effect: because an older one is for the same workloads, because they select nobody, or because
 //! nothing is reached at the ports that they name.
 
-use super::{Found, scope::Scope};
+use super::{Found, claims::NOBODY, scope::Scope};
 use mesh_model::{
     Labels, MtlsMode, ObjectRef, PeerAuthentication, Problem, Reason, Severity, Sidecar, Workload,
 };
@@ -101,7 +101,7 @@ fn check_selecting(scope: &Scope<'_>, namespace: &str, selecting: &Values<'_>, f
                 // Normal for what is scaled to zero, and what a misspelt label looks like.
                 let message = "no workload of this namespace has these labels, so this has no effect";
                 let problem = Problem::warning(Reason::NotFound, "spec.selector", message);
-                found.add(&value.metadata.object, problem);
+                found.add(&value.metadata.object, problem.hint(NOBODY));
             }
         }
     }
@@ -131,7 +131,7 @@ fn check_ports(scope: &Scope<'_>, value: &PeerAuthentication, found: &mut Found)
         let problem = match targets.get(port).and_then(|targets| targets.first()) {
             Some(target) => problem
                 .hint(format!("{port} is the service's own port; the workload's is {target}: write that")),
-            None => problem,
+            None => problem.hint("write a port that the workload listens on, or leave it out"),
         };
         found.add(&value.metadata.object, problem);
     }

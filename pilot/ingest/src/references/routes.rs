@@ -6,37 +6,61 @@ use mesh_model::{
 };
 use std::{collections::BTreeSet, sync::Arc};
 
+/// Where a host that only routes know is called, as in Istio.
+const UNKNOWN_HOSTS_PORT: u16 = 80;
+
 impl Scope<'_> {
     /// Matches that no request meets, whatever it is like.
     pub(super) fn check_matches(&self, value: &VirtualService, found: &mut Found) {
-        let ports = self.ports_of_hosts(value);
+        let ports = self.called_at(value);
         let gateways = &value.gateways;
-        let ports: BTreeSet<u16> = ports.into_iter().map(|(number, _)| number).collect();
         for route in value.http.iter().filter(|route| route.delegate.is_none()) {
             for wanted in &route.matches {
                 let HttpMatch { index, port, source_namespace, gateways: only_at, .. } = wanted;
-                let mut tell = |field: &str, message: String| {
+                let mut tell = |field: &str, message: String, hint: String| {
                     let path = format!("spec.http[{}].match[{index}].{field}", route.index);
                     let problem = Problem::warning(Reason::Unreachable, path, message);
-                    found.add(&value.metadata.object, problem);
+                    found.add(&value.metadata.object, problem.hint(hint));
                 };
-                if let Some(port) = port.filter(|port| !ports.is_empty() && !ports.contains(port)) {
+                // The ports of a gateway are its own.
+                let at = if only_at.is_empty() { gateways } else { only_at };
+                let ports = ports.as_ref().filter(|_| at.iter().all(|name| &**name == "mesh"));
+                if let Some(ports) = ports
+                    && let Some(port) = port.filter(|port| !ports.contains(port))
+                {
                     let known: Vec<String> = ports.iter().map(u16::to_string).collect();
-                    let known = known.join(", ");
-                    tell("port", format!("no service of `hosts` has a port {port}; their ports are {known}"));
+                    let message = format!("no service of `hosts` has a port {port}");
+                    tell("port", message, format!("write {}", known.join(" or ")));
                 }
                 if let Some(namespace) = source_namespace.as_ref()
                     && !value.export_to.includes(namespace)
                 {
                     let message = format!("`exportTo` keeps this from clients of namespace {namespace}");
-                    tell("sourceNamespace", message);
+                    let hint = format!("add {namespace} to `exportTo`, or leave the match out");
+                    tell("sourceNamespace", message, hint);
                 }
                 if !only_at.is_empty() && !only_at.iter().any(|name| gateways.contains(name)) {
                     let message = "none of these is among the gateways of this VirtualService";
-                    tell("gateways", message.to_owned());
+                    tell("gateways", message.to_owned(), format!("write {}", gateways.join(" or ")));
                 }
             }
         }
+    }
+
+    /// The ports at which requests to its hosts are routed; `None` where a wildcard may stand for services still to come.
+    fn called_at(&self, value: &VirtualService) -> Option<BTreeSet<u16>> {
+        let mut ports = BTreeSet::new();
+        for host in &value.hosts {
+            let services = match host.is_wildcard() {
+                true => return None,
+                false => self.visible(host, value.metadata.namespace()),
+            };
+            ports.extend(services.iter().flat_map(|service| &service.ports).map(|port| port.number));
+            if services.is_empty() {
+                ports.insert(UNKNOWN_HOSTS_PORT);
+            }
+        }
+        Some(ports)
     }
 
     /// The ports that clients may call its hosts at; none when no service is known, as of hosts that only routes know.

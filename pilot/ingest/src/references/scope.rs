@@ -31,6 +31,8 @@ pub(super) enum Read {
     Rules(Host),
     /// Workloads of a namespace.
     Workloads(Str),
+    /// Every workload.
+    AllWorkloads,
     /// One credential.
     Credential(NamespacedName),
     /// What selects workloads in a namespace: Sidecars, PeerAuthentications, DestinationRules.
@@ -125,6 +127,17 @@ impl<'a> Scope<'a> {
     pub(super) fn workloads_of_namespace(&self, namespace: &str) -> impl Iterator<Item = &'a Arc<Workload>> {
         self.note(Read::Workloads(namespace.into()));
         self.mesh.workloads_of_namespace(namespace)
+    }
+
+    /// Every workload.
+    pub(super) fn workloads(&self) -> impl Iterator<Item = &'a Arc<Workload>> {
+        self.note(Read::AllWorkloads);
+        self.mesh.workloads()
+    }
+
+    /// Whether there is anybody at all.
+    pub(super) fn has_workloads(&self) -> bool {
+        self.workloads().next().is_some()
     }
 
     pub(super) fn sidecars_of_namespace(&self, namespace: &str) -> impl Iterator<Item = &'a Arc<Sidecar>> {

@@ -58,6 +58,8 @@ impl Unit {
                 let Some(value) = scope.virtual_service(name) else { return };
                 scope.check_connection_routes(value, found);
                 scope.check_matches(value, found);
+                scope.check_authorities(value, found);
+                scope.check_clients(value, found);
                 scope.check_aliased_hosts(value, found);
             }
             Self::DestinationRule(name) => {

@@ -63,6 +63,24 @@ fn check_satisfiable(wanted: &HttpMatch, at: &At<'_>) {
             format!("write /{path}"),
         );
     }
+    if let Some(PathMatch::Exact(path) | PathMatch::Prefix(path)) = &wanted.uri
+        && let Some(end) = path.find(['?', '#'])
+    {
+        let (path, rest) = path.split_at(end);
+        let (what, hint) = match rest.strip_prefix('?') {
+            Some(query) => ("a query", in_query_params(path, query)),
+            None => ("what follows `#`", format!("write {path}: clients keep the rest to themselves")),
+        };
+        let message = format!("a path never contains {what}, so none is or begins with `{path}{rest}`");
+        at.field("uri").warning_hint(Reason::Unreachable, message, hint);
+    }
+    if let Some(scheme) = &wanted.scheme
+        && !["http", "https"].iter().any(|known| can_be(scheme, known))
+        && let StringMatch::Exact(text) | StringMatch::Prefix(text) = scheme
+    {
+        let message = format!("requests have the scheme http or https, so none has `{text}`");
+        at.field("scheme").warning_hint(Reason::Unreachable, message, "write http or https");
+    }
     if let Some(StringMatch::Exact(method) | StringMatch::Prefix(method)) = &wanted.method
         && method.contains(|letter: char| letter.is_ascii_lowercase())
     {
@@ -77,11 +95,32 @@ fn check_satisfiable(wanted: &HttpMatch, at: &At<'_>) {
             !header.invert && header.name == without.name && string_covers(&without.value, &header.value)
         };
         if wanted.headers.iter().any(|header| asked_for(&header)) {
-            at.field("withoutHeaders").field(&without.name).warning(
+            at.field("withoutHeaders").field(&without.name).warning_hint(
                 Reason::Unreachable,
                 "what `headers` asks for is what this excludes, so no request matches",
+                "leave one of the two out",
             );
         }
+    }
+}
+
+/// Whether `text` may be what is wanted; of a regular expression nothing is known.
+fn can_be(wanted: &StringMatch, text: &str) -> bool {
+    match wanted {
+        StringMatch::Present | StringMatch::Regex(_) => true,
+        StringMatch::Exact(exact) => **exact == *text,
+        StringMatch::Prefix(prefix) => text.starts_with(&**prefix),
+    }
+}
+
+/// The same as `path?query`, written as conditions that can be met.
+fn in_query_params(path: &str, query: &str) -> String {
+    let first = query.split('&').next().unwrap_or_default();
+    match first.split_once('=') {
+        Some((name, value)) => {
+            format!("write {path}, and queryParams: {{{name}: {{exact: {value:?}}}}} for the query")
+        }
+        None => format!("write {path}, and queryParams for the query"),
     }
 }
 
