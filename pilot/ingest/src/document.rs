@@ -3,6 +3,7 @@
 //! In: the bytes of a YAML or JSON file. Out: its documents as JSON values with the lines they begin on, and what cannot be
 //! read. Bounded in size, depth and expansion, so that no file can exhaust the process.
 
+use crate::defect::guard;
 use mesh_model::{Problem, Reason};
 use serde_json::Value;
 use serde_saphyr::budget::BudgetBreach;
@@ -39,7 +40,7 @@ pub fn parse_documents(bytes: &[u8]) -> Result<Vec<Document>, Problem> {
     Ok(split(text)
         .into_iter()
         .filter_map(|(line, text)| {
-            let value = parse_text(text).map_err(|problem| on_line(problem, line));
+            let value = guard(|| parse_text(text)).flatten().map_err(|problem| on_line(problem, line));
             match value {
                 Ok(Value::Null) => None,
                 value => Some(Document { line: line + leading_lines(text), value }),
@@ -131,9 +132,23 @@ pub fn parse_text(text: &str) -> Result<Value, Problem> {
             () if message.contains("depth") || message.contains("recursion") => {
                 problem.hint("no object of the mesh is nested more than 64 levels deep")
             }
-            () => problem,
+            () => problem.hint(usual_slip(message)),
         }
     })
+}
+
+/// What people mostly wrote where YAML cannot be read.
+fn usual_slip(message: &str) -> &'static str {
+    match () {
+        () if message.contains("unclosed bracket") => {
+            "close it, or put the text in quotes if the bracket is a part of it"
+        }
+        () if message.contains("quot") => "end the text with the quote that it begins with",
+        () if message.contains("anchor") => {
+            "write what is meant in place of the `*name`, or put a text that begins with `*` in quotes"
+        }
+        () => "look at the indentation, and put texts with `: `, ` #`, `*`, `{` or `[` in quotes",
+    }
 }
 
 /// Whether this looks like the output of `kubectl get -o yaml` (or json) for several objects.
@@ -218,6 +233,7 @@ fn malformed(message: impl Into<String>) -> Problem {
 
 pub fn too_large(what: &str, found: usize, allowed: usize) -> Problem {
     malformed(format!("{what} has {found} bytes; at most {allowed} are read"))
+        .hint("split it into several files or objects")
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ pub struct Row {
     /// What an unusable object leaves in effect.
     pub when_bad: WhenBad,
     /// Reads one object. `None` with errors reported: unusable; without: it means nothing for the mesh.
-    parse: fn(Meta, &Value, &At<'_>) -> Option<Model>,
+    pub(crate) parse: fn(Meta, &Value, &At<'_>) -> Option<Model>,
 }
 
 const NETWORKING: &str = "networking.istio.io";

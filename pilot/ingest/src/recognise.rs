@@ -4,6 +4,7 @@ use crate::{
     at::Context,
     document::check_size,
     kinds::{KINDS, Object, Row, WhenBad},
+    names::unnamed,
     nearest::nearest,
     object::parse_object,
     store::DocumentProblem,
@@ -35,10 +36,14 @@ pub fn read_document(
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     if !value.is_object() {
         let found = crate::decode::describe(&value);
-        return report(malformed(format!("expected an object with apiVersion and kind, found {found}")));
+        let problem = malformed(format!("expected an object with apiVersion and kind, found {found}"));
+        return report(
+            problem.hint("put `---` between objects, or write them as the `items` of a `kind: List`"),
+        );
     }
     if kind.is_empty() {
-        return report(malformed("the document has no `kind`"));
+        let problem = malformed("the document has no `kind`");
+        return report(problem.hint("write what it is, as in `kind: VirtualService`"));
     }
     if kind.ends_with("List")
         && let Some(Value::Array(items)) = value.get("items")
@@ -77,18 +82,14 @@ pub fn read_document(
                     object.problems.push(problem);
                     objects.push(object);
                 }
-                Err(unnamed) => report(unnamed),
+                Err(other) => report(other),
             }
         }
         Recognised::Problem(problem) | Recognised::OtherVersion(_, problem) => report(problem),
         // Every object of Kubernetes itself has a name: what has none is the beginning of something.
-        Recognised::Foreign if !api_version.contains('/') && !named => report(unnamed(kind)),
+        Recognised::Foreign if !api_version.contains('/') && !named => report(unnamed(kind, &value)),
         Recognised::Foreign => {}
     }
-}
-
-fn unnamed(kind: &str) -> Problem {
-    Problem::error(Reason::Required, "metadata.name", format!("this {kind} has no name"))
 }
 
 fn malformed(message: impl Into<String>) -> Problem {
@@ -111,7 +112,7 @@ fn recognise(api_version: &str, kind: &str) -> Recognised {
         let problem = Problem::error(Reason::Required, "apiVersion", message);
         return Recognised::Problem(match KINDS.iter().find(|row| row.kind.as_str() == kind) {
             Some(row) => problem.hint(format!("write {}", row.api_version())),
-            None => problem,
+            None => problem.hint("write the group and the version of its kind, as in networking.istio.io/v1"),
         });
     }
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));

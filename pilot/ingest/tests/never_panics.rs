@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
 
-use mesh_model::Source;
-use pilot_ingest::{Context, Ingest, Report, kinds::KINDS, parse_file, parse_object};
+use mesh_model::{Problem, Source};
+use pilot_ingest::{Context, Edit, Ingest, Report, kinds::KINDS, parse_file, parse_object};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -145,10 +145,24 @@ fn collect(value: &Value, pointer: String, pointers: &mut Vec<String>) {
     pointers.push(pointer);
 }
 
+/// A panic is caught and told: what was a panic must not pass for a problem of whoever wrote this.
+fn check(problem: &Problem) {
+    assert!(!problem.to_string().contains("defect of Meltemi"), "{problem}");
+}
+
+fn check_edit(edit: &Edit) {
+    let Edit::File { objects, problems, .. } = edit else { return };
+    objects.iter().flat_map(|object| &object.problems).for_each(check);
+    problems.iter().for_each(|found| check(&found.problem));
+}
+
 fn read_as_every_kind(value: &Value) {
     for source in [Source::Cluster, Source::File { path: "a.yaml".into(), line: 1 }] {
         for row in KINDS {
-            let _ = parse_object(row, value.clone(), source.clone(), &Context::default());
+            match parse_object(row, value.clone(), source.clone(), &Context::default()) {
+                Ok(object) => object.problems.iter().for_each(check),
+                Err(problem) => check(&problem),
+            }
         }
     }
 }
@@ -171,7 +185,9 @@ proptest! {
     #[test]
     fn on_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut ingest = Ingest::new(Context::default());
-        ingest.apply(vec![parse_file(&"a.yaml".into(), &bytes, &Context::default())]);
+        let edit = parse_file(&"a.yaml".into(), &bytes, &Context::default());
+        check_edit(&edit);
+        ingest.apply(vec![edit]);
         let _ = Report::new(&ingest.snapshot());
     }
 
@@ -179,6 +195,6 @@ proptest! {
     fn on_cut_files(at in 0_usize..1500) {
         let text = include_str!("../testdata/virtual_service/bad_parts.in.yaml");
         let cut = &text.as_bytes()[..at.min(text.len())];
-        let _ = parse_file(&"a.yaml".into(), cut, &Context::default());
+        check_edit(&parse_file(&"a.yaml".into(), cut, &Context::default()));
     }
 }
