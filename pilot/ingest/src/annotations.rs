@@ -154,7 +154,7 @@ fn check_key(kind: Kind, key: &str, path: &str) -> Option<Problem> {
             let problem = Problem::warning(Reason::InvalidValue, path, message);
             Some(match (on, kind) {
                 (On::Pod, Kind::Deployment) => problem.hint("write it in spec.template.metadata.annotations"),
-                _ => problem,
+                _ => problem.hint(format!("write it on {}, or leave it out", on.words())),
             })
         }
         Some(_) => {

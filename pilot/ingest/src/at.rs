@@ -156,19 +156,10 @@ impl<'a> At<'a> {
         self.shared.references.borrow_mut().push(reference);
     }
 
-    /// What is here cannot be used.
-    pub fn error(&self, reason: Reason, message: impl Into<String>) {
-        self.report(Problem::error(reason, self.path(), message));
-    }
-
-    /// What is here cannot be used; `hint` says what to write instead.
+    /// What is here cannot be used; `hint` says what to write instead. There is none without: whoever is told that something is wrong has to
+    /// do something.
     pub fn error_hint(&self, reason: Reason, message: impl Into<String>, hint: impl Into<String>) {
         self.report(Problem::error(reason, self.path(), message).hint(hint));
-    }
-
-    /// What is here works, but hardly as meant.
-    pub fn warning(&self, reason: Reason, message: impl Into<String>) {
-        self.report(Problem::warning(reason, self.path(), message));
     }
 
     /// What is here works, but hardly as meant; `hint` says what to write instead.

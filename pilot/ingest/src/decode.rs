@@ -3,7 +3,7 @@
 //! In: one object's JSON. Out: the type, or a problem that says where and what. Nothing a user writes can stop more than the
 //! object it is written in.
 
-use crate::at::At;
+use crate::{at::At, instead::instead};
 use mesh_model::{Problem, Reason};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,7 +14,8 @@ pub fn decode_spec<T: DeserializeOwned>(value: &Value, at: &At<'_>) -> Option<T>
     match value.get("spec") {
         Some(spec) => decode(spec, &at),
         None => {
-            at.undecodable(Problem::error(Reason::Required, at.path(), "there is no `spec`"));
+            let problem = Problem::error(Reason::Required, at.path(), "there is no `spec`");
+            at.undecodable(problem.hint("write what the object is to say under `spec`"));
             None
         }
     }
@@ -50,14 +51,20 @@ fn explain(path: String, message: &str) -> Problem {
         return problem.hint(format!("write {}", allowed.replace(", ", " or ")));
     }
     if let Some(rest) = message.strip_prefix("missing field ") {
-        return Problem::error(Reason::Required, path, format!("the field {rest} is missing"));
+        let name = rest.trim_matches('`');
+        let problem = Problem::error(Reason::Required, path, format!("the field {rest} is missing"));
+        return problem.hint(format!("write `{name}: ..` here"));
     }
     let misfit = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
     if let Some((found, expected)) = misfit.and_then(|rest| rest.rsplit_once(", expected ")) {
-        let message = format!("expected {}, found {}", in_words(expected), as_written(found));
-        return Problem::error(Reason::InvalidType, path, message);
+        let (expected, found) = (in_words(expected), as_written(found));
+        let message = format!("expected {expected}, found {found}");
+        return Problem::error(Reason::InvalidType, path, message).hint(instead(expected, found));
     }
-    Problem::error(Reason::InvalidType, path, message)
+    // Some say themselves what to write.
+    let (message, hint) =
+        message.split_once("; ").unwrap_or((message, "write what the field takes, or leave it out"));
+    Problem::error(Reason::InvalidType, path, message).hint(hint)
 }
 
 /// What a Rust type is called where nobody knows Rust.

@@ -48,11 +48,13 @@ pub fn join<'a>(
                         }
                         Some(None) => {
                             let what = "does not do exactly one thing with a request";
-                            problems.extend(tell_both(value, part, object, child, what));
+                            let hint = "let one of the two, and not both, say `redirect` or `directResponse`";
+                            problems.extend(tell_both(value, part, object, child, [what, hint]));
                         }
                         None => {
                             let what = "has a match that is not within any match";
-                            problems.extend(tell_both(value, part, object, child, what));
+                            let hint = "let each match here ask for what one there asks for, and for more";
+                            problems.extend(tell_both(value, part, object, child, [what, hint]));
                         }
                     }
                 }
@@ -84,15 +86,20 @@ fn delegate<'a>(
 ) -> Result<&'a VirtualServiceDefinition, Vec<(ObjectRef, Problem)>> {
     let path = format!("spec.http[{}].delegate", part.index);
     let object = &root.metadata.object;
-    let of_root = |reason, message| (object.clone(), Problem::error(reason, path.clone(), message));
+    let of_root = |reason, message, hint: &str| {
+        (object.clone(), Problem::error(reason, path.clone(), message).hint(hint))
+    };
     let Some(delegate) = found else {
         let missing = ObjectRef { kind: Kind::VirtualService, name: name.clone() };
         let message =
             format!("there is no {missing} with routes to hand over to, so this route takes no requests");
-        return Err(vec![of_root(Reason::NotFound, message)]);
+        let hint = "add it, without `hosts`, or correct the name or the namespace";
+        return Err(vec![of_root(Reason::NotFound, message, hint)]);
     };
     let child = &delegate.value.metadata.object;
-    let of_child = |reason, path: &str, message| (child.clone(), Problem::warning(reason, path, message));
+    let of_child = |reason, path: &str, message, hint: &str| {
+        (child.clone(), Problem::warning(reason, path, message).hint(hint))
+    };
     if !delegate.is_delegate() {
         let message = format!(
             "{child} has hosts of its own and cannot be handed over to; this route takes no requests"
@@ -100,8 +107,8 @@ fn delegate<'a>(
         let theirs =
             format!("{object} hands over to this VirtualService, which it cannot while this has hosts");
         return Err(vec![
-            of_root(Reason::InvalidValue, message),
-            of_child(Reason::InvalidValue, "spec.hosts", theirs),
+            of_root(Reason::InvalidValue, message, "name a VirtualService without `hosts`"),
+            of_child(Reason::InvalidValue, "spec.hosts", theirs, "leave `hosts` and `gateways` out"),
         ]);
     }
     let export_to = exports.resolve(&delegate.value.export_to, &child.name.namespace);
@@ -111,8 +118,8 @@ fn delegate<'a>(
             format!("{child} is not visible from namespace {namespace}; this route takes no requests");
         let theirs = format!("{object} hands over to this VirtualService but does not see it");
         return Err(vec![
-            of_root(Reason::NotFound, message),
-            of_child(Reason::NotFound, "spec.exportTo", theirs),
+            of_root(Reason::NotFound, message, "let its `exportTo` name this namespace"),
+            of_child(Reason::NotFound, "spec.exportTo", theirs, &format!("add {namespace}")),
         ]);
     }
     Ok(delegate)
@@ -124,14 +131,14 @@ fn tell_both(
     part: &RouteParts,
     child: &ObjectRef,
     of_child: &RouteParts,
-    what: &str,
+    [what, hint]: [&str; 2],
 ) -> [(ObjectRef, Problem); 2] {
     let root = &root.metadata.object;
     let (outer, inner) = (format!("spec.http[{}]", part.index), format!("spec.http[{}]", of_child.index));
     let theirs = format!("together with {outer} of {root} this route {what}, so it is left out there");
     let own = format!("{inner} of {child} {what} together with this route, so it is left out");
     [
-        (child.clone(), Problem::error(Reason::Conflict, inner, theirs)),
+        (child.clone(), Problem::error(Reason::Conflict, inner, theirs).hint(hint)),
         (root.clone(), Problem::new(Severity::Info, Reason::Conflict, outer, own)),
     ]
 }

@@ -118,7 +118,11 @@ pub fn read_file(file: &Found, context: &Context) -> Edit {
             Edit::File { path: file.shown.clone(), objects: Vec::new(), problems: Vec::new(), partial: false }
         }
         Err(error) => {
-            unreadable(&file.shown, Problem::error(Reason::Malformed, "", format!("cannot be read: {error}")))
+            let problem = Problem::error(Reason::Malformed, "", format!("cannot be read: {error}"));
+            unreadable(
+                &file.shown,
+                problem.hint("let the user that runs this read it, or take it out of the directory"),
+            )
         }
     }
 }

@@ -15,6 +15,7 @@ mod document;
 mod endpoints;
 mod few;
 mod files;
+mod instead;
 mod joins;
 pub mod kinds;
 mod known_fields;

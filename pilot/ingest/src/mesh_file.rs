@@ -40,11 +40,13 @@ impl MeshFile {
 
     /// What it says now.
     pub(crate) fn read(&self) -> Result<Object, Problem> {
-        let malformed = |message: String| Problem::error(Reason::Malformed, "", message);
-        let bytes =
-            std::fs::read(&self.path).map_err(|error| malformed(format!("cannot be read: {error}")))?;
-        let text =
-            String::from_utf8(bytes).map_err(|error| malformed(format!("this is not UTF-8: {error}")))?;
+        let malformed =
+            |message: String, hint: &str| Problem::error(Reason::Malformed, "", message).hint(hint);
+        let bytes = std::fs::read(&self.path).map_err(|error| {
+            malformed(format!("cannot be read: {error}"), "let the user that runs this read it")
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| malformed(format!("this is not UTF-8: {error}"), "save the file as UTF-8"))?;
         let Context { mesh_config, mesh_config_name, is_cluster: _ } = &self.base;
         let map = json!({
             "apiVersion": "v1",
@@ -52,7 +54,8 @@ impl MeshFile {
             "metadata": { "name": mesh_config_name.as_deref(), "namespace": &*mesh_config.root_namespace },
             "data": { "mesh": text },
         });
-        let row = row(Kind::MeshConfig).ok_or_else(|| malformed("mesh settings are not read".into()))?;
+        let row = row(Kind::MeshConfig)
+            .ok_or_else(|| malformed("mesh settings are not read".into(), "leave the file out"))?;
         let mut object = parse_object(row, map, self.source(), &self.base)?;
         for problem in &mut object.problems {
             // The file is what the user wrote, not the ConfigMap.

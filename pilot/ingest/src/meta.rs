@@ -43,8 +43,11 @@ impl Meta {
         let at = at.field("metadata");
         let created = metadata.get("creationTimestamp").and_then(Value::as_str).map(|text| {
             parse_timestamp(text).unwrap_or_else(|| {
-                at.field("creationTimestamp")
-                    .warning(Reason::InvalidValue, format!("`{text}` is not a time"));
+                at.field("creationTimestamp").warning_hint(
+                    Reason::InvalidValue,
+                    format!("`{text}` is not a time"),
+                    "leave it out: it is the API server that writes it",
+                );
                 0
             })
         });
@@ -87,9 +90,10 @@ fn parse_strings(value: Option<&Value>, at: &At<'_>) -> Labels {
                 }
             }
         }
-        Some(other) => at.error(
+        Some(other) => at.error_hint(
             Reason::InvalidType,
             format!("expected texts by name, found {}", crate::decode::describe(other)),
+            "write a map, as in `app: web`",
         ),
     }
     strings

@@ -165,10 +165,11 @@ fn told(held: &[Object]) -> Arc<[Told]> {
         let first = &mut first.entry;
         for other in others.iter_mut().map(|other| &mut other.entry) {
             let message = format!("the same name is used again at {}; this one counts", other.source);
-            first.problems.push(Problem::warning(Reason::Duplicate, "metadata.name", message));
+            let hint = "give one of the two another name, or delete it";
+            first.problems.push(Problem::warning(Reason::Duplicate, "metadata.name", message).hint(hint));
             let message =
                 format!("the same name is used before, at {}; this one has no effect", first.source);
-            other.problems.push(Problem::error(Reason::Duplicate, "metadata.name", message));
+            other.problems.push(Problem::error(Reason::Duplicate, "metadata.name", message).hint(hint));
         }
     }
     entries.into()

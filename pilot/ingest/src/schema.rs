@@ -2,7 +2,7 @@
 //!
 //! In: an untyped object. Out: problems: fields that its kind lacks, fields that are empty, values that do not fit.
 
-use crate::{known_fields, nearest::nearest};
+use crate::{instead::instead, known_fields, nearest::nearest};
 use mesh_model::{Kind, Problem, Reason, Severity};
 use serde_json::Value;
 
@@ -50,7 +50,8 @@ fn find_nulls(value: &Value, path: &mut String, problems: &mut Vec<Problem>) {
                 path.push_str(name);
                 if value.is_null() {
                     let message = "this is empty, which means the same as leaving the field out";
-                    problems.push(Problem::warning(Reason::InvalidType, path.as_str(), message));
+                    let problem = Problem::warning(Reason::InvalidType, path.as_str(), message);
+                    problems.push(problem.hint("write a value, or leave the field out"));
                 } else {
                     find_nulls(value, path, problems);
                 }
@@ -101,7 +102,7 @@ fn refused(problem: Problem) -> Problem {
 
 /// The field at `path` is one that its kind does not have.
 pub fn unknown(path: String) -> Problem {
-    Problem::warning(Reason::UnknownField, path, "unknown field; it has no effect")
+    Problem::warning(Reason::UnknownField, path, "unknown field; it has no effect").hint("leave it out")
 }
 
 /// The same, with the one that was probably meant.
@@ -123,8 +124,8 @@ pub fn type_errors(kind: Kind, value: &Value, undecodable: bool) -> Vec<Problem>
                 () if undecodable && allowed.is_empty() => Reason::InvalidType,
                 () => Reason::InvalidValue,
             };
-            let problem = Problem::error(reason, path, format!("expected {expected}, found {found}"));
-            if hint.is_empty() { problem } else { problem.hint(hint) }
+            let hint = if hint.is_empty() { instead(&expected, &found) } else { hint };
+            Problem::error(reason, path, format!("expected {expected}, found {found}")).hint(hint)
         })
         .collect()
 }

@@ -114,7 +114,10 @@ impl Settings {
                 Ok(Context { mesh_config, mesh_config_name: None, is_cluster: false })
             }
             _ => {
-                let unknown = || Problem::error(mesh_model::Reason::Malformed, "", "this cannot be read");
+                let unknown = || {
+                    Problem::error(mesh_model::Reason::Malformed, "", "this cannot be read")
+                        .hint("write the settings as in the ConfigMap's key `mesh`")
+                };
                 Err(failed(problems.pop().unwrap_or_else(unknown)))
             }
         }

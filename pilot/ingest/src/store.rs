@@ -224,18 +224,24 @@ fn group(objects: Vec<Object>) -> BTreeMap<ObjectRef, Vec<Object>> {
 fn keep_last_good(mut object: Object, before: Option<&Object>) -> Object {
     let unusable =
         object.model.is_none() && object.problems.iter().any(|problem| problem.severity == Severity::Error);
-    let keeps = row(object.object.kind).is_some_and(|row| row.when_bad == WhenBad::LastGood);
-    if let Some(before) = before
-        && unusable
-        && keeps
-    {
-        object.model = before.model.clone();
-        object.problems.push(Problem::new(
-            Severity::Info,
-            Reason::InvalidValue,
-            "",
-            "this version cannot be used; the last good one stays in effect",
-        ));
+    // One that fails closed says itself what it comes to.
+    if !unusable {
+        return object;
     }
+    let keeps = row(object.object.kind).is_some_and(|row| row.when_bad == WhenBad::LastGood);
+    let (message, hint) = match before.filter(|_| keeps) {
+        Some(before) => {
+            object.model = before.model.clone();
+            (
+                "this version cannot be used; the last good one stays in effect",
+                "correct the errors, and this version takes its place",
+            )
+        }
+        None => (
+            "nothing of this object is in effect, and what it refers to has not been looked at",
+            "correct the errors; then what it refers to is checked, too",
+        ),
+    };
+    object.problems.push(Problem::new(Severity::Info, Reason::InvalidValue, "", message).hint(hint));
     object
 }

@@ -1,6 +1,6 @@
 //! YAML as users write it, to what it means and what is wrong with it: `testdata/<kind or block>/<case>.in.yaml` -> `.out.yaml`.
 
-use mesh_model::Mesh;
+use mesh_model::{Mesh, Reason, Severity};
 use mesh_testkit::golden;
 use pilot_ingest::{Context, Ingest, Report, parse_file};
 use serde::Serialize;
@@ -14,6 +14,27 @@ fn goldens() {
         ingest.apply(vec![parse_file(&path, case.input.as_bytes(), ingest.context())]);
         render(ingest.mesh(), &Report::new(&ingest.snapshot()))
     });
+}
+
+/// Whoever is told that something is wrong is told what to write instead. Of what Meltemi does not do yet there is nothing to write.
+#[test]
+fn every_problem_that_somebody_has_to_act_on_has_a_hint() {
+    let mut told = 0;
+    for case in golden::cases("testdata").expect("goldens") {
+        let mut ingest = Ingest::new(Context::default());
+        ingest.apply(vec![parse_file(&"case.yaml".into(), case.input.as_bytes(), ingest.context())]);
+        for problem in Report::new(&ingest.snapshot()).entries.iter().flat_map(|entry| &entry.problems) {
+            let acts = match problem.severity {
+                Severity::Error => true,
+                Severity::Warning => problem.reason != Reason::NotSupported,
+                Severity::Info => false,
+            };
+            let has_hint = problem.hint.as_ref().is_some_and(|hint| !hint.is_empty());
+            assert!(has_hint || !acts, "{}: {problem}", case.name);
+            told += usize::from(acts);
+        }
+    }
+    assert!(told > 300, "{told}");
 }
 
 /// The cases of `analysis` are called by the codes that Istio's analyzers have for what is said in them.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
 
-use mesh_model::{Problem, Source};
+use mesh_model::{Problem, Severity, Source};
 use pilot_ingest::{Context, Edit, Ingest, Report, kinds::KINDS, parse_file, parse_object};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -145,9 +145,10 @@ fn collect(value: &Value, pointer: String, pointers: &mut Vec<String>) {
     pointers.push(pointer);
 }
 
-/// A panic is caught and told: what was a panic must not pass for a problem of whoever wrote this.
+/// A panic is caught and told: what was a panic must not pass for a problem of whoever wrote this. And who has to do something is told what.
 fn check(problem: &Problem) {
     assert!(!problem.to_string().contains("defect of Meltemi"), "{problem}");
+    assert!(problem.severity != Severity::Error || problem.hint.is_some(), "{problem}");
 }
 
 fn check_edit(edit: &Edit) {

@@ -103,9 +103,10 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let replicas = replicas.unwrap_or(1);
     let allowed = replicas.clamp(0, MAX_REPLICAS);
     if replicas != allowed {
-        at.field("replicas").error(
+        at.field("replicas").error_hint(
             Reason::InvalidValue,
             format!("{replicas} replicas cannot run on one machine; {allowed} are run"),
+            format!("write a number from 0 to {MAX_REPLICAS}"),
         );
     }
     let PodTemplate { metadata, spec } = template;

@@ -18,7 +18,11 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         decode_spec(value, at)?;
     let at = at.field("spec");
     if host.is_empty() {
-        at.field("host").error(Reason::Required, "the host is empty");
+        at.field("host").error_hint(
+            Reason::Required,
+            "the host is empty",
+            "write the name of a service, as in `host: reviews`",
+        );
         return None;
     }
     // Without one there is no rule, but all that is wrong is said at once.
@@ -80,18 +84,27 @@ fn parse_subset(
     let api::Subset { name, labels, traffic_policy } = subset;
     let at_name = at.field("name");
     if name.is_empty() {
-        at_name.error(Reason::Required, "the subset has no name");
+        at_name.error_hint(
+            Reason::Required,
+            "the subset has no name",
+            "write one that routes name, as in `name: v1`",
+        );
         return None;
     }
     // A cluster's name is `outbound|port|subset|host`.
     if name.contains('|') || name.contains(char::is_whitespace) {
-        at_name.error(Reason::InvalidValue, format!("`{name}` has a space or a `|`"));
+        at_name.error_hint(
+            Reason::InvalidValue,
+            format!("`{name}` has a space or a `|`"),
+            "use letters, digits, `-` and `.`, as in v1",
+        );
         return None;
     }
     if !names.insert(name.clone()) {
-        at_name.error(
+        at_name.error_hint(
             Reason::Duplicate,
             format!("there is another subset `{name}` above; this one is left out"),
+            "give each subset a name of its own, or merge the two",
         );
         return None;
     }

@@ -121,7 +121,11 @@ fn parse_endpoint(endpoint: api::Endpoint, namespace: &Str, at: &At<'_>) -> Opti
     let text = addresses.first()?;
     let Ok(address) = text.parse() else {
         let at = at.field("addresses");
-        at.index(0).error(Reason::InvalidValue, format!("`{text}` is not an IP address"));
+        at.index(0).error_hint(
+            Reason::InvalidValue,
+            format!("`{text}` is not an IP address"),
+            "write an address such as 10.1.2.3",
+        );
         return None;
     };
     let pod = target_ref.filter(|target| target.kind.as_deref() == Some("Pod")).and_then(|target| {

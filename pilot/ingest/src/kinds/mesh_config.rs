@@ -102,7 +102,11 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     };
     let at = at.field("mesh");
     let Some(text) = value.get("data").and_then(|data| data.get("mesh")).and_then(Value::as_str) else {
-        at.error(Reason::Required, "there are no mesh settings");
+        at.error_hint(
+            Reason::Required,
+            "there are no mesh settings",
+            "put them as a text under `data.mesh`, as in `mesh: |`",
+        );
         return None;
     };
     let settings = match document::parse_text(text) {

@@ -30,17 +30,22 @@ fn parse_spec(
         selector.map(|selector| parse_labels(&selector.match_labels)).filter(|labels| !labels.is_empty());
     let wildcard = selector.iter().flatten().any(|(key, value)| key.contains('*') || value.contains('*'));
     if wildcard {
-        at.field("selector")
-            .error(Reason::InvalidValue, "labels are compared as they are: `*` stands for itself");
+        at.field("selector").error_hint(
+            Reason::InvalidValue,
+            "labels are compared as they are: `*` stands for itself",
+            "write the label as the workloads have it, or leave `selector` out for the whole namespace",
+        );
         return None;
     }
     let at_ports = at.field("portLevelMtls");
     let mut ports = BTreeMap::new();
     for (key, mtls) in port_level_mtls {
         let Some(port) = key.parse::<u16>().ok().filter(|port| *port > 0) else {
-            at_ports
-                .field(&key)
-                .error(Reason::InvalidValue, format!("`{key}` is no port number from 1 to 65535"));
+            at_ports.field(&key).error_hint(
+                Reason::InvalidValue,
+                format!("`{key}` is no port number from 1 to 65535"),
+                "write the number of the port that the workload listens on, as in \"8080\"",
+            );
             return None;
         };
         ports.insert(port, parse_mode(Some(mtls)));

@@ -61,7 +61,11 @@ pub(super) fn parse_probe(value: Value, named_ports: &[(Str, u16)], at: &At<'_>)
     let written: Written = match serde_json::from_value(value) {
         Ok(written) => written,
         Err(error) => {
-            at.error(Reason::InvalidValue, error.to_string());
+            at.error_hint(
+                Reason::InvalidValue,
+                error.to_string(),
+                "write it as Kubernetes reads it, as in `httpGet: {path: /ready, port: 8080}`",
+            );
             return None;
         }
     };
@@ -91,7 +95,11 @@ pub(super) fn parse_probe(value: Value, named_ports: &[(Str, u16)], at: &At<'_>)
             return None;
         }
         _ => {
-            at.error(Reason::InvalidValue, "a probe has one of httpGet, tcpSocket, grpc and exec");
+            at.error_hint(
+                Reason::InvalidValue,
+                "a probe has one of httpGet, tcpSocket, grpc and exec",
+                "leave all but one of them out",
+            );
             return None;
         }
     };
@@ -114,7 +122,11 @@ fn parse_http_get(get: HttpGet, named_ports: &[(Str, u16)], at: &At<'_>) -> Opti
         "HTTP" => false,
         "HTTPS" => true,
         other => {
-            at.field("scheme").error(Reason::InvalidValue, format!("`{other}` is neither HTTP nor HTTPS"));
+            at.field("scheme").error_hint(
+                Reason::InvalidValue,
+                format!("`{other}` is neither HTTP nor HTTPS"),
+                "write HTTP or HTTPS",
+            );
             return None;
         }
     };
@@ -129,16 +141,33 @@ fn parse_named_port(port: &Value, named_ports: &[(Str, u16)], at: &At<'_>) -> Op
         Value::String(name) => {
             let found = named_ports.iter().find(|(known, _)| **known == **name);
             if found.is_none() {
-                at.error(Reason::InvalidValue, format!("no port of the containers is called `{name}`"));
+                at.error_hint(
+                    Reason::InvalidValue,
+                    format!("no port of the containers is called `{name}`"),
+                    known_ports(named_ports),
+                );
             }
             found.map(|(_, number)| *number)
         }
         other => match other.as_i64() {
             Some(number) => parse_port(number, at),
             None => {
-                at.error(Reason::InvalidValue, "a port is a number or the name of one");
+                at.error_hint(
+                    Reason::InvalidValue,
+                    "a port is a number or the name of one",
+                    "write one such as 8080, or the name of a port of the container",
+                );
                 None
             }
         },
+    }
+}
+
+/// What a port could be called.
+fn known_ports(named_ports: &[(Str, u16)]) -> String {
+    let names: Vec<&str> = named_ports.iter().map(|(name, _)| &**name).collect();
+    match names.is_empty() {
+        true => "write the number of the port; no port of the containers has a name".to_owned(),
+        false => format!("write {}, or a number", names.join(" or ")),
     }
 }

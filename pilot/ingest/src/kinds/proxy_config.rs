@@ -19,7 +19,11 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let threads = concurrency.and_then(|count| match u32::try_from(count) {
         Ok(count) => Some(count),
         Err(_) => {
-            at_concurrency.error(Reason::InvalidValue, format!("{count} is no number of threads"));
+            at_concurrency.error_hint(
+                Reason::InvalidValue,
+                format!("{count} is no number of threads"),
+                "write 0 for one a processor, or a number such as 2",
+            );
             None
         }
     });
@@ -34,7 +38,11 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         if whole {
             environment.insert(name.into(), value.into());
         } else {
-            at_variables.field(&name).error(Reason::InvalidValue, "this is no variable of an environment");
+            at_variables.field(&name).error_hint(
+                Reason::InvalidValue,
+                "this is no variable of an environment",
+                "a name is not empty and has no `=`; neither it nor its value has a zero byte",
+            );
         }
     }
     if !environment.is_empty() {

@@ -153,7 +153,11 @@ fn parse_cluster_ips(ips: &[String], at: &At<'_>) -> Vec<Vip> {
         match text.parse::<IpAddr>() {
             Ok(ip) if !vips.contains(&Vip::Ip(ip)) => vips.push(Vip::Ip(ip)),
             Ok(_) => {}
-            Err(_) => at.index(index).error(Reason::InvalidValue, format!("`{text}` is not an IP address")),
+            Err(_) => at.index(index).error_hint(
+                Reason::InvalidValue,
+                format!("`{text}` is not an IP address"),
+                "write an address such as 10.1.2.3, or None for a service without one",
+            ),
         }
     }
     vips
@@ -169,9 +173,10 @@ fn parse_service_port(port: ApiPort, above: &[ServicePort], at: &At<'_>) -> Opti
     // The same number may be there once for TCP and once for UDP (DNS); proxies carry TCP.
     if let Some(other) = above.iter().find(|other| other.number == number) {
         if spoken != Protocol::Udp && other.protocol != Protocol::Udp {
-            at.error(
+            at.error_hint(
                 Reason::Duplicate,
                 format!("there is another port {number} above; this one is left out"),
+                "give each port a number of its own, or merge the two",
             );
         }
         return None;

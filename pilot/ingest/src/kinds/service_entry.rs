@@ -56,7 +56,11 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let resolution = parse_resolution(resolution);
     let selector = workload_selector.map(|selector| parse_labels(&selector.labels));
     if selector.is_some() && !endpoints.is_empty() {
-        at.error(Reason::Conflict, "`endpoints` and `workloadSelector` exclude each other");
+        at.error_hint(
+            Reason::Conflict,
+            "`endpoints` and `workloadSelector` exclude each other",
+            "leave one of the two out",
+        );
         return None;
     }
     if resolution == Resolution::Passthrough && !endpoints.is_empty() {
@@ -87,9 +91,10 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     }
     let at_endpoints = at.field("endpoints");
     if resolution == Resolution::DnsRoundRobin && endpoints.len() > 1 {
-        at_endpoints.error(
+        at_endpoints.error_hint(
             Reason::Conflict,
             "DNS_ROUND_ROBIN resolves one name, so only the first endpoint is used; DNS takes several",
+            "write `resolution: DNS`, or leave the other endpoints out",
         );
     }
     let only_first = if resolution == Resolution::DnsRoundRobin { 1 } else { usize::MAX };
@@ -193,7 +198,11 @@ fn parse_resolution(resolution: Option<api::Resolution>) -> Resolution {
 
 fn parse_hosts(hosts: &[String], resolution: &Resolution, has_endpoints: bool, at: &At<'_>) -> Vec<Host> {
     if hosts.is_empty() {
-        at.error(Reason::Required, "there are no hosts");
+        at.error_hint(
+            Reason::Required,
+            "there are no hosts",
+            "write the names that clients call, as in `hosts: [api.example.com]`",
+        );
     }
     let mut parsed: Vec<Host> = Vec::with_capacity(hosts.len());
     for (index, text) in hosts.iter().enumerate() {
@@ -222,7 +231,7 @@ fn parse_hosts(hosts: &[String], resolution: &Resolution, has_endpoints: bool, a
             continue;
         }
         if parsed.contains(&host) {
-            at.warning(Reason::Duplicate, format!("`{host}` is named twice"));
+            at.warning_hint(Reason::Duplicate, format!("`{host}` is named twice"), "leave one of them out");
             continue;
         }
         parsed.push(host);
@@ -244,9 +253,10 @@ fn parse_addresses(addresses: &[String], resolution: &Resolution, at: &At<'_>) -
         let by_name =
             matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin | Resolution::DynamicDns);
         if matches!(vip, Vip::Range(_)) && by_name {
-            at.error(
+            at.error_hint(
                 Reason::Conflict,
                 format!("`{text}` is a range, which is allowed only with resolution NONE or STATIC"),
+                "write single addresses, or `resolution: STATIC`",
             );
             continue;
         }

@@ -137,7 +137,11 @@ fn parse_outbound(policy: api::OutboundTrafficPolicy, at: &At<'_>) -> (OutboundP
         return (policy, None);
     }
     if proxy.port.as_ref().and_then(|port| port.number).is_none() {
-        at.field("port").error(Reason::Required, "which port of the proxy? Without one it is not used");
+        at.field("port").error_hint(
+            Reason::Required,
+            "which port of the proxy? Without one it is not used",
+            "write `port: {number: ..}`",
+        );
         return (policy, None);
     }
     (policy, parse_destination(proxy, &at))
@@ -155,7 +159,7 @@ fn report_doubles(egress: &[SidecarEgress], at: &At<'_>) {
             Some(listener) if !seen.insert((listener.bind, listener.port)) => {
                 let message =
                     format!("port {} has a listener already; both have the same services", listener.port);
-                at.field("port").warning(Reason::Duplicate, message);
+                at.field("port").warning_hint(Reason::Duplicate, message, "merge the two entries");
             }
             Some(_) => {}
             None => {

@@ -42,7 +42,11 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, selects: bool, at: &At<'
         let at = at_ports.index(index);
         let Some((port, policy)) = parse_port_policy(settings, selects, &at) else { continue };
         if ports.insert(port, policy).is_some() {
-            at.warning(Reason::Duplicate, format!("port {port} is set twice; the last one counts"));
+            at.warning_hint(
+                Reason::Duplicate,
+                format!("port {port} is set twice; the last one counts"),
+                "merge the two entries",
+            );
         }
     }
     TrafficPolicy {
@@ -92,7 +96,7 @@ fn parse_port_policy(
     let at_number = at.field("port");
     let at_number = at_number.field("number");
     let Some(number) = port.and_then(|port| port.number) else {
-        at_number.error(Reason::Required, "which port is this about?");
+        at_number.error_hint(Reason::Required, "which port is this about?", "write `port: {number: ..}`");
         return None;
     };
     let policy = PortPolicy {

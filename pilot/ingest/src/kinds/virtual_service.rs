@@ -74,7 +74,11 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let gateways = parse_gateways(&gateways, &at.field("gateways"));
     let hosts = parse_hosts(&hosts, &gateways, &at.field("hosts"));
     if http.is_empty() && tls.is_empty() && tcp.is_empty() {
-        at.field("http").error(Reason::Required, "there are no routes");
+        at.field("http").error_hint(
+            Reason::Required,
+            "there are no routes",
+            "write at least one route under http, tls or tcp",
+        );
         return None;
     }
     let (tls, tcp) = match role {
@@ -152,7 +156,11 @@ fn parse_gateways(gateways: &[String], at: &At<'_>) -> Vec<Str> {
         let at = at.index(index);
         match name.as_str() {
             "mesh" => parsed.push("mesh".into()),
-            "" => at.error(Reason::Required, "the gateway has no name"),
+            "" => at.error_hint(
+                Reason::Required,
+                "the gateway has no name",
+                "write `mesh` for the sidecars, or leave the entry out",
+            ),
             name => {
                 // Bound to nothing yet; said, because a route that nobody serves looks like a lost one.
                 at.report(Problem::warning(
@@ -185,7 +193,7 @@ fn parse_hosts(hosts: &[String], gateways: &[Str], at: &At<'_>) -> Vec<Host> {
         }
         let Some(host) = parse_host(text, &at) else { continue };
         if parsed.contains(&host) {
-            at.warning(Reason::Duplicate, format!("`{host}` is named twice"));
+            at.warning_hint(Reason::Duplicate, format!("`{host}` is named twice"), "leave one of them out");
             continue;
         }
         parsed.push(host);

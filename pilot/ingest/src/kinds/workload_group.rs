@@ -33,9 +33,10 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     }
     let at_template = at.field("template");
     if template.address.as_ref().is_some_and(|address| !address.is_empty()) {
-        at_template.field("address").warning(
+        at_template.field("address").warning_hint(
             Reason::Unreachable,
             "each workload has the address with which it registers; this one is not used",
+            "leave it out",
         );
     }
     let mut template = parse_template(template, &at_template)?;

@@ -3,6 +3,9 @@
 use super::{Found, Reference, routes::missing_ports, scope::Scope};
 use mesh_model::{Destination, DestinationRule, ObjectRef, Problem, Reason};
 
+/// What to do about a host that is called nothing like one that is known.
+const UNKNOWN_HOST: &str = "add a Service or a ServiceEntry for it, or correct the name";
+
 impl Scope<'_> {
     pub(super) fn check_destination(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
         let Reference { path, to } = reference;
@@ -32,7 +35,7 @@ impl Scope<'_> {
                     let problem = Problem::error(Reason::NotFound, format!("{path}.host"), message);
                     match self.namesake(host, namespace) {
                         Some(other) => problem.hint(format!("did you mean {other}?")),
-                        None => problem,
+                        None => problem.hint(UNKNOWN_HOST),
                     }
                 }
             };
@@ -50,7 +53,7 @@ impl Scope<'_> {
                 object,
                 match target {
                     Some(target) => problem.hint(format!("add a ServiceEntry for {target}")),
-                    None => problem,
+                    None => problem.hint(UNKNOWN_HOST),
                 },
             );
         }
@@ -114,16 +117,19 @@ impl Scope<'_> {
             let (what, hint) = match hidden.first() {
                 Some(service) => (
                     format!("{} is not visible from namespace {namespace}", value.host),
-                    Some(format!("{} exports it only to others", service.metadata.object)),
+                    format!("{} exports it only to others", service.metadata.object),
                 ),
                 None => (
                     format!("there is no service {}", value.host),
-                    self.namesake(&value.host, namespace).map(|other| format!("did you mean {other}?")),
+                    match self.namesake(&value.host, namespace) {
+                        Some(other) => format!("did you mean {other}?"),
+                        None => UNKNOWN_HOST.to_owned(),
+                    },
                 ),
             };
             let message = format!("{what}, so this rule has no effect");
             let problem = Problem::warning(Reason::NotFound, "spec.host", message);
-            found.add(object, hint.into_iter().fold(problem, Problem::hint));
+            found.add(object, problem.hint(hint));
             return;
         }
         let target = self.visible(&value.host, namespace).into_iter().find_map(|service| service.alias_of());
@@ -164,8 +170,9 @@ impl Scope<'_> {
             if !all().any(|endpoint| chosen(&endpoint.labels)) {
                 let message =
                     format!("no endpoint of {} has the labels of subset `{}`", value.host, subset.name);
-                found
-                    .add(&value.metadata.object, Problem::warning(Reason::NotFound, "spec.subsets", message));
+                let problem = Problem::warning(Reason::NotFound, "spec.subsets", message);
+                let hint = "correct its labels, unless workloads with them are still to come";
+                found.add(&value.metadata.object, problem.hint(hint));
             }
         }
     }

@@ -28,7 +28,11 @@ impl Scope<'_> {
                     let namespace = namespace.unwrap_or("*");
                     let message = format!("`{namespace}/{}` imports nothing", wanted.host);
                     let path = format!("spec.egress[{listener}].hosts");
-                    found.add(&value.metadata.object, Problem::warning(Reason::NotFound, path, message));
+                    let problem = Problem::warning(Reason::NotFound, path, message);
+                    found.add(
+                        &value.metadata.object,
+                        problem.hint("correct the name, or leave the entry out"),
+                    );
                 }
             }
         }
@@ -60,7 +64,9 @@ pub(super) fn check_selectors(scope: &Scope<'_>, service: &Service, found: &mut 
                 "no selected workload has a container port named `{}`, so port {} has no endpoints",
                 port.target_name, port.number
             );
-            found.add(object, Problem::warning(Reason::NotFound, "spec.ports", message));
+            let problem = Problem::warning(Reason::NotFound, "spec.ports", message);
+            found
+                .add(object, problem.hint("correct `targetPort`, or name the port of the container like it"));
         }
     }
 }

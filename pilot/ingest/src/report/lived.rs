@@ -133,7 +133,8 @@ fn between(snapshot: &Snapshot) -> BTreeMap<ObjectRef, Vec<Problem>> {
         for other in others {
             let message =
                 format!("{} is already defined by {winner}; this definition has no effect", key.host);
-            add(other, Problem::warning(Reason::Conflict, "", message));
+            let problem = Problem::warning(Reason::Conflict, "", message);
+            add(other, problem.hint("leave the host out of one of the two"));
             let message = format!("{} is also defined by {other}; this definition counts", key.host);
             add(winner, Problem::new(Severity::Info, Reason::Conflict, "", message));
         }

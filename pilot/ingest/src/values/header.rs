@@ -25,7 +25,11 @@ pub fn parse_header_name(text: &str, at: &At<'_>) -> Option<Str> {
 /// A header's value; control characters would end the header.
 pub fn parse_header_value(text: &str, at: &At<'_>) -> Option<Str> {
     if let Some(bad) = text.chars().find(|character| character.is_control() && *character != '\t') {
-        at.error(Reason::InvalidValue, format!("{bad:?} is not allowed in a header value"));
+        at.error_hint(
+            Reason::InvalidValue,
+            format!("{bad:?} is not allowed in a header value"),
+            "write it on one line, without control characters",
+        );
         return None;
     }
     Some(text.into())

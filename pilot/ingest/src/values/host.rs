@@ -36,7 +36,11 @@ pub fn parse_dns_name(text: &str, at: &At<'_>) -> Option<Str> {
     match name_fault(text) {
         None => Some(text.to_ascii_lowercase().into()),
         Some(fault) => {
-            at.error(Reason::InvalidValue, format!("`{text}` is not a host name: {fault}"));
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{text}` is not a host name: {fault}"),
+                "write a name such as reviews or api.example.com",
+            );
             None
         }
     }
@@ -80,7 +84,11 @@ pub fn parse_host(text: &str, at: &At<'_>) -> Option<Host> {
                     message,
                     "a wildcard stands for the first part, as in *.example.com",
                 ),
-                false => at.error(Reason::InvalidValue, message),
+                false => at.error_hint(
+                    Reason::InvalidValue,
+                    message,
+                    "write a name such as reviews or api.example.com",
+                ),
             }
             None
         }
@@ -103,9 +111,10 @@ pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
             }
             "~" => {
                 if entries.len() > 1 {
-                    at.warning(
+                    at.warning_hint(
                         Reason::Conflict,
                         "`~` means \"no namespace\" and has no effect beside other entries",
+                        "leave it out, or all others",
                     );
                 }
             }

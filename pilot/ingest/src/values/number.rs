@@ -9,9 +9,10 @@ pub fn parse_port(number: impl Into<i64>, at: &At<'_>) -> Option<u16> {
     match u16::try_from(number) {
         Ok(port) if port > 0 => Some(port),
         _ => {
-            at.error(
+            at.error_hint(
                 Reason::InvalidValue,
-                format!("{number} is not a port; ports go from 1 to {}", u16::MAX),
+                format!("{number} is not a port"),
+                format!("write a whole number from 1 to {}", u16::MAX),
             );
             None
         }
@@ -22,7 +23,11 @@ pub fn parse_port(number: impl Into<i64>, at: &At<'_>) -> Option<u16> {
 pub fn parse_percent(value: f64, at: &At<'_>) -> Option<Percent> {
     let percent = Percent::from_f64(value);
     if percent.is_none() {
-        at.error(Reason::InvalidValue, format!("{value} is not a percentage; allowed are 0 to 100"));
+        at.error_hint(
+            Reason::InvalidValue,
+            format!("{value} is not a percentage"),
+            "write a number from 0 to 100",
+        );
     }
     percent
 }
@@ -33,9 +38,10 @@ pub fn parse_status(number: impl Into<i64>, at: &At<'_>) -> Option<u16> {
     match u16::try_from(number) {
         Ok(status) if (200..=599).contains(&status) => Some(status),
         _ => {
-            at.error(
+            at.error_hint(
                 Reason::InvalidValue,
-                format!("{number} is not an HTTP status that can be answered; allowed are 200 to 599"),
+                format!("{number} is not an HTTP status that can be answered"),
+                "write one from 200 to 599",
             );
             None
         }

@@ -20,12 +20,13 @@ pub fn parse_regex(pattern: &str, at: &At<'_>) -> Option<Str> {
         return None;
     }
     if pattern.len() > MAX_LENGTH {
-        at.error(
+        at.error_hint(
             Reason::InvalidValue,
             format!(
                 "the regular expression is {} bytes long; at most {MAX_LENGTH} are allowed",
                 pattern.len()
             ),
+            "write a shorter one, or several matches: each is tried",
         );
         return None;
     }
@@ -45,21 +46,32 @@ pub fn parse_regex(pattern: &str, at: &At<'_>) -> Option<Str> {
         }
         Err(error) => {
             let message = format!("`{pattern}` is not a regular expression: {}", last_line(&error));
-            let backtracks = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| pattern.contains(look))
-                || pattern
-                    .as_bytes()
-                    .windows(2)
-                    .any(|pair| pair[0] == b'\\' && matches!(pair[1], b'1'..=b'9'));
-            match backtracks {
-                true => at.error_hint(
-                    Reason::InvalidValue,
-                    message,
-                    "the syntax is RE2, which has no look-around and no back-references",
-                ),
-                false => at.error(Reason::InvalidValue, message),
-            }
+            at.error_hint(Reason::InvalidValue, message, instead(pattern, &error));
             None
         }
+    }
+}
+
+/// What to write instead of a pattern that does not compile.
+fn instead(pattern: &str, error: &regex::Error) -> &'static str {
+    let backtracks = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| pattern.contains(look))
+        || pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && matches!(pair[1], b'1'..=b'9'));
+    if backtracks {
+        return "the syntax is RE2, which has no look-around and no back-references";
+    }
+    match last_line(error).as_str() {
+        "unclosed group" => "close it with `)`, or write `\\(` for a parenthesis that is meant itself",
+        "unopened group" => "open it with `(`, or write `\\)` for a parenthesis that is meant itself",
+        "unclosed character class" => "close it with `]`, or write `\\[` for a bracket that is meant itself",
+        what if what.starts_with("repetition operator missing") => {
+            "write `.*` for any text, and `\\*`, `\\+` or `\\?` for a sign that is meant itself"
+        }
+        what if what.contains("repetition") => {
+            "write a count such as {2,3}, or `\\{` for a brace that is meant itself"
+        }
+        what if what.contains("escape") => "write `\\\\` for a backslash that is meant itself",
+        what if what.contains("character class range") => "write the lower end first, as in [a-z]",
+        _ => "the syntax is RE2: https://github.com/google/re2/wiki/Syntax",
     }
 }
 
@@ -132,7 +144,13 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         for (pattern, expected) in [
-            ("(", "unclosed group"),
+            ("(", "unclosed group (close it with `)`"),
+            ("a)", "unopened group (open it with `(`"),
+            ("[a", "unclosed character class (close it with `]`"),
+            ("*a", "repetition operator missing expression (write `.*`"),
+            ("a{2,1}", "(write a count such as {2,3}"),
+            ("\\", "(write `\\\\` for a backslash"),
+            ("[z-a]", "(write the lower end first"),
             ("(?=a)b", "no look-around"),
             ("(a)\\1", "no back-references"),
             ("a{1001}", "more than 1000"),
@@ -140,7 +158,7 @@ mod tests {
             ("(?x) a", "the flag `x`"),
             ("\\u0041", "the escape `\\u`"),
             ("", "empty"),
-            (&"a".repeat(2000), "2000 bytes long; at most 1024"),
+            (&"a".repeat(2000), "2000 bytes long; at most 1024 are allowed (write a shorter one"),
         ] {
             let found = problem(pattern).unwrap_or_default();
             assert!(found.contains(expected), "{pattern}: {found}");

@@ -10,7 +10,11 @@ pub fn parse_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
     match u64::try_from(value.as_nanos()) {
         Ok(nanos) => Some(Duration::from_nanos(nanos)),
         Err(_) => {
-            at.error(Reason::InvalidValue, format!("{value} is negative; durations begin at 0s"));
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("{value} is negative"),
+                "write one such as 0s, 100ms or 5s",
+            );
             None
         }
     }
@@ -19,7 +23,11 @@ pub fn parse_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
 /// A duration of at least a millisecond, as Istio asks for where zero makes no sense.
 pub fn parse_positive_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
     if value.as_nanos() < 1_000_000 {
-        at.error(Reason::InvalidValue, format!("{value} is too short; it must be at least 1ms"));
+        at.error_hint(
+            Reason::InvalidValue,
+            format!("{value} is too short"),
+            "write one such as 1ms, 100ms or 5s",
+        );
         return None;
     }
     parse_duration(value, at)

@@ -79,7 +79,11 @@ pub fn parse_provider(provider: FileProvider, at: &At<'_>) -> LogFile {
         Some(ProviderFormat { text, labels, others }) => {
             later::report(&others, &[], &["text", "labels"], &at);
             if text.is_some() && labels.is_some() {
-                at.field("labels").error(Reason::Conflict, "with `text` this does not count");
+                at.field("labels").error_hint(
+                    Reason::Conflict,
+                    "with `text` this does not count",
+                    "leave one of the two out",
+                );
             }
             match (text.filter(|text| !text.is_empty()), labels) {
                 (None, Some(labels)) if !labels.is_empty() => {

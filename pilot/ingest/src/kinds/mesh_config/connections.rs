@@ -191,7 +191,11 @@ pub fn parse(settings: Connections, at: &At<'_>) -> (ConnectionSettings, Option<
 fn parse_within(value: i64, least: i64, at: &At<'_>) -> Option<u32> {
     let value = Some(value).filter(|value| (least..=MOST).contains(value));
     if value.is_none() {
-        at.error(Reason::InvalidValue, format!("allowed are {least} to {MOST}"));
+        at.error_hint(
+            Reason::InvalidValue,
+            format!("allowed are {least} to {MOST}"),
+            format!("write a whole number from {least} to {MOST}"),
+        );
     }
     value.and_then(|value| u32::try_from(value).ok())
 }

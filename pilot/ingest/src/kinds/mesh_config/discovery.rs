@@ -29,13 +29,21 @@ fn parse_expression(entry: ApiRequirement, at: &At<'_>) -> LabelExpression {
     let at_values = at.field("values");
     let operator = match operator.as_str() {
         "In" | "NotIn" if !listed => {
-            at_values.error(Reason::Required, format!("{operator} needs values; this selects nothing"));
+            at_values.error_hint(
+                Reason::Required,
+                format!("{operator} needs values; this selects nothing"),
+                "write what the label may be, as in `values: [shop]`, or `operator: Exists`",
+            );
             LabelOperator::In
         }
         "In" => LabelOperator::In,
         "NotIn" => LabelOperator::NotIn,
         "Exists" | "DoesNotExist" if listed => {
-            at_values.error(Reason::Conflict, format!("{operator} takes no values; this selects nothing"));
+            at_values.error_hint(
+                Reason::Conflict,
+                format!("{operator} takes no values; this selects nothing"),
+                "leave `values` out, or write `operator: In`",
+            );
             // In nothing.
             return LabelExpression { key: key.into(), operator: LabelOperator::In, values: Vec::new() };
         }

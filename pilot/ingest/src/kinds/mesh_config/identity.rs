@@ -91,6 +91,7 @@ pub fn read_identity(text: &str) -> Result<IdentitySettings, Problem> {
     let Written { trust_domain, trust_domain_aliases, ca_certificates } = written.map_err(|error| {
         let path = error.path().to_string();
         Problem::error(Reason::Malformed, path, error.into_inner().to_string())
+            .hint("write the setting as Istio's MeshConfig has it")
     })?;
     let trust_domain = trust_domain.filter(|domain| !domain.is_empty());
     let own = |domain: &str| {

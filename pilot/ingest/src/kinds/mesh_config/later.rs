@@ -138,7 +138,7 @@ pub fn report(fields: &Map<String, Value>, rows: &[Later], known: &[&str], at: &
         let message = format!("`{name}` is not a mesh setting");
         match nearest(name, known.iter().copied().chain(rows.iter().map(|row| row.name))) {
             Some(near) => at.warning_hint(Reason::UnknownField, message, format!("did you mean {near}?")),
-            None => at.warning(Reason::UnknownField, message),
+            None => at.warning_hint(Reason::UnknownField, message, "leave it out"),
         }
     }
 }

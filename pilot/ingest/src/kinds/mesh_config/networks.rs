@@ -97,7 +97,11 @@ fn parse_network(name: &str, network: ApiNetwork, at: &At<'_>) -> Network {
     gateways.sort();
     gateways.dedup();
     if gateways.len() > MOST {
-        at_gateways.warning(Reason::InvalidValue, format!("only {MOST} of them count"));
+        at_gateways.warning_hint(
+            Reason::InvalidValue,
+            format!("only {MOST} of them count"),
+            "leave the others out: clients take turns between those that count",
+        );
         gateways.truncate(MOST);
     }
     Network { name: name.into(), ranges, gateways }
@@ -108,7 +112,11 @@ fn parse_gateway(gateway: ApiGateway, at: &At<'_>) -> Option<NetworkGateway> {
     unknown(&others, at);
     at.not_supported("locality", locality.is_some());
     let Some(port) = port else {
-        at.field("port").error(Reason::Required, "there is no port");
+        at.field("port").error_hint(
+            Reason::Required,
+            "there is no port",
+            "write the port that the gateway listens on for other networks, mostly 15443",
+        );
         return None;
     };
     let port = parse_port(port, &at.field("port"));
@@ -133,7 +141,11 @@ fn parse_gateway(gateway: ApiGateway, at: &At<'_>) -> Option<NetworkGateway> {
             None
         }
         (None, None) => {
-            at.field("address").error(Reason::Required, "there is no address");
+            at.field("address").error_hint(
+                Reason::Required,
+                "there is no address",
+                "write the address at which other networks reach the gateway",
+            );
             None
         }
     };
@@ -142,6 +154,6 @@ fn parse_gateway(gateway: ApiGateway, at: &At<'_>) -> Option<NetworkGateway> {
 
 fn unknown(others: &Map<String, Value>, at: &At<'_>) {
     for name in others.keys() {
-        at.field(name).warning(Reason::UnknownField, "there is no such field");
+        at.field(name).warning_hint(Reason::UnknownField, "there is no such field", "leave it out");
     }
 }

@@ -54,7 +54,11 @@ pub fn parse(
         let at = at_providers.index(index);
         let name = provider.name.clone();
         if name.is_empty() {
-            at.field("name").error(Reason::Required, "without a name nothing can refer to this");
+            at.field("name").error_hint(
+                Reason::Required,
+                "without a name nothing can refer to this",
+                "write one, as in `name: zipkin`",
+            );
         }
         known.push((name, parse_provider(provider, &at)));
     }
@@ -105,14 +109,21 @@ fn spans(
     };
     // As Istio: one takes all.
     wanted.for_each(|(index, _)| {
-        at.index(index)
-            .warning(Reason::NotSupported, "only the first provider is told of requests, as in Istio");
+        at.index(index).warning_hint(
+            Reason::NotSupported,
+            "only the first provider is told of requests, as in Istio",
+            "leave the others out",
+        );
     });
     let at = at.index(0);
     match known.into_iter().find(|(name, _)| *name == first) {
         Some((_, Takes { spans: Some(provider), accesses: _ })) => MeshTracing::Provider(Arc::new(provider)),
         Some((_, Takes { spans: None, accesses: _ })) => {
-            at.error(Reason::InvalidValue, format!("`{first}` takes no spans: requests are not traced"));
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{first}` takes no spans: requests are not traced"),
+                "name a provider that is zipkin, opentelemetry, datadog or skywalking",
+            );
             MeshTracing::Off
         }
         None => {
@@ -176,7 +187,11 @@ fn parse_tracer(
     let protocol = match (http, grpc) {
         (Some(Http { path, timeout, headers }), grpc) => {
             if grpc.is_some() {
-                at.field("grpc").warning(Reason::Conflict, "with `http` this has no effect");
+                at.field("grpc").warning_hint(
+                    Reason::Conflict,
+                    "with `http` this has no effect",
+                    "leave one of the two out",
+                );
             }
             let request = parse_request(path, "/", timeout, headers, &at.field("http"))?;
             TracingProtocol::OtlpHttp { request, detectors }
@@ -217,7 +232,11 @@ fn parse_request(
     let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| usual.to_owned());
     let path = if path.starts_with('/') { path } else { format!("/{path}") };
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        at.field("path").error(Reason::InvalidValue, "a path is printable ASCII without spaces");
+        at.field("path").error_hint(
+            Reason::InvalidValue,
+            "a path is printable ASCII without spaces",
+            "write one such as /api/v2/spans, with %20 for a space",
+        );
         return None;
     }
     let timeout = timeout.and_then(|value| parse_positive_duration(value, &at.field("timeout")));

@@ -103,20 +103,32 @@ fn parse_tag(name: String, tag: Tag, at: &At<'_>) -> Option<(Str, SpanTag)> {
     let Tag { literal, environment, header, others } = tag;
     others.keys().for_each(|name| at.not_supported(name, true));
     if name.is_empty() {
-        at.error(Reason::Required, "a tag needs a name");
+        at.error_hint(
+            Reason::Required,
+            "a tag needs a name",
+            "write the name that spans are to have the tag under",
+        );
         return None;
     }
     let value = match (literal, environment, header) {
         (Some(Literal { value }), None, None) => match value.filter(|value| !value.is_empty()) {
             Some(value) => SpanTag::Literal(value.into()),
             None => {
-                at.field("literal").field("value").error(Reason::Required, "the tag would say nothing");
+                at.field("literal").field("value").error_hint(
+                    Reason::Required,
+                    "the tag would say nothing",
+                    "write what the tag is to say, or leave it out",
+                );
                 return None;
             }
         },
         (None, Some(Named { name, default_value }), None) => {
             if name.is_empty() {
-                at.field("environment").field("name").error(Reason::Required, "which variable?");
+                at.field("environment").field("name").error_hint(
+                    Reason::Required,
+                    "which variable?",
+                    "write the name of the variable, as in `name: HOSTNAME`",
+                );
                 return None;
             }
             SpanTag::Environment(name.into(), default_value.into())

@@ -35,7 +35,11 @@ pub(super) fn parse_gateway(
     let port = meta.labels.get(PORT_LABEL).map_or(USUAL_PORT, |text| {
         text.parse().ok().filter(|port| *port > 0).unwrap_or_else(|| {
             let message = format!("`{text}` is not a port; {USUAL_PORT} is used");
-            at_labels.field(PORT_LABEL).error(Reason::InvalidValue, message);
+            at_labels.field(PORT_LABEL).error_hint(
+                Reason::InvalidValue,
+                message,
+                "write a number from 1 to 65535, in quotes",
+            );
             USUAL_PORT
         })
     });

@@ -40,9 +40,10 @@ pub(super) fn takes(port: &mut ServicePort, at: &At<'_>) -> bool {
         return false;
     }
     if !tls && port.target.is_some_and(|target| target != port.number) {
-        at.warning(
+        at.warning_hint(
             Reason::NotSupported,
             format!("port `{}` is called as the requests say, so its targetPort is not used", port.name),
+            "leave `targetPort` out",
         );
         port.target = None;
     }

@@ -69,7 +69,11 @@ pub fn parse_endpoint(
         text => parse_endpoint_address(text, resolution, &at_address)?,
     };
     if matches!(address, EndpointAddress::Unix(_)) && !endpoint.ports.is_empty() {
-        at.field("ports").error(Reason::Conflict, "a Unix domain socket has no ports");
+        at.field("ports").error_hint(
+            Reason::Conflict,
+            "a Unix domain socket has no ports",
+            "leave `ports` out",
+        );
     }
     let EndpointTemplate { ports, labels, network, locality, weight, service_account } =
         parse_template(endpoint, at)?;
@@ -118,7 +122,11 @@ fn parse_endpoint_address(
 ) -> Option<EndpointAddress> {
     let by_name = !matches!(resolution, Some(Resolution::Static));
     if text.is_empty() {
-        at.error(Reason::Required, "there is neither an address nor a network to use the gateway of");
+        at.error_hint(
+            Reason::Required,
+            "there is neither an address nor a network to use the gateway of",
+            "write an address such as 10.1.2.3 or db.example.com",
+        );
         return None;
     }
     if let Some(path) = text.strip_prefix("unix://") {

@@ -7,7 +7,11 @@ use mesh_model::{Protocol, Reason, ServicePort, Str};
 /// Reads the list.
 pub(super) fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<ServicePort> {
     if ports.is_empty() {
-        at.error(Reason::Required, "there are no ports");
+        at.error_hint(
+            Reason::Required,
+            "there are no ports",
+            "write those that clients call, as in `ports: [{number: 443, name: tls, protocol: TLS}]`",
+        );
     }
     let mut parsed: Vec<ServicePort> = Vec::with_capacity(ports.len());
     for (index, port) in ports.into_iter().enumerate() {
@@ -16,19 +20,24 @@ pub(super) fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<Serv
         let Some(number) = parse_port(number, &at.field("number")) else { continue };
         let at_name = at.field("name");
         if name.is_empty() {
-            at_name.error(Reason::Required, "the port has no name");
+            at_name.error_hint(Reason::Required, "the port has no name", "write one, as in `name: http`");
             continue;
         }
         if parsed.iter().any(|other| *other.name == *name) {
-            at_name.error(
+            at_name.error_hint(
                 Reason::Duplicate,
                 format!("there is another port `{name}` above; this one is left out"),
+                "give each port a name of its own",
             );
             continue;
         }
         if parsed.iter().any(|other| other.number == number) {
             let message = format!("there is another port {number} above; this one is left out");
-            at.field("number").error(Reason::Duplicate, message);
+            at.field("number").error_hint(
+                Reason::Duplicate,
+                message,
+                "give each port a number of its own, or merge the two",
+            );
             continue;
         }
         let target = match target_port {

@@ -17,7 +17,7 @@ pub fn parse(entries: Vec<api::IngressListener>, at: &At<'_>) -> Vec<SidecarIngr
             parsed.push(ingress);
         } else {
             let message = format!("port {} is there before; this entry has no effect", ingress.listener.port);
-            at.field("port").error(Reason::Duplicate, message);
+            at.field("port").error_hint(Reason::Duplicate, message, "merge the two entries");
         }
     }
     parsed

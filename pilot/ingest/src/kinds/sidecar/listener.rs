@@ -15,7 +15,11 @@ pub fn parse(
     let api::SidecarPort { number, protocol, name: _, target_port: _ } = port; // Neither means anything to Istio.
     let at_port = at.field("port");
     let Some(number) = number else {
-        at_port.field("number").error(Reason::Required, "where does the proxy listen?");
+        at_port.field("number").error_hint(
+            Reason::Required,
+            "where does the proxy listen?",
+            "write the number of the port, as in `number: 8080`",
+        );
         return None;
     };
     let port = parse_port(number, &at_port.field("number"))?;
@@ -45,9 +49,10 @@ pub fn parse(
         Some(text) => match text.parse::<IpAddr>() {
             Ok(address) => Some(address),
             Err(_) => {
-                at_bind.error(
+                at_bind.error_hint(
                     Reason::InvalidValue,
                     format!("`{text}` is no IP address; the listener is left out"),
+                    "write an address such as 127.0.0.1 or 0.0.0.0",
                 );
                 return None;
             }

@@ -107,9 +107,10 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
     let names = parse_names(&subject_alt_names);
     let clients = match (is_required, authorities) {
         (Some(_), None) => {
-            at.field("caCertificates").error(
+            at.field("caCertificates").error_hint(
                 Reason::Required,
                 "clients are to show certificates, but of which authority? This port is not served",
+                "name the file of its certificates, or write `mode: SIMPLE` to ask for none",
             );
             None
         }
@@ -131,8 +132,11 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
     let (min_version, max_version) =
         (min_protocol_version.and_then(version), max_protocol_version.and_then(version));
     if min_version.zip(max_version).is_some_and(|(min, max)| min > max) {
-        at.field("maxProtocolVersion")
-            .error(Reason::InvalidValue, "it is lower than minProtocolVersion, so this port is not served");
+        at.field("maxProtocolVersion").error_hint(
+            Reason::InvalidValue,
+            "it is lower than minProtocolVersion, so this port is not served",
+            "write the lower version as minProtocolVersion",
+        );
     }
     let cipher_suites = parse_cipher_suites(&cipher_suites, &at.field("cipherSuites"));
     (at.errors() == errors).then_some(ServerTls {
@@ -151,8 +155,11 @@ fn parse_pair(certificate: Option<String>, key: Option<String>, at: &At<'_>) -> 
         [("serverCertificate", certificate_file.is_none()), ("privateKey", key_file.is_none())]
     {
         if missing {
-            at.field(name)
-                .error(Reason::Required, "TLS needs a certificate and its key; this port is not served");
+            at.field(name).error_hint(
+                Reason::Required,
+                "TLS needs a certificate and its key; this port is not served",
+                "name both files in the proxy's container, as in /etc/certs/tls.crt and /etc/certs/tls.key",
+            );
         }
     }
     certificate_file.zip(key_file)

@@ -86,7 +86,11 @@ fn parse_http2_keepalive(block: api::Http2KeepAlive, at: &At<'_>) -> Option<Http
         match value {
             Some(value) => parse_positive_duration(value, &at),
             None => {
-                at.error(Reason::Required, "pings need both `interval` and `timeout`");
+                at.error_hint(
+                    Reason::Required,
+                    "pings need both `interval` and `timeout`",
+                    "write one such as 10s, or leave http2KeepAlive out",
+                );
                 None
             }
         }
@@ -101,7 +105,11 @@ fn parse_limit(value: Option<i32>, at: &At<'_>) -> Option<u32> {
         Ok(0) => None,
         Ok(limit) => Some(limit),
         Err(_) => {
-            at.error(Reason::InvalidValue, format!("{value} is negative; leave the field out for no limit"));
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("{value} is negative"),
+                "write a number above zero, or leave the field out for no limit",
+            );
             None
         }
     }

@@ -34,7 +34,11 @@ pub fn parse_load_balancer(block: api::LoadBalancerSettings, at: &At<'_>) -> Opt
     let locality = parse_locality_lb(locality_lb_setting, zone_aware_lb_setting, at);
     let algorithm = match (simple, consistent_hash) {
         (Some(_), Some(_)) => {
-            at.error(Reason::Conflict, "`simple` and `consistentHash` exclude each other");
+            at.error_hint(
+                Reason::Conflict,
+                "`simple` and `consistentHash` exclude each other",
+                "leave one of the two out",
+            );
             return None;
         }
         (None, None) => LoadBalancing::default(),
@@ -132,7 +136,11 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
         http_query_parameter_name.is_some(),
     ];
     if keys.iter().filter(|set| **set).count() > 1 {
-        at.error(Reason::Conflict, "only one of the hash keys can be set");
+        at.error_hint(
+            Reason::Conflict,
+            "only one of the hash keys can be set",
+            "leave all but one of httpHeaderName, httpCookie, useSourceIp, httpQueryParameterName out",
+        );
         return None;
     }
     let key = if let Some(name) = http_header_name {
@@ -153,7 +161,11 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
     };
     let ring = match (ring_hash, maglev) {
         (Some(_), Some(_)) => {
-            at.error(Reason::Conflict, "`ringHash` and `maglev` exclude each other");
+            at.error_hint(
+                Reason::Conflict,
+                "`ringHash` and `maglev` exclude each other",
+                "leave one of the two out",
+            );
             return None;
         }
         (None, Some(maglev)) => {
@@ -175,9 +187,10 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
             let api::RingHash { minimum_ring_size: size } = ring_hash.unwrap_or_default();
             let size = size.or(minimum_ring_size).unwrap_or(1024);
             if size > MAX_RING {
-                at.error(
+                at.error_hint(
                     Reason::InvalidValue,
                     format!("a ring of {size} entries is too large; at most {MAX_RING} are allowed"),
+                    "write 1024 unless there are hundreds of endpoints",
                 );
             }
             HashRing::Ring { minimum_size: size.min(MAX_RING) }
@@ -189,7 +202,11 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
 fn parse_cookie(cookie: api::HttpCookie, at: &At<'_>) -> Option<HashKey> {
     let api::HttpCookie { name, path, ttl, attributes } = cookie;
     if name.is_empty() {
-        at.field("name").error(Reason::Required, "the cookie has no name");
+        at.field("name").error_hint(
+            Reason::Required,
+            "the cookie has no name",
+            "write one, as in `name: session`",
+        );
         return None;
     }
     let ttl = ttl.and_then(|ttl| parse_duration(ttl, &at.field("ttl")));
@@ -204,11 +221,23 @@ fn parse_attributes(attributes: Vec<api::HttpCookieAttribute>, at: &At<'_>) -> V
         let at = at.index(index);
         let value = value.unwrap_or_default();
         if name.is_empty() {
-            at.field("name").error(Reason::Required, "the attribute has no name");
+            at.field("name").error_hint(
+                Reason::Required,
+                "the attribute has no name",
+                "write one such as SameSite, or leave the attribute out",
+            );
         } else if [&name, &value].iter().any(|text| text.contains(|c: char| c == ';' || c.is_control())) {
-            at.error(Reason::InvalidValue, "an attribute of a cookie has no `;` and no control characters");
+            at.error_hint(
+                Reason::InvalidValue,
+                "an attribute of a cookie has no `;` and no control characters",
+                "write each attribute as an entry of its own, as in `{name: SameSite, value: Strict}`",
+            );
         } else if parsed.iter().any(|(known, _)| **known == *name) {
-            at.field("name").error(Reason::Duplicate, format!("`{name}` is set above"));
+            at.field("name").error_hint(
+                Reason::Duplicate,
+                format!("`{name}` is set above"),
+                "keep one of them",
+            );
         } else {
             parsed.push((name.into(), value.into()));
         }

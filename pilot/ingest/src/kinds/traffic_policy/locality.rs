@@ -78,9 +78,10 @@ fn parse_zone_aware(block: api::ZoneAwareLbSetting, at: &At<'_>) -> LocalityLb {
     labels.retain(|label| {
         let usable = !LOCALITY_LABELS.contains(&&*label.name);
         if !usable {
-            at.field("failoverPriority").error(
+            at.field("failoverPriority").error_hint(
                 Reason::Conflict,
                 format!("regions and zones are in order already, without {}", label.name),
+                "leave it out, or use `failover` for the order of regions",
             );
         }
         usable
@@ -96,7 +97,11 @@ fn parse_labels(labels: Vec<String>, at: &At<'_>) -> Vec<PriorityLabel> {
             None => (text.as_str(), None),
         };
         if name.is_empty() {
-            at.index(index).error(Reason::InvalidValue, format!("`{text}` names no label"));
+            at.index(index).error_hint(
+                Reason::InvalidValue,
+                format!("`{text}` names no label"),
+                "write the name of a label, as in topology.kubernetes.io/rack or version=v1",
+            );
             return None;
         }
         Some(PriorityLabel { name: name.into(), value })
@@ -110,15 +115,27 @@ fn parse_regions(failover: Vec<api::Failover>, at: &At<'_>) -> Vec<RegionFailove
         let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
         let at = at.index(index);
         if from.is_empty() || to.is_empty() {
-            at.error(Reason::Required, "both `from` and `to` name a region");
+            at.error_hint(
+                Reason::Required,
+                "both `from` and `to` name a region",
+                "write both, as in `{from: us-east, to: us-west}`",
+            );
             return None;
         }
         if [&from, &to].iter().any(|region| region.contains(['/', '*'])) {
-            at.error(Reason::InvalidValue, "`from` and `to` are regions, without zone and without `*`");
+            at.error_hint(
+                Reason::InvalidValue,
+                "a region has neither a zone nor a `*`",
+                "write the region alone, as in `{from: us-east, to: us-west}`",
+            );
             return None;
         }
         if from == to {
-            at.error(Reason::InvalidValue, format!("`{from}` does not help when `{from}` fails"));
+            at.error_hint(
+                Reason::InvalidValue,
+                format!("`{from}` does not help when `{from}` fails"),
+                "write another region as `to`",
+            );
             return None;
         }
         Some(RegionFailover { from: from.into(), to: to.into() })

@@ -52,8 +52,11 @@ fn parse_error_codes(codes: Vec<u32>, at: &At<'_>) -> Vec<u16> {
     let parse = |(index, code)| match u16::try_from(code) {
         Ok(code) if (100..=599).contains(&code) => Some(code),
         _ => {
-            at.index(index)
-                .error(Reason::InvalidValue, format!("{code} is not an HTTP status; allowed are 100 to 599"));
+            at.index(index).error_hint(
+                Reason::InvalidValue,
+                format!("{code} is not an HTTP status"),
+                "write one from 100 to 599",
+            );
             None
         }
     };
@@ -67,7 +70,11 @@ fn parse_whole_percent(value: Option<i32>, at: &At<'_>) -> Option<Percent> {
     let value = value?;
     let percent = u32::try_from(value).ok().and_then(Percent::from_whole);
     if percent.is_none() {
-        at.error(Reason::InvalidValue, format!("{value} is not a percentage; allowed are 0 to 100"));
+        at.error_hint(
+            Reason::InvalidValue,
+            format!("{value} is not a percentage"),
+            "write a whole number from 0 to 100",
+        );
     }
     percent
 }

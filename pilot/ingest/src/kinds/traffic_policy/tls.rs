@@ -95,9 +95,10 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
         true => {
             let ignored = names_authorities || !names.is_empty() || revoked.is_some();
             if ignored {
-                at.field("insecureSkipVerify").warning(
+                at.field("insecureSkipVerify").warning_hint(
                     Reason::Conflict,
                     "any certificate is accepted, whatever else is said of it here",
+                    "leave insecureSkipVerify out, or the rest",
                 );
             }
             None
@@ -121,10 +122,9 @@ fn parse_certificate(
                 [("clientCertificate", certificate.is_none()), ("privateKey", key.is_none())]
             {
                 if missing {
-                    at.field(name).error(
+                    at.field(name).error_hint(
                         Reason::Required,
-                        "MUTUAL needs a certificate and its key, so nothing is sent to this host",
-                    );
+                        "MUTUAL needs a certificate and its key, so nothing is sent to this host", "name the file in the proxy's container, or a Secret with `credentialName`; without a certificate of its own the mode is SIMPLE");
                 }
             }
             None
@@ -185,7 +185,11 @@ const MAX_NAME: usize = 253;
 pub fn parse_file(text: Option<String>, at: &At<'_>) -> Option<Str> {
     let text = text.filter(|text| !text.is_empty())?;
     if text.contains('~') || text.chars().any(char::is_control) {
-        at.error(Reason::InvalidValue, "the name of a file has no `~`, and no control characters");
+        at.error_hint(
+            Reason::InvalidValue,
+            "the name of a file has no `~`, and no control characters",
+            "rename the file in the container, and write its new name",
+        );
         return None;
     }
     Some(text.into())

@@ -18,7 +18,11 @@ pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redire
         redirect;
     let path = match (non_empty(uri), non_empty(prefix_rewrite)) {
         (Some(_), Some(_)) => {
-            at.error(Reason::Conflict, "`uri` and `prefixRewrite` exclude each other");
+            at.error_hint(
+                Reason::Conflict,
+                "`uri` and `prefixRewrite` exclude each other",
+                "leave one of the two out",
+            );
             return None;
         }
         (Some(uri), None) => Some(RedirectPath::Full(parse_header_value(&uri, &at.field("uri"))?)),
@@ -29,7 +33,11 @@ pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redire
     };
     let port = match (port, derive_port) {
         (Some(_), Some(_)) => {
-            at.error(Reason::Conflict, "`port` and `derivePort` exclude each other");
+            at.error_hint(
+                Reason::Conflict,
+                "`port` and `derivePort` exclude each other",
+                "leave one of the two out",
+            );
             return None;
         }
         (Some(number), None) => Some(RedirectPort::Number(parse_port(number, &at.field("port"))?)),
@@ -41,16 +49,21 @@ pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redire
     };
     let scheme = scheme.unwrap_or_default();
     if !matches!(scheme.as_str(), "" | "http" | "https") {
-        at.field("scheme").error(Reason::InvalidValue, format!("`{scheme}` is neither http nor https"));
+        at.field("scheme").error_hint(
+            Reason::InvalidValue,
+            format!("`{scheme}` is neither http nor https"),
+            "write http or https",
+        );
         return None;
     }
     let code = match redirect_code {
         None | Some(0) => 301,
         Some(code @ (301 | 302 | 303 | 307 | 308)) => code as u16,
         Some(code) => {
-            at.field("redirectCode").error(
+            at.field("redirectCode").error_hint(
                 Reason::InvalidValue,
-                format!("{code} is not a redirect; allowed are 301, 302, 303, 307 and 308"),
+                format!("{code} is not a redirect"),
+                "write 301, 302, 303, 307 or 308",
             );
             return None;
         }
@@ -74,14 +87,19 @@ pub fn parse_direct_response(response: api::DirectResponse, at: &At<'_>) -> Opti
         Some((Some(text), None)) => text.into_bytes(),
         Some((None, Some(bytes))) => bytes.0,
         Some((Some(_), Some(_))) => {
-            at_body.error(Reason::Conflict, "`string` and `bytes` exclude each other");
+            at_body.error_hint(
+                Reason::Conflict,
+                "`string` and `bytes` exclude each other",
+                "leave one of the two out",
+            );
             return None;
         }
     };
     if body.len() > MAX_BODY {
-        at_body.error(
+        at_body.error_hint(
             Reason::InvalidValue,
             format!("the body has {} bytes; at most {MAX_BODY} are allowed", body.len()),
+            "let a service answer with what is larger",
         );
         return None;
     }
@@ -97,7 +115,11 @@ pub fn parse_rewrite(
     let rewrite_api::HttpRewrite { uri, authority, uri_regex_rewrite } = rewrite;
     let path = match (non_empty(uri), uri_regex_rewrite) {
         (Some(_), Some(_)) => {
-            at.error(Reason::Conflict, "`uri` and `uriRegexRewrite` exclude each other");
+            at.error_hint(
+                Reason::Conflict,
+                "`uri` and `uriRegexRewrite` exclude each other",
+                "leave one of the two out",
+            );
             return None;
         }
         (Some(uri), None) => {
@@ -145,10 +167,9 @@ fn check_groups(pattern: &Str, substitution: &str, at: &At<'_>) -> Option<()> {
             Some(digit) if digit.is_ascii_digit() => {
                 let group = digit.to_digit(10).unwrap_or_default() as usize;
                 if group > groups {
-                    at.error(
+                    at.error_hint(
                         Reason::InvalidValue,
-                        format!("`\\{group}` refers to a group that `match` does not have; it has {groups}"),
-                    );
+                        format!("`\\{group}` refers to a group that `match` does not have; it has {groups}"), "put what is to be kept in parentheses in `match`, or write `\\0` for all that it matched");
                     return None;
                 }
             }

@@ -27,16 +27,16 @@ pub fn parse_claim(name: &str, value: ApiStringMatch, invert: bool, at: &At<'_>)
         return None;
     };
     if invert {
-        at.error(
+        at.error_hint(
             Reason::NotSupported,
-            "Meltemi does not read tokens yet: every request would be without this claim, so this match is left out",
-        );
+            "Meltemi does not read tokens yet: every request would be without this claim, so this match is left out", "match on a header that the service itself trusts, or leave the match out");
         return None;
     }
     let value = parse_string_match(value, at)?;
-    at.warning(
+    at.warning_hint(
         Reason::NotSupported,
         "Meltemi does not read tokens yet: no request has claims, so none matches",
+        "match on a header that the service itself trusts, or leave the match out",
     );
     Some(ClaimMatch { path, value })
 }

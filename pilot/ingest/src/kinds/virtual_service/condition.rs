@@ -131,7 +131,11 @@ pub fn parse_string_match(value: ApiStringMatch, at: &At<'_>) -> Option<StringMa
 }
 
 fn several<T>(at: &At<'_>) -> Option<T> {
-    at.error(Reason::Conflict, "only one of `exact`, `prefix` and `regex` can be set");
+    at.error_hint(
+        Reason::Conflict,
+        "only one of `exact`, `prefix` and `regex` can be set",
+        "leave all but one out",
+    );
     None
 }
 

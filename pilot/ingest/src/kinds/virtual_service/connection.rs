@@ -82,7 +82,11 @@ pub fn parse_tcp(routes: Vec<api::TcpRoute>, at: &At<'_>) -> Vec<ConnectionRoute
 fn parse_route(route: Vec<api::RouteDestination>, at: &At<'_>) -> Option<Vec<WeightedDestination>> {
     let at = at.field("route");
     if route.is_empty() {
-        at.error(Reason::Required, "there is no destination");
+        at.error_hint(
+            Reason::Required,
+            "there is no destination",
+            "write where connections go, as in `route: [{destination: {host: db}}]`",
+        );
         return None;
     }
     let as_http = |entry| {
@@ -107,7 +111,11 @@ fn parse_tls_match(
     } = condition;
     let at_names = at.field("sniHosts");
     if sni_hosts.is_empty() {
-        at_names.error(Reason::Required, "there is no server name to choose connections by");
+        at_names.error_hint(
+            Reason::Required,
+            "there is no server name to choose connections by",
+            "write the names that clients ask for, as in `sniHosts: [db.example.com]`",
+        );
         return None;
     }
     let names: Vec<Host> = sni_hosts

@@ -21,8 +21,11 @@ pub fn parse_cors(policy: api::CorsPolicy, at: &At<'_>) -> Cors {
         unmatched_preflights,
     } = policy;
     if !allow_origin.is_empty() && !allow_origins.is_empty() {
-        at.field("allowOrigin")
-            .warning(Reason::Conflict, "`allowOrigins` is set, so this older form of it has no effect");
+        at.field("allowOrigin").warning_hint(
+            Reason::Conflict,
+            "`allowOrigins` is set, so this older form of it has no effect",
+            "leave `allowOrigin` out",
+        );
     }
     at.deprecated(
         "allowOrigin",

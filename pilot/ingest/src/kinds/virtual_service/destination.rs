@@ -33,9 +33,10 @@ pub fn parse_destinations(
             Ok(_) if only => 1,
             Ok(weight) => weight,
             Err(_) => {
-                at.field("weight").error(
+                at.field("weight").error_hint(
                     Reason::InvalidValue,
-                    format!("{} is negative; weights are shares such as 90 and 10", weight.unwrap_or(0)),
+                    format!("{} is negative", weight.unwrap_or(0)),
+                    "write shares such as 90 and 10",
                 );
                 continue;
             }
@@ -51,9 +52,10 @@ pub fn parse_destinations(
     }
     let sum: u64 = parsed.iter().map(|entry| u64::from(entry.weight)).sum();
     if sum > u64::from(u32::MAX) {
-        at.error(
+        at.error_hint(
             Reason::InvalidValue,
             format!("the weights add up to {sum}; at most {} is allowed", u32::MAX),
+            "write shares such as 90 and 10",
         );
         return None;
     }
@@ -79,12 +81,20 @@ pub fn parse_destination(destination: destination_api::Destination, at: &At<'_>)
     let destination_api::Destination { host, subset, port } = destination;
     let at_host = at.field("host");
     if host.is_empty() {
-        at_host.error(Reason::Required, "the destination has no host");
+        at_host.error_hint(
+            Reason::Required,
+            "the destination has no host",
+            "write the name of a service, as in `host: reviews`",
+        );
         return None;
     }
     // Other wildcards may be hosts of ServiceEntries.
     if host == "*" {
-        at_host.error(Reason::InvalidValue, "`*` is every host there is; requests go to one");
+        at_host.error_hint(
+            Reason::InvalidValue,
+            "`*` is every host there is; requests go to one",
+            "write the name of one service, as in `host: reviews`",
+        );
         return None;
     }
     let at_port = at.field("port");

@@ -25,9 +25,10 @@ fn parse_delay(delay: api::Delay, at: &At<'_>) -> Option<Delay> {
         (None, Some(whole)) => {
             let parsed = u32::try_from(whole).ok().and_then(Percent::from_whole);
             if parsed.is_none() {
-                at.field("percent").error(
+                at.field("percent").error_hint(
                     Reason::InvalidValue,
-                    format!("{whole} is not a percentage; allowed are 0 to 100"),
+                    format!("{whole} is not a percentage"),
+                    "write a whole number from 0 to 100",
                 );
             }
             parsed
@@ -36,7 +37,11 @@ fn parse_delay(delay: api::Delay, at: &At<'_>) -> Option<Delay> {
     }?;
     let Some(fixed) = fixed_delay else {
         if exponential_delay.is_none() {
-            at.field("fixedDelay").error(Reason::Required, "how long is the delay?");
+            at.field("fixedDelay").error_hint(
+                Reason::Required,
+                "how long is the delay?",
+                "write one such as 100ms or 5s",
+            );
         }
         return None;
     };
@@ -48,7 +53,11 @@ fn parse_abort(abort: api::Abort, at: &At<'_>) -> Option<Abort> {
     at.not_supported("http2Error", http2_error.is_some());
     let code = match (http_status, grpc_status) {
         (Some(_), Some(_)) => {
-            at.error(Reason::Conflict, "`httpStatus` and `grpcStatus` exclude each other");
+            at.error_hint(
+                Reason::Conflict,
+                "`httpStatus` and `grpcStatus` exclude each other",
+                "leave one of the two out",
+            );
             return None;
         }
         (Some(status), None) => AbortCode::Http(parse_status(status, &at.field("httpStatus"))?),

@@ -28,7 +28,11 @@ fn parse_operations(operations: api::HeaderOperations, at: &At<'_>) -> HeaderOpe
             let name = parse_header_name(name, &at)?;
             // Envoy rejects the removal of what a request cannot be without.
             if name.starts_with(':') || &*name == "host" {
-                at.error(Reason::InvalidValue, format!("`{name}` cannot be removed"));
+                at.error_hint(
+                    Reason::InvalidValue,
+                    format!("`{name}` cannot be removed"),
+                    "set it to something else with `set`, or `rewrite.authority` for the host",
+                );
                 return None;
             }
             Some(name)

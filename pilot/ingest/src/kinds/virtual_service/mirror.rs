@@ -25,8 +25,11 @@ pub fn parse_mirror_percent(
     };
     let parsed = Percent::from_whole(number);
     if parsed.is_none() {
-        at.field(name)
-            .error(Reason::InvalidValue, format!("{number} is not a percentage; allowed are 0 to 100"));
+        at.field(name).error_hint(
+            Reason::InvalidValue,
+            format!("{number} is not a percentage"),
+            "write a whole number from 0 to 100",
+        );
     }
     Some(parsed.unwrap_or(Percent::NONE))
 }

@@ -80,7 +80,11 @@ fn parse_retry_on(text: &str, at: &At<'_>) -> RetryOn {
         if let Ok(code) = word.parse::<u16>() {
             match code {
                 100..=599 => status_codes.push(code),
-                _ => at.error(Reason::InvalidValue, format!("{code} is not an HTTP status")),
+                _ => at.error_hint(
+                    Reason::InvalidValue,
+                    format!("{code} is not an HTTP status"),
+                    "write one from 100 to 599",
+                ),
             }
         } else if CONDITIONS.contains(&word) {
             if !conditions.contains(&word) {

@@ -53,19 +53,27 @@ pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>)
     let delegate = read(delegate, |value| parse_delegate(value, &at.field("delegate")));
     let fault = fault.and_then(|fault| parse_fault(fault, &at.field("fault")));
     if redirect.is_some() && fault.is_some() {
-        at.field("fault").warning(Reason::Conflict, "a fault on a redirect delays or replaces the redirect");
+        at.field("fault").warning_hint(
+            Reason::Conflict,
+            "a fault on a redirect delays or replaces the redirect",
+            "leave `fault` out if that is not meant",
+        );
     }
     if redirect.is_some() || direct_response.is_some() {
         let what = if redirect.is_some() { "a redirect" } else { "a direct response" };
         if rewrite.is_some() {
-            at.field("rewrite").error(Reason::Conflict, format!("{what} has no request to rewrite"));
+            at.field("rewrite").error_hint(
+                Reason::Conflict,
+                format!("{what} has no request to rewrite"),
+                "leave `rewrite` out",
+            );
         }
         let message = format!("{what} sends no request that could be copied");
         if mirror.is_some() {
-            at.field("mirror").warning(Reason::Conflict, message.clone());
+            at.field("mirror").warning_hint(Reason::Conflict, message.clone(), "leave it out");
         }
         if !mirrors.is_empty() {
-            at.field("mirrors").warning(Reason::Conflict, message);
+            at.field("mirrors").warning_hint(Reason::Conflict, message, "leave it out");
         }
     } else if mirror.is_some() && !mirrors.is_empty() {
         at.field("mirrors").warning_hint(
@@ -138,14 +146,19 @@ fn does_one_thing(actions: [bool; 3], delegates: bool, role: Role, at: &At<'_>) 
             return false;
         }
         (_, true, Role::Root) => {
-            at.field("delegate").error(
+            at.field("delegate").error_hint(
                 Reason::Conflict,
                 "a route that hands over to another VirtualService cannot have `route` or `redirect`",
+                "leave `route` and `redirect` to the VirtualService that it names, or leave `delegate` out",
             );
             return false;
         }
         (_, false, _) => {
-            at.error(Reason::Conflict, "only one of `route`, `redirect` and `directResponse` can be set");
+            at.error_hint(
+                Reason::Conflict,
+                "only one of `route`, `redirect` and `directResponse` can be set",
+                "leave all but one out; a route of several destinations has weights",
+            );
             return false;
         }
     }
@@ -164,7 +177,11 @@ fn parse_delegate(delegate: api::Delegate, at: &At<'_>) -> Option<NamespacedName
     let api::Delegate { name, namespace } = delegate;
     let name = name.filter(|name| !name.is_empty());
     if name.is_none() {
-        at.field("name").error(Reason::Required, "the VirtualService to hand over to has no name");
+        at.field("name").error_hint(
+            Reason::Required,
+            "the VirtualService to hand over to has no name",
+            "write its name, as in `delegate: {name: catalog}`",
+        );
     }
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
     Some(NamespacedName::new(namespace.as_deref().unwrap_or(at.namespace()), name?))
