@@ -18,12 +18,12 @@ use std::{
     collections::BTreeSet,
     fs::OpenOptions,
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
-/// Directories below directories; deeper ones are a loop of links.
+/// Directories below directories; nobody keeps configuration deeper.
 const MAX_DEPTH: usize = 32;
 
 /// A file to read.
@@ -52,11 +52,12 @@ pub struct Tree {
 pub fn find_files(root: &Path) -> io::Result<Tree> {
     let mut tree = Tree { links: std::fs::symlink_metadata(root)?.is_symlink(), ..Tree::default() };
     if std::fs::metadata(root)?.is_dir() {
-        walk(root, Path::new(""), 0, &mut tree)?;
+        walk(root, Path::new(""), &mut Vec::new(), &mut tree)?;
     } else {
         tree.files.push(Found { shown: root.to_string_lossy().into(), path: root.to_owned() });
     }
     tree.files.sort();
+    tree.files.dedup();
     Ok(tree)
 }
 
@@ -71,11 +72,41 @@ pub fn is_read(path: &Path) -> bool {
     !is_hidden(path) && matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
 }
 
-/// Looks into `directory`, which is relative to `root`.
-fn walk(root: &Path, directory: &Path, depth: usize, tree: &mut Tree) -> io::Result<()> {
-    if depth > MAX_DEPTH {
+/// A directory that is being looked into, whatever it is called.
+struct Ancestor {
+    device: u64,
+    inode: u64,
+    /// The last link on the way to it, relative to the root.
+    link: Option<PathBuf>,
+}
+
+/// Looks into `directory`, which is relative to `root` and below `ancestors`.
+fn walk(root: &Path, directory: &Path, ancestors: &mut Vec<Ancestor>, tree: &mut Tree) -> io::Result<()> {
+    let path = root.join(directory);
+    let metadata = std::fs::metadata(&path)?;
+    let (device, inode) = (metadata.dev(), metadata.ino());
+    let is_link = !directory.as_os_str().is_empty() && std::fs::symlink_metadata(&path)?.is_symlink();
+    let above = ancestors.last().and_then(|above| above.link.clone());
+    let link = if is_link { Some(directory.to_owned()) } else { above };
+    let is_loop = ancestors.iter().any(|above| (above.device, above.inode) == (device, inode));
+    if is_loop || ancestors.len() > MAX_DEPTH {
+        // It is among the files, to be told so: by the link that leads back.
+        let told = link.filter(|_| is_loop).unwrap_or_else(|| directory.to_owned());
+        tree.files.push(Found { shown: told.to_string_lossy().into(), path: root.join(told) });
         return Ok(());
     }
+    ancestors.push(Ancestor { device, inode, link });
+    let walked = walk_entries(root, directory, ancestors, tree);
+    ancestors.pop();
+    walked
+}
+
+fn walk_entries(
+    root: &Path,
+    directory: &Path,
+    ancestors: &mut Vec<Ancestor>,
+    tree: &mut Tree,
+) -> io::Result<()> {
     tree.directories.insert(directory.to_owned());
     for entry in std::fs::read_dir(root.join(directory))? {
         let entry = entry?;
@@ -92,7 +123,7 @@ fn walk(root: &Path, directory: &Path, depth: usize, tree: &mut Tree) -> io::Res
             kind = target.file_type();
         }
         if kind.is_dir() {
-            match walk(root, &below, depth + 1, tree) {
+            match walk(root, &below, ancestors, tree) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => {
                     let shown: Str = below.to_string_lossy().into();
@@ -132,6 +163,9 @@ fn read_bytes(path: &Path) -> io::Result<Result<Vec<u8>, Problem>> {
     let no_waiting = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(no_waiting).open(path)?;
     let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Ok(Err(not_looked_into(path)));
+    }
     if !metadata.is_file() {
         let problem =
             Problem::error(Reason::Malformed, "", "it is a pipe, a device or a socket, which is not read");
@@ -145,6 +179,16 @@ fn read_bytes(path: &Path) -> io::Result<Result<Vec<u8>, Problem>> {
     // It may grow meanwhile; what is beyond the limit is told from what is parsed.
     file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
     Ok(Ok(bytes))
+}
+
+/// What is said of a directory that is passed over.
+fn not_looked_into(path: &Path) -> Problem {
+    if path.is_symlink() {
+        let message = "this link leads back to a directory that it is in, so it is not followed";
+        return Problem::warning(Reason::Malformed, "", message).hint("take the link out of the directory");
+    }
+    let message = format!("directories are looked into down to {MAX_DEPTH} levels, and this one is deeper");
+    Problem::error(Reason::Malformed, "", message).hint("move what is to be read further up")
 }
 
 /// Reads all that comes out of a pipe or a device, up to the limit.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
 
-use mesh_model::{MeshConfig, OutboundPolicy};
+use mesh_model::{MeshConfig, OutboundPolicy, Severity};
 use pilot_ingest::{Settings, Source, Update, Updates, load, start};
 use std::{fs, path::Path, time::Duration};
 
@@ -167,6 +167,40 @@ async fn what_cannot_be_told_apart_from_half_a_file_takes_nothing_away() {
 async fn a_directory_that_is_not_there_is_told() {
     let error = start(Source::Files("/nowhere/at/all".into()), Settings::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot read /nowhere/at/all: No such file or directory (os error 2)");
+}
+
+#[tokio::test]
+async fn a_link_that_leads_back_is_told_once_and_not_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    fs::create_dir_all(root.join("deep/er")).unwrap();
+    for (to, link) in [(".", "loop"), ("../..", "deep/er/up")] {
+        std::os::unix::fs::symlink(to, root.join(link)).unwrap();
+    }
+    write(root, "a.yaml", &["a"]);
+    write(root, "deep/er/b.yaml", &["b"]);
+    let (_, report) = load(root, Settings::default()).unwrap();
+    let told: Vec<_> = report
+        .entries
+        .iter()
+        .flat_map(|entry| {
+            entry.problems.iter().map(|problem| (entry.source.to_string(), problem.to_string()))
+        })
+        .collect();
+    let back = "this link leads back to a directory that it is in, so it is not followed (take the link out of the directory)";
+    let expected = [("deep/er/up:1", back), ("loop:1", back)];
+    assert_eq!(told, expected.map(|(place, problem)| (place.to_owned(), problem.to_owned())));
+    assert_eq!(report.count(Severity::Warning), 2);
+    // Through the root by another name it is the same.
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root, elsewhere.path().join("mesh")).unwrap();
+    let (mesh, report) = load(&elsewhere.path().join("mesh"), Settings::default()).unwrap();
+    assert_eq!((mesh.services().count(), report.entries.len()), (2, 2));
+
+    let mut updates = open(root).await;
+    until(&mut updates, &["a", "b"]).await;
+    write(root, "deep/er/b.yaml", &["b", "c"]);
+    until(&mut updates, &["a", "b", "c"]).await;
 }
 
 #[tokio::test]
