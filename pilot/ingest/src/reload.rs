@@ -2,10 +2,11 @@
 //!
 //! In: the system's word that something happened below a directory. Out: edits for the files that differ. Nothing is polled, and what
 //! did not change is not looked at (`files`). Whoever writes several files means them together, so a burst (`burst`) is waited out. A
-//! file that is caught half-written keeps what it said before.
+//! file that is caught half-written keeps what it said before. More events than there is room for (`queue`) mean that everything is looked at.
 
 mod burst;
 mod files;
+mod queue;
 
 use crate::{at::Context, settings::SourceError, updates::Input};
 use burst::{Burst, Event};
@@ -43,7 +44,7 @@ pub async fn start(
     Ok(())
 }
 
-fn observe(root: &Path, sender: mpsc::UnboundedSender<Event>) -> notify::Result<notify::RecommendedWatcher> {
+fn observe(root: &Path, sender: queue::Sender) -> notify::Result<notify::RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let event = match event {
             // Opening and reading is what we do ourselves.
@@ -55,8 +56,7 @@ fn observe(root: &Path, sender: mpsc::UnboundedSender<Event>) -> notify::Result<
                 Event { paths: Vec::new(), whole: false }
             }
         };
-        // Nobody listens any more: the process is ending.
-        let _ = sender.send(event);
+        sender.send(event);
     })?;
     if root.is_dir() {
         watcher.watch(root, RecursiveMode::Recursive)?;
@@ -82,7 +82,7 @@ fn leaves_whole(kind: &notify::EventKind) -> bool {
 /// What happens to files, burst by burst.
 #[derive(Debug)]
 pub(crate) struct Events {
-    events: mpsc::UnboundedReceiver<Event>,
+    events: queue::Receiver,
     /// Dropping it ends the events. `None` when nothing can be observed: then nothing ever comes, and whoever waits waits.
     watcher: Option<notify::RecommendedWatcher>,
 }
@@ -90,7 +90,7 @@ pub(crate) struct Events {
 impl Events {
     /// From now on, at `root`: below it, or beside it if it is a file.
     pub(crate) fn below(root: &Path) -> Self {
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = queue::queue();
         let watcher = match observe(root, sender) {
             Ok(watcher) => Some(watcher),
             Err(error) => {
@@ -108,12 +108,12 @@ impl Events {
             return std::future::pending().await;
         }
         let mut burst = Burst::default();
-        burst.add(events.recv().await?);
+        events.add_next(&mut burst).await?;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let quiet = deadline.min(tokio::time::Instant::now() + burst.quiet());
-            match tokio::time::timeout_at(quiet, events.recv()).await {
-                Ok(Some(more)) => burst.add(more),
+            match tokio::time::timeout_at(quiet, events.add_next(&mut burst)).await {
+                Ok(Some(())) => {}
                 Ok(None) | Err(_) => return Some(burst),
             }
         }
