@@ -14,8 +14,8 @@ pub const ANNOTATION: &str = "galley.istio.io/analyze-suppress";
 /// The codes that some problem may have.
 const CODES: &[&str] = &[
     "IST0002", "IST0101", "IST0106", "IST0107", "IST0108", "IST0109", "IST0110", "IST0111", "IST0112",
-    "IST0113", "IST0116", "IST0118", "IST0122", "IST0125", "IST0127", "IST0128", "IST0129", "IST0130",
-    "IST0131", "IST0134", "IST0135", "IST0137", "IST0173", "IST0174",
+    "IST0113", "IST0116", "IST0118", "IST0122", "IST0125", "IST0126", "IST0127", "IST0128", "IST0129",
+    "IST0130", "IST0131", "IST0134", "IST0135", "IST0137", "IST0173", "IST0174",
 ];
 
 /// Istio's codes for a problem of an object; several where Istio tells apart what is one here.
@@ -28,6 +28,7 @@ pub fn codes(kind: Kind, problem: &Problem) -> &'static [&'static str] {
         (Reason::InvalidValue, _) if annotation => &["IST0107", "IST0125"],
         (Reason::InvalidValue, _) if path.ends_with(".regex") => &["IST0122", "IST0106"],
         (Reason::Deprecated, _) => &["IST0002"],
+        (Reason::NotSupported, Kind::MeshConfig) if path.ends_with(".fromRegistry") => &["IST0126"],
         (Reason::Required, Kind::DestinationRule) if path.ends_with("tls.caCertificates") => {
             if path.contains("portLevelSettings") { &["IST0129"] } else { &["IST0128"] }
         }
