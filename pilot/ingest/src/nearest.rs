@@ -10,18 +10,25 @@ pub fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&
         .map(|(_, word)| word)
 }
 
-/// Levenshtein's distance, letters of either case being alike.
+/// Levenshtein's distance, letters of either case being alike; two neighbours that changed places are one slip.
 fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().map(|character| character.to_ascii_lowercase()).collect();
+    let letters = |text: &str| text.chars().map(|letter| letter.to_ascii_lowercase()).collect();
+    let (left, right): (Vec<char>, Vec<char>) = (letters(left), letters(right));
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, b) in right.iter().enumerate() {
-            let change = diagonal + usize::from(a.to_ascii_lowercase() != *b);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
+    for line in 0..left.len() {
+        let mut next = vec![line + 1];
+        for column in 0..right.len() {
+            let change = row[column] + usize::from(left[line] != right[column]);
+            let mut least = change.min(row[column + 1] + 1).min(next[column] + 1);
+            let swapped =
+                line > 0 && column > 0 && left[line] == right[column - 1] && left[line - 1] == right[column];
+            if swapped {
+                least = least.min(before[column - 1] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[right.len()]
 }
@@ -36,5 +43,7 @@ mod tests {
         assert_eq!(nearest("conectTimeout", words.into_iter()), Some("connectTimeout"));
         assert_eq!(nearest("connecttimeout", words.into_iter()), Some("connectTimeout"));
         assert_eq!(nearest("banana", words.into_iter()), None);
+        assert_eq!(nearest("wbe", ["web", "api"].into_iter()), Some("web"));
+        assert_eq!(nearest("bew", ["web", "api"].into_iter()), None);
     }
 }
