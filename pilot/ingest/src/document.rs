@@ -132,6 +132,7 @@ pub fn parse_text(text: &str) -> Result<Value, Problem> {
             () if message.contains("depth") || message.contains("recursion") => {
                 problem.hint("no object of the mesh is nested more than 64 levels deep")
             }
+            () if text.contains("{{") => problem.hint("render the template first, as `helm template` does"),
             () => problem.hint(usual_slip(message)),
         }
     })
@@ -315,6 +316,8 @@ mod tests {
                 "1: ERROR line 3, column 1: `a` is here twice (keep one of them: which of both is meant, nobody knows)"
             ]
         );
+        let found = messages(b"a: {{ .Values.a }}\n");
+        assert!(found[0].ends_with("(render the template first, as `helm template` does)"), "{found:?}");
         let found = messages(b"a:\n\tb: 1\n");
         assert!(found[0].contains("spaces"), "{found:?}");
     }
