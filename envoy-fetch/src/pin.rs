@@ -42,6 +42,19 @@ const PINS: &[Pin] = &[
     },
 ];
 
+#[cfg(test)]
+impl Pin {
+    /// Of a package that tests make.
+    pub(crate) const fn of_test(
+        package_sha256: &'static str,
+        package_size: u64,
+        binary_sha256: &'static str,
+        binary_path: &'static str,
+    ) -> Self {
+        Self { os: "", arch: "", package_sha256, package_size, binary_sha256, binary_path }
+    }
+}
+
 /// The row for the machine that this was compiled for.
 pub(crate) fn for_this_platform() -> Result<&'static Pin, Error> {
     find(std::env::consts::OS, std::env::consts::ARCH)
