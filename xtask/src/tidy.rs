@@ -1,10 +1,11 @@
 //! `cargo xtask tidy`: the rules of this tree that the compiler does not know.
 //!
-//! In: the tracked files, `cargo tree`, and the table of allowed edges in ARCHITECTURE.md. Out: findings, each with
+//! In: the tracked files, `cargo tree`, deny.toml, and the table of allowed edges in ARCHITECTURE.md. Out: findings, each with
 //! what to do about it. `xtask/tests/tidy.rs` runs the same as a test.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task reports to the person who runs it")]
 
+mod deny;
 mod edges;
 mod graph;
 mod sources;
@@ -65,5 +66,6 @@ pub fn run() -> Result<()> {
 pub fn check(root: &Path) -> Result<Report> {
     let mut report = sources::check(root)?;
     report.violations.extend(edges::check(root)?);
+    report.violations.extend(deny::check(root)?);
     Ok(report)
 }
