@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mesh::{Mesh, cluster, endpoints, host, services};
+use mesh_testkit::Link;
 use pilot_xds::testing::{SotwEnvoy, TestProxy};
 use pilot_xds::{ResourceType, ServerConfig};
 use tonic::Code;
@@ -138,6 +139,34 @@ async fn a_connection_that_is_old_is_asked_to_go() {
     let mesh = Mesh::start(config).await;
     let proxy = TestProxy::connect(mesh.addr, mesh.envoy("web.default")).await.unwrap();
     assert_eq!(proxy.ended().await.unwrap().code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn a_proxy_that_falls_silent_is_forgotten() {
+    let mut config = ServerConfig::default();
+    config.transport.keepalive_interval = std::time::Duration::from_millis(100);
+    config.transport.keepalive_timeout = std::time::Duration::from_millis(400);
+    let mut mesh = Mesh::start(config).await;
+    let first = mesh.publish(|edit| services(edit, 10, "a"));
+    let link = Link::to(mesh.addr).await.unwrap();
+    let gone = TestProxy::connect(link.address(), mesh.envoy("gone.default")).await.unwrap();
+    let _there = TestProxy::connect(mesh.addr, mesh.envoy("there.default")).await.unwrap();
+    for name in ["gone.default", "there.default"] {
+        mesh.handles.sync.wait_for(name, first).await;
+    }
+    assert_eq!(mesh.handles.metrics.connected(), 2);
+
+    // Nobody tells the server. Who answers its probes stays, although it has nothing to say either.
+    link.fall_silent();
+    let only =
+        |proxies: &[pilot_xds::ProxyStatus]| proxies.iter().map(|proxy| &*proxy.proxy).eq(["there.default"]);
+    let forgotten = mesh.handles.sync.wait_until_all(only);
+    tokio::time::timeout(std::time::Duration::from_secs(30), forgotten).await.expect("it is still there");
+    assert_eq!(mesh.source.attached.load(Ordering::SeqCst), 1, "detached");
+    assert_eq!(mesh.handles.metrics.connected(), 1);
+    let second = mesh.publish(|edit| edit.set(cluster(3, "b")));
+    mesh.handles.sync.wait_for("there.default", second).await;
+    drop(gone);
 }
 
 #[tokio::test]
