@@ -11,6 +11,7 @@ mod publish;
 mod readers;
 mod start;
 mod status;
+mod triggers;
 
 pub use config::{Config, SourceConfig, StatusConfig};
 pub use metrics::PilotMetrics;

@@ -6,6 +6,7 @@
 mod attach;
 mod classes;
 mod clearance;
+mod counts;
 mod credentials;
 mod denied;
 mod domains;
@@ -15,11 +16,12 @@ mod scope;
 mod state;
 mod turns;
 
+pub use counts::Counts;
+
 use crate::readers::Readers;
 use mesh_model::{Mesh, MtlsMode, NamespacedName, ObjectRef, PeerModes, Problem, Reason, Str};
 use pilot_status::Registrations;
 use pilot_xds::snapshot::{LAYERS, Snapshot};
-use scope::ScopeState;
 use state::{State, Subscriber};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -45,25 +47,6 @@ impl Publisher {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while deriving leaves the state as it was before or after single resources: each is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many scopes, classes and proxies there are.
-    pub fn counts(&self) -> Counts {
-        let state = self.lock();
-        let mesh = state.mesh.clone();
-        let counts = Counts {
-            services: 0,
-            virtual_services: 0,
-            scopes: state.scopes.values().filter(|scope| !scope.is_vacant()).count(),
-            places: state.scopes.values().map(ScopeState::places).sum(),
-            classes: state.classes.count(),
-            proxies: state.proxies.len(),
-            encoded: state.pool.memo().stats().entries,
-        };
-        drop(state);
-        // These have to be counted one by one: nobody is to wait for that.
-        let (services, virtual_services) = (mesh.services().count(), mesh.virtual_services().count());
-        Counts { services, virtual_services, ..counts }
     }
 
     /// Objects that have no effect somewhere because an older one is in their place, and those that close what they are for.
@@ -162,17 +145,4 @@ pub struct Audience {
     pub sidecar: Option<NamespacedName>,
     /// Their names, each with the publication that brought it what it is meant to have.
     pub proxies: Vec<(Str, u64)>,
-}
-
-/// How much the publisher keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Counts {
-    pub services: usize,
-    pub virtual_services: usize,
-    pub scopes: usize,
-    pub places: usize,
-    pub classes: usize,
-    pub proxies: usize,
-    pub encoded: usize,
 }

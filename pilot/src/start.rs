@@ -3,10 +3,11 @@
 use crate::{
     Config, PilotMetrics, Publisher, Readers, SourceConfig, debug,
     status::{self, Proxies},
+    triggers::Triggers,
 };
 use mesh_model::{Mesh, ObjectRef};
 use mesh_runtime::{drain::Drain, ready::Readiness};
-use pilot_ingest::{Access, Report, Settings, Update};
+use pilot_ingest::{Access, Report, Settings, Update, events::Events};
 use pilot_status::{Condition, Inquiries, Programmed, Progress, Registrations, Since, Sources, collect};
 use pilot_xds::{
     server::{AdsService, Handles, ServerConfig},
@@ -50,6 +51,8 @@ pub struct Pilot {
     mesh: watch::Receiver<Arc<Mesh>>,
     report: watch::Receiver<Arc<Report>>,
     published: watch::Receiver<u64>,
+    events: Arc<Events>,
+    triggers: Arc<Triggers>,
     /// Where statuses are written: how far the proxies of all replicas are.
     inquiries: Option<Inquiries>,
 }
@@ -125,7 +128,12 @@ impl Pilot {
 
     /// Metrics, to be registered.
     pub fn metrics(&self) -> PilotMetrics {
-        PilotMetrics::new(self.publisher.clone(), self.xds.clone())
+        PilotMetrics {
+            publisher: self.publisher.clone(),
+            xds: self.xds.clone(),
+            events: self.events.clone(),
+            triggers: self.triggers.clone(),
+        }
     }
 
     /// Debug endpoints, to be served on loopback.
@@ -207,17 +215,21 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         SourceConfig::Cluster { kubeconfig } => pilot_ingest::Source::Cluster { kubeconfig },
     };
     let mut ingest = pilot_ingest::start(source, settings).await?;
-    let report = ingest.reports();
+    let (report, events) = (ingest.reports(), ingest.events());
+    let triggers = Arc::<Triggers>::default();
     let first_lists = readiness.handle("first lists");
     let publish = publisher.clone();
     let handles = xds.clone();
+    let counted = triggers.clone();
     tokio::spawn(async move {
         let mut first_lists = Some(first_lists);
         // The first is given when everything is in: nothing goes out before.
-        while let Some(Update { mesh: current, changes, sequence }) = ingest.next().await {
+        while let Some(Update { mesh: current, changes, causes, sequence }) = ingest.next().await {
             let since = Instant::now();
             publish.prepare(&current).await;
+            let handed = publish.handed();
             publish.publish_in_turns(current.clone(), &changes, since, &handles.sync).await;
+            counted.told(&causes, publish.handed() - handed);
             status::forget_outdated(&publish, &handles.rejections);
             mesh.send_replace(current);
             published.send_replace(sequence);
@@ -292,6 +304,8 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         mesh: mesh_receiver,
         report,
         published: published_receiver,
+        events,
+        triggers,
         inquiries,
     })
 }

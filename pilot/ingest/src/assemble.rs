@@ -15,6 +15,7 @@ mod workload;
 
 use crate::{
     at::Context,
+    events::{Cause, Causes, Events},
     joins::Joins,
     kinds::Model,
     local::Local,
@@ -38,6 +39,8 @@ pub struct Ingest {
     /// Networks as the settings tell of them, without those that Services do.
     networks: Vec<Network>,
     no_labels: Arc<Labels>,
+    /// Why the mesh differs from the one that was taken last.
+    causes: Causes,
 }
 
 /// What has to be derived again.
@@ -63,6 +66,7 @@ impl Ingest {
             ready: None,
             mesh: Arc::new(mesh),
             no_labels: Arc::default(),
+            causes: Causes::default(),
         }
     }
 
@@ -79,6 +83,16 @@ impl Ingest {
     /// All that a report is made of, as it is now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot { mesh: self.mesh.clone(), ..self.store.told.clone() }
+    }
+
+    /// What is counted of the objects.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.store.events
+    }
+
+    /// Why the mesh differs from what it was when this was asked last.
+    pub fn take_causes(&mut self) -> Causes {
+        std::mem::take(&mut self.causes)
     }
 
     /// Makes the edits, all at once, and says what changed.
@@ -130,7 +144,11 @@ impl Ingest {
             let was = self.ready.as_ref().is_none_or(|before| before.contains(&pod.name));
             was != ready.contains(&pod.name)
         };
+        let before = dirty.workloads.len();
         dirty.workloads.extend(self.joins.replicas.keys().filter(changed).cloned());
+        if dirty.workloads.len() > before {
+            self.causes.add(Cause::Endpoint);
+        }
         self.ready = Some(ready);
     }
 
@@ -143,6 +161,7 @@ impl Ingest {
         changes: &mut ChangeSet,
     ) {
         let Difference { object, old, new } = difference;
+        self.causes.add(self.store.events.differs(object.kind, new.is_none()));
         if let Some(old) = old {
             self.unlink(&object, &old, dirty);
         }

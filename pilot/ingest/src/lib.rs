@@ -13,6 +13,7 @@ mod defect;
 mod delegation;
 mod document;
 mod endpoints;
+pub mod events;
 mod few;
 mod files;
 mod instead;

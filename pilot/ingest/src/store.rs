@@ -3,6 +3,7 @@
 //! In: edits from the watches or the files. Out: which objects mean something else than before. Knows nothing of what they mean.
 
 use crate::{
+    events::{Event, Events},
     kinds::{Model, Object, WhenBad, row},
     report::Snapshot,
 };
@@ -70,6 +71,8 @@ pub struct Store {
     hidden: BTreeSet<Str>,
     /// What each says of itself, for reports.
     pub(crate) told: Snapshot,
+    /// What is counted.
+    pub(crate) events: Arc<Events>,
 }
 
 /// Whether what `object` means depends on its namespace being part of the mesh.
@@ -193,10 +196,11 @@ impl Store {
         }
         let mut held = self.objects.remove(&name).unwrap_or_default();
         let old = self.meaning(&name, &held).cloned();
-        let before: Vec<Object> = held
-            .extract_if(.., |object| path(&object.source) == from)
-            .filter(|object| object.model.is_some())
-            .collect();
+        let before: Vec<Object> = held.extract_if(.., |object| path(&object.source) == from).collect();
+        if from.is_none() {
+            self.events.came(name.kind, event(&before, &objects));
+        }
+        let before: Vec<Object> = before.into_iter().filter(|object| object.model.is_some()).collect();
         held.extend(objects.into_iter().map(|object| keep_last_good(object, before.first())));
         held.sort_by(|left, right| left.source.cmp(&right.source));
         self.told.set_object(&name, &held);
@@ -209,6 +213,16 @@ impl Store {
         if old != new {
             differences.push(Difference { object: name, old, new });
         }
+    }
+}
+
+/// What became of an object of the cluster that was so and is so now.
+fn event(before: &[Object], now: &[Object]) -> Event {
+    match (before, now) {
+        (_, []) => Event::Delete,
+        ([], _) => Event::Add,
+        _ if before == now => Event::UpdateSame,
+        _ => Event::Update,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::{
     assemble::Ingest,
+    events::{Causes, Events},
     report::{Report, Snapshot},
     reporter,
     store::Edit,
@@ -32,6 +33,8 @@ pub struct Update {
     pub mesh: Arc<Mesh>,
     /// What changed since the update before.
     pub changes: ChangeSet,
+    /// What made them.
+    pub causes: Causes,
     /// Counts updates of objects from 1. That a workload on this machine became ready is none: who has made an edit waits for its own.
     pub sequence: u64,
 }
@@ -87,6 +90,11 @@ impl Updates {
         self.reports.clone()
     }
 
+    /// What is counted of what the sources say.
+    pub fn events(&self) -> Arc<Events> {
+        self.ingest.events().clone()
+    }
+
     /// What is wrong with what the last update was made of. Takes a look at the whole mesh.
     pub fn report(&self) -> Report {
         Report::new(&Snapshot { sequence: self.sequence, ..self.ingest.snapshot() })
@@ -127,6 +135,7 @@ impl Updates {
                 return Some(Update {
                     mesh: self.ingest.mesh().clone(),
                     changes: std::mem::take(&mut self.waiting),
+                    causes: self.ingest.take_causes(),
                     sequence: self.sequence,
                 });
             }

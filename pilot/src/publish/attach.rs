@@ -99,7 +99,7 @@ impl Resolve for Aliases {
         }
         let state = self.publisher.lock();
         let subscriber = state.proxies.get(&self.id)?;
-        let Home { scope, place: _, class: _ } = &subscriber.home;
+        let Home { scope, place: _, class: _, standing: _ } = &subscriber.home;
         state.scopes.get(scope)?.virtual_host_for(name)
     }
 }

@@ -48,7 +48,7 @@ impl Hash for Same {
 impl Classes {
     /// Counts a proxy with this inbound configuration in.
     pub fn enter(&mut self, inbound: &Inbound, pool: &Pool) -> ClassId {
-        let Inbound { listeners, clusters, endpoints } = inbound;
+        let Inbound { listeners, clusters, endpoints, standing: _ } = inbound;
         let clusters = clusters.iter().map(|spec| pool.get(spec));
         let listeners = listeners.iter().map(|spec| pool.get(spec));
         let endpoints = endpoints.iter().map(|spec| pool.get(spec));

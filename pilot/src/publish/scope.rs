@@ -112,6 +112,11 @@ impl ScopeState {
         self.places.count()
     }
 
+    /// What depends on the place, for each that its clients are in.
+    pub fn place_layers(&self) -> impl Iterator<Item = &Arc<Layer>> {
+        self.places.layers()
+    }
+
     /// Counts a proxy in, and returns its place as all there have it.
     pub fn enter(&mut self, place: &Place, takes: Takes, mesh: &Mesh, pool: &Pool) -> Arc<Place> {
         let Takes { protocol, names } = takes;

@@ -14,7 +14,7 @@ use crate::{
     readers::Readers,
 };
 use mesh_model::{ChangeSet, Mesh};
-use pilot_view::{Place, ScopeKey, affects, is_replica};
+use pilot_view::{Place, ScopeKey, Standing, affects, is_replica};
 use pilot_xds::{
     latest,
     layer::Layer,
@@ -34,6 +34,8 @@ pub struct State {
     pub mesh: Arc<Mesh>,
     pub pool: Pool,
     pub sequence: u64,
+    /// How many snapshots have been handed to proxies.
+    pub handed: u64,
     pub scopes: HashMap<Arc<ScopeKey>, ScopeState>,
     pub classes: Classes,
     pub credentials: Credentials,
@@ -58,6 +60,7 @@ pub struct Home {
     pub scope: Arc<ScopeKey>,
     pub place: Arc<Place>,
     pub class: ClassId,
+    pub standing: Standing,
 }
 
 impl State {
@@ -160,13 +163,14 @@ impl State {
             .entry(scope.clone())
             .or_insert_with(|| ScopeState::new(ScopeKey::clone(&scope), &self.mesh, &self.pool));
         let place = state.enter(&place, takes, &self.mesh, &self.pool);
-        let class = self.classes.enter(&pilot_view::inbound(&self.mesh, proxy), &self.pool);
-        Home { scope, place, class }
+        let inbound = pilot_view::inbound(&self.mesh, proxy);
+        let class = self.classes.enter(&inbound, &self.pool);
+        Home { scope, place, class, standing: inbound.standing }
     }
 
     /// Counts a proxy out.
     pub fn leave(&mut self, home: &Home, takes: Takes) {
-        let Home { scope, place, class } = home;
+        let Home { scope, place, class, standing: _ } = home;
         if let Some(state) = self.scopes.get_mut(scope) {
             state.leave(place, takes);
         }
@@ -199,7 +203,7 @@ impl State {
 
     /// Those that it has in common with all in its scope and place.
     fn shared_layers(&self, home: &Home, takes: Takes) -> Option<[&Arc<Layer>; 3]> {
-        let Home { scope, place, class: _ } = home;
+        let Home { scope, place, class: _, standing: _ } = home;
         self.scopes.get(scope)?.layers(place, takes.names)
     }
 
@@ -227,6 +231,7 @@ impl State {
         let mut shared = HashMap::new();
         let mut made: HashMap<[*const Layer; LAYERS], Arc<Snapshot>> =
             HashMap::with_capacity(self.proxies.len());
+        let mut handed = 0;
         for (id, subscriber) in &self.proxies {
             let Subscriber { connected: _, proxy: _, takes, home, proven, snapshots } = &**subscriber;
             let key = (Arc::as_ptr(&home.scope), Arc::as_ptr(&home.place), takes.names);
@@ -242,7 +247,9 @@ impl State {
                     .entry(layers.map(Arc::as_ptr))
                     .or_insert_with(|| Snapshot::new(layers.map(Arc::clone), self.sequence, since));
                 snapshots.set(snapshot.clone());
+                handed += 1;
             }
         }
+        self.handed += handed;
     }
 }

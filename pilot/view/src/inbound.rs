@@ -10,7 +10,7 @@ mod ports;
 mod replicas;
 mod requests;
 
-pub use ports::own_ports;
+pub use ports::{Standing, own_ports};
 pub use replicas::{LOCAL_CLUSTER, is_replica};
 
 use crate::{
@@ -34,12 +34,14 @@ pub struct Inbound {
     pub clusters: Vec<ClusterSpec>,
     /// Of its own replicas, where its Envoy asks for them.
     pub endpoints: Option<EndpointsSpec>,
+    /// What services make of the workload: nothing that its Envoy is told.
+    pub standing: Standing,
 }
 
 /// The inbound configuration of `proxy`.
 pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     let config = mesh.config();
-    let mut ports = ports::ports(mesh, proxy);
+    let (mut ports, standing) = ports::ports(mesh, proxy);
     let tracing = match mesh.config().tracing {
         MeshTracing::Off => None,
         MeshTracing::Bootstrap | MeshTracing::Provider(_) => {
@@ -87,7 +89,7 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     };
     let settings = proxy.settings(mesh);
     let clusters = clusters.into_iter().map(|cluster| cluster.of_proxy(settings)).collect();
-    Inbound { listeners, clusters, endpoints: replicas::replicas(mesh, proxy) }
+    Inbound { listeners, clusters, endpoints: replicas::replicas(mesh, proxy), standing }
 }
 
 /// Where requests go that came for `entry`.

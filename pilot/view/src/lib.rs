@@ -23,7 +23,7 @@ mod tracing;
 mod well_known;
 
 pub use credentials::derive_secrets;
-pub use inbound::{INBOUND_CLUSTERS, Inbound, LOCAL_CLUSTER, inbound, is_replica};
+pub use inbound::{INBOUND_CLUSTERS, Inbound, LOCAL_CLUSTER, Standing, inbound, is_replica};
 pub use names::derive_names;
 pub use outbound::{
     HostView, PlaceView, PortKey, PortUse, derive_host, derive_place, placeholder, port_listener,

@@ -18,8 +18,9 @@ use tonic::Status;
 
 use crate::batch::Batch;
 use crate::encoding::encode_str;
+use crate::metrics::{Begun, Metrics};
 use crate::requests::HEADER;
-use crate::resource::Protocol;
+use crate::resource::{Protocol, ResourceType};
 use crate::stream::Response;
 
 /// Size of the pieces that entries are joined into as they go out: each is one write of the HTTP/2 layer.
@@ -30,7 +31,10 @@ pub(crate) struct ResponseBody<S> {
     responses: S,
     protocol: Protocol,
     identifier: Arc<str>,
+    metrics: Arc<Metrics>,
     writing: Option<Writing>,
+    /// What is written, and since when.
+    timed: Option<(ResourceType, Begun)>,
     done: bool,
 }
 
@@ -44,11 +48,12 @@ struct Writing {
 }
 
 impl<S> ResponseBody<S> {
-    pub(crate) fn new(responses: S, protocol: Protocol, identifier: Arc<str>) -> Self {
-        Self { responses, protocol, identifier, writing: None, done: false }
+    pub(crate) fn new(responses: S, protocol: Protocol, identifier: Arc<str>, metrics: Arc<Metrics>) -> Self {
+        Self { responses, protocol, identifier, metrics, writing: None, timed: None, done: false }
     }
 
-    fn begin(&mut self, response: Response) {
+    fn begin(&mut self, response: Response, begun: Begun) {
+        self.timed = Some((response.kind, begun));
         let head = encode_head(&response, self.protocol, &self.identifier);
         self.writing = Some(Writing::new(head, response.batch));
     }
@@ -129,7 +134,7 @@ fn encode_head(response: &Response, protocol: Protocol, identifier: &str) -> Byt
     head.freeze()
 }
 
-impl<S: Stream<Item = Result<Response, Status>> + Unpin> Body for ResponseBody<S> {
+impl<S: Stream<Item = Result<(Response, Begun), Status>> + Unpin> Body for ResponseBody<S> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -144,13 +149,16 @@ impl<S: Stream<Item = Result<Response, Status>> + Unpin> Body for ResponseBody<S
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
                 self.writing = None;
+                if let Some((kind, begun)) = self.timed.take() {
+                    self.metrics.sent(kind, begun);
+                }
             }
             if self.done {
                 return Poll::Ready(None);
             }
             let end = match ready!(Pin::new(&mut self.responses).poll_next(cx)) {
-                Some(Ok(response)) => {
-                    self.begin(response);
+                Some(Ok((response, begun))) => {
+                    self.begin(response, begun);
                     continue;
                 }
                 Some(Err(status)) => status,

@@ -1,46 +1,98 @@
 //! Counters of the xDS server. Plain atomics: whoever owns a metrics registry reads them and gives them names.
 
+mod histogram;
+
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::resource::{ResourceType, TYPES};
+use histogram::Histogram;
+pub use histogram::Observed;
 
-/// Upper bounds of the convergence histogram, in seconds.
-pub const CONVERGENCE_BUCKETS: [f64; 12] =
-    [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 30.0];
+/// Upper bounds of the time from a change to its acknowledgement, in seconds: Istio's, and finer ones below.
+const CONVERGENCE: &[f64] =
+    &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 5.0, 10.0, 20.0, 30.0];
+/// Of what it takes to push and to send, in seconds. These and the ones below are Istio's.
+const PUSH: &[f64] = &[0.01, 0.1, 1.0, 3.0, 5.0, 10.0, 20.0, 30.0];
+/// Of how long a stream does not get to a change, in seconds.
+const QUEUE: &[f64] = &[0.1, 0.5, 1.0, 3.0, 5.0, 10.0, 20.0, 30.0];
+/// Of the resources in a response, in bytes.
+const SIZE: &[f64] = &[1.0, 1e4, 1e6, 4e6, 1e7, 4e7];
 
 /// What the server counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
-    pushes: [AtomicU64; TYPES],
-    bytes: [AtomicU64; TYPES],
+    sizes: [Histogram; TYPES],
+    push_times: [Histogram; TYPES],
+    send_time: Histogram,
+    queue_time: Histogram,
+    convergence: Histogram,
     rejects: [AtomicU64; TYPES],
+    stale: [AtomicU64; TYPES],
     connected: AtomicU64,
-    stale: AtomicU64,
     refused_streams: AtomicU64,
     waits_given_up: AtomicU64,
-    convergence: [AtomicU64; CONVERGENCE_BUCKETS.len() + 1],
-    convergence_micros: AtomicU64,
 }
 
-/// Time from a change to its acknowledgement by a proxy, over all proxies.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Convergence {
-    /// Observations at or below each of [`CONVERGENCE_BUCKETS`], then those above. Not cumulative.
-    pub buckets: Vec<u64>,
-    /// Sum of all observations in seconds.
-    pub sum: f64,
+impl Default for Metrics {
+    fn default() -> Self {
+        let by_type = |bounds| std::array::from_fn(|_| Histogram::new(bounds));
+        Self {
+            sizes: by_type(SIZE),
+            push_times: by_type(PUSH),
+            send_time: Histogram::new(PUSH),
+            queue_time: Histogram::new(QUEUE),
+            convergence: Histogram::new(CONVERGENCE),
+            rejects: Default::default(),
+            stale: Default::default(),
+            connected: AtomicU64::default(),
+            refused_streams: AtomicU64::default(),
+            waits_given_up: AtomicU64::default(),
+        }
+    }
+}
+
+/// When work on a response began, and when it was made: what remains is to write it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    pub(crate) begun: Instant,
+    pub(crate) made: Instant,
 }
 
 impl Metrics {
     /// Responses sent of a type.
     pub fn pushes(&self, kind: ResourceType) -> u64 {
-        self.pushes[kind.index()].load(Ordering::Relaxed)
+        self.sizes[kind.index()].count()
     }
 
     /// Bytes of resources sent of a type.
     pub fn bytes(&self, kind: ResourceType) -> u64 {
-        self.bytes[kind.index()].load(Ordering::Relaxed)
+        self.sizes[kind.index()].total()
+    }
+
+    /// Bytes of resources in a response of a type.
+    pub fn sizes(&self, kind: ResourceType) -> Observed {
+        self.sizes[kind.index()].sizes()
+    }
+
+    /// Seconds that it takes to make a response of a type and to hand it to the connection.
+    pub fn push_times(&self, kind: ResourceType) -> Observed {
+        self.push_times[kind.index()].times()
+    }
+
+    /// Seconds that it takes to hand a response that is made to the connection: the other end may be slow to take it.
+    pub fn send_time(&self) -> Observed {
+        self.send_time.times()
+    }
+
+    /// Seconds from when a stream is told of a snapshot until it gets to it.
+    pub fn queue_time(&self) -> Observed {
+        self.queue_time.times()
+    }
+
+    /// Seconds from a change to its acknowledgement by a proxy, over all proxies.
+    pub fn convergence(&self) -> Observed {
+        self.convergence.times()
     }
 
     /// Responses rejected by proxies, of a type.
@@ -48,14 +100,14 @@ impl Metrics {
         self.rejects[kind.index()].load(Ordering::Relaxed)
     }
 
+    /// Requests that answered a response of a type that was no longer in flight.
+    pub fn stale(&self, kind: ResourceType) -> u64 {
+        self.stale[kind.index()].load(Ordering::Relaxed)
+    }
+
     /// Streams open now.
     pub fn connected(&self) -> u64 {
         self.connected.load(Ordering::Relaxed)
-    }
-
-    /// Requests that answered a response no longer in flight.
-    pub fn stale(&self) -> u64 {
-        self.stale.load(Ordering::Relaxed)
     }
 
     /// Streams turned away.
@@ -68,16 +120,19 @@ impl Metrics {
         self.waits_given_up.load(Ordering::Relaxed)
     }
 
-    /// Convergence so far.
-    pub fn convergence(&self) -> Convergence {
-        let buckets = self.convergence.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
-        let sum = self.convergence_micros.load(Ordering::Relaxed) as f64 / 1e6;
-        Convergence { buckets, sum }
+    pub(crate) fn pushed(&self, kind: ResourceType, bytes: usize) {
+        self.sizes[kind.index()].measured(bytes);
     }
 
-    pub(crate) fn pushed(&self, kind: ResourceType, bytes: usize) {
-        self.pushes[kind.index()].fetch_add(1, Ordering::Relaxed);
-        self.bytes[kind.index()].fetch_add(bytes as u64, Ordering::Relaxed);
+    /// A response has been handed to the connection, all of it.
+    pub(crate) fn sent(&self, kind: ResourceType, Begun { begun, made }: Begun) {
+        let now = Instant::now();
+        self.push_times[kind.index()].took(now - begun);
+        self.send_time.took(now - made);
+    }
+
+    pub(crate) fn queued(&self, time: Duration) {
+        self.queue_time.took(time);
     }
 
     pub(crate) fn rejected(&self, kind: ResourceType) {
@@ -92,8 +147,8 @@ impl Metrics {
         self.connected.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn stale_request(&self) {
-        self.stale.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn stale_request(&self, kind: ResourceType) {
+        self.stale[kind.index()].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn stream_refused(&self) {
@@ -105,10 +160,6 @@ impl Metrics {
     }
 
     pub(crate) fn converged(&self, after: Duration) {
-        let seconds = after.as_secs_f64();
-        let bucket = CONVERGENCE_BUCKETS.partition_point(|bound| *bound < seconds);
-        self.convergence[bucket].fetch_add(1, Ordering::Relaxed);
-        let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
-        self.convergence_micros.fetch_add(micros, Ordering::Relaxed);
+        self.convergence.took(after);
     }
 }

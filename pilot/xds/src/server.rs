@@ -185,7 +185,8 @@ impl<S: Source> AdsService<S> {
             end,
             permit,
         };
-        let body = ResponseBody::new(opening.responses(), R::PROTOCOL, inner.identifier.clone());
+        let (identifier, metrics) = (inner.identifier.clone(), inner.handles.metrics.clone());
+        let body = ResponseBody::new(opening.responses(), R::PROTOCOL, identifier, metrics);
         let mut response = HttpResponse::new(Body::new(body));
         let content_type = http::HeaderValue::from_static("application/grpc");
         response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);

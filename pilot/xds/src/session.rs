@@ -9,7 +9,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::latest::Receiver;
-use crate::metrics::Metrics;
+use crate::metrics::{Begun, Metrics};
 use crate::requests::Requests;
 use crate::resource::Protocol;
 use crate::source::{Admission, Attachment, Health, Refusal, Source};
@@ -146,10 +146,12 @@ impl<S: Source, R: Request> Opening<S, R> {
         let state = StreamState::new(R::PROTOCOL, proxy_name.clone(), resolver, shared);
         let sync = table.connect(proxy_name.clone(), node.id.into(), R::PROTOCOL);
         metrics.stream_opened();
+        let taken = class.current().sequence;
         let mut session = Box::new(Session {
             requests,
             state,
             class,
+            taken,
             end: [ended(end)].into_iter().collect(),
             sync,
             limits,
@@ -183,7 +185,7 @@ pub(crate) enum Responses<R> {
 }
 
 impl<R: Request> Stream for Responses<R> {
-    type Item = Result<Response, Status>;
+    type Item = Result<(Response, Begun), Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -216,6 +218,8 @@ pub(crate) struct Session<R> {
     requests: Requests<R>,
     state: StreamState,
     class: Receiver,
+    /// Sequence number of the newest snapshot that it got to.
+    taken: u64,
     /// When the connection is asked to go. Among many, although it is one: such a one is polled only when it fired.
     end: FuturesUnordered<BoxFuture<'static, ()>>,
     sync: SyncEntry,
@@ -233,7 +237,7 @@ pub(crate) struct Session<R> {
 
 impl<R: Request> Session<R> {
     /// The next response, or `None` when the stream is over.
-    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Response>, Status>> {
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(Response, Begun)>, Status>> {
         loop {
             // Requests first: what a client says in one breath is answered as a whole.
             let mut silent = false;
@@ -254,11 +258,16 @@ impl<R: Request> Session<R> {
                 let message = "the configuration of this proxy is no longer served here";
                 return Poll::Ready(Err(Status::unavailable(message)));
             };
+            let begun = Instant::now();
+            if newest.sequence > self.taken {
+                self.taken = newest.sequence;
+                self.metrics.0.queued(begun.saturating_duration_since(newest.made));
+            }
             if let Some(response) = self.state.next(&newest) {
                 let Response { kind, nonce, version, batch, removed: _ } = &response;
                 self.metrics.0.pushed(*kind, batch.len());
                 self.sync.sent(*kind, *nonce, *version);
-                return Poll::Ready(Ok(Some(response)));
+                return Poll::Ready(Ok(Some((response, Begun { begun, made: Instant::now() }))));
             }
             if self.state.has(&newest) && self.sync.reached(newest.sequence) {
                 self.metrics.0.converged(newest.since.elapsed());
@@ -314,10 +323,10 @@ impl<R: Request> Session<R> {
         let names = request.has_names();
         let received = request.apply(&mut self.state);
         let Received { kind, acknowledged: _, stale, rejected, quarantined } = received;
-        if stale {
-            self.metrics.0.stale_request();
-        }
         let Some(kind) = kind else { return Ok(()) };
+        if stale {
+            self.metrics.0.stale_request(kind);
+        }
         if let Some(message) = &rejected {
             self.metrics.0.rejected(kind);
             let resources: Vec<_> = quarantined.iter().map(|resource| &**resource.name()).collect();

@@ -25,12 +25,14 @@ pub struct Snapshot {
     pub sequence: u64,
     /// When the change that led to this snapshot was seen: convergence is measured from here.
     pub since: Instant,
+    /// When it was made, to be handed to streams.
+    pub made: Instant,
 }
 
 impl Snapshot {
     /// A snapshot of these layers.
     pub fn new(layers: [Arc<Layer>; LAYERS], sequence: u64, since: Instant) -> Arc<Self> {
-        Arc::new(Self { layers, sequence, since })
+        Arc::new(Self { layers, sequence, since, made: Instant::now() })
     }
 
     /// A snapshot of all that is in one layer.

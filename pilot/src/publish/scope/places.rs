@@ -37,6 +37,11 @@ impl Places {
         self.by_place.values().filter(|state| state.members > 0).count()
     }
 
+    /// The layers of those that somebody is in.
+    pub fn layers(&self) -> impl Iterator<Item = &Arc<Layer>> {
+        self.by_place.values().filter(|state| state.members > 0).map(|state| &state.layer)
+    }
+
     /// The layer of a place.
     pub fn layer(&self, place: &Place) -> Option<&Arc<Layer>> {
         Some(&self.by_place.get(place)?.layer)

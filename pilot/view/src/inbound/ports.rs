@@ -64,17 +64,43 @@ impl OfService<'_> {
     }
 }
 
+/// What services make of a workload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Standing {
+    /// Some service sends requests to it.
+    pub is_served: bool,
+    /// Two services send requests to one of its ports, and disagree about what is spoken there.
+    pub is_disputed: bool,
+}
+
 /// The workload's ports that services send requests to; of services that disagree about a port the oldest is right. Where nothing
 /// is redirected, also those that its containers declare: when a service moves to one, its clients may know before this proxy does.
-pub fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
+pub fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> (Ports<'a>, Standing) {
     let sidecar = mesh.sidecar_for(&proxy.namespace, &proxy.labels);
+    let (mut ports, standing) = served(mesh, proxy, sidecar);
     if let Some(sidecar) = sidecar.filter(|sidecar| !sidecar.ingress.is_empty()) {
-        return ingress::ports(sidecar);
+        return (ingress::ports(sidecar), Standing { is_disputed: false, ..standing });
     }
+    let workload = proxy.workload.as_ref().and_then(|object| mesh.workload(object));
+    let local = workload.and_then(|workload| workload.local.as_ref());
+    if let (Capture::None { .. }, Some(local)) = (&proxy.capture, local) {
+        for LocalPort { number, protocol } in local.ports.iter().filter(|port| port.protocol != Protocol::Udp)
+        {
+            let entry =
+                InboundPort { target: *number, protocol: *protocol, service: None, sidecar, ingress: None };
+            ports.entry(*number).or_insert(entry);
+        }
+    }
+    (ports, standing)
+}
+
+/// Those that services send requests to.
+fn served<'a>(mesh: &'a Mesh, proxy: &Proxy, sidecar: Option<&'a Arc<Sidecar>>) -> (Ports<'a>, Standing) {
     let workload = proxy.workload.as_ref().and_then(|object| mesh.workload(object));
     let mut services: Vec<_> = mesh.services_of_namespace(&proxy.namespace).collect();
     services.sort_by_key(|service| service.metadata.precedence());
     let mut ports = Ports::new();
+    let mut standing = Standing::default();
     for service in services {
         let selected = service.selector.as_ref().map(|selector| {
             !selector.is_empty() && selector.iter().all(|(key, value)| proxy.labels.get(key) == Some(value))
@@ -99,6 +125,10 @@ pub fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
                 }),
             };
             if let Some(target) = target {
+                let older = ports.get(&target).and_then(|port: &InboundPort<'_>| port.service.as_ref());
+                standing.is_disputed |= older.is_some_and(|older| {
+                    older.service.host != service.host && older.port.protocol != port.protocol
+                });
                 let of = OfService { service, port };
                 let entry = InboundPort {
                     target,
@@ -108,19 +138,11 @@ pub fn ports<'a>(mesh: &'a Mesh, proxy: &Proxy) -> Ports<'a> {
                     ingress: None,
                 };
                 ports.entry(target).or_insert(entry);
+                standing.is_served = true;
             }
         }
     }
-    let local = workload.and_then(|workload| workload.local.as_ref());
-    if let (Capture::None { .. }, Some(local)) = (&proxy.capture, local) {
-        for LocalPort { number, protocol } in local.ports.iter().filter(|port| port.protocol != Protocol::Udp)
-        {
-            let entry =
-                InboundPort { target: *number, protocol: *protocol, service: None, sidecar, ingress: None };
-            ports.entry(*number).or_insert(entry);
-        }
-    }
-    ports
+    (ports, standing)
 }
 
 /// The port of `workload` that has this name.
@@ -132,6 +154,6 @@ fn named(workload: &Workload, wanted: &str) -> Option<u16> {
 pub fn own_ports(mesh: &Mesh, proxy: &Proxy) -> BTreeSet<u16> {
     match proxy.capture {
         Capture::Redirect => BTreeSet::new(),
-        Capture::None { .. } => ports(mesh, proxy).into_keys().collect(),
+        Capture::None { .. } => ports(mesh, proxy).0.into_keys().collect(),
     }
 }
