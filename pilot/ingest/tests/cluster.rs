@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
 
 use mesh_model::{Kind, ObjectRef};
-use mesh_testkit::ApiServer;
-use pilot_ingest::{Settings, Source, Update, Updates, start};
-use std::time::Duration;
+use mesh_testkit::{ApiServer, Link};
+use pilot_ingest::{Settings, Source, Update, Updates, events::Event, start};
+use std::{fmt::Write, path::Path, time::Duration};
 
 async fn open(server: &ApiServer) -> Updates {
-    let kubeconfig = Some(server.kubeconfig_path().to_owned());
+    open_by(server.kubeconfig_path()).await
+}
+
+async fn open_by(kubeconfig: &Path) -> Updates {
+    let kubeconfig = Some(kubeconfig.to_owned());
     start(Source::Cluster { kubeconfig }, Settings::default()).await.unwrap()
 }
 
@@ -151,4 +155,63 @@ async fn an_undecodable_object_hurts_only_itself() {
         "{problems:?}"
     );
     assert!(problems.iter().any(|text| text.starts_with("spec.http: expected a list")), "{problems:?}");
+}
+
+/// Services `{prefix}-0` and so on: more than there are events in a batch.
+fn many(prefix: &str) -> String {
+    (0..300).fold(String::new(), |mut text, number| {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {prefix}-{number}, namespace: default, labels: {{prefix: {prefix}}}}}\n\
+             spec: {{clusterIP: None, ports: [{{name: http, port: 80}}]}}\n"
+        );
+        text
+    })
+}
+
+/// How many of the services of both prefixes there are.
+fn count(update: &Update) -> [usize; 2] {
+    ["old-", "new-"].map(|prefix| {
+        let named = |name: &str| name.starts_with(prefix);
+        update.mesh.services().filter(|service| named(&service.metadata.object.name.name)).count()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_after_a_watch_that_expired_replaces_all_at_once() {
+    let Some(server) = ApiServer::own().await else { return };
+    let target = server.url().strip_prefix("https://").unwrap().parse().unwrap();
+    let link = Link::to(target).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let kubeconfig = directory.path().join("kubeconfig");
+    let text = std::fs::read_to_string(server.kubeconfig_path()).unwrap();
+    std::fs::write(&kubeconfig, text.replace(&server.url(), &format!("https://{}", link.address()))).unwrap();
+    server.kubectl_apply(&service("stays")).await.unwrap();
+    server.kubectl_with_input(&["create", "-f", "-"], &many("old")).await.unwrap();
+
+    let mut updates = open_by(&kubeconfig).await;
+    let events = updates.events();
+    let first = until(&mut updates, |_| true, |update| has_service(update, "stays")).await;
+    assert_eq!(count(&first), [300, 0]);
+    let same = |kind| events.cluster(kind, Event::UpdateSame);
+    assert_eq!(same(Kind::Service), 0);
+
+    // While nothing gets through, all of the old are replaced, and the server forgets how: a watch cannot go on from there.
+    link.cut();
+    server
+        .kubectl(&["delete", "service", "-n", "default", "-l", "prefix=old", "--wait=false"])
+        .await
+        .unwrap();
+    server.kubectl_with_input(&["create", "-f", "-"], &many("new")).await.unwrap();
+    server.restart().await.unwrap();
+    link.mend();
+    let whole = |update: &Update| {
+        let count = count(update);
+        assert!(count == [300, 0] || count == [0, 300], "{count:?}; said again: {}", same(Kind::Service));
+        has_service(update, "stays")
+    };
+    until(&mut updates, whole, |update| count(update) == [0, 300]).await;
+    // It was a list: what is as it was has been said again.
+    assert!(same(Kind::Service) > 0, "the watch went on: this has shown nothing");
 }
