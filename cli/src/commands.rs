@@ -11,7 +11,7 @@ mod up;
 mod version;
 mod wait;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use mesh_runtime::logging;
@@ -55,7 +55,38 @@ fn start_logging(args: &LoggingArgs, default: &str) -> Result<()> {
     Ok(logging::init(*log_format, log.as_deref().unwrap_or(default))?)
 }
 
+/// How long threads that are in the middle of something may take to end after the command has.
+const GRACE: Duration = Duration::from_secs(1);
+
 fn in_runtime(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let runtime = mesh_runtime::scheduler::build().context("can't start the runtime")?;
-    runtime.block_on(command)
+    let outcome = runtime.block_on(command);
+    // A runtime that is dropped waits for all its threads: one that hangs, on a file system for example, would keep the process.
+    runtime.shutdown_timeout(GRACE);
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_thread_that_hangs_does_not_keep_the_process() {
+        let (done, is_done) = mpsc::channel();
+        let (_never, wait) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            let outcome = in_runtime(async {
+                let (begun, has_begun) = tokio::sync::oneshot::channel();
+                drop(tokio::task::spawn_blocking(move || {
+                    let _ = begun.send(());
+                    wait.recv()
+                }));
+                has_begun.await?;
+                Ok(ExitCode::SUCCESS)
+            });
+            done.send(outcome.is_ok())
+        });
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(60)), Ok(true));
+    }
 }

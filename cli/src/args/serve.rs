@@ -12,6 +12,9 @@ use super::{
     identity::{Component, IdentityArgs},
 };
 
+/// Istio's name for the cluster that a control plane is in.
+pub const CLUSTER_ID: &str = "Kubernetes";
+
 /// `meltemi up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
@@ -62,8 +65,8 @@ pub struct ControlPlaneArgs {
     /// The mesh's DNS domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
     pub domain: String,
-    /// The name of this cluster (there is one only: no effect yet)
-    #[arg(long, alias = "clusterID", env = "CLUSTER_ID", value_name = "NAME", default_value = "Kubernetes")]
+    /// The name of this cluster: tokens of callers who name another one are for that one's API server to judge. Endpoints do not carry it
+    #[arg(long, alias = "clusterID", env = "CLUSTER_ID", value_name = "NAME", default_value = CLUSTER_ID)]
     pub cluster_id: String,
     /// The namespace of the mesh's own configuration
     #[arg(short, long, env = "POD_NAMESPACE", value_name = "NAMESPACE", default_value = "istio-system")]
