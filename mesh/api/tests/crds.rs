@@ -46,3 +46,27 @@ fn committed_yaml_is_generated_from_the_types() {
         assert_eq!(sorted(read), value, "{} does not read back", path.display());
     }
 }
+
+/// What `kubectl get` shows of each kind is there, and says more than the name.
+#[test]
+fn every_kind_has_columns_that_lead_to_a_field() {
+    for crd in mesh_api::crds().unwrap() {
+        for version in &crd.spec.versions {
+            let of = format!("{} {}", crd.spec.names.kind, version.name);
+            let columns = version.additional_printer_columns.as_deref().unwrap_or_default();
+            let has_age = columns.iter().any(|column| column.json_path == ".metadata.creationTimestamp");
+            assert!(has_age, "{of}: no column with its age");
+            let schema =
+                version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()).unwrap();
+            let schema = serde_json::to_value(schema).unwrap();
+            for column in columns.iter().filter(|column| column.json_path.starts_with(".spec.")) {
+                let mut at = &schema;
+                for name in column.json_path[1..].split('.') {
+                    at = &at["properties"][name];
+                }
+                assert!(at.is_object(), "{of}: {} leads nowhere", column.json_path);
+                assert!(column.description.is_some(), "{of}: {} says nothing of itself", column.name);
+            }
+        }
+    }
+}

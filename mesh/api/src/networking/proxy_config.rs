@@ -28,9 +28,35 @@ use crate::schema::rules;
     derive = "PartialEq",
     derive = "Default",
     doc = "What proxies are started with.",
-    crates(kube_core = "::kube_core")
+    crates(kube_core = "::kube_core"),
+    printcolumn(
+        name = "Workloads",
+        type_ = "string",
+        json_path = ".spec.selector.matchLabels",
+        description = "Labels of the workloads that it is for; empty: those of the whole namespace"
+    ),
+    printcolumn(
+        name = "Concurrency",
+        type_ = "integer",
+        json_path = ".spec.concurrency",
+        description = "Worker threads of their proxies"
+    ),
+    printcolumn(
+        name = "Image",
+        type_ = "string",
+        json_path = ".spec.image.imageType",
+        description = "The image of their proxies"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since the object was created"
+    )
 )]
 #[serde(rename_all = "camelCase")]
+// Each column says its own type.
+#[allow(clippy::duplicated_attributes)]
 pub struct ProxyConfigSpec {
     /// Workloads of the namespace that this is for. Default: all.
     pub selector: Option<MatchLabels>,

@@ -27,9 +27,29 @@ use crate::conditions::IstioStatus;
     derive = "PartialEq",
     derive = "Default",
     doc = "What a workload's proxy listens on and can reach.",
-    crates(kube_core = "::kube_core")
+    crates(kube_core = "::kube_core"),
+    printcolumn(
+        name = "Workloads",
+        type_ = "string",
+        json_path = ".spec.workloadSelector.labels",
+        description = "Labels of the workloads that it is for; empty: those of the whole namespace"
+    ),
+    printcolumn(
+        name = "Outbound",
+        type_ = "string",
+        json_path = ".spec.outboundTrafficPolicy.mode",
+        description = "What becomes of traffic to destinations that nobody knows"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since the object was created"
+    )
 )]
 #[serde(rename_all = "camelCase")]
+// Each column says its own type.
+#[allow(clippy::duplicated_attributes)]
 pub struct SidecarSpec {
     /// Workloads of the namespace that this is for. Default: all that no other Sidecar selects.
     pub workload_selector: Option<WorkloadSelector>,
