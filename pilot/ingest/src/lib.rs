@@ -58,4 +58,4 @@ pub use source::{Source, look, start};
 pub use store::{DocumentProblem, Edit};
 pub use suppress::{Suppress, Suppression, codes};
 pub use updates::{Update, Updates};
-pub use watch::connect;
+pub use watch::{connect, served};

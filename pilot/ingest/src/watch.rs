@@ -57,6 +57,20 @@ pub async fn reach(client: &Client) -> Result<(), SourceError> {
     client.apiserver_version().await.map(drop).map_err(|error| SourceError::Unreachable(error.to_string()))
 }
 
+/// How the server serves a kind; `None` when it does not. Of the versions that are understood, the first: a group has a preferred version,
+/// but not all of its kinds are in that.
+pub async fn served(client: &Client, row: &Row) -> Result<Option<ApiResource>, kube::Error> {
+    let group = match discovery::group(client, row.group).await {
+        Err(kube::Error::Discovery(kube::error::DiscoveryError::MissingApiGroup(_))) => return Ok(None),
+        group => group?,
+    };
+    let of_version = |version: &&str| {
+        let resources = group.versioned_resources(version).into_iter().map(|(resource, _)| resource);
+        resources.into_iter().find(|resource| resource.kind == row.kind.as_str())
+    };
+    Ok(row.versions.iter().find_map(of_version))
+}
+
 /// What the watches share.
 #[derive(Clone)]
 struct Shared {
@@ -146,14 +160,7 @@ impl KindWatch {
             let gvk = GroupVersionKind::gvk(group, version, kind.as_str());
             return Ok(Some(ApiResource::from_gvk_with_plural(&gvk, plural)));
         }
-        match discovery::group(&self.shared.client, group).await {
-            Ok(group) => {
-                let served = group.recommended_kind(kind.as_str()).map(|(resource, _)| resource);
-                Ok(served.filter(|resource| versions.contains(&resource.version.as_str())))
-            }
-            Err(kube::Error::Discovery(kube::error::DiscoveryError::MissingApiGroup(_))) => Ok(None),
-            Err(error) => Err(error),
-        }
+        served(&self.shared.client, self.row).await
     }
 
     /// Follows the kind as long as the server has it.

@@ -98,6 +98,13 @@ async fn follows_a_cluster() {
             .any(|problem| problem.path == "spec.http[0].mirror.host")
     );
 
+    // A kind that is not in the version that its group prefers.
+    let start = "apiVersion: networking.istio.io/v1beta1\nkind: ProxyConfig\n\
+                 metadata: {name: a, namespace: default}\nspec: {concurrency: 3}\n";
+    server.kubectl_apply(start).await.unwrap();
+    let found = |update: &Update| update.mesh.proxy_configs().count() == 1;
+    until(&mut updates, |update| has_service(update, "a"), found).await;
+
     // The server goes away and comes back, with an edit and a deletion that nobody saw.
     server.kubectl_apply(&service("b")).await.unwrap();
     until(&mut updates, |update| has_service(update, "a"), |update| has_service(update, "b")).await;

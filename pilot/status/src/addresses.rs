@@ -4,14 +4,14 @@
 //! changes of leader; only where two hosts came to have the same one, the younger gets another. The writer is a field manager of its own:
 //! it and the conditions never touch each other's fields.
 
-use crate::{leader::PAUSE, objects::served};
+use crate::leader::PAUSE;
 use futures::StreamExt;
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use mesh_model::{Kind, Mesh, Metadata, ObjectRef, Service, Str, Vip};
-use pilot_ingest::kinds::row;
+use pilot_ingest::{kinds::row, served};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,7 +75,7 @@ pub(crate) async fn allocate(client: &Client, mut meshes: watch::Receiver<Arc<Me
 }
 
 async fn served_resource(client: &Client) -> Option<ApiResource> {
-    match served(row(Kind::ServiceEntry)?, client).await {
+    match served(client, row(Kind::ServiceEntry)?).await {
         Ok(resource) => resource,
         Err(error) => {
             tracing::debug!(%error, "asking for ServiceEntries");

@@ -7,13 +7,13 @@ use futures::StreamExt;
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject},
-    discovery,
     runtime::{WatchStreamExt, watcher},
 };
 use mesh_model::{Kind, ObjectRef};
 use pilot_ingest::{
     has_status,
     kinds::{KINDS, Row},
+    served,
 };
 use serde_json::Value;
 use std::{
@@ -119,7 +119,7 @@ impl Objects {
 
     async fn follow(&self, row: &'static Row, client: Client) {
         loop {
-            match served(row, &client).await {
+            match served(&client, row).await {
                 Ok(Some(resource)) => match merges(&resource, &client).await {
                     Ok(Some(merges)) => {
                         let served = Served { resource: resource.clone(), merges };
@@ -169,17 +169,6 @@ impl Objects {
             }
             self.changed.notify_one();
         }
-    }
-}
-
-pub(crate) async fn served(row: &Row, client: &Client) -> Result<Option<ApiResource>, kube::Error> {
-    match discovery::group(client, row.group).await {
-        Ok(group) => {
-            let found = group.recommended_kind(row.kind.as_str()).map(|(resource, _)| resource);
-            Ok(found.filter(|resource| row.versions.contains(&resource.version.as_str())))
-        }
-        Err(kube::Error::Discovery(kube::error::DiscoveryError::MissingApiGroup(_))) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -4,12 +4,11 @@ use crate::condition::{Condition, ConditionType};
 use futures::TryStreamExt;
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject},
-    discovery,
+    api::DynamicObject,
     runtime::{WatchStreamExt, watcher},
 };
 use mesh_model::ObjectRef;
-use pilot_ingest::{has_status, kinds::row};
+use pilot_ingest::{has_status, kinds::row, served};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -48,14 +47,7 @@ pub async fn wait_for(
 ) -> Result<Condition, WaitError> {
     let row =
         row(object.kind).filter(|row| has_status(row.kind)).ok_or_else(|| WaitError::Kind(object.clone()))?;
-    let group = match discovery::group(client, row.group).await {
-        Err(kube::Error::Discovery(kube::error::DiscoveryError::MissingApiGroup(_))) => {
-            return Err(WaitError::NotServed(object.kind));
-        }
-        group => group?,
-    };
-    let (resource, _): (ApiResource, _) =
-        group.recommended_kind(row.kind.as_str()).ok_or(WaitError::NotServed(object.kind))?;
+    let resource = served(client, row).await?.ok_or(WaitError::NotServed(object.kind))?;
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &object.name.namespace, &resource);
     let config = watcher::Config::default().fields(&format!("metadata.name={}", object.name.name));
     let mut said = "there is no such object".to_owned();

@@ -3,13 +3,12 @@
 //! In: names and changes. Out: what is there, and whether a change was made: what somebody else has changed meanwhile is read again.
 
 use super::{Entry, RegisterError, object};
-use crate::objects::served;
 use kube::{
     Api, Client,
     api::{ApiResource, DeleteParams, ListParams, ObjectList, Patch, PatchParams, PostParams, Preconditions},
 };
 use mesh_model::{Kind, NamespacedName};
-use pilot_ingest::kinds::row;
+use pilot_ingest::{kinds::row, served};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -34,7 +33,7 @@ impl Store {
     ) -> Result<&'a ApiResource, RegisterError> {
         cell.get_or_try_init(async || {
             let row = row(kind).ok_or(RegisterError::NotServed)?;
-            let found = served(row, &self.client).await;
+            let found = served(&self.client, row).await;
             let name = NamespacedName::new("", "");
             found.map_err(failed("asking for", kind, &name))?.ok_or(RegisterError::NotServed)
         })
