@@ -46,6 +46,21 @@ apiVersion: networking.istio.io/v1
 kind: Sidecar
 metadata: {name: default}
 spec: {egress: [{hosts: ['./*']}]}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: PERMISSIVE}}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: {name: machines}
+spec: {metadata: {labels: {app: outside}}, template: {serviceAccount: outside}}
+---
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: default}
+spec: {image: {imageType: distroless}}
 ";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,6 +98,20 @@ async fn said(server: &ApiServer) -> Result<()> {
     until(server, namespace, "workloadentry/outside", "Programmed", three).await?;
     let two = |status: &str, _: &str, message: &str| status == "True" && message == "2 of 2 proxies";
     until(server, namespace, "sidecar/default", "Programmed", two).await?;
+    until(server, namespace, "peerauthentication/default", "Programmed", two).await?;
+    // Those who register by it, and those who are started with it, are not told by way of their streams.
+    let nobody = |status: &str, reason: &str, _: &str| status == "True" && reason == "NoProxies";
+    for object in ["workloadgroup/machines", "proxyconfig/default"] {
+        until(server, namespace, object, "Programmed", nobody).await?;
+    }
+    let well = |status: &str, reason: &str, _: &str| status == "True" && reason == "Accepted";
+    for object in ["peerauthentication/default", "workloadgroup/machines"] {
+        until(server, namespace, object, "Accepted", well).await?;
+    }
+    let partly = |status: &str, reason: &str, message: &str| {
+        status == "True" && reason == "AcceptedWithWarnings" && message.starts_with("spec.image.imageType: ")
+    };
+    until(server, namespace, "proxyconfig/default", "Accepted", partly).await?;
     // As kubectl and meltemi see it.
     server
         .kubectl(&[
@@ -115,6 +144,15 @@ async fn said(server: &ApiServer) -> Result<()> {
             status == "False" && reason == "NotFound" && message.contains("nowhere")
         });
     let object = unresolved.await?;
+
+    // What is in effect, and shuts out those who have no certificate to come with.
+    apply(server, namespace, &OTHERS.replace("mode: PERMISSIVE", "mode: STRICT")).await?;
+    let closed = |status: &str, reason: &str, message: &str| {
+        status == "True"
+            && reason == "AcceptedWithWarnings"
+            && message.contains("proxies that have no certificate (2, such as")
+    };
+    until(server, namespace, "peerauthentication/default", "Accepted", closed).await?;
 
     // What the other writer wrote is as it was.
     let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();

@@ -65,9 +65,9 @@ pub async fn until(
 ) -> Result<Value> {
     mesh_testkit::eventually(WITHIN, async || {
         let value = get(server, namespace, object).await?;
-        let conditions = value["status"]["conditions"].as_array().context("no conditions")?;
-        let found =
-            conditions.iter().find(|found| found["type"] == condition).context("no such condition")?;
+        let conditions = value["status"]["conditions"].as_array();
+        let found = conditions.into_iter().flatten().find(|found| found["type"] == condition);
+        let found = found.with_context(|| format!("{object} has no condition {condition}: {value:#}"))?;
         let text = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
         let level = found["observedGeneration"] == value["metadata"]["generation"];
         let met = level && says(&text("status"), &text("reason"), &text("message"));
