@@ -3,6 +3,7 @@
 //! Each case edits a [`Shop`] there and back, all at once and object by object in the order in which people are told to do it.
 //! An edit returns when every proxy has acknowledged it, and then some requests follow.
 
+mod moved;
 mod random;
 mod redirected;
 mod rolled;
@@ -42,23 +43,31 @@ struct Visit {
 
 /// Sends requests to `shop` while `edit` edits it; none may fail.
 fn visit(shop: Shop, edit: impl AsyncFnOnce(&Visit) -> Result<()>) {
-    run(async |traffic| {
-        let _alone = alone().await;
-        let file = format!("{}.yaml", shop.name);
-        traffic.apply(&file, &shop.yaml()).await?;
-        let load = Load::start(traffic.proxy(BUYER)?, &shop.url(), RATE)?;
-        load.more(AFTER_EACH).await;
-        let visit = Visit { traffic, file, load };
-        let edited = edit(&visit).await;
-        let Visit { traffic, file, load } = visit;
-        let outcome = load.stop().await?;
-        // Whatever came of it: the next test is to find what it expects.
-        traffic.remove(&file).await?;
-        edited?;
-        ensure!(outcome.failed == 0, "{outcome:#?}");
-        let name = file.trim_end_matches(".yaml");
-        figures::tell(&format!("changes-{name}"), &format!("{} requests, none failed", outcome.ok))
-    });
+    run(async |traffic| visit_at(traffic, shop.name, &shop.yaml(), &shop.url(), edit).await);
+}
+
+/// The same of anything else that is answered at `url`, and begins as this YAML.
+async fn visit_at(
+    traffic: &'static Traffic,
+    name: &str,
+    yaml: &str,
+    url: &str,
+    edit: impl AsyncFnOnce(&Visit) -> Result<()>,
+) -> Result<()> {
+    let _alone = alone().await;
+    let file = format!("{name}.yaml");
+    traffic.apply(&file, yaml).await?;
+    let load = Load::start(traffic.proxy(BUYER)?, url, RATE)?;
+    load.more(AFTER_EACH).await;
+    let visit = Visit { traffic, file, load };
+    let edited = edit(&visit).await;
+    let Visit { traffic, file, load } = visit;
+    let outcome = load.stop().await?;
+    // Whatever came of it: the next test is to find what it expects.
+    traffic.remove(&file).await?;
+    edited?;
+    ensure!(outcome.failed == 0, "{outcome:#?}");
+    figures::tell(&format!("changes-{name}"), &format!("{} requests, none failed", outcome.ok))
 }
 
 impl Visit {
