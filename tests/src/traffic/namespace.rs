@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::{
     fs::File,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::AsRawFd,
     path::Path,
     process::Command,
@@ -16,6 +16,9 @@ use std::{
 
 /// The group that Envoy runs as: its own connections are not redirected.
 const ENVOY_GROUP: &str = "1337";
+/// Where connections are redirected to, as Istio's init container does it: those from a member, and those to it.
+const OUTBOUND: u16 = 15001;
+const INBOUND: u16 = 15006;
 
 /// A network namespace.
 pub struct Namespace {
@@ -82,7 +85,8 @@ impl Network {
             Ok(())
         })?;
         for member in &members {
-            member.run(|| member.redirect(&hub))?;
+            member.run(|| member.join(&hub))?;
+            member.redirect(&hub, OUTBOUND, INBOUND)?;
         }
         Ok(Self { hub, members })
     }
@@ -171,7 +175,7 @@ impl Namespace {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
 
-    fn redirect(&self, hub: &Namespace) -> Result<()> {
+    fn join(&self, hub: &Namespace) -> Result<()> {
         run("ip", "link set lo up")?;
         run("ip", &format!("addr add {}/24 dev eth0", self.address))?;
         run("ip", "link set eth0 up")?;
@@ -179,24 +183,54 @@ impl Namespace {
         run("ip", &format!("addr add {}/64 dev eth0 nodad", self.address_v6()))?;
         run("ip", &format!("-6 route add default via {}", hub.address_v6()))?;
         // Where Envoy's connections to the application come from; of IPv4 all of 127.0.0.0/8 is there.
-        run("ip", "addr add ::6/128 dev lo nodad")?;
+        run("ip", "addr add ::6/128 dev lo nodad")
+    }
+
+    /// From now on, connections from it and to it are redirected to these ports of its Envoy.
+    ///
+    /// # Errors
+    /// When `iptables` fails.
+    pub fn redirect(&self, hub: &Namespace, outbound: u16, inbound: u16) -> Result<()> {
         let versions = [
             ("iptables", IpAddr::from(hub.address), "127.0.0.1/32"),
             ("ip6tables", hub.address_v6().into(), "::1/128"),
         ];
-        for (program, hub, localhost) in versions {
-            for rule in [
-                // The test itself asks Envoy's admin port.
-                &format!("PREROUTING -s {hub} -j RETURN"),
-                "PREROUTING -p tcp -j REDIRECT --to-ports 15006",
-                &format!("OUTPUT -p tcp -m owner --gid-owner {ENVOY_GROUP} -j RETURN"),
-                &format!("OUTPUT -p tcp -d {localhost} -j RETURN"),
-                "OUTPUT -p tcp -j REDIRECT --to-ports 15001",
-            ] {
-                run(program, &format!("-t nat -A {rule}"))?;
+        self.run(|| {
+            for (program, hub, localhost) in versions {
+                run(program, "-t nat -F")?;
+                for rule in [
+                    // The test itself asks Envoy's admin port.
+                    &format!("PREROUTING -s {hub} -j RETURN"),
+                    &format!("PREROUTING -p tcp -j REDIRECT --to-ports {inbound}"),
+                    &format!("OUTPUT -p tcp -m owner --gid-owner {ENVOY_GROUP} -j RETURN"),
+                    &format!("OUTPUT -p tcp -d {localhost} -j RETURN"),
+                    &format!("OUTPUT -p tcp -j REDIRECT --to-ports {outbound}"),
+                ] {
+                    run(program, &format!("-t nat -A {rule}"))?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
+    }
+
+    /// Nothing that is sent from there arrives here, or it does again: as when a cable is pulled. Who sends is not told.
+    ///
+    /// # Errors
+    /// When `iptables` fails.
+    pub fn set_cut_off(&self, from: SocketAddr, cut_off: bool) -> Result<()> {
+        let change = if cut_off { "-A" } else { "-D" };
+        let (address, port) = (from.ip(), from.port());
+        // What Envoy says to a program here comes from there, too, but by no cable.
+        let rule = format!("INPUT -i eth0 -p tcp -s {address} --sport {port} -j DROP");
+        self.run(|| run("iptables", &format!("{change} {rule}")))
+    }
+
+    /// Gives it one address more, on the bridge that it is.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn add_to_bridge(&self, address: IpAddr) -> Result<()> {
+        self.run(|| run("ip", &format!("addr add {address}/24 dev br0")))
     }
 }
 

@@ -2,8 +2,11 @@
 //!
 //! It takes root, `ip` and `iptables`; everything happens in namespaces of the test.
 
+mod meant;
 mod names;
+mod places;
 mod settings;
+mod silent;
 
 use anyhow::{Context, Result, ensure};
 use meltemi_local::{
@@ -47,7 +50,7 @@ fn redirected_traffic_goes_through_both_sidecars() {
 }
 
 fn redirected(binary: PathBuf) -> Result<()> {
-    let network = Network::new(2)?;
+    let network = Arc::new(Network::new(2)?);
     let [client, app] = network.members.as_slice() else { anyhow::bail!("two members") };
     // The control plane is on the bridge, and asks both Envoys how they are.
     network.hub.run_async(|| async {
@@ -61,6 +64,7 @@ fn redirected(binary: PathBuf) -> Result<()> {
         let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
         let xds = pilot.grpc_address();
         let _outside = echo_at(network.hub.address(), "outside").await?;
+        let _places = places::serve(&network.hub).await?;
         let names = Names::serve(network.hub.address(), app.address()).await?;
         let resolv_conf = directory.path().join("resolv.conf");
         fs::write(&resolv_conf, format!("nameserver {}\n", network.hub.address()))?;
@@ -73,11 +77,10 @@ fn redirected(binary: PathBuf) -> Result<()> {
         far.ready().await?;
 
         // What runs in the pods: on threads of their own, while this one serves.
-        let (application, outside) = (app.address(), network.hub.address());
         let work = tokio::task::spawn_blocking({
-            let (client, app) = (client.try_clone()?, app.try_clone()?);
             let files = directory.path().to_owned();
-            move || serve_and_ask(&client, &app, application, outside, &Settings { files, names })
+            let settings = Settings { files, names, network: network.clone() };
+            move || serve_and_ask(&settings)
         });
         work.await??;
 
@@ -94,6 +97,7 @@ pub async fn echo_at(address: IpAddr, name: &str) -> Result<EchoHandle> {
         (8081, Protocol::Http),
         (9090, Protocol::Tcp),
         (9092, Protocol::Tcp),
+        (9094, Protocol::Tcp),
         (9091, Protocol::Auto),
         (7777, Protocol::Http),
         (7070, Protocol::Tcp),
@@ -158,13 +162,9 @@ async fn launched(
     Envoy::launch_with(&launch, &bootstrap.to_string()).await
 }
 
-fn serve_and_ask(
-    client: &Namespace,
-    app: &Namespace,
-    application: IpAddr,
-    outside: IpAddr,
-    settings: &Settings,
-) -> Result<()> {
+fn serve_and_ask(settings: &Settings) -> Result<()> {
+    let [client, app] = settings.network.members.as_slice() else { anyhow::bail!("two members") };
+    let (own, application, outside) = (client.address(), app.address(), settings.network.hub.address());
     app.run_async(|| async move {
         let _application = echo_at(application, "app").await?;
         let _local = echo_at(Ipv4Addr::LOCALHOST.into(), "local").await?;
@@ -172,10 +172,12 @@ fn serve_and_ask(
         // The programs of the other pod, meanwhile.
         let (client, settings) = (client.try_clone()?, settings.clone());
         tokio::task::spawn_blocking(move || {
-            let own = client.address();
             client.run_async(|| async move {
                 let _own = echo_at(own, "client").await?;
                 ask(application, outside).await?;
+                places::ask(&settings).await?;
+                meant::ask(&settings, application, outside).await?;
+                silent::ask(&settings, outside).await?;
                 settings.ask(application, outside).await
             })
         })

@@ -1,13 +1,14 @@
 //! The same under settings of the mesh, one after the other, in the client's pod.
 
 use super::{WITHIN, get, names::Names, whoami};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use mesh_testkit::eventually;
-use mesh_tests::traffic::Request;
+use mesh_tests::traffic::{Request, namespace::Network};
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -26,23 +27,57 @@ const WELCOME: &[u8] = b"220 welcome\r\n";
 pub(super) struct Settings {
     pub(super) files: PathBuf,
     pub(super) names: Names,
+    pub(super) network: Arc<Network>,
 }
 
 impl Settings {
     /// What holds from now on; YAML, indented by four.
-    fn set(&self, settings: &str) -> Result<()> {
+    pub(super) fn set(&self, settings: &str) -> Result<()> {
         let settings = format!(
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
              data:\n  mesh: |\n    {settings}\n"
         );
-        Ok(fs::write(self.files.join("settings.yaml"), settings)?)
+        self.write("settings.yaml", &settings)
+    }
+
+    /// Writes a file of configuration.
+    pub(super) fn write(&self, file: &str, yaml: &str) -> Result<()> {
+        Ok(fs::write(self.files.join(file), yaml)?)
     }
 
     pub(super) async fn ask(&self, application: IpAddr, outside: IpAddr) -> Result<()> {
         self.ask_by_name(outside).await?;
         self.ask_who_moves(application, outside).await?;
         self.ask_silently().await?;
-        self.ask_elsewhere().await
+        self.ask_elsewhere().await?;
+        self.ask_by_other_ports().await
+    }
+
+    /// Proxies take what is redirected where the mesh says, and no longer where they did.
+    async fn ask_by_other_ports(&self) -> Result<()> {
+        let vip = IpAddr::from([10, 96, 0, 10]);
+        let asked = async || -> Result<()> {
+            let answer = tokio::time::timeout(ATTEMPT, get("app", (vip, 80))).await??;
+            ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());
+            // Requests may go over connections that have been there before; bytes have one of their own.
+            let bytes = tokio::time::timeout(ATTEMPT, whoami((vip, 9000))).await??;
+            ensure!(bytes == "app", "bytes go to {bytes}");
+            Ok(())
+        };
+        let redirect = |outbound, inbound| -> Result<()> {
+            let Network { hub, members } = &*self.network;
+            members.iter().try_for_each(|member| member.redirect(hub, outbound, inbound))
+        };
+        for (settings, outbound, inbound) in [
+            ("proxyListenPort: 16001", 16001, 15006),
+            ("proxyListenPort: 16001\n    proxyInboundListenPort: 16006", 16001, 16006),
+            ("connectTimeout: 9s", 15001, 15006),
+        ] {
+            self.set(settings)?;
+            redirect(outbound, inbound)?;
+            eventually(WITHIN * 2, asked).await.context(settings)?;
+        }
+        Ok(())
     }
 
     /// A sidecar that waits for the client to show what it speaks does so as long as the mesh says, and for ever if it says nothing.
