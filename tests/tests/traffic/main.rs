@@ -6,6 +6,7 @@ mod connections;
 mod discovery;
 mod failover;
 mod figures;
+mod keepalive;
 mod locality;
 mod names;
 mod on_demand;
