@@ -4,6 +4,7 @@
 mod connections;
 mod places;
 mod sidecars;
+mod statistics;
 mod visible;
 mod written;
 

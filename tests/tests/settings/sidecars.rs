@@ -3,8 +3,8 @@
 use super::{SOON, answer_all, get, mesh_settings, run};
 use anyhow::ensure;
 use mesh_testkit::eventually;
-use mesh_tests::traffic::Request;
-use std::net::SocketAddr;
+use mesh_tests::traffic::{Outside, Request};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 #[test]
 fn a_sidecar_says_where_the_workload_is_reached() {
@@ -126,5 +126,57 @@ fn a_sidecar_has_listeners_of_its_own() {
         let answer = request.send(usual).await?;
         ensure!(answer.status != 200, "it is imported for the other listener only: {}", answer.summary());
         traffic.remove("client-sidecar.yaml").await
+    });
+}
+
+/// One Sidecar holds for a workload: one that selects it, else its namespace's, else that of the root namespace. They are not merged.
+#[test]
+fn the_nearest_sidecar_counts() {
+    run(async |traffic| {
+        let server = Outside::start("near", &BTreeMap::from([("v1".to_owned(), 1)])).await?;
+        let entries: String = ["root", "namespace", "workload"]
+            .map(|name| {
+                let entry = server.service_entry(name, &format!("{name}.near.test"));
+                entry.replace("namespace: traffic", "namespace: near") + "---\n"
+            })
+            .concat();
+        traffic.apply("near.yaml", &entries).await?;
+        let sidecar = |namespace: &str, name: &str, selector: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+                 spec:\n  {selector}outboundTrafficPolicy: {{mode: REGISTRY_ONLY}}\n\
+                 \x20 egress: [{{hosts: ['near/{name}.near.test']}}]\n"
+            )
+        };
+        let sees = async |expected: &[&str]| {
+            eventually(SOON, async || {
+                let mut seen = Vec::new();
+                for name in ["root", "namespace", "workload"] {
+                    let request = Request::get(&format!("http://{name}.near.test/"))?;
+                    if request.send(traffic.proxy("client-0")?).await?.status == 200 {
+                        seen.push(name);
+                    }
+                }
+                ensure!(seen == expected, "it sees {seen:?} instead of {expected:?}");
+                Ok(())
+            })
+            .await
+        };
+        sees(&["root", "namespace", "workload"]).await?;
+        traffic.apply("near-root.yaml", &sidecar("istio-system", "root", "")).await?;
+        sees(&["root"]).await?;
+        traffic.apply("near-namespace.yaml", &sidecar("set", "namespace", "")).await?;
+        sees(&["namespace"]).await?;
+        let selector = |app: &str| format!("workloadSelector: {{labels: {{app: {app}}}}}\n  ");
+        traffic.apply("near-workload.yaml", &sidecar("set", "workload", &selector("client"))).await?;
+        sees(&["workload"]).await?;
+        // One for another workload says nothing to this one.
+        traffic.apply("near-workload.yaml", &sidecar("set", "workload", &selector("app"))).await?;
+        sees(&["namespace"]).await?;
+        for file in ["near-workload.yaml", "near-namespace.yaml", "near-root.yaml"] {
+            traffic.remove(file).await?;
+        }
+        sees(&["root", "namespace", "workload"]).await?;
+        traffic.remove("near.yaml").await
     });
 }
