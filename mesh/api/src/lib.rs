@@ -23,5 +23,5 @@ pub use networking::{
     Sidecar, SidecarSpec, VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec,
     WorkloadGroup, WorkloadGroupSpec,
 };
-pub use schema::{TypeError, UnknownField, as_stored, check_types, schema_for, unknown_fields};
+pub use schema::{TypeError, UnknownField, as_stored, check_types, schema_for, schema_of, unknown_fields};
 pub use security::{PeerAuthentication, PeerAuthenticationSpec};

@@ -15,6 +15,7 @@ mod words;
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use crate::conditions::IstioStatus;
@@ -47,6 +48,11 @@ pub fn schema_for(kind: Kind) -> &'static Value {
         Kind::ProxyConfig => cached!(ProxyConfigSpec),
         Kind::PeerAuthentication => cached!(PeerAuthenticationSpec),
     }
+}
+
+/// The structural schema of a type that is no kind, such as what a ConfigMap holds as text.
+pub fn schema_of<T: JsonSchema>() -> Value {
+    structural::of::<T>()
 }
 
 /// The structural schema of a kind's `status`, as it stands in the CRD.

@@ -48,7 +48,7 @@ pub use at::Context;
 pub use document::{MAX_FILE, MAX_OBJECT};
 pub use files::{load, parse_file};
 pub use kinds::parse_proxy_config;
-pub use kinds::{IdentitySettings, RootSettings};
+pub use kinds::{IdentitySettings, RootSettings, mesh_settings_schema, mesh_settings_without_effect};
 pub use mesh_identity::{Identities, follow_config_map, follow_file};
 pub use object::parse_object;
 pub use references::Reference;

@@ -8,6 +8,7 @@ mod later;
 mod networks;
 mod providers;
 mod proxy_config;
+mod schema;
 mod stat_name;
 mod tls;
 mod tracing;
@@ -17,6 +18,7 @@ mod written;
 pub use later::report_injected;
 pub use networks::MOST as MOST_GATEWAYS;
 pub use proxy_config::parse_proxy_config;
+pub use schema::{mesh_settings_schema, mesh_settings_without_effect};
 pub(super) use tls::parse_cipher_suites;
 
 use super::{
@@ -44,47 +46,6 @@ use written::{
 };
 
 pub use identity::{IdentitySettings, RootSettings, read_identity};
-
-/// The fields of [`Settings`], to suggest the one that was meant.
-const BUILT: &[&str] = &[
-    "accessLogEncoding",
-    "accessLogFile",
-    "accessLogFormat",
-    "caCertificates",
-    "connectTimeout",
-    "defaultConfig",
-    "defaultDestinationRuleExportTo",
-    "defaultHttpRetryPolicy",
-    "defaultProviders",
-    "defaultServiceExportTo",
-    "defaultTrafficPolicy",
-    "defaultVirtualServiceExportTo",
-    "disableEnvoyListenerLog",
-    "discoverySelectors",
-    "dnsRefreshRate",
-    "enableAutoMtls",
-    "enableTracing",
-    "extensionProviders",
-    "h2UpgradePolicy",
-    "inboundClusterStatName",
-    "inboundTrafficPolicy",
-    "localityLbSetting",
-    "meshMTLS",
-    "outboundClusterStatName",
-    "outboundTrafficPolicy",
-    "pathNormalization",
-    "protocolDetectionTimeout",
-    "proxyHttpPort",
-    "proxyInboundListenPort",
-    "proxyListenPort",
-    "rootNamespace",
-    "serviceEntryVisibility",
-    "tcpKeepalive",
-    "tlsDefaults",
-    "trustDomain",
-    "trustDomainAliases",
-    "zoneAwareLbSetting",
-];
 
 /// Reads one object; every other ConfigMap means nothing.
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
@@ -171,7 +132,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         own == domain || trust_domain_aliases.iter().any(|alias| alias == domain)
     };
     let ca_certificates = identity::parse(ca_certificates, own, &at.field("caCertificates"));
-    later::report(&others, later::OF_MESH, BUILT, at);
+    later::report(&others, "", at);
     let mut config = (*at.context().mesh_config).clone();
     config.ca_certificates = ca_certificates;
     if let Some(fields) = default_config {
@@ -189,7 +150,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     }
     if let Some(OutboundTrafficPolicy { mode, others }) = outbound_traffic_policy {
         let at = at.field("outboundTrafficPolicy");
-        others.keys().for_each(|name| at.not_supported(name, true));
+        later::report(&others, "outboundTrafficPolicy", &at);
         config.outbound_policy = match mode {
             None | Some(OutboundMode::RegistryOnly) => OutboundPolicy::RegistryOnly,
             Some(OutboundMode::AllowAny) => OutboundPolicy::AllowAny,
@@ -231,7 +192,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         Some(H2UpgradePolicy::Upgrade) => true,
     };
     if let Some(PathNormalizationSetting { normalization, others }) = path_normalization {
-        later::report(&others, &[], &["normalization"], &at.field("pathNormalization"));
+        later::report(&others, "pathNormalization", &at.field("pathNormalization"));
         config.path_normalization = match normalization {
             None | Some(Normalization::Default | Normalization::Base) => PathNormalization::Base,
             Some(Normalization::None) => PathNormalization::None,
@@ -240,7 +201,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         };
     }
     if let Some(InboundTrafficPolicy { mode, others }) = inbound_traffic_policy {
-        later::report(&others, &[], &["mode"], &at.field("inboundTrafficPolicy"));
+        later::report(&others, "inboundTrafficPolicy", &at.field("inboundTrafficPolicy"));
         config.inbound_policy = match mode {
             None | Some(InboundMode::Passthrough) => InboundPolicy::Passthrough,
             Some(InboundMode::Localhost) => InboundPolicy::Localhost,
@@ -271,7 +232,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     };
     if let Some(TrafficPolicy { connection_pool, outlier_detection, others }) = default_traffic_policy {
         let at = at.field("defaultTrafficPolicy");
-        others.keys().for_each(|name| at.not_supported(name, true));
+        later::report(&others, "defaultTrafficPolicy", &at);
         config.default_policy = DefaultTrafficPolicy {
             connection_pool: connection_pool
                 .map(|block| parse_connection_pool(block, &at.field("connectionPool"))),
@@ -292,10 +253,10 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     config.trust_domain_aliases = aliases.collect();
     config.auto_mtls = enable_auto_mtls.unwrap_or(config.auto_mtls);
     if let Some(limits) = mesh_mtls {
-        config.mesh_mtls = tls::parse_limits(limits, &at.field("meshMTLS"));
+        config.mesh_mtls = tls::parse_limits(limits, "meshMTLS", at);
     }
     if let Some(limits) = tls_defaults {
-        config.tls_defaults = tls::parse_limits(limits, &at.field("tlsDefaults"));
+        config.tls_defaults = tls::parse_limits(limits, "tlsDefaults", at);
     }
     Some(config)
 }

@@ -6,12 +6,13 @@
 use super::later;
 use crate::{at::At, document, values::log_fault};
 use mesh_model::{AccessLog, LogFile, LogFormat, LogValue, Problem, Reason, Str};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// `accessLogEncoding`.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Encoding {
     Text,
@@ -50,34 +51,41 @@ pub fn parse(settings: Settings, at: &At<'_>) -> Option<Arc<AccessLog>> {
 }
 
 /// `extensionProviders[].envoyFileAccessLog`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FileProvider {
+    /// The file; `/dev/stdout` if it is not said.
     path: Option<String>,
+    /// How lines are written.
     log_format: Option<ProviderFormat>,
+    /// What has no value is left out.
     #[serde(default)]
     omit_empty_values: bool,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct ProviderFormat {
+    /// What a line says.
     text: Option<String>,
+    /// A line is JSON with these fields.
     labels: Option<Map<String, Value>>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
 /// Reads a provider.
 pub fn parse_provider(provider: FileProvider, at: &At<'_>) -> LogFile {
     let FileProvider { path, log_format, omit_empty_values, others } = provider;
-    later::report(&others, &[], &["path", "logFormat", "omitEmptyValues"], at);
+    later::report(&others, "extensionProviders[].envoyFileAccessLog", at);
     let at = at.field("logFormat");
     let format = match log_format {
         None => LogFormat::Text(None),
         Some(ProviderFormat { text, labels, others }) => {
-            later::report(&others, &[], &["text", "labels"], &at);
+            later::report(&others, "extensionProviders[].envoyFileAccessLog.logFormat", &at);
             if text.is_some() && labels.is_some() {
                 at.field("labels").error_hint(
                     Reason::Conflict,

@@ -9,42 +9,61 @@ use crate::{
 };
 use mesh_api::Duration as ApiDuration;
 use mesh_model::{ConnectionSettings, Duration, EscapedSlashes, Reason, Underscores};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// The block as written.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connections {
+    /// Values for all that is not set.
     profile: Option<Profile>,
+    /// What a connection from a client may buffer.
     listener_per_connection_buffer_limit_bytes: Option<i64>,
+    /// What a connection to an endpoint may buffer.
     cluster_per_connection_buffer_limit_bytes: Option<i64>,
+    /// How long a connection may be without requests.
     http_idle_timeout: Option<ApiDuration>,
+    /// How long a connection may last.
     http_max_connection_duration: Option<ApiDuration>,
+    /// How long a connection that ends still takes requests.
     http_drain_timeout: Option<ApiDuration>,
+    /// How long a request may take to arrive.
     http_request_timeout: Option<ApiDuration>,
+    /// How long the headers of a request may take.
     http_request_headers_timeout: Option<ApiDuration>,
+    /// How long a request or its answer may stand still.
     http_stream_idle_timeout: Option<ApiDuration>,
+    /// How long a request and its answer may last.
     http_max_stream_duration: Option<ApiDuration>,
+    /// Requests at once on an HTTP/2 connection.
     http_max_concurrent_streams: Option<i64>,
+    /// The window of an HTTP/2 stream.
     http2_initial_stream_window_size: Option<i64>,
+    /// The window of an HTTP/2 connection.
     http2_initial_connection_window_size: Option<i64>,
+    /// What becomes of headers with underscores.
     http_headers_with_underscores_action: Option<UnderscoresAction>,
+    /// Several slashes of a path are one.
     http_merge_slashes: Option<bool>,
+    /// What becomes of paths with escaped slashes.
     http_path_with_escaped_slashes_action: Option<SlashesAction>,
+    /// How many connections a proxy takes.
     global_downstream_connection_limit: Option<i64>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize, PartialEq)]
+#[derive(Deserialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Profile {
     Sidecar,
     Edge,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(clippy::enum_variant_names)] // Istio's names.
 enum UnderscoresAction {
@@ -54,7 +73,7 @@ enum UnderscoresAction {
     HeadersWithUnderscoresDropHeader,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum SlashesAction {
     PathWithEscapedSlashesUnspecified,
@@ -111,7 +130,7 @@ pub fn parse(settings: Connections, at: &At<'_>) -> (ConnectionSettings, Option<
         global_downstream_connection_limit,
         others,
     } = settings;
-    later::report(&others, later::OF_CONNECTIONS, &[], at);
+    later::report(&others, "defaultConfig.connectionSettings", at);
     let usual = if profile == Some(Profile::Edge) { edge() } else { ConnectionSettings::default() };
     let number = |value: Option<i64>, name: &str, least: i64, usual: Option<u32>| {
         value.and_then(|value| parse_within(value, least, &at.field(name))).or(usual)

@@ -4,6 +4,7 @@
 
 use crate::{at::At, document};
 use mesh_model::{MeshConfig, Problem, Reason, Str, TrustedRoots};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The trust domain of a mesh whose settings name none.
@@ -49,13 +50,17 @@ pub struct RootSettings {
 }
 
 /// An entry of `caCertificates`, as it is written.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CaCertificate {
+    /// The certificates.
     pem: Option<String>,
+    /// Where certificates are fetched.
     spiffe_bundle_url: Option<String>,
+    /// Signers of the Kubernetes API whose roots they are.
     #[serde(default)]
     cert_signers: Vec<String>,
+    /// Trust domains that they are roots of.
     #[serde(default)]
     trust_domains: Vec<String>,
 }

@@ -1,14 +1,17 @@
 //! Settings that Istio has and that shape nothing here yet: each with the part of a mesh that it belongs to.
 //!
-//! In: a setting's name and value. Out: that it has no effect, and why. Whoever builds the part takes its rows away.
+//! In: settings that nothing reads, and their place. Out: that they have no effect and why, or that there is none of the name. Whoever
+//! builds a part takes its rows away.
 
+use super::schema;
 use crate::{at::At, nearest::nearest};
 use mesh_model::{Problem, Reason, Severity};
 use serde_json::{Map, Value};
 
 /// A setting without effect.
 pub struct Later {
-    name: &'static str,
+    /// Below its place.
+    pub name: &'static str,
     /// The value that says what happens anyway; empty when there is none.
     as_is: &'static str,
     /// What it is about.
@@ -28,9 +31,23 @@ const CLUSTERS: &str = "meshes of several clusters, which Meltemi does not join 
 const BOOTSTRAP: &str = "how a proxy is started, which is decided before it asks for configuration";
 const INJECTION: &str = "sidecar injection, which Meltemi does not do yet";
 const GATEWAYS: &str = "gateways, which Meltemi does not serve yet";
+const NO_TRACER: &str = "a tracer that Envoy has no longer: send spans by a provider `opentelemetry`";
+const SINGLE: &str = "single services: for all of a mesh Istio takes connectionPool and outlierDetection";
+
+/// All, by the place of the block that they stand in.
+pub const ROWS: &[(&str, &[Later])] = &[
+    ("", OF_MESH),
+    ("defaultConfig", OF_PROXY),
+    ("defaultConfig.connectionSettings", OF_CONNECTIONS),
+    ("defaultConfig.tracing", OF_TRACING),
+    ("defaultProviders", OF_DEFAULT_PROVIDERS),
+    ("defaultTrafficPolicy", OF_DEFAULT_POLICY),
+    ("extensionProviders[]", PROVIDERS),
+    ("outboundTrafficPolicy", OF_OUTBOUND),
+];
 
 /// Of the mesh.
-pub const OF_MESH: &[Later] = &[
+const OF_MESH: &[Later] = &[
     later(
         "ca",
         "",
@@ -55,7 +72,7 @@ pub const OF_MESH: &[Later] = &[
 ];
 
 /// Of proxies: `defaultConfig`, or the annotation `proxy.istio.io/config`.
-pub const OF_PROXY: &[Later] = &[
+const OF_PROXY: &[Later] = &[
     later("availabilityZone", "", "nothing: Istio does not use it either"),
     later("binaryPath", "", BOOTSTRAP),
     later("caCertificatesPem", "", CERTIFICATES),
@@ -93,13 +110,38 @@ pub const OF_PROXY: &[Later] = &[
 ];
 
 /// Of `connectionSettings`: what Envoy takes from its bootstrap alone.
-pub const OF_CONNECTIONS: &[Later] = &[later("listenerConnectionLimit", "", BOOTSTRAP)];
+const OF_CONNECTIONS: &[Later] = &[later("listenerConnectionLimit", "", BOOTSTRAP)];
+
+/// Of `defaultConfig.tracing`.
+const OF_TRACING: &[Later] = &[
+    later("lightstep", "", NO_TRACER),
+    later("openCensusAgent", "", NO_TRACER),
+    later("stackdriver", "", NO_TRACER),
+    later("tlsSettings", "", BOOTSTRAP),
+];
+
+/// Of `defaultTrafficPolicy`.
+const OF_DEFAULT_POLICY: &[Later] = &[
+    later("loadBalancer", "", SINGLE),
+    later("portLevelSettings", "", SINGLE),
+    later("proxyProtocol", "", SINGLE),
+    later("retryBudget", "", SINGLE),
+    later("tls", "", SINGLE),
+    later("tunnel", "", SINGLE),
+];
+
+/// Of `outboundTrafficPolicy`.
+const OF_OUTBOUND: &[Later] = &[later(
+    "tls",
+    "",
+    "TLS towards hosts that nobody knows, which Meltemi does not speak yet: a ServiceEntry and its DestinationRule say it for a host",
+)];
 
 /// Of `defaultProviders`.
-pub const OF_DEFAULT_PROVIDERS: &[Later] = &[later("metrics", "", TELEMETRY)];
+const OF_DEFAULT_PROVIDERS: &[Later] = &[later("metrics", "", TELEMETRY)];
 
 /// Of `extensionProviders[]`: those that take neither spans nor access logs from here.
-pub const PROVIDERS: &[Later] = &[
+const PROVIDERS: &[Later] = &[
     later("envoyExtAuthzGrpc", "", AUTHORIZATION),
     later("envoyExtAuthzHttp", "", AUTHORIZATION),
     later("envoyHttpAls", "", TELEMETRY),
@@ -118,8 +160,9 @@ pub fn report_injected(at: &At<'_>) {
     at.report(Problem::new(Severity::Info, Reason::NotSupported, at.path(), message));
 }
 
-/// Says of each of `fields` that it has no effect, or that there is no such setting. `known` are those that have one.
-pub fn report(fields: &Map<String, Value>, rows: &[Later], known: &[&str], at: &At<'_>) {
+/// Says of each of `fields`, which nothing reads, that it has no effect, or that there is no such setting. `place` is that of their block.
+pub fn report(fields: &Map<String, Value>, place: &str, at: &At<'_>) {
+    let rows = ROWS.iter().find(|(block, _)| *block == place).map_or(&[][..], |(_, rows)| rows);
     for (name, value) in fields {
         let at = at.field(name);
         if let Some(row) = rows.iter().find(|row| row.name == name) {
@@ -136,7 +179,7 @@ pub fn report(fields: &Map<String, Value>, rows: &[Later], known: &[&str], at: &
             continue;
         }
         let message = format!("`{name}` is not a mesh setting");
-        match nearest(name, known.iter().copied().chain(rows.iter().map(|row| row.name))) {
+        match nearest(name, schema::fields(place).chain(rows.iter().map(|row| row.name))) {
             Some(near) => at.warning_hint(Reason::UnknownField, message, format!("did you mean {near}?")),
             None => at.warning_hint(Reason::UnknownField, message, "leave it out"),
         }

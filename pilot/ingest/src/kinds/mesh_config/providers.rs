@@ -65,7 +65,7 @@ pub fn parse(
     let at = at.field("defaultProviders");
     let none = Defaults { tracing: Vec::new(), access_logging: Vec::new(), others: Map::new() };
     let Defaults { tracing, access_logging, others } = defaults.unwrap_or(none);
-    later::report(&others, later::OF_DEFAULT_PROVIDERS, &["tracing", "accessLogging"], &at);
+    later::report(&others, "defaultProviders", &at);
     Told {
         access_log: logs(&access_logging, &known, &at.field("accessLogging")),
         tracing: spans(tracing, known, enable_tracing, &at.field("tracing")),
@@ -139,8 +139,7 @@ fn spans(
 
 fn parse_provider(provider: Provider, at: &At<'_>) -> Takes {
     let Provider { name: _, zipkin, datadog, skywalking, opentelemetry, file, others } = provider;
-    let known = ["zipkin", "datadog", "skywalking", "opentelemetry", "envoyFileAccessLog"];
-    later::report(&others, later::PROVIDERS, &known, at);
+    later::report(&others, "extensionProviders[]", at);
     let accesses = file.map(|file| access_log::parse_provider(file, &at.field("envoyFileAccessLog")));
     Takes { spans: parse_tracer(zipkin, datadog, skywalking, opentelemetry, at), accesses }
 }

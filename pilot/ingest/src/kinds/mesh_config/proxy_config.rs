@@ -14,43 +14,61 @@ use crate::{
 use mesh_model::{
     ClientCertDetails, ForwardClientCert, ProxyHeaders, ProxySettings, ProxyStart, Reason, ServerHeader,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The fields of [`Written`], to suggest the one that was meant.
-const BUILT: &[&str] = &["concurrency", "connectionSettings", "proxyHeaders", "proxyMetadata", "tracing"];
-
-#[derive(Deserialize)]
+/// The block as written.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Written {
+pub struct Written {
+    /// Headers that proxies add, change or leave as they are.
     proxy_headers: Option<Headers>,
+    /// What proxies tell of requests.
     tracing: Option<Tracing>,
+    /// Limits of the connections that clients make to proxies.
     connection_settings: Option<Connections>,
+    /// Worker threads; 0: one for each processor.
     concurrency: Option<u32>,
+    /// Environment of proxies, and metadata of their nodes.
     #[serde(default)]
     proxy_metadata: BTreeMap<String, String>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Headers {
+    /// What becomes of `x-forwarded-client-cert` of requests.
     forwarded_client_cert: Option<ForwardedClientCert>,
+    /// What `x-forwarded-client-cert` says of the client's certificate.
     set_current_client_cert_details: Option<Details>,
+    /// `x-request-id`.
     request_id: Option<Switch>,
+    /// `server` of responses.
     server: Option<Server>,
+    /// `x-envoy-attempt-count`.
     attempt_count: Option<Switch>,
+    /// Headers by which Envoy tells what it did, such as `x-envoy-upstream-service-time`.
     envoy_debug_headers: Option<Switch>,
+    /// Names of headers keep their capitals.
     preserve_http1_header_case: Option<bool>,
+    /// `x-forwarded-host`.
     x_forwarded_host: Option<Extra>,
+    /// `x-forwarded-port`.
     x_forwarded_port: Option<Extra>,
+    /// Headers by which the proxies of an older Istio tell each other whose they are.
+    #[expect(dead_code, reason = "that they are sent within the mesh only holds: no proxy sends them")]
+    metadata_exchange_headers: Option<Value>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum ForwardedClientCert {
     Undefined,
@@ -61,38 +79,51 @@ enum ForwardedClientCert {
     AlwaysForwardOnly,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Details {
+    /// Its subject.
     subject: Option<bool>,
+    /// The certificate.
     cert: Option<bool>,
+    /// The certificate with those that signed it.
     chain: Option<bool>,
+    /// Its DNS names.
     dns: Option<bool>,
+    /// Its URI, which is the client's identity.
     uri: Option<bool>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
 /// What is there unless it is `disabled`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Switch {
+    /// It is not sent.
     disabled: Option<bool>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
 /// What is not there unless it is `enabled`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Extra {
+    /// It is sent.
     enabled: Option<bool>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Server {
+    /// What the workload says is left as it is.
     disabled: Option<bool>,
+    /// What it says; `istio-envoy` if it is not said.
     value: Option<String>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
@@ -101,7 +132,7 @@ pub(super) fn parse(value: &Value, at: &At<'_>) -> (ProxySettings, ProxyStart) {
     let Some(written) = decode(value, at) else { return Default::default() };
     let Written { proxy_headers, tracing, connection_settings, concurrency, proxy_metadata, others } =
         written;
-    later::report(&others, later::OF_PROXY, BUILT, at);
+    later::report(&others, "defaultConfig", at);
     let (connections, connection_limit) = connection_settings
         .map(|settings| connections::parse(settings, &at.field("connectionSettings")))
         .unwrap_or_default();
@@ -141,14 +172,13 @@ fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
         preserve_http1_header_case,
         x_forwarded_host,
         x_forwarded_port,
-        mut others,
+        metadata_exchange_headers: _,
+        others,
     } = headers;
-    // That they are only sent within the mesh holds: Meltemi's proxies never send them.
-    others.remove("metadataExchangeHeaders");
-    later::report(&others, &[], KNOWN, at);
+    later::report(&others, "defaultConfig.proxyHeaders", at);
     let off = |setting: Option<Switch>, name: &str| {
         setting.is_some_and(|Switch { disabled, others }| {
-            later::report(&others, &[], &["disabled"], &at.field(name));
+            later::report(&others, &below(name), &at.field(name));
             disabled == Some(true)
         })
     };
@@ -163,8 +193,8 @@ fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
         },
         client_cert_details: set_current_client_cert_details.map(|details| {
             let Details { subject, cert, chain, dns, uri, others } = details;
-            let known = ["subject", "cert", "chain", "dns", "uri"];
-            later::report(&others, &[], &known, &at.field("setCurrentClientCertDetails"));
+            let name = "setCurrentClientCertDetails";
+            later::report(&others, &below(name), &at.field(name));
             let on = |setting: Option<bool>| setting == Some(true);
             ClientCertDetails {
                 subject: on(subject),
@@ -178,35 +208,26 @@ fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
         without_request_id: off(request_id, "requestId"),
         without_attempt_count: off(attempt_count, "attemptCount"),
         without_debug: off(envoy_debug_headers, "envoyDebugHeaders"),
-        forwarded_port: x_forwarded_port.is_some_and(|setting| is_on(setting, &at.field("xForwardedPort"))),
-        forwarded_host: x_forwarded_host.is_some_and(|setting| is_on(setting, &at.field("xForwardedHost"))),
+        forwarded_port: x_forwarded_port.is_some_and(|setting| is_on(setting, "xForwardedPort", at)),
+        forwarded_host: x_forwarded_host.is_some_and(|setting| is_on(setting, "xForwardedHost", at)),
         keeps_case: preserve_http1_header_case == Some(true),
     }
 }
 
-/// The fields of [`Headers`], to suggest the one that was meant.
-const KNOWN: &[&str] = &[
-    "attemptCount",
-    "envoyDebugHeaders",
-    "forwardedClientCert",
-    "metadataExchangeHeaders",
-    "preserveHttp1HeaderCase",
-    "requestId",
-    "server",
-    "setCurrentClientCertDetails",
-    "xForwardedHost",
-    "xForwardedPort",
-];
+/// The place of a header's settings.
+fn below(name: &str) -> String {
+    format!("defaultConfig.proxyHeaders.{name}")
+}
 
-fn is_on(setting: Extra, at: &At<'_>) -> bool {
+fn is_on(setting: Extra, name: &str, at: &At<'_>) -> bool {
     let Extra { enabled, others } = setting;
-    later::report(&others, &[], &["enabled"], at);
+    later::report(&others, &below(name), &at.field(name));
     enabled == Some(true)
 }
 
 fn parse_server(server: Server, at: &At<'_>) -> Option<ServerHeader> {
     let Server { disabled, value, others } = server;
-    later::report(&others, &[], &["disabled", "value"], at);
+    later::report(&others, &below("server"), at);
     if disabled == Some(true) {
         return Some(ServerHeader::PassThrough);
     }

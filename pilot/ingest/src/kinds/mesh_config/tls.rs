@@ -2,25 +2,31 @@
 //!
 //! What Envoy does not know must not get to it: it would refuse all listeners for the sake of one cipher.
 
+use super::later;
 use crate::at::At;
 use mesh_model::{Reason, Str, TlsLimits, TlsVersion};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// `meshMTLS` and `tlsDefaults`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsConfig {
+    /// The lowest version of TLS.
     min_protocol_version: Option<Version>,
+    /// Curves of the key exchange.
     #[serde(default)]
     ecdh_curves: Vec<String>,
+    /// Cipher suites up to TLS 1.2.
     #[serde(default)]
     cipher_suites: Vec<String>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 enum Version {
     #[serde(rename = "TLS_AUTO")]
     Auto,
@@ -49,10 +55,11 @@ const CIPHER_SUITES: &[&str] = &[
 
 const CURVES: &[&str] = &["P-256", "P-384", "P-521", "X25519", "X25519MLKEM768"];
 
-/// Reads the limits.
-pub fn parse_limits(config: TlsConfig, at: &At<'_>) -> TlsLimits {
+/// Reads the limits that are the setting `name` of the mesh.
+pub fn parse_limits(config: TlsConfig, name: &str, at: &At<'_>) -> TlsLimits {
+    let at = at.field(name);
     let TlsConfig { min_protocol_version, ecdh_curves, cipher_suites, others } = config;
-    others.keys().for_each(|name| at.not_supported(name, true));
+    later::report(&others, name, &at);
     TlsLimits {
         min_version: match min_protocol_version {
             None | Some(Version::Auto | Version::V1_2) => TlsVersion::V1_2,

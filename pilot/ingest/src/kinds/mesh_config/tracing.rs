@@ -3,57 +3,75 @@
 //! In: the block as written. Out: what it means for listeners. Which tracer a proxy has is a matter of its bootstrap, which its agent
 //! makes of the same block.
 
+use super::later;
 use crate::{
     at::At,
     values::{parse_header_name, parse_percent},
 };
 use mesh_model::{Reason, SpanTag, Str, Tracer as Started, TracingSettings};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The block as written.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tracing {
+    /// Of how many requests in a hundred.
     sampling: Option<f64>,
+    /// Tags of spans.
     #[serde(default)]
     custom_tags: BTreeMap<String, Tag>,
+    /// How much of a path is told.
     max_path_tag_length: Option<u32>,
+    /// Spans say whose proxy has made them.
     enable_istio_tags: Option<bool>,
+    /// A Zipkin where spans go that no provider takes.
     zipkin: Option<Tracer>,
+    /// A Datadog agent where spans go that no provider takes.
     datadog: Option<Tracer>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
 /// A tracer that a bootstrap has.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Tracer {
+    /// Where it is, as `host:port`.
     address: Option<String>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Tag {
+    /// The tag says always the same.
     literal: Option<Literal>,
+    /// The tag is taken from the proxy's environment.
     environment: Option<Named>,
+    /// The tag is taken from the request.
     header: Option<Named>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Literal {
+    /// What it says.
     value: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Named {
+    /// Of the variable or the header.
     #[serde(default)]
     name: String,
+    /// What the tag says when there is none.
     #[serde(default)]
     default_value: String,
 }
@@ -62,12 +80,12 @@ struct Named {
 pub fn parse(tracing: Tracing, at: &At<'_>) -> (TracingSettings, Option<Started>) {
     let Tracing { sampling, custom_tags, max_path_tag_length, enable_istio_tags, zipkin, datadog, others } =
         tracing;
-    others.keys().for_each(|name| at.not_supported(name, true));
+    later::report(&others, "defaultConfig.tracing", at);
     let mut started = None;
     for (name, tracer) in [("zipkin", zipkin), ("datadog", datadog)] {
         let Some(Tracer { address, others }) = tracer else { continue };
         let at = at.field(name);
-        others.keys().for_each(|name| at.not_supported(name, true));
+        later::report(&others, &format!("defaultConfig.tracing.{name}"), &at);
         let Some(address) = address.filter(|address| !address.is_empty()) else { continue };
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none_or(|port| port == 0) {
@@ -101,7 +119,7 @@ pub fn parse(tracing: Tracing, at: &At<'_>) -> (TracingSettings, Option<Started>
 fn parse_tag(name: String, tag: Tag, at: &At<'_>) -> Option<(Str, SpanTag)> {
     let at = at.field(&name);
     let Tag { literal, environment, header, others } = tag;
-    others.keys().for_each(|name| at.not_supported(name, true));
+    later::report(&others, "defaultConfig.tracing.customTags{}", &at);
     if name.is_empty() {
         at.error_hint(
             Reason::Required,

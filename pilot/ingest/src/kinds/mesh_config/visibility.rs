@@ -8,42 +8,52 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector as ApiSelector
 use mesh_model::{
     EntryVisibility, LabelExpression, LabelOperator, LabelSelector, Problem, Reason, Severity, Visibility,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The block.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Setting {
+    /// How far where no policy holds.
     default_visibility: Option<Width>,
+    /// The first that holds for the ServiceEntry's namespace counts.
     #[serde(default)]
     policies: Vec<Policy>,
+    /// Whether it holds for sidecars.
     #[serde(default)]
     apply_to_sidecars: bool,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Policy {
+    /// How far.
     visibility: Option<Width>,
+    /// All have to hold.
     #[serde(default)]
     matching_rules: Vec<Rule>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Rule {
+    /// Labels of the ServiceEntry's namespace.
     namespace_selector: Option<ApiSelector>,
     #[serde(flatten)]
+    #[schemars(skip)]
     others: Map<String, Value>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Width {
     VisibilityUnspecified,
@@ -55,7 +65,7 @@ enum Width {
 /// Reads the block. `None`: it does not hold for sidecars.
 pub fn parse(setting: Setting, at: &At<'_>) -> Option<EntryVisibility> {
     let Setting { default_visibility, policies, apply_to_sidecars, others } = setting;
-    later::report(&others, &[], &["defaultVisibility", "policies", "applyToSidecars"], at);
+    later::report(&others, "serviceEntryVisibility", at);
     let at_policies = at.field("policies");
     let parse = |(index, policy)| parse_policy(policy, &at_policies.index(index));
     let policies = policies.into_iter().enumerate().map(parse).collect();
@@ -76,12 +86,12 @@ pub fn parse(setting: Setting, at: &At<'_>) -> Option<EntryVisibility> {
 
 fn parse_policy(policy: Policy, at: &At<'_>) -> (Vec<LabelSelector>, Visibility) {
     let Policy { visibility: width, matching_rules, others } = policy;
-    later::report(&others, &[], &["visibility", "matchingRules"], at);
+    later::report(&others, "serviceEntryVisibility.policies[]", at);
     let at = at.field("matchingRules");
     let parse = |(index, rule): (usize, Rule)| {
         let at = at.index(index);
         let Rule { namespace_selector, others } = rule;
-        later::report(&others, &[], &["namespaceSelector"], &at);
+        later::report(&others, "serviceEntryVisibility.policies[].matchingRules[]", &at);
         match namespace_selector {
             Some(selector) => discovery::parse_selector(selector, &at.field("namespaceSelector")),
             None => {
