@@ -150,14 +150,41 @@ mod tests {
     }
 
     #[test]
-    fn every_form_and_what_is_none() {
-        for good in [
-            json!({ "httpGet": { "path": "ready", "port": 80, "host": "localhost", "scheme": "HTTP", "httpHeaders": [{ "name": "a", "value": "b" }] } }),
-            json!({ "exec": { "command": ["/bin/true"] }, "failureThreshold": 1, "successThreshold": 2, "timeoutSeconds": 3 }),
-            json!({ "grpc": { "port": 80, "service": "a" }, "initialDelaySeconds": 1 }),
-        ] {
-            assert!(parse(&good).is_ok(), "{good}: {:?}", parse(&good));
-        }
+    fn every_field_counts() {
+        let get = json!({
+            "httpGet": {
+                "path": "ready", "port": 81, "host": "here", "scheme": "HTTPS",
+                "httpHeaders": [{ "name": "a", "value": "b" }],
+            },
+            "periodSeconds": 2,
+        });
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("a"), HeaderValue::from_static("b"))]);
+        let action = Action::HttpGet(HttpGet::new("ready", 81, Some("HTTPS")).unwrap());
+        let probe = parse(&get).unwrap();
+        assert_eq!(probe.check, Check::Ask { action, host: Some("here".into()), headers });
+        assert_eq!(probe.period, Duration::from_secs(2));
+
+        let run = json!({
+            "exec": { "command": ["/bin/true"] },
+            "failureThreshold": 1, "successThreshold": 2, "timeoutSeconds": 3,
+        });
+        let probe = parse(&run).unwrap();
+        assert_eq!(probe.check, Check::Run { command: vec!["/bin/true".into()] });
+        assert_eq!((probe.failures, probe.successes, probe.timeout), (1, 2, Duration::from_secs(3)));
+
+        let grpc = json!({ "grpc": { "port": 82, "service": "a" }, "initialDelaySeconds": 1 });
+        let action = Action::Grpc { port: 82, service: "a".into() };
+        let probe = parse(&grpc).unwrap();
+        assert_eq!(probe.check, Check::Ask { action, host: None, headers: HeaderMap::new() });
+        assert_eq!(probe.initial_delay, Duration::from_secs(1));
+
+        let action = Action::TcpSocket { port: 83 };
+        let probe = parse(&json!({ "tcpSocket": { "port": 83, "host": "there" } })).unwrap();
+        assert_eq!(probe.check, Check::Ask { action, host: Some("there".into()), headers: HeaderMap::new() });
+    }
+
+    #[test]
+    fn what_is_no_probe_is_told() {
         for bad in [
             json!({}),
             json!({ "tcpSocket": { "port": 1 }, "exec": { "command": ["a"] } }),
