@@ -7,6 +7,7 @@
 pub mod case;
 mod deaf;
 mod identities;
+mod lacking;
 mod load;
 pub mod namespace;
 mod outside;
@@ -21,6 +22,7 @@ pub use request::{Answer, Request};
 pub use streams::Streams;
 
 use anyhow::{Context, Result, anyhow};
+use lacking::lacking;
 use meltemi_local::{
     call::{self, Call, Report},
     directory::{Directory, Entry},
@@ -117,7 +119,7 @@ impl Traffic {
         let directory = SweptDir::new("meltemi-traffic-")?;
         let files = directory.path().join("files");
         fs::create_dir(&files)?;
-        fs::write(files.join("base.yaml"), base)?;
+        fs::write(files.join("base.yaml"), lacking(base).as_bytes())?;
         let workloads = Directory::default();
         let config = Config {
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -186,7 +188,7 @@ impl Traffic {
     pub fn write(&self, file: &str, yaml: &str) -> Result<()> {
         // Written beside the directory and moved, so that there is one change, at one moment.
         let (path, aside) = (self.files.join(file), self.files.with_extension(file));
-        fs::write(&aside, yaml)?;
+        fs::write(&aside, lacking(yaml).as_bytes())?;
         Ok(fs::rename(&aside, &path)?)
     }
 

@@ -4,6 +4,7 @@
 //! objects as users write them. In case `retries` the host `retries.test` is a ServiceEntry with the workloads as endpoints,
 //! and each version is a subset of it unless the case has a DestinationRule of its own. Out: what is not as expected.
 
+pub mod measure;
 mod script;
 
 use super::{Answer, Outside, Request, Traffic};
@@ -31,7 +32,7 @@ pub async fn run(traffic: &Traffic, client: &str, directory: &Path) -> Result<()
     files.sort();
     let mut running = Vec::new();
     for file in files {
-        let case = Case::start(traffic, &file).await.with_context(|| format!("{}", file.display()))?;
+        let case = Case::read(&file)?.start(traffic).await.with_context(|| format!("{}", file.display()))?;
         running.push(async move { case.play(traffic, client, proxy).await.map_err(|error| (file, error)) });
     }
     // Together: most of them wait for something.
@@ -47,35 +48,51 @@ pub async fn run(traffic: &Traffic, client: &str, directory: &Path) -> Result<()
     }
 }
 
+/// A case as it is written.
 struct Case {
+    name: String,
+    script: Script,
+    /// YAML.
+    objects: String,
+}
+
+/// A case whose objects are in effect.
+struct Running {
     script: Script,
     host: String,
     outside: Outside,
 }
 
 impl Case {
-    async fn start(traffic: &Traffic, file: &Path) -> Result<Self> {
+    fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file)?;
         let name = file.file_stem().and_then(|stem| stem.to_str()).context("a name of ASCII letters")?;
         let (script, objects) = text.split_once("\n---\n").context("a first document, then objects")?;
         let script: Script = serde_saphyr::from_str(script).context("the first document")?;
         anyhow::ensure!(script.kind == "Case", "the first document is not `kind: Case`");
+        Ok(Self { name: name.to_owned(), script, objects: objects.to_owned() })
+    }
+
+    async fn start(self, traffic: &Traffic) -> Result<Running> {
+        let Self { name, script, objects } = self;
         let host = format!("{name}.test");
-        let outside = Outside::start(name, &script.replicas).await?;
+        let outside = Outside::start(&name, &script.replicas).await?;
         for pod in &script.failing {
             outside.set_failing(pod, true)?;
         }
-        let mut yaml = outside.service_entry(name, &host);
-        if !objects.contains("kind: DestinationRule") {
-            yaml = format!("{yaml}---\n{}", outside.subsets(name, &host));
+        let mut yaml = outside.service_entry(&name, &host);
+        if !objects.contains("kind: DestinationRule") && !objects.contains(r#""kind":"DestinationRule""#) {
+            yaml = format!("{yaml}---\n{}", outside.subsets(&name, &host));
         }
         traffic.apply(&format!("{name}.yaml"), &format!("{yaml}---\n{objects}")).await?;
         for text in &script.problems {
-            traffic.until_problem(name, text).await?;
+            traffic.until_problem(&name, text).await?;
         }
-        Ok(Self { script, host, outside })
+        Ok(Running { script, host, outside })
     }
+}
 
+impl Running {
     async fn play(&self, traffic: &Traffic, client: &str, proxy: SocketAddr) -> Result<()> {
         let made = format!("cluster.outbound|80||{};.upstream_cx_total", self.host);
         for (index, exchange) in self.script.requests.iter().enumerate() {

@@ -1,10 +1,10 @@
 //! All cases: goldens end to end, goldens of ingest, and cases of traffic.
 
-use super::objects::{self, Place};
 use mesh_model::Problem;
 use mesh_testkit::golden;
 use mesh_tests::{
     Asker, Told,
+    objects::{self, Place},
     render::{self, Print},
 };
 use pilot_ingest::{Context, Ingest, Report, parse_file};

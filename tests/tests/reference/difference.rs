@@ -49,9 +49,14 @@ fn compare(left: &Value, right: &Value, path: String, found: &mut BTreeSet<Strin
         (Value::Object(ours), Value::Object(theirs)) => {
             let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
             for name in names {
-                let (ours, theirs) =
-                    (ours.get(name).unwrap_or(&Value::Null), theirs.get(name).unwrap_or(&Value::Null));
-                compare(ours, theirs, below(&path, name), found);
+                let path = below(&path, name);
+                match (ours.get(name), theirs.get(name)) {
+                    (Some(ours), Some(theirs)) => compare(ours, theirs, path, found),
+                    // What nearly all have and this has not is null in a gist, and not there in theirs.
+                    (Some(Value::Null), None) | (None, Some(Value::Null)) => drop(found.insert(path)),
+                    (Some(only), None) | (None, Some(only)) => compare(only, &Value::Null, path, found),
+                    (None, None) => {}
+                }
             }
         }
         (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {

@@ -4,9 +4,9 @@ use super::{
     cases::{Case, Outcome},
     difference,
     fields::{self, Field},
-    objects,
 };
 use mesh_model::{Problem, Reason};
+use mesh_tests::objects;
 use std::collections::{BTreeSet, HashMap};
 
 /// What was found about a field.

@@ -1,7 +1,12 @@
-//! The fields of each kind, from its schema. A block that stands in several places is listed once.
+//! The fields of each kind and the settings of the mesh, from their schemas. A block that stands in several places is listed once.
+//!
+//! In: the schemas, and `without_effect.txt`, which says what Istio's settings without effect are about. Out: rows in order of their paths.
 
 use mesh_api::{Kind, schema_for};
+use mesh_tests::objects::MESH_CONFIG;
+use pilot_ingest::{mesh_settings_schema, mesh_settings_without_effect};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Places whose fields are those of another place, and are listed there: kind, place, the other kind and place.
 const SHARED: &[(&str, &str, &str, &str)] = &[
@@ -29,10 +34,22 @@ const SHARED: &[(&str, &str, &str, &str)] = &[
     ("WorkloadGroup", "template", "WorkloadEntry", ""),
     ("Sidecar", "ingress[].connectionPool", "DestinationRule", "trafficPolicy.connectionPool"),
     ("Sidecar", "inboundConnectionPool", "DestinationRule", "trafficPolicy.connectionPool"),
+    (MESH_CONFIG, "defaultTrafficPolicy.connectionPool", "DestinationRule", "trafficPolicy.connectionPool"),
+    (
+        MESH_CONFIG,
+        "defaultTrafficPolicy.outlierDetection",
+        "DestinationRule",
+        "trafficPolicy.outlierDetection",
+    ),
+    (MESH_CONFIG, "localityLbSetting", "DestinationRule", "trafficPolicy.loadBalancer.localityLbSetting"),
+    (MESH_CONFIG, "zoneAwareLbSetting", "DestinationRule", "trafficPolicy.loadBalancer.zoneAwareLbSetting"),
+    (
+        MESH_CONFIG,
+        "serviceEntryVisibility.policies[].matchingRules[].namespaceSelector",
+        MESH_CONFIG,
+        "discoverySelectors[]",
+    ),
 ];
-
-/// Mesh settings are no kind: they are the text of a ConfigMap.
-pub const MESH_CONFIG: &str = "MeshConfig";
 
 /// One field of a kind.
 pub struct Field {
@@ -55,22 +72,34 @@ pub fn of(kind: Kind) -> Vec<Field> {
     found
 }
 
-/// The mesh settings that Istio documents.
+/// All settings of the mesh that are read, and those that are known to have no effect.
 pub fn of_mesh_config() -> Vec<Field> {
-    let lines = include_str!("mesh_config.txt").lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let (path, rest) = line.split_once(' ').expect("a path");
-            let (r#type, says) = rest.split_once(": ").expect("a type");
-            Field {
-                kind: MESH_CONFIG,
-                path: path.to_owned(),
-                r#type: r#type.replace('|', "\\|"),
-                says: says.to_owned(),
-                shares: None,
-            }
-        })
-        .collect()
+    let mut found = Vec::new();
+    walk(MESH_CONFIG, mesh_settings_schema(), "", &mut found);
+    let lines = include_str!("without_effect.txt").lines().filter(|line| !line.starts_with('#'));
+    let rows: Vec<Field> = lines.map(without_effect).collect();
+    let said: BTreeSet<String> = rows.iter().map(|row| row.path.clone()).collect();
+    let known: BTreeSet<String> = mesh_settings_without_effect().collect();
+    let differ: Vec<&String> = said.symmetric_difference(&known).collect();
+    assert!(
+        differ.is_empty(),
+        "of settings without effect reference/without_effect.txt and ingest's later.rs know different ones: {differ:?}"
+    );
+    found.extend(rows);
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
+fn without_effect(line: &str) -> Field {
+    let (path, rest) = line.split_once(' ').expect("a path");
+    let (r#type, says) = rest.split_once(": ").expect("a type");
+    Field {
+        kind: MESH_CONFIG,
+        path: path.to_owned(),
+        r#type: r#type.replace('|', " \\| "),
+        says: says.to_owned(),
+        shares: None,
+    }
 }
 
 /// Where a field may stand: its own place, and those that share the block that it is in.
@@ -79,7 +108,7 @@ pub fn places(field: &Field) -> Vec<(&'static str, String)> {
     for (kind, place, other, block) in SHARED {
         let rest = match block.is_empty() {
             true => Some(field.path.as_str()),
-            false => field.path.strip_prefix(block).and_then(|rest| rest.strip_prefix('.')),
+            false => field.path.strip_prefix(*block).and_then(|rest| rest.strip_prefix('.')),
         };
         if let Some(rest) = rest.filter(|_| *other == field.kind) {
             places.push((kind, format!("{place}.{rest}")));
@@ -117,9 +146,15 @@ fn walk(kind: &'static str, schema: &Value, path: &str, found: &mut Vec<Field>) 
 
 /// What is said to be alike is alike.
 fn check_shared(place: &str, schema: &Value, other: &str, path: &str) {
-    let other_kind = Kind::ALL.into_iter().find(|kind| kind.name() == other).unwrap();
+    let whole = match Kind::ALL.into_iter().find(|kind| kind.name() == other) {
+        Some(kind) => schema_for(kind),
+        None => mesh_settings_schema(),
+    };
     let steps = path.split('.').filter(|step| !step.is_empty());
-    let block = steps.fold(schema_for(other_kind), |schema, step| &schema["properties"][step]);
+    let block = steps.fold(whole, |schema, step| {
+        let field = &schema["properties"][step.trim_end_matches("[]")];
+        field.get("items").unwrap_or(field)
+    });
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     all_names(schema, "", &mut ours);
     all_names(block, "", &mut theirs);

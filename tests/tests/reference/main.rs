@@ -11,7 +11,6 @@ mod difference;
 mod evidence;
 mod fields;
 mod notes;
-mod objects;
 mod observed;
 mod problems;
 

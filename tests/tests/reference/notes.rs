@@ -39,34 +39,39 @@ pub const NOTES: &[Note] = &[
     ),
     registered("metadata*", "In the WorkloadEntries of workloads that register themselves"),
     registered("template*", "In the WorkloadEntries of workloads that register themselves"),
-    Note {
-        kind: "WorkloadGroup",
-        path: "probe*",
-        effect: "How the agent asks the workload, as `readinessProbe` of its settings, where `istioctl x workload entry configure` copies it; \
-                 what it finds is the health of the WorkloadEntry",
-        file: "agent/tests/proxy/machine.rs",
-        test: "a_machine_registers_itself_and_says_how_it_is",
-    },
+    probe("probe", MACHINE),
+    probe("probe.httpGet", MACHINE),
+    probe("probe.httpGet.host", MACHINE),
+    probe("probe.httpGet.port", MACHINE),
+    probe("probe.exec*", ("agent/src/health.rs", "a_command_says_how_it_is_and_only_differences_are_told")),
+    probe("probe*", ("agent/src/health/written.rs", "every_field_counts")),
+    started_by_mesh("defaultConfig.tracing.zipkin*", "Proxies are started with this tracer"),
+    started_by_mesh("defaultConfig.tracing.datadog*", "Proxies are started with this tracer"),
+    started_by_mesh(
+        "defaultConfig.connectionSettings.globalDownstreamConnectionLimit",
+        "How many connections the Envoys of `meltemi up` take, and those whose agent is told so by PROXY_CONFIG",
+    ),
+    started_by_mesh(
+        "defaultConfig.concurrency",
+        "Worker threads of the Envoys of `meltemi up`, and of those whose agent is told so by PROXY_CONFIG",
+    ),
+    started_by_mesh(
+        "defaultConfig.proxyMetadata",
+        "Environment of the Envoys of `meltemi up`, and of those whose agent is told so by PROXY_CONFIG; metadata of their nodes",
+    ),
+    nothing(
+        "MeshConfig",
+        "defaultConfig.proxyHeaders.metadataExchangeHeaders",
+        "Nothing: that they are sent within the mesh only holds, because no proxy sends them",
+    ),
+    roots("caCertificates"),
+    roots("caCertificates[].pem"),
     Note {
         kind: "MeshConfig",
-        path: "defaultConfig.tracing.zipkin",
-        effect: "Proxies are started with this tracer",
-        file: "tests/tests/started/main.rs",
-        test: "settings_of_the_mesh_start_proxies",
-    },
-    Note {
-        kind: "MeshConfig",
-        path: "defaultConfig.connectionSettings.globalDownstreamConnectionLimit",
-        effect: "How many connections the Envoys of `meltemi up` take, and those whose agent is told so by PROXY_CONFIG",
-        file: "tests/tests/started/main.rs",
-        test: "settings_of_the_mesh_start_proxies",
-    },
-    Note {
-        kind: "MeshConfig",
-        path: "caCertificates",
-        effect: "Workloads get these roots with their certificates",
-        file: "cli/tests/secure.rs",
-        test: "mesh_settings_say_who_workloads_are_and_what_ends_soon_is_told",
+        path: "caCertificates[].certSigners",
+        effect: "The certificate authority takes the roots for those of these signers of the Kubernetes API",
+        file: "pilot/ingest/src/mesh_identity.rs",
+        test: "what_is_said_of_identity_is_read_and_the_rest_is_not_looked_at",
     },
 ];
 
@@ -74,6 +79,30 @@ pub const NOTES: &[Note] = &[
 const fn started(kind: &'static str, path: &'static str, effect: &'static str) -> Note {
     let (file, test) = ("tests/tests/started/main.rs", "proxies_are_started_as_proxy_configs_say");
     Note { kind, path, effect, file, test }
+}
+
+/// What proxies are started with because the mesh says so.
+const fn started_by_mesh(path: &'static str, effect: &'static str) -> Note {
+    let (file, test) = ("tests/tests/started/main.rs", "settings_of_the_mesh_start_proxies");
+    Note { kind: "MeshConfig", path, effect, file, test }
+}
+
+/// Roots of the mesh.
+const fn roots(path: &'static str) -> Note {
+    let (file, test) =
+        ("cli/tests/secure.rs", "mesh_settings_say_who_workloads_are_and_what_ends_soon_is_told");
+    Note { kind: "MeshConfig", path, effect: "Workloads get these roots with their certificates", file, test }
+}
+
+/// An agent that asks a real workload.
+const MACHINE: (&str, &str) =
+    ("agent/tests/proxy/machine.rs", "a_machine_registers_itself_and_says_how_it_is");
+
+/// How agents ask workloads.
+const fn probe(path: &'static str, (file, test): (&'static str, &'static str)) -> Note {
+    let effect = "How the agent asks the workload, as `readinessProbe` of its settings, where `istioctl x workload entry configure` copies it; \
+                  what it finds is the health of the WorkloadEntry";
+    Note { kind: "WorkloadGroup", path, effect, file, test }
 }
 
 /// What the entries of workloads that register themselves say.

@@ -3,9 +3,9 @@
 //! In: the goldens of `pilot/ingest/testdata`. Out: a page with an example of each reason and of each of Istio's messages about these
 //! kinds. A message that nothing shows any more fails the test.
 
-use super::objects;
 use mesh_model::{Problem, Reason, Severity};
 use mesh_testkit::golden::{self, Case};
+use mesh_tests::objects;
 use pilot_ingest::{Context, Ingest, Report, parse_file};
 use std::{cmp::Reverse, fmt::Write, path::Path};
 

@@ -26,7 +26,8 @@ fn mesh_settings(settings: &str) -> String {
     )
 }
 
-/// Both ends of a request tell of it, with the tags that the mesh asks for; and how many connections proxies take.
+/// Both ends of a request tell of it, with the tags that the mesh asks for; and how many connections proxies take, their threads and
+/// environment.
 #[test]
 fn settings_of_the_mesh_start_proxies() {
     on_shared_mesh(include_str!("../settings/base.yaml"), async |traffic| {
@@ -37,12 +38,16 @@ fn settings_of_the_mesh_start_proxies() {
         spans::told_as_asked_for(traffic, &collector).await?;
         spans::told_in_time(traffic, &collector).await?;
         let admin = SocketAddr::new(traffic.proxy("client-0")?.ip(), ADMIN_PORT);
-        let limit = "defaultConfig: {connectionSettings: {globalDownstreamConnectionLimit: 7001}}";
-        traffic.apply("mesh.yaml", &mesh_settings(limit)).await?;
+        let start = "defaultConfig: {concurrency: 3, proxyMetadata: {ISTIO_META_TEAM: mesh}, \
+                     connectionSettings: {globalDownstreamConnectionLimit: 7001}}";
+        traffic.apply("mesh.yaml", &mesh_settings(start)).await?;
         eventually(SOON, async || {
             let body = get(admin, "/config_dump").await?;
             let dump = String::from_utf8_lossy(&body);
             ensure!(dump.contains("\"max_active_downstream_connections\": \"7001\""), "another limit");
+            let info: serde_json::Value = serde_json::from_slice(&get(admin, "/server_info").await?)?;
+            let told = (&info["command_line_options"]["concurrency"], &info["node"]["metadata"]["TEAM"]);
+            ensure!(told == (&json!(3), &json!("mesh")), "{told:?}");
             Ok(())
         })
         .await?;

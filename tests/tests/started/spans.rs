@@ -39,6 +39,7 @@ pub(super) async fn told_by_every_protocol(traffic: &Traffic, collector: &Collec
          defaultConfig: {{tracing: {{sampling: 100, zipkin: {{address: '{}:9411'}}, {TAGS}}}}}",
         collector.ip()
     );
+    let started_for_datadog = started.replace("zipkin: {", "datadog: {");
     let otlp = |how: &str| provided(&format!("opentelemetry: {{service: collector.example.com, {how}}}"), "");
     let detected = otlp("port: 9411, http: {path: /v1/traces}, resourceDetectors: {environment: {}}")
         .replace(
@@ -57,6 +58,11 @@ pub(super) async fn told_by_every_protocol(traffic: &Traffic, collector: &Collec
             zipkin("/provided"),
         ),
         (started, "/started", zipkin("/started")),
+        (
+            started_for_datadog,
+            "/started-for-datadog",
+            binary("POST /v0.4/traces", "/started-for-datadog", &[]),
+        ),
         (
             otlp("port: 9411, http: {path: /v1/traces, headers: [{name: x-key, value: 'a%'}]}"),
             "/otlp",

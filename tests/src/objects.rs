@@ -1,11 +1,16 @@
 //! Objects of a case: which fields they set, and the same objects without one of them.
+//!
+//! In: YAML. Out: kinds and paths; items of lists are `[]` in a path, values of maps `{}`. What fields mean is not known here.
 
-use super::fields::MESH_CONFIG;
 use mesh_api::{Kind, schema_for};
+use pilot_ingest::mesh_settings_schema;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// A kind, and a path below its `spec`.
+/// Mesh settings are no kind: they are the text of a ConfigMap.
+pub const MESH_CONFIG: &str = "MeshConfig";
+
+/// A kind, and a path below its `spec`, or in the mesh settings.
 pub type Place = (&'static str, String);
 
 /// The documents of an input; `None` when one of them is not YAML, which some cases are about.
@@ -34,7 +39,7 @@ pub fn used(documents: &[Value]) -> BTreeSet<Place> {
     let mut found = BTreeSet::new();
     for document in documents {
         if let Some(settings) = settings(document) {
-            look_at_settings(&settings, "", &mut found);
+            look(MESH_CONFIG, mesh_settings_schema(), &settings, "", &mut found);
         }
         if let Some(kind) = kind_of(document) {
             look(kind.name(), schema_for(kind), &document["spec"], "", &mut found);
@@ -73,8 +78,14 @@ fn settings(document: &Value) -> Option<Value> {
 
 fn look(kind: &'static str, schema: &Value, value: &Value, path: &str, found: &mut BTreeSet<Place>) {
     for (name, value) in value.as_object().into_iter().flatten() {
-        let Some(schema) = schema["properties"].get(name) else { continue };
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let Some(schema) = schema["properties"].get(name) else {
+            // Of the mesh settings without effect the schema says nothing.
+            if kind == MESH_CONFIG && !schema["properties"].is_null() {
+                found.insert((kind, path));
+            }
+            continue;
+        };
         found.insert((kind, path.clone()));
         match (schema.get("items"), schema.get("additionalProperties")) {
             (Some(items), _) => {
@@ -88,20 +99,6 @@ fn look(kind: &'static str, schema: &Value, value: &Value, path: &str, found: &m
                 }
             }
             _ => look(kind, schema, value, &path, found),
-        }
-    }
-}
-
-/// Mesh settings have no schema: their names are what is written.
-fn look_at_settings(value: &Value, path: &str, found: &mut BTreeSet<Place>) {
-    for (name, value) in value.as_object().into_iter().flatten() {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        found.insert((MESH_CONFIG, path.clone()));
-        match value {
-            Value::Array(items) => {
-                items.iter().for_each(|item| look_at_settings(item, &format!("{path}[]"), found));
-            }
-            value => look_at_settings(value, &path, found),
         }
     }
 }
