@@ -193,6 +193,13 @@ fn settings_of_the_mesh() {
                 "accessLogFile: FILE\naccessLogFormat: '%REQ(:PATH)% %ROUTE_NAME%'",
                 "/logged-names first.one",
             ),
+            // Between the sidecars.
+            (
+                "upgraded",
+                "h2UpgradePolicy: UPGRADE\naccessLogFile: FILE\n\
+                 accessLogFormat: '%REQ(:PATH)% %PROTOCOL% %UPSTREAM_PROTOCOL%'",
+                "/logged-upgraded HTTP/1.1 HTTP/2",
+            ),
             (
                 "text",
                 "accessLogFile: FILE\naccessLogFormat: 'line %REQ(:PATH)% %RESPONSE_CODE%'",
@@ -225,9 +232,13 @@ fn settings_of_the_mesh() {
             eventually(LOGGED_WITHIN, async || {
                 get(traffic, &format!("/logged-{name}")).await?;
                 let text = fs::read_to_string(&file).context("nothing is logged")?;
-                // At the other end a route has no name.
-                let mut lines =
-                    text.lines().filter(|line| name != "names" || line.contains("first")).peekable();
+                // At the other end a route has no name, and HTTP/2 comes in.
+                let here = |line: &&str| match name {
+                    "names" => line.contains("first"),
+                    "upgraded" => line.contains(" HTTP/1.1 "),
+                    _ => true,
+                };
+                let mut lines = text.lines().filter(here).peekable();
                 let whole = lines.peek().is_some() && lines.all(|line| line == expected);
                 ensure!(whole, "{text:?}");
                 Ok(())

@@ -277,7 +277,9 @@ fn a_cookie_that_is_made_has_its_attributes() {
         let first = request.send(proxy).await?;
         let made = first.header("set-cookie").unwrap_or_default();
         ensure!(made.starts_with("session="), "{made:?}");
-        ensure!(made.contains("SameSite=Strict") && made.contains("Secure"), "{made:?}");
+        for attribute in ["SameSite=Strict", "Secure", "Path=/", "Max-Age=60"] {
+            ensure!(made.contains(attribute), "{attribute} is missing: {made:?}");
+        }
         let (cookie, _) = made.split_once(';').unwrap_or((made, ""));
         let again = Request::get("http://sessions.test/")?.header("cookie", &cookie.replace('"', ""))?;
         for _ in 0..20 {

@@ -2,8 +2,8 @@
 
 use crate::{CLIENT, run};
 use anyhow::{Context, Result, ensure};
-use mesh_tests::traffic::{Answer, Request, Traffic};
-use std::collections::BTreeSet;
+use mesh_tests::traffic::{Answer, Outside, Request, Traffic};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Asks until both versions have answered, so that it is known that both do.
 async fn both(traffic: &Traffic, request: &Request) -> Result<Vec<Answer>> {
@@ -133,6 +133,20 @@ fn requests_and_answers_keep_their_bodies() {
             "{seen} there, {} back",
             echo.payload.len()
         );
+        Ok(())
+    });
+}
+
+/// A ServiceEntry says what is spoken, and the name of its port does not.
+#[test]
+fn an_entry_says_what_is_spoken() {
+    run(async |traffic| {
+        let outside = Outside::start("spoken", &BTreeMap::from([("v1".to_owned(), 1)])).await?;
+        let entry = outside.service_entry("spoken", "spoken.test");
+        let entry = entry.replace("name: http, protocol: HTTP,", "name: web, protocol: HTTP2,");
+        traffic.apply("spoken.yaml", &entry).await?;
+        let answer = Request::get("http://spoken.test/")?.send(traffic.proxy(CLIENT)?).await?;
+        ensure!(protocol(&answer) == "HTTP/2", "{}", answer.summary());
         Ok(())
     });
 }

@@ -33,6 +33,20 @@ fn a_sidecar_hides_what_it_does_not_name() {
     });
 }
 
+/// Were it for the whole namespace, it would come before the one that is there, by its name.
+#[test]
+fn a_sidecar_is_for_those_that_it_selects() {
+    run(async |traffic| {
+        let sidecar = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: alone, namespace: scoped}\n\
+                       spec: {workloadSelector: {labels: {app: somebody-else}}, egress: [{hosts: [./*]}]}\n";
+        traffic.write("alone.yaml", sidecar)?;
+        let (_outside, _) = outside(traffic, "selects").await?;
+        let status = status(traffic.proxy("scoped-0")?, "http://app.traffic/").await?;
+        ensure!(status == 200, "hidden by the Sidecar of somebody else: {status}");
+        Ok(())
+    });
+}
+
 #[test]
 fn export_to_keeps_a_service_in_its_namespace() {
     run(async |traffic| {

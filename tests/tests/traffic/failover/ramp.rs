@@ -15,16 +15,27 @@ const SAMPLE: usize = 300;
 
 #[test]
 fn a_new_replica_gets_its_share_little_by_little() {
-    comes_slowly("slow-start", "warmup: {duration: 6s, minimumPercent: 10, aggression: 1}");
+    comes("slow-start", "warmup: {duration: 6s, minimumPercent: 10, aggression: 1}", true);
 }
 
 #[test]
 fn a_new_replica_gets_its_share_by_the_older_name() {
-    comes_slowly("slow-start-by-its-older-name", "warmupDurationSecs: 6s");
+    comes("slow-start-by-its-older-name", "warmupDurationSecs: 6s", true);
 }
 
-/// With a balancer of which this holds besides.
-fn comes_slowly(name: &str, balancer: &str) {
+#[test]
+fn a_new_replica_may_have_its_share_from_the_beginning() {
+    comes("begins-with-all", "warmup: {duration: 6s, minimumPercent: 100}", false);
+}
+
+/// A tenth of the time gives a tenth of the share, or with this much four fifths.
+#[test]
+fn a_new_replica_may_get_its_share_sooner() {
+    comes("begins-soon", "warmup: {duration: 6s, aggression: 10}", false);
+}
+
+/// With a balancer of which this holds besides a new replica has its share in the end, and at first far less, or hardly.
+fn comes(name: &str, balancer: &str, slowly: bool) {
     run(async |traffic| {
         // Two that are old, and one that is to come.
         let versions = BTreeMap::from([("new".to_owned(), 1), ("old".to_owned(), 2)]);
@@ -68,8 +79,8 @@ fn comes_slowly(name: &str, balancer: &str) {
         ensure!((25..=42).contains(last), "not a third in the end: {shown}");
         // A machine that stood still for seconds has missed the beginning, and shows nothing.
         ensure!(
-            *first <= 22 || began.as_secs() >= 2 || added.elapsed() > 4 * WARMUP,
-            "too much at once: {shown}"
+            (*first <= 22) == slowly || began.as_secs() >= 2 || added.elapsed() > 4 * WARMUP,
+            "too much at once, or too little: {shown}"
         );
         Ok(())
     });
