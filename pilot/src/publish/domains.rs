@@ -1,12 +1,13 @@
 //! Which virtual host a request means, by Envoy's rules: for clients that ask for one on demand.
 
+use imbl::OrdMap;
 use mesh_model::Str;
 use pilot_view::spec::VirtualHostSpec;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// The virtual host among `hosts` that takes requests for `authority`: exact names first, then the longest suffix.
 pub fn virtual_host<'a>(
-    hosts: &'a BTreeMap<Str, Arc<VirtualHostSpec>>,
+    hosts: &'a OrdMap<Str, Arc<VirtualHostSpec>>,
     authority: &str,
 ) -> Option<&'a Arc<VirtualHostSpec>> {
     let authority = authority.to_ascii_lowercase();

@@ -27,7 +27,7 @@ use places::{Places, Stale};
 use ports::Ports;
 use routes::Routes;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -37,7 +37,7 @@ pub struct ScopeState {
     layer: Arc<Layer>,
     places: Places,
     names: Names,
-    hosts: HashMap<Host, Contribution>,
+    hosts: imbl::HashMap<Host, Arc<Contribution>>,
     ports: Ports,
     routes: Routes,
     /// Clusters that it has whatever its hosts are.
@@ -50,7 +50,7 @@ pub struct ScopeState {
 }
 
 /// What a host contributed last time: the names to take away when it no longer does.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Contribution {
     clusters: Box<[Str]>,
     /// Those that places have, because their endpoints are part of them.
@@ -85,12 +85,12 @@ struct Dirty {
 impl ScopeState {
     /// The scope `key` over `mesh`, all of it derived, but no place yet.
     pub fn new(key: ScopeKey, mesh: &Mesh, pool: &Pool) -> Self {
-        let mut state = Self {
-            key,
+        let nothing = Self {
+            key: key.clone(),
             layer: Layer::empty(),
             places: Places::default(),
             names: Names::new(pool),
-            hosts: HashMap::new(),
+            hosts: imbl::HashMap::new(),
             ports: Ports::default(),
             routes: Routes::default(),
             own_clusters: BTreeSet::new(),
@@ -98,8 +98,34 @@ impl ScopeState {
             members: 0,
             sotw_members: 0,
         };
+        nothing.split(key, mesh, pool)
+    }
+
+    /// The same for another `key`. Scopes of different namespaces mostly hold the same: what they have in common is there once.
+    pub fn split(&self, key: ScopeKey, mesh: &Mesh, pool: &Pool) -> Self {
+        let mut state = Self {
+            key,
+            layer: self.layer.clone(),
+            places: Places::default(),
+            names: Names::new(pool),
+            hosts: self.hosts.clone(),
+            ports: self.ports.clone(),
+            routes: self.routes.clone(),
+            own_clusters: self.own_clusters.clone(),
+            own_listeners: self.own_listeners.clone(),
+            members: 0,
+            sotw_members: 0,
+        };
         state.derive_all(mesh, pool);
         state
+    }
+
+    /// Whether a scope `key` likely holds much of what this one does.
+    pub fn resembles(&self, key: &ScopeKey) -> bool {
+        let ScopeKey { sidecar, capture, families, has_identity, dns_capture: _, settings, .. } = &self.key;
+        let same = (sidecar, capture, families, has_identity, settings)
+            == (&key.sidecar, &key.capture, &key.families, &key.has_identity, &key.settings);
+        same && !self.routes.inline
     }
 
     /// What it serves to clients in `place`: everywhere the same, there, and names in the form that they take.
@@ -246,7 +272,7 @@ impl ScopeState {
     fn set_host(&mut self, host: &Host, view: HostView, update: &mut Update<'_>) {
         let Update { pool, edit, dirty, stale } = update;
         let HostView { clusters, placed, virtual_hosts, ports } = view;
-        let old = self.hosts.remove(host).unwrap_or_default();
+        let old = self.hosts.get(host).cloned().unwrap_or_default();
         // The resources' own names: they are shared with all scopes that have the resource.
         let set = |spec| {
             let resource = pool.get(&spec);
@@ -284,8 +310,10 @@ impl ScopeState {
             }
         }
         let new = Contribution { clusters, placed: placed.into(), virtual_hosts, ports };
-        if !new.is_empty() {
-            self.hosts.insert(host.clone(), new);
+        if new.is_empty() {
+            self.hosts.remove(host);
+        } else if new != *old {
+            self.hosts.insert(host.clone(), Arc::new(new));
         }
     }
 

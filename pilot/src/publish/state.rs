@@ -154,14 +154,16 @@ impl State {
     pub fn enter(&mut self, proxy: &pilot_view::Proxy, takes: Takes) -> Home {
         let (scope, place) = (ScopeKey::of(&self.mesh, proxy), Place::of(&self.mesh, proxy));
         // There are fewer scopes than proxies: all have the same key.
-        let scope = match self.scopes.get_key_value(&scope) {
-            Some((key, _)) => key.clone(),
-            None => Arc::new(scope),
+        let (scope, split) = match self.scopes.get_key_value(&scope) {
+            Some((key, _)) => (key.clone(), None),
+            None => {
+                let kin = self.scopes.values().find(|state| state.resembles(&scope));
+                let split = kin.map(|kin| kin.split(scope.clone(), &self.mesh, &self.pool));
+                (Arc::new(scope), split)
+            }
         };
-        let state = self
-            .scopes
-            .entry(scope.clone())
-            .or_insert_with(|| ScopeState::new(ScopeKey::clone(&scope), &self.mesh, &self.pool));
+        let begin = || ScopeState::new(ScopeKey::clone(&scope), &self.mesh, &self.pool);
+        let state = self.scopes.entry(scope.clone()).or_insert_with(|| split.unwrap_or_else(begin));
         let place = state.enter(&place, takes, &self.mesh, &self.pool);
         let inbound = pilot_view::inbound(&self.mesh, proxy);
         let class = self.classes.enter(&inbound, &self.pool);

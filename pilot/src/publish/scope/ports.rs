@@ -2,6 +2,7 @@
 //!
 //! In: what each host needs. Out: for a port, all that hosts need of it, and who came too late there.
 
+use imbl::OrdMap;
 use mesh_model::{Host, ObjectRef};
 use pilot_view::{PortKey, PortUse};
 use std::{
@@ -9,10 +10,10 @@ use std::{
     sync::Arc,
 };
 
-/// The ports of a scope. One map for all of them: most ports have one host.
-#[derive(Default)]
+/// The ports of a scope. One map for all of them: most ports have one host. Clones share what they have in common.
+#[derive(Clone, Default)]
 pub struct Ports {
-    uses: BTreeMap<(PortKey, Host), Arc<[PortUse]>>,
+    uses: OrdMap<(PortKey, Host), Arc<[PortUse]>>,
     /// Services that an older one keeps from a port.
     lost: BTreeMap<PortKey, BTreeSet<ObjectRef>>,
 }
@@ -37,15 +38,10 @@ impl Ports {
 
     /// Notes what a host needs of a port; true if that is news.
     pub fn set(&mut self, key: PortKey, host: &Host, uses: Arc<[PortUse]>) -> bool {
-        let place = self.uses.entry((key, host.clone()));
-        let mut news = false;
-        let held = place.or_insert_with(|| {
-            news = true;
-            uses.clone()
-        });
-        if *held != uses {
-            *held = uses;
-            news = true;
+        let place = (key, host.clone());
+        let news = self.uses.get(&place) != Some(&uses);
+        if news {
+            self.uses.insert(place, uses);
         }
         news
     }

@@ -4,6 +4,7 @@
 //! configuration, and its virtual hosts, exist while a listener names it.
 
 use crate::publish::{domains, pool::Pool};
+use imbl::OrdMap;
 use mesh_model::Str;
 use pilot_envoy::inline_routes;
 use pilot_view::{Scope, placeholder, route_configuration, spec::VirtualHostSpec};
@@ -16,15 +17,15 @@ use std::{
     sync::Arc,
 };
 
-/// The route configurations of a scope.
-#[derive(Default)]
+/// The route configurations of a scope. Clones share what they have in common.
+#[derive(Clone, Default)]
 pub struct Routes {
     /// Listeners that name each route configuration; a route configuration exists while there is one.
     listeners: BTreeMap<Str, BTreeSet<Str>>,
     /// The same, the other way round.
     of_listener: HashMap<Str, BTreeSet<Str>>,
     /// The virtual hosts of each route configuration, whether it exists or not.
-    virtual_hosts: BTreeMap<Str, BTreeMap<Str, Arc<VirtualHostSpec>>>,
+    virtual_hosts: BTreeMap<Str, OrdMap<Str, Arc<VirtualHostSpec>>>,
     /// Whether virtual hosts are needed inside route configurations, too.
     pub inline: bool,
 }
@@ -87,7 +88,7 @@ impl Routes {
 
     /// A virtual host that appears or vanishes changes its route configuration itself only when it is part of it.
     fn touch(&self, spec: &VirtualHostSpec, dirty: &mut BTreeSet<Str>) {
-        let others = self.virtual_hosts.get(&spec.route_configuration).map_or(0, BTreeMap::len);
+        let others = self.virtual_hosts.get(&spec.route_configuration).map_or(0, OrdMap::len);
         if is_inline(spec) || self.inline || others <= 1 {
             dirty.insert(spec.route_configuration.clone());
         }
@@ -95,7 +96,7 @@ impl Routes {
 
     /// Puts a route configuration together again, and its virtual hosts with it.
     pub fn rebuild(&self, scope: &Scope<'_>, name: &Str, pool: &Pool, edit: &mut Edit) {
-        let empty = BTreeMap::new();
+        let empty = OrdMap::new();
         let hosts = self.virtual_hosts.get(name).unwrap_or(&empty);
         let placeholder = Arc::new(placeholder(name));
         if !self.listeners.contains_key(name) {
