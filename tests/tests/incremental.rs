@@ -100,6 +100,9 @@ proptest! {
             report = lived.follow(&ingest.snapshot()).unwrap_or(report);
             prop_assert_eq!(&report, &Report::new(&ingest.snapshot()));
         }
+        // Scopes are split off others that are there already: nothing of these is left in them.
+        let alone = askers().into_iter().map(|(asker, protocol)| Told::about(ingest.mesh().clone(), &asker, protocol).unwrap());
+        assert_same(&all_told(&attach_all(&told::publisher(ingest.mesh().clone()))), &alone.collect::<Vec<_>>())?;
         for told in all_told(&attached) {
             let rejected = told.findings().into_iter().filter(|finding| finding.problem.is_rejected());
             let rejected: Vec<_> = rejected.map(|finding| finding.to_string()).collect();

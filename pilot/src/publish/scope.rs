@@ -7,6 +7,7 @@ mod names;
 mod places;
 mod ports;
 mod routes;
+mod split;
 
 use super::pool::Pool;
 use crate::proxy::{NameForm, Takes};
@@ -83,51 +84,6 @@ struct Dirty {
 }
 
 impl ScopeState {
-    /// The scope `key` over `mesh`, all of it derived, but no place yet.
-    pub fn new(key: ScopeKey, mesh: &Mesh, pool: &Pool) -> Self {
-        let nothing = Self {
-            key: key.clone(),
-            layer: Layer::empty(),
-            places: Places::default(),
-            names: Names::new(pool),
-            hosts: imbl::HashMap::new(),
-            ports: Ports::default(),
-            routes: Routes::default(),
-            own_clusters: BTreeSet::new(),
-            own_listeners: BTreeSet::new(),
-            members: 0,
-            sotw_members: 0,
-        };
-        nothing.split(key, mesh, pool)
-    }
-
-    /// The same for another `key`. Scopes of different namespaces mostly hold the same: what they have in common is there once.
-    pub fn split(&self, key: ScopeKey, mesh: &Mesh, pool: &Pool) -> Self {
-        let mut state = Self {
-            key,
-            layer: self.layer.clone(),
-            places: Places::default(),
-            names: Names::new(pool),
-            hosts: self.hosts.clone(),
-            ports: self.ports.clone(),
-            routes: self.routes.clone(),
-            own_clusters: self.own_clusters.clone(),
-            own_listeners: self.own_listeners.clone(),
-            members: 0,
-            sotw_members: 0,
-        };
-        state.derive_all(mesh, pool);
-        state
-    }
-
-    /// Whether a scope `key` likely holds much of what this one does.
-    pub fn resembles(&self, key: &ScopeKey) -> bool {
-        let ScopeKey { sidecar, capture, families, has_identity, dns_capture: _, settings, .. } = &self.key;
-        let same = (sidecar, capture, families, has_identity, settings)
-            == (&key.sidecar, &key.capture, &key.families, &key.has_identity, &key.settings);
-        same && !self.routes.inline
-    }
-
     /// What it serves to clients in `place`: everywhere the same, there, and names in the form that they take.
     pub fn layers(&self, place: &Place, names: NameForm) -> Option<[&Arc<Layer>; 3]> {
         Some([&self.layer, self.places.layer(place)?, self.names.layer(names)])

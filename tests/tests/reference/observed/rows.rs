@@ -586,4 +586,62 @@ pub(super) const OBSERVED: &[Observed] = &[
         "a_new_replica_gets_its_share_by_the_older_name",
         &[("DestinationRule", &["trafficPolicy.loadBalancer.warmupDurationSecs"])],
     ),
+    by(
+        "tests/tests/traffic/redirect.rs",
+        "redirected_traffic_goes_through_both_sidecars",
+        &[("ServiceEntry", &["resolution", "ports[].targetPort"])],
+    )
+    .with("tests/tests/traffic/redirect/meant.rs"),
+    by(
+        "tests/tests/traffic/redirect.rs",
+        "redirected_traffic_goes_through_both_sidecars",
+        &[("DestinationRule", &["trafficPolicy.loadBalancer.simple"]), ("ServiceEntry", &["addresses"])],
+    )
+    .with("tests/tests/traffic/redirect/meant.rs"),
+    by(
+        "tests/tests/traffic/redirect.rs",
+        "redirected_traffic_goes_through_both_sidecars",
+        &[
+            ("DestinationRule", &["trafficPolicy.connectionPool.tcp.tcpKeepalive*"]),
+            ("MeshConfig", &["tcpKeepalive*"]),
+        ],
+    )
+    .with("tests/tests/traffic/redirect/silent.rs"),
+    by(
+        "tests/tests/traffic/redirect.rs",
+        "redirected_traffic_goes_through_both_sidecars",
+        &[("MeshConfig", &["proxyListenPort", "proxyInboundListenPort"])],
+    )
+    .with("tests/tests/traffic/redirect/settings.rs"),
+    by(
+        "tests/tests/traffic/keepalive.rs",
+        "pings_tell_who_is_gone",
+        &[("DestinationRule", &["trafficPolicy.connectionPool.http.http2KeepAlive*"])],
+    ),
+    by(
+        "tests/tests/settings/statistics.rs",
+        "routes_may_be_counted_apart",
+        &[("VirtualService", &["http[].match[].statPrefix"])],
+    ),
+    by(
+        "tests/tests/settings/statistics.rs",
+        "clusters_are_counted_as_the_mesh_says",
+        &[("MeshConfig", &["inboundClusterStatName", "outboundClusterStatName"])],
+    ),
+    by(
+        "tests/tests/settings/sidecars.rs",
+        "the_nearest_sidecar_counts",
+        &[("Sidecar", &["workloadSelector*"])],
+    ),
+    by(
+        "tests/tests/settings/written.rs",
+        "names_of_headers_and_hosts_are_kept",
+        &[(
+            "MeshConfig",
+            &[
+                "defaultConfig.proxyHeaders.preserveHttp1HeaderCase",
+                "defaultConfig.proxyHeaders.xForwardedHost*",
+            ],
+        )],
+    ),
 ];
