@@ -3,6 +3,7 @@
 //! In: batches of edits. Out: the next [`Mesh`] and what changed in it. The mesh is a function of the objects alone: the order in which
 //! they came does not show.
 
+mod claimed;
 mod credentials;
 mod discovery;
 mod export;
@@ -22,6 +23,7 @@ use crate::{
     report::Snapshot,
     store::{Difference, Edit, Store},
 };
+pub(crate) use claimed::Part;
 use export::exported;
 use mesh_model::{ChangeSet, Host, Kind, Labels, Mesh, NamespacedName, Network, ObjectRef, ServiceKey};
 use std::{collections::BTreeSet, sync::Arc};

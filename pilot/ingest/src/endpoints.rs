@@ -3,6 +3,7 @@
 //! In: a service's definition and what is known of workloads and slices. Out: its endpoints by port. Pure.
 
 use crate::{
+    assemble::Part,
     joins::{Joins, pod, selects},
     kinds::{EndpointSlice, InlineEndpoint, KubernetesService, Model, Node, ServiceEntry, SliceEndpoint},
     store::Store,
@@ -93,13 +94,22 @@ impl Known<'_> {
         collected.finish()
     }
 
-    /// The endpoints of one of a ServiceEntry's hosts.
-    pub fn of_service_entry(&self, entry: &ServiceEntry, service: &Service) -> ServiceEndpoints {
+    /// The endpoints of the service that `parts` are together.
+    pub fn of_service_entries(&self, parts: &[Part<'_>], together: &Service) -> ServiceEndpoints {
         let mut collected = Collected::default();
-        let ServiceEntry { services: _, endpoints } = entry;
+        parts.iter().for_each(|part| self.add_service_entry(part, together, &mut collected));
+        collected.finish()
+    }
+
+    fn add_service_entry(&self, part: &Part<'_>, together: &Service, collected: &mut Collected) {
+        let Part { entry: ServiceEntry { services: _, endpoints, labels: _ }, service } = part;
+        // A port of another name under the same number is another one, whose endpoints are not these.
+        let counts =
+            |port: &&ServicePort| together.port(port.number).is_some_and(|that| that.name == port.name);
+        let ports = || ports(service).filter(counts);
         for endpoint in endpoints {
             let object = &service.metadata.object;
-            for port in ports(service) {
+            for port in ports() {
                 if let Some(number) = entry_port(endpoint, port) {
                     let mut endpoint = self.of_inline(endpoint, number, object, !service.external);
                     // The ServiceEntry is no workload.
@@ -109,7 +119,7 @@ impl Known<'_> {
             }
         }
         for (object, workload) in self.selected(service) {
-            for port in ports(service) {
+            for port in ports() {
                 match self.store.model(object) {
                     Some(Model::WorkloadEntry(entry)) => {
                         if let Some(number) = entry_port(&entry.endpoint, port) {
@@ -126,13 +136,12 @@ impl Known<'_> {
         let by_name = matches!(service.resolution, Resolution::Dns | Resolution::DnsRoundRobin);
         if by_name && endpoints.is_empty() && service.selector.is_none() {
             // Without endpoints the host itself is resolved.
-            for port in ports(service) {
+            for port in ports() {
                 let address = EndpointAddress::Name(service.host.to_shared());
                 let number = port.target.unwrap_or(port.number);
                 collected.add(port, self.bare(address, number, service.namespace()));
             }
         }
-        collected.finish()
     }
 
     /// The workloads that a service selects.

@@ -60,6 +60,16 @@ impl ObjectReport {
     }
 }
 
+/// One of several objects that define a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contender {
+    pub(crate) object: ObjectRef,
+    /// Whether what it says counts.
+    pub(crate) is_heard: bool,
+    /// Ports that an earlier one has under the same number, and that are different there: these do not count.
+    pub(crate) without: Vec<u16>,
+}
+
 /// All that a report is made of, as it was at one moment. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -72,7 +82,7 @@ pub struct Snapshot {
     /// Problems of documents that are no objects, by file.
     pub(crate) documents: OrdMap<Str, Arc<[ObjectReport]>>,
     /// Services that several objects define; the one that does first.
-    pub(crate) contested: OrdMap<ServiceKey, Arc<[ObjectRef]>>,
+    pub(crate) contested: OrdMap<ServiceKey, Arc<[Contender]>>,
     /// Namespaces that do not belong to the mesh.
     pub(crate) hidden: OrdMap<Str, ()>,
     /// Number of the update that this moment belongs to.
@@ -97,6 +107,15 @@ impl Snapshot {
         match held.first().map(|object| &object.references).filter(|references| !references.is_empty()) {
             Some(references) => self.references.insert(name.clone(), references.as_slice().into()),
             None => self.references.remove(name),
+        };
+    }
+
+    /// Notes who defines a service, in the order in which they count.
+    pub(crate) fn set_contenders(&mut self, key: &ServiceKey, contenders: Vec<Contender>) {
+        match contenders.len() {
+            0 | 1 => self.contested.remove(key),
+            _ if self.contested.get(key).is_some_and(|known| **known == *contenders) => return,
+            _ => self.contested.insert(key.clone(), contenders.into()),
         };
     }
 

@@ -149,7 +149,8 @@ fn service_entries() -> BoxedStrategy<FileEdit> {
             )
         },
     );
-    let names = &[("se-1", "x/se1"), ("se-2", "y/se2"), ("se-3", "istio-system/se3")];
+    // Two of one namespace, which may be one service.
+    let names = &[("se-1", "x/se1"), ("se-2", "y/se2"), ("se-3", "istio-system/se3"), ("se-4", "x/se4")];
     file(names, text, "apiVersion: networking.istio.io/v1\nkind: ServiceEntry")
 }
 

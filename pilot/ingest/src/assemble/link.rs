@@ -139,25 +139,13 @@ impl Ingest {
     fn claim(&mut self, service: &Service, dirty: &mut Dirty) {
         let key = ServiceKey { host: service.host.clone(), namespace: service.namespace().clone() };
         self.joins.claims.link(key.clone(), Claim::of(service));
-        self.note_claims(&key);
         dirty.services.insert(key);
     }
 
     fn unclaim(&mut self, service: &Service, dirty: &mut Dirty) {
         let key = ServiceKey { host: service.host.clone(), namespace: service.namespace().clone() };
         self.joins.claims.unlink(&key, &Claim::of(service));
-        self.note_claims(&key);
         dirty.services.insert(key);
-    }
-
-    fn note_claims(&mut self, key: &ServiceKey) {
-        let contested = &mut self.store.told.contested;
-        if self.joins.claims.count(key) > 1 {
-            let objects = self.joins.claims.of(key).map(|claim| claim.object.clone());
-            contested.insert(key.clone(), objects.collect());
-        } else {
-            contested.remove(key);
-        }
     }
 
     /// An object begins or ends to select. What its replicas serve depends on it.

@@ -2,7 +2,12 @@
 //!
 //! In: names. Out: their new values in the mesh.
 
-use super::{Dirty, Ingest, export::exported, visibility::narrowed};
+use super::{
+    Dirty, Ingest,
+    claimed::{Definition, together},
+    export::exported,
+    visibility::narrowed,
+};
 use crate::{
     delegation::{self, Joined},
     endpoints::Known,
@@ -71,23 +76,23 @@ impl Ingest {
             mesh.set_workload(object, new.map(Arc::new), changes);
         }
         for key in dirty.services {
-            let winner = self.joins.claims.of(&key).next();
             let known = Known { store: &self.store, joins: &self.joins, mesh, no_labels: &self.no_labels };
-            let (service, endpoints) = match winner.and_then(|claim| self.store.model(&claim.object)) {
-                Some(Model::Service(definition)) => {
+            let claims = self.joins.claims.of(&key);
+            let (definition, contenders) = Definition::of(&key.host, claims, &self.store);
+            let (service, endpoints) = match definition {
+                Definition::Kubernetes(definition) => {
                     (Some(self.addressed(definition)), Some(Arc::new(known.of_service(definition))))
                 }
-                Some(Model::ServiceEntry(entry)) => {
-                    match entry.services.iter().find(|service| service.host == key.host) {
-                        Some(service) => {
-                            let endpoints = known.of_service_entry(entry, service);
-                            (Some(service.clone()), Some(Arc::new(endpoints)))
-                        }
-                        None => (None, None),
+                Definition::Entries(parts) => match together(&parts) {
+                    Some(service) => {
+                        let endpoints = known.of_service_entries(&parts, &service);
+                        (Some(service), Some(Arc::new(endpoints)))
                     }
-                }
-                _ => (None, None),
+                    None => (None, None),
+                },
+                Definition::Nothing => (None, None),
             };
+            self.store.told.set_contenders(&key, contenders);
             let service = service.map(|service| narrowed(exported(service, mesh), mesh));
             mesh.set_service(key.clone(), service, changes);
             mesh.set_endpoints(key, endpoints, changes);

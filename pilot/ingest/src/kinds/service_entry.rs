@@ -31,6 +31,8 @@ pub struct ServiceEntry {
     pub services: Vec<Arc<Service>>,
     /// `endpoints`.
     pub endpoints: Vec<InlineEndpoint>,
+    /// The object's own labels.
+    pub labels: Arc<Labels>,
 }
 
 /// Reads one object.
@@ -131,7 +133,8 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         distribution,
     };
     let services = hosts.into_iter().map(|host| Arc::new(common.service(host))).collect();
-    Some(Model::ServiceEntry(Arc::new(ServiceEntry { services, endpoints })))
+    let labels = common.meta.labels;
+    Some(Model::ServiceEntry(Arc::new(ServiceEntry { services, endpoints, labels })))
 }
 
 /// What the services of all hosts have in common.

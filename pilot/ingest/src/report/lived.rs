@@ -2,10 +2,10 @@
 //!
 //! In: snapshots. Out: the next report, if it says something else. What it costs is what changed, and a pointer for each object with problems.
 
-use super::{ObjectReport, Report, Snapshot, Told, has_status};
+use super::{Contender, ObjectReport, Report, Snapshot, Told, has_status};
 use crate::references::Checks;
 use imbl::{OrdMap, ordmap::DiffItem};
-use mesh_model::{ObjectRef, Problem, Reason, Severity, Source};
+use mesh_model::{Kind, ObjectRef, Problem, Reason, Severity, Source};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -129,14 +129,35 @@ fn between(snapshot: &Snapshot) -> BTreeMap<ObjectRef, Vec<Problem>> {
         add(object, problem.clone());
     }
     for (key, claims) in &snapshot.contested {
-        let Some((winner, others)) = claims.split_first() else { continue };
-        for other in others {
-            let message =
-                format!("{} is already defined by {winner}; this definition has no effect", key.host);
-            let problem = Problem::warning(Reason::Conflict, "", message);
-            add(other, problem.hint("leave the host out of one of the two"));
-            let message = format!("{} is also defined by {other}; this definition counts", key.host);
-            add(winner, Problem::new(Severity::Info, Reason::Conflict, "", message));
+        let Some((Contender { object: winner, .. }, others)) = claims.split_first() else { continue };
+        let info = |message| Problem::new(Severity::Info, Reason::Conflict, "", message);
+        for Contender { object: other, is_heard, without } in others {
+            let host = &key.host;
+            for port in without.iter().filter(|_| *is_heard) {
+                let message =
+                    format!("port {port} of {host} is as an older ServiceEntry says; this one has no effect");
+                let hint = "give it the same name and protocol there, or another number";
+                add(other, Problem::warning(Reason::Conflict, "spec.ports", message).hint(hint));
+            }
+            if *is_heard {
+                let both = "they are one service, with the ports and endpoints of both";
+                let message =
+                    format!("{host} is also defined by {winner}: {both}; where they differ, that one counts");
+                add(other, info(message));
+                let message =
+                    format!("{host} is also defined by {other}: {both}; where they differ, this one counts");
+                add(winner, info(message));
+                continue;
+            }
+            let message = format!("{host} is already defined by {winner}; this definition has no effect");
+            let hint = match (winner.kind, other.kind) {
+                (Kind::ServiceEntry, Kind::ServiceEntry) => {
+                    "give both the same resolution, workloadSelector, exportTo and labels, which makes one service of them, or leave the host out of one"
+                }
+                _ => "leave the host out of one of the two",
+            };
+            add(other, Problem::warning(Reason::Conflict, "", message).hint(hint));
+            add(winner, info(format!("{host} is also defined by {other}; this definition counts")));
         }
     }
     found
