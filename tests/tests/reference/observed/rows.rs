@@ -589,13 +589,13 @@ pub(super) const OBSERVED: &[Observed] = &[
     by(
         "tests/tests/traffic/redirect.rs",
         "redirected_traffic_goes_through_both_sidecars",
-        &[("ServiceEntry", &["resolution", "ports[].targetPort"])],
+        &[("ServiceEntry", &["resolution"])],
     )
     .with("tests/tests/traffic/redirect/meant.rs"),
     by(
         "tests/tests/traffic/redirect.rs",
         "redirected_traffic_goes_through_both_sidecars",
-        &[("DestinationRule", &["trafficPolicy.loadBalancer.simple"]), ("ServiceEntry", &["addresses"])],
+        &[("DestinationRule", &["trafficPolicy.loadBalancer.simple"])],
     )
     .with("tests/tests/traffic/redirect/meant.rs"),
     by(
