@@ -76,7 +76,18 @@ impl Readers {
                 "asking who may read Secrets takes too long: those who were not answered about get no keys yet"
             );
         }
+        self.hold(stale);
         differs
+    }
+
+    /// Lets what was said last of these hold for a moment, where nobody has answered: whoever waits for answers does not at once wait again.
+    fn hold(&self, asked: Vec<Proven>) {
+        let now = Instant::now();
+        let mut verdicts = self.verdicts();
+        for account in asked {
+            let held = verdicts.entry(account).or_insert(Verdict { allowed: false, until: now });
+            held.until = held.until.max(now + ASK_AGAIN);
+        }
     }
 
     /// Asks about one. Whether anything differs by it.

@@ -78,7 +78,7 @@ impl Protocol {
 
     /// HTTP/2 from the first byte (`h2c` prior knowledge).
     pub fn is_http2(self) -> bool {
-        matches!(self, Protocol::Http2 | Protocol::Grpc)
+        matches!(self, Protocol::Http2 | Protocol::Grpc | Protocol::GrpcWeb)
     }
 
     /// Declared TLS, routed by SNI.

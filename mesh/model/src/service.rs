@@ -1,6 +1,6 @@
 //! Services: what clients call, whether Kubernetes or a ServiceEntry defines it.
 
-use crate::{ExportTo, Host, Labels, LocalityLb, Metadata, Protocol, Str, Vip};
+use crate::{ExportTo, Host, Labels, LocalityLb, Metadata, ObjectRef, Protocol, Str, Vip};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -35,6 +35,8 @@ pub enum Resolution {
 pub struct Service {
     /// The object that defines it.
     pub metadata: Metadata,
+    /// Others that are part of it: ServiceEntries of its namespace that are alike.
+    pub with: Vec<ObjectRef>,
     /// Fully qualified host name; may be a wildcard for ServiceEntries.
     pub host: Host,
     /// Who defines it.

@@ -8,6 +8,7 @@ mod alpn;
 pub(crate) mod cors;
 pub(crate) mod dynamic_forward_proxy;
 pub(crate) mod fault;
+mod grpc_web;
 mod router;
 
 use crate::envoy::hcm::{HttpFilter, http_filter};
@@ -24,6 +25,7 @@ pub(crate) struct Filter {
 const FILTERS: &[Filter] = &[
     alpn::MARK_FILTER,
     alpn::FILTER,
+    grpc_web::FILTER,
     fault::FILTER,
     cors::FILTER,
     dynamic_forward_proxy::FILTER,

@@ -67,7 +67,9 @@ pub(crate) struct Contender {
     /// Whether what it says counts.
     pub(crate) is_heard: bool,
     /// Ports that an earlier one has under the same number, and that are different there: these do not count.
-    pub(crate) without: Vec<u16>,
+    pub(crate) ports: Vec<u16>,
+    /// Fields that are different in the first, and do not count either.
+    pub(crate) fields: Vec<&'static str>,
 }
 
 /// All that a report is made of, as it was at one moment. Cheap to clone.

@@ -127,10 +127,24 @@ impl Publisher {
             self.lock().send(since, &turns, turn);
             if turn != Turn::All {
                 // Whoever does not answer in time has to do with being told as all are.
-                let _ = tokio::time::timeout(PATIENCE, self.acknowledged(sync)).await;
+                let _ = tokio::time::timeout(PATIENCE, self.turn_acknowledged(sync)).await;
                 tokio::time::sleep(UNTIL_IN_USE).await;
             }
         }
+    }
+
+    /// The same for those that the last publication told something new.
+    async fn turn_acknowledged(&self, sync: &SyncTable) {
+        let (sequence, told) = {
+            let state = self.lock();
+            let subscribers = state.proxies.values();
+            let told = subscribers
+                .filter(|subscriber| subscriber.snapshots.newest().sequence == state.sequence)
+                .map(|subscriber| subscriber.proxy.name.clone());
+            (state.sequence, told.collect::<HashSet<_>>())
+        };
+        let has = |status: &ProxyStatus| status.acked_sequence >= sequence || !told.contains(&*status.proxy);
+        sync.wait_until_all(|proxies| proxies.iter().all(has)).await;
     }
 
     /// Resolves when every proxy that is connected now has acknowledged what it is meant to have now, or has gone. A proxy that hangs

@@ -88,6 +88,27 @@ fn a_sidecar_answers_grpc_in_its_own_words() {
 }
 
 #[test]
+fn what_browsers_send_goes_on_as_grpc() {
+    run(async |traffic| {
+        let proxy = traffic.proxy(CLIENT)?;
+        let message = [&[0, 0, 0, 0, 5][..], b"hello"].concat();
+        let call = Request::get("http://app:83/echo.Echo/Say")?.method("POST")?.body(message);
+        let answer = call.header("content-type", "application/grpc-web+proto")?.send(proxy).await?;
+        ensure!(answer.status == 200, "{}", answer.summary());
+        let kind = answer.header("content-type").unwrap_or_default();
+        ensure!(kind == "application/grpc-web+proto", "{}", answer.summary());
+        // Browsers see no trailers: these are the last frame.
+        let body = String::from_utf8_lossy(&answer.body);
+        ensure!(body.contains("hello") && body.contains("grpc-status:0"), "{body:?}");
+        // Others speak gRPC there, and over HTTP/2 to the last.
+        let call = Request::grpc("http://app:83/echo.Echo/Say", b"hello")?;
+        let answer = call.send(proxy).await?;
+        ensure!(answer.status == 200 && answer.header("grpc-status") == Some("0"), "{}", answer.summary());
+        Ok(())
+    });
+}
+
+#[test]
 fn tcp() {
     run(async |traffic| {
         let report = traffic.call(CLIENT, "tcp://app:9000", 60, 4).await?;

@@ -31,6 +31,7 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         routes,
         lookup: _, // A filter's business, as the next.
         alpn_by_request: _,
+        grpc_web: _,
         path_normalization,
         headers,
         connections,

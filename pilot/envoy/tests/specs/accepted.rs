@@ -242,6 +242,7 @@ fn listeners() -> Vec<ListenerSpec> {
     let served = NetworkSpec::Http(HttpSpec {
         lookup: Some(LOOKUP),
         alpn_by_request: true,
+        grpc_web: true,
         stat_prefix: "inbound".into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(inline)),

@@ -137,6 +137,7 @@ pub fn http(routes: RouteSource) -> NetworkSpec {
     NetworkSpec::Http(HttpSpec {
         lookup: None,
         alpn_by_request: false,
+        grpc_web: false,
         stat_prefix: "outbound_0.0.0.0_9080;".into(),
         direction: Direction::Outbound,
         routes,

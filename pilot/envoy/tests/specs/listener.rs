@@ -62,6 +62,7 @@ fn inbound_tells_the_application_who_called() {
     let spec = HttpSpec {
         lookup: None,
         alpn_by_request: false,
+        grpc_web: false,
         stat_prefix: "inbound_0.0.0.0_9080;".into(),
         direction: Direction::Inbound,
         routes: RouteSource::Inline(Arc::new(routes(vec![reviews()]))),

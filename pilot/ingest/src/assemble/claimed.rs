@@ -39,12 +39,22 @@ impl<'a> Part<'a> {
         Some(Self { entry, service })
     }
 
-    /// Istio's condition for one service of two.
+    /// Istio's condition for one service of two; and that they agree on what makes it safe to call, of which Istio takes the first's.
     fn is_like(&self, other: &Self) -> bool {
-        self.service.resolution == other.service.resolution
-            && self.service.selector == other.service.selector
-            && self.service.export_to == other.service.export_to
-            && self.entry.labels == other.entry.labels
+        let (first, second) = (self.service, other.service);
+        let same = first.resolution == second.resolution
+            && first.selector == second.selector
+            && first.export_to == second.export_to
+            && self.entry.labels == other.entry.labels;
+        same && first.external == second.external && first.subject_alt_names == second.subject_alt_names
+    }
+
+    /// Fields that the service has as `first` says.
+    fn without(&self, first: &Self) -> Vec<&'static str> {
+        let (first, second) = (first.service, self.service);
+        let addresses = (!second.vips.is_empty() && first.vips != second.vips).then_some("spec.addresses");
+        let distribution = (first.distribution != second.distribution).then_some("metadata.annotations");
+        addresses.into_iter().chain(distribution).collect()
     }
 }
 
@@ -74,23 +84,27 @@ impl<'a> Definition<'a> {
                 }),
                 (Self::Kubernetes(_), _) => false,
             };
-            let without = definition.without();
-            contenders.push(Contender { object: claim.object.clone(), is_heard, without });
+            let (ports, fields) = match is_heard {
+                true => definition.without(),
+                false => Default::default(),
+            };
+            contenders.push(Contender { object: claim.object.clone(), is_heard, ports, fields });
         }
         (definition, contenders)
     }
 }
 
 impl Definition<'_> {
-    /// Ports of the last part that do not count.
-    fn without(&self) -> Vec<u16> {
-        let Self::Entries(parts) = self else { return Vec::new() };
-        let Some((last, earlier)) = parts.split_last() else { return Vec::new() };
+    /// Ports and fields of the last part that do not count.
+    fn without(&self) -> (Vec<u16>, Vec<&'static str>) {
+        let Self::Entries(parts) = self else { return Default::default() };
+        let Some((last, earlier)) = parts.split_last() else { return Default::default() };
         let differs = |port: &&ServicePort| {
             let mut others = earlier.iter().filter_map(|part| part.service.port(port.number));
             others.next().is_some_and(|first| (&first.name, first.protocol) != (&port.name, port.protocol))
         };
-        last.service.ports.iter().filter(differs).map(|port| port.number).collect()
+        let ports = last.service.ports.iter().filter(differs).map(|port| port.number).collect();
+        (ports, earlier.first().map(|first| last.without(first)).unwrap_or_default())
     }
 }
 
@@ -98,6 +112,10 @@ impl Definition<'_> {
 pub fn together(parts: &[Part<'_>]) -> Option<Arc<Service>> {
     let (first, others) = parts.split_first()?;
     let mut service = first.service.clone();
+    if !others.is_empty() {
+        let objects = others.iter().map(|part| part.service.metadata.object.clone());
+        Arc::make_mut(&mut service).with = objects.collect();
+    }
     for port in others.iter().flat_map(|part| &part.service.ports) {
         if service.port(port.number).is_none() {
             Arc::make_mut(&mut service).ports.push(port.clone());

@@ -117,6 +117,8 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let ports = if is_name { Vec::new() } else { ports.unwrap_or_default() };
     for (index, port) in ports.into_iter().enumerate() {
         if let Some(port) = parse_service_port(port, &parsed, &at_ports.index(index)) {
+            // Of a number that is there for UDP, too, proxies carry the other one, whichever is written first.
+            parsed.retain(|above| above.number != port.number);
             parsed.push(port);
         }
     }
@@ -128,6 +130,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         registry: Registry::Kubernetes,
         vips,
         allocated: None,
+        with: Vec::new(),
         ports: parsed,
         resolution: match (alias_of, headless) {
             (Some(target), _) => Resolution::Alias(Host::new(&target)),
@@ -171,15 +174,18 @@ fn parse_service_port(port: ApiPort, above: &[ServicePort], at: &At<'_>) -> Opti
     let transport = protocol.unwrap_or_default();
     let spoken = Protocol::select(app_protocol.as_deref(), &name, number, &transport);
     // The same number may be there once for TCP and once for UDP (DNS); proxies carry TCP.
-    if let Some(other) = above.iter().find(|other| other.number == number) {
-        if spoken != Protocol::Udp && other.protocol != Protocol::Udp {
+    match above.iter().find(|other| other.number == number).map(|other| other.protocol) {
+        None => {}
+        Some(_) if spoken == Protocol::Udp => return None,
+        Some(Protocol::Udp) => {}
+        Some(_) => {
             at.error_hint(
                 Reason::Duplicate,
                 format!("there is another port {number} above; this one is left out"),
                 "give each port a number of its own, or merge the two",
             );
+            return None;
         }
-        return None;
     }
     let (target, target_name) = match target_port {
         None | Some(IntOrString::Int(0)) => (Some(number), Str::default()),

@@ -185,6 +185,7 @@ impl Common {
             subject_alt_names: subject_alt_names.clone(),
             node_local: false,
             distribution: distribution.clone(),
+            with: Vec::new(),
         }
     }
 }

@@ -131,9 +131,14 @@ fn between(snapshot: &Snapshot) -> BTreeMap<ObjectRef, Vec<Problem>> {
     for (key, claims) in &snapshot.contested {
         let Some((Contender { object: winner, .. }, others)) = claims.split_first() else { continue };
         let info = |message| Problem::new(Severity::Info, Reason::Conflict, "", message);
-        for Contender { object: other, is_heard, without } in others {
+        for Contender { object: other, is_heard, ports, fields } in others {
             let host = &key.host;
-            for port in without.iter().filter(|_| *is_heard) {
+            for field in fields {
+                let message = format!("{host} has this as {winner} says; here it has no effect");
+                let hint = "write the same in both, or all of the host in one";
+                add(other, Problem::warning(Reason::Conflict, *field, message).hint(hint));
+            }
+            for port in ports {
                 let message =
                     format!("port {port} of {host} is as an older ServiceEntry says; this one has no effect");
                 let hint = "give it the same name and protocol there, or another number";
@@ -152,7 +157,7 @@ fn between(snapshot: &Snapshot) -> BTreeMap<ObjectRef, Vec<Problem>> {
             let message = format!("{host} is already defined by {winner}; this definition has no effect");
             let hint = match (winner.kind, other.kind) {
                 (Kind::ServiceEntry, Kind::ServiceEntry) => {
-                    "give both the same resolution, workloadSelector, exportTo and labels, which makes one service of them, or leave the host out of one"
+                    "give both the same location, resolution, workloadSelector, subjectAltNames, exportTo and labels, which makes one service of them, or leave the host out of one"
                 }
                 _ => "leave the host out of one of the two",
             };

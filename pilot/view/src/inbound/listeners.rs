@@ -10,8 +10,8 @@ use crate::{
     Proxy,
     outbound::plain_text_http,
     spec::{
-        ChainMatch, Direction, FilterChainSpec, Inspectors, ListenerSpec, NetworkSpec, Origins, TcpSpec,
-        TracingSpec,
+        ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, Origins,
+        TcpSpec, TracingSpec,
     },
     well_known::{loop_guard, tcp_to},
 };
@@ -166,7 +166,8 @@ impl Listening<'_> {
         };
         let http = || {
             let stat_prefix = format!("inbound_{name};");
-            NetworkSpec::Http(inbound_http(self, &stat_prefix, &cluster, &format!("{target}"), &operation))
+            let http = inbound_http(self, &stat_prefix, &cluster, &format!("{target}"), &operation);
+            NetworkSpec::Http(HttpSpec { grpc_web: *protocol == Protocol::GrpcWeb, ..http })
         };
         let pattern = &mesh.config().inbound_stat_name;
         let stat_prefix = service.as_ref().and_then(|of| of.stat_name(pattern));

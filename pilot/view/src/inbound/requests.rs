@@ -70,6 +70,7 @@ pub fn inbound_http(
         routes: RouteSource::Inline(Arc::new(routes)),
         lookup: None,
         alpn_by_request: false,
+        grpc_web: false,
         path_normalization: mesh.config().path_normalization,
         headers: headers.clone(),
         connections: settings.connections.clone(),

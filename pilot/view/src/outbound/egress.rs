@@ -64,7 +64,7 @@ pub fn derive(
     let routes = routes_requests(listener, port).then(|| route_name(listener));
     let key = |address| PortKey { address, port: listener.port };
     if listener.is_proxy || spoken(listener, port).is_http() {
-        view.ports.push((key(at.unwrap_or(ANY)), PortUse::of_requests(service, routes)));
+        view.ports.push((key(at.unwrap_or(ANY)), PortUse::of_requests(service, port, routes)));
         return;
     }
     let opaque = connection::of_port(context, port);

@@ -58,11 +58,13 @@ pub struct PortUse {
     pub tcp: Option<TcpSpec>,
     /// The VirtualService that says so.
     pub config: Option<ObjectRef>,
+    /// Whether gRPC-Web is spoken.
+    pub grpc_web: bool,
 }
 
 impl PortUse {
     /// For a service's requests, routed one by one and told apart by their hosts alone.
-    pub(super) fn of_requests(service: &Service, routes: Option<Str>) -> Self {
+    pub(super) fn of_requests(service: &Service, port: &ServicePort, routes: Option<Str>) -> Self {
         Self {
             metadata: service.metadata.clone(),
             ranges: vec![],
@@ -71,6 +73,7 @@ impl PortUse {
             routes,
             tcp: None,
             config: None,
+            grpc_web: port.protocol == Protocol::GrpcWeb,
         }
     }
 }
@@ -106,6 +109,7 @@ pub(super) fn uses(
             routes: routes.clone(),
             tcp: Some(tcp),
             config,
+            grpc_web: false,
         }
     };
     // Only what no VirtualService routes is known by the service's own names.
@@ -133,7 +137,7 @@ fn derive_usual(context: &ServiceContext<'_>, port: &ServicePort, view: &mut Hos
     if port.protocol.is_http() {
         if let Capture::Redirect = capture {
             let routes = Some(route_name(capture, port.number));
-            add(ANY, PortUse::of_requests(service, routes));
+            add(ANY, PortUse::of_requests(service, port, routes));
         }
         return;
     }
@@ -195,6 +199,7 @@ pub fn port_listener<'u>(
         sorted.iter().filter(|entry| entry.ranges.is_empty()).find_map(|entry| entry.routes.clone());
     let sniffs = sorted.iter().any(|entry| entry.routes.is_some()) && !opaque.is_empty();
     let tracing = scope.tracing();
+    let grpc_web = sorted.iter().any(|entry| entry.grpc_web);
     let requests = |name: &Str, routes: Str| {
         let stat_prefix = format!("outbound_{name}").into();
         let access_log = access_log.clone();
@@ -212,6 +217,7 @@ pub fn port_listener<'u>(
             routes,
             lookup,
             alpn_by_request,
+            grpc_web,
             path_normalization,
             headers,
             connections,

@@ -122,6 +122,8 @@ pub struct HttpSpec {
     pub lookup: Option<NameLookup>,
     /// Whether clusters that speak what their clients do are told by ALPN what that is, where they are called over mTLS.
     pub alpn_by_request: bool,
+    /// Whether what browsers send as gRPC-Web goes on as gRPC.
+    pub grpc_web: bool,
     /// What becomes of paths before they are matched.
     pub path_normalization: PathNormalization,
     /// What is added to requests and answers.
