@@ -204,7 +204,14 @@ fn capture(metadata: Option<&Struct>, address: IpAddr) -> Result<Capture, Refusa
                 http_proxy_port: port.transpose()?,
             })
         }
-        "REDIRECT" | "TPROXY" => Ok(Capture::Redirect),
+        "REDIRECT" => Ok(Capture::Redirect),
+        "TPROXY" => {
+            tracing::warn!(
+                %address,
+                "INTERCEPTION_MODE TPROXY is not supported: connections that come in get lost; inject with REDIRECT"
+            );
+            Ok(Capture::Redirect)
+        }
         other => {
             Err(Refusal::Invalid(format!("INTERCEPTION_MODE {other:?} is none of REDIRECT, TPROXY, NONE")))
         }

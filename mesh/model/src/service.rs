@@ -60,6 +60,8 @@ pub struct Service {
     pub selector: Option<Labels>,
     /// `subjectAltNames`: what a server's certificate must name, besides what is known of the endpoints' identities.
     pub subject_alt_names: Vec<Str>,
+    /// Service accounts of its namespace that may serve it, besides those of its endpoints.
+    pub accounts: Vec<Str>,
     /// `internalTrafficPolicy: Local`: only endpoints on the client's own node are called, even when there are none.
     pub node_local: bool,
     /// `trafficDistribution`: which endpoints its clients prefer, unless their DestinationRule says so.

@@ -46,6 +46,7 @@ impl On {
 const KNOWN: &[(&str, On, &[&str])] = &[
     ("networking.istio.io/", On::ServiceOrEntry, &["traffic-distribution"]),
     ("networking.istio.io/", On::Service, &["exportTo"]),
+    ("alpha.istio.io/", On::Service, &["canonical-serviceaccounts", "kubernetes-serviceaccounts"]),
     ("networking.istio.io/", On::Any, &["address-type", "service-type"]),
     (
         "sidecar.istio.io/",

@@ -96,7 +96,8 @@ pub struct ServiceEntrySpec {
     /// Namespaces that see this service: names, `.` for its own, `*` for all, `~` for none. Default `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub export_to: Vec<String>,
-    /// Names of which the server's certificate must carry one, in place of those known otherwise.
+    /// Names of which the server's certificate must carry one: for mTLS besides the identities of its endpoints, otherwise where
+    /// the `tls` of a DestinationRule names none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subject_alt_names: Vec<String>,
 }

@@ -92,7 +92,7 @@ pub struct IngressListener {
 pub struct EgressListener {
     /// Port to listen on. Without one this is the listener for all ports that no other covers.
     pub port: Option<SidecarPort>,
-    /// IP or `unix:///path` to listen on.
+    /// IP to listen on; Meltemi does not listen on `unix:///path` yet, and says so.
     pub bind: Option<String>,
     /// How traffic comes to the listener.
     pub capture_mode: Option<CaptureMode>,

@@ -46,6 +46,10 @@ impl KubernetesService {
 }
 
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
+/// Identities, from other trust domains for example, that may serve it besides its endpoints'.
+const CANONICAL_SERVICE_ACCOUNTS: &str = "alpha.istio.io/canonical-serviceaccounts";
+/// Service accounts of its namespace that may.
+const KUBERNETES_SERVICE_ACCOUNTS: &str = "alpha.istio.io/kubernetes-serviceaccounts";
 
 /// Reads one object.
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
@@ -125,6 +129,10 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let name = &meta.metadata.object.name;
     let host = Host::new(&format!("{}.{}.svc.{}", name.name, name.namespace, at.domain()));
     let selector = selector.filter(|selector| !selector.is_empty() && !is_name);
+    let listed = |annotation| {
+        let names = meta.annotation(annotation).into_iter().flat_map(|text| text.split(','));
+        names.map(str::trim).filter(|name| !name.is_empty()).map(Str::from).collect()
+    };
     let service = Arc::new(Service {
         host,
         registry: Registry::Kubernetes,
@@ -141,7 +149,8 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         external: false,
         export_to,
         selector: selector.map(|selector| crate::values::parse_labels(&selector)),
-        subject_alt_names: Vec::new(),
+        subject_alt_names: listed(CANONICAL_SERVICE_ACCOUNTS),
+        accounts: listed(KUBERNETES_SERVICE_ACCOUNTS),
         node_local,
         distribution,
         metadata: meta.metadata,

@@ -186,6 +186,7 @@ impl Common {
             node_local: false,
             distribution: distribution.clone(),
             with: Vec::new(),
+            accounts: Vec::new(),
         }
     }
 }

@@ -92,7 +92,10 @@ impl Connecting<'_> {
         let Self { context: ServiceContext { scope, service, rule: _ }, port, .. } = self;
         let config = scope.mesh.config();
         let known = scope.mesh.endpoints(service).and_then(|endpoints| endpoints.identities(port.number));
-        let accounts = known.into_iter().flat_map(|known| &known.accounts);
+        let of_endpoints = known.into_iter().flat_map(|known| &known.accounts);
+        let of_endpoints = of_endpoints.map(|(namespace, account)| (namespace, account));
+        let accounts =
+            of_endpoints.chain(service.accounts.iter().map(|account| (service.namespace(), account)));
         let mut names: Vec<PeerName> = accounts
             .flat_map(|(namespace, account)| {
                 let domains = config.trust_domains();
