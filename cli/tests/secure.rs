@@ -5,7 +5,7 @@
 use std::{
     net::SocketAddr,
     process::{Child, Command, Output, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -24,7 +24,10 @@ use mesh_proto::{
     },
     string_struct,
 };
-use mesh_testkit::{ApiServer, eventually, ports::Loopback};
+use mesh_testkit::{
+    ApiServer, eventually,
+    ports::{HeldPort, Loopback},
+};
 use tokio::net::TcpStream;
 use tonic::{
     Code, Request, Status,
@@ -35,7 +38,9 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// A control plane; killed when dropped.
 struct ControlPlane {
-    child: Child,
+    child: Mutex<Child>,
+    /// What it says.
+    log: tempfile::NamedTempFile,
     secure: SocketAddr,
     monitoring: SocketAddr,
     _loopback: Loopback,
@@ -43,8 +48,9 @@ struct ControlPlane {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let child = self.child.get_mut().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
@@ -55,8 +61,10 @@ fn meltemi(arguments: &[&str]) -> Output {
 impl ControlPlane {
     fn start(server: &ApiServer, namespace: &str) -> Result<Self> {
         let loopback = Loopback::claim()?;
-        let free = || anyhow::Ok(loopback.port()?.release());
-        let (plain, secure, monitoring) = (free()?, free()?, free()?);
+        // All are held before any is let go: none is given out twice.
+        let (plain, secure, monitoring) = (loopback.port()?, loopback.port()?, loopback.port()?);
+        let [plain, secure, monitoring] = [plain, secure, monitoring].map(HeldPort::release);
+        let log = tempfile::NamedTempFile::new()?;
         let child = Command::new(env!("CARGO_BIN_EXE_meltemi"))
             .args([
                 "control-plane",
@@ -70,9 +78,16 @@ impl ControlPlane {
             .arg(server.kubeconfig_path())
             .args(["--grpc-addr", &plain.to_string(), "--secure-grpc-addr", &secure.to_string()])
             .args(["--monitoring-addr", &monitoring.to_string()])
-            .stderr(Stdio::null())
+            .stderr(Stdio::from(log.reopen()?))
             .spawn()?;
-        Ok(Self { child, secure, monitoring, _loopback: loopback })
+        Ok(Self { child: Mutex::new(child), log, secure, monitoring, _loopback: loopback })
+    }
+
+    /// How it is, for whom it does not answer.
+    fn state(&self) -> String {
+        let ended = self.child.lock().unwrap().try_wait();
+        let said = std::fs::read_to_string(self.log.path()).unwrap_or_default();
+        format!("the control plane (ended: {ended:?}) said:\n{said}")
     }
 
     async fn connect(&self, roots: &TrustBundle, credential: Option<&Credential>) -> Result<Channel> {
@@ -86,7 +101,8 @@ impl ControlPlane {
                 Ok::<_, std::io::Error>(TokioIo::new(connector.connect(name, socket).await?))
             }
         });
-        Ok(Endpoint::from_static("http://control-plane").connect_with_connector(connect).await?)
+        let connected = Endpoint::from_static("http://control-plane").connect_with_connector(connect).await;
+        connected.with_context(|| self.state())
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use mesh_testkit::{ApiServer, eventually, ports::Loopback};
+use mesh_testkit::{
+    ApiServer, eventually,
+    ports::{HeldPort, Loopback},
+};
 
 const WITHIN: Duration = Duration::from_secs(90);
 const ROOT: &str = "istio-system";
@@ -32,7 +35,8 @@ impl Drop for ControlPlane {
 impl ControlPlane {
     async fn start(server: &ApiServer, name: &str) -> Result<Self> {
         let loopback = Loopback::claim()?;
-        let (xds, monitoring) = (loopback.port()?.release(), loopback.port()?.release());
+        // Both are held before either is let go: none is given out twice.
+        let [xds, monitoring] = [loopback.port()?, loopback.port()?].map(HeldPort::release);
         let child = Command::new(env!("CARGO_BIN_EXE_meltemi"))
             .args(["control-plane", "--components", "pilot", "--http-addr", "", "--secure-grpc-addr", ""])
             .args(["--namespace", ROOT, "--pod-name", name, "--kubeconfig"])
