@@ -13,7 +13,7 @@ use pilot_xds::{
     sync::{ProxyStatus, SyncTable},
 };
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -133,37 +133,38 @@ impl Publisher {
         }
     }
 
-    /// The same for those that the last publication told something new.
+    /// Resolves when those that the last publication told something new have acknowledged it, or have gone.
     async fn turn_acknowledged(&self, sync: &SyncTable) {
-        let (sequence, told) = {
+        let wanted = {
             let state = self.lock();
             let subscribers = state.proxies.values();
             let told = subscribers
                 .filter(|subscriber| subscriber.snapshots.newest().sequence == state.sequence)
-                .map(|subscriber| subscriber.proxy.name.clone());
-            (state.sequence, told.collect::<HashSet<_>>())
+                .map(|subscriber| (subscriber.proxy.name.clone(), state.sequence));
+            told.collect()
         };
-        let has = |status: &ProxyStatus| status.acked_sequence >= sequence || !told.contains(&*status.proxy);
-        sync.wait_until_all(|proxies| proxies.iter().all(has)).await;
+        all_have(wanted, sync).await;
     }
 
     /// Resolves when every proxy that is connected now has acknowledged what it is meant to have now, or has gone. A proxy that hangs
     /// never does, so whoever waits sets a limit.
     pub async fn acknowledged(&self, sync: &SyncTable) {
-        let wanted: Vec<(Arc<str>, u64)> = sync
-            .list()
-            .into_iter()
-            .filter_map(|status| {
-                let sequence = self.snapshot(&status.proxy)?.sequence;
-                Some((status.proxy, sequence))
-            })
-            .collect();
-        let met = |proxies: &[ProxyStatus]| {
-            wanted.iter().all(|(name, sequence)| {
-                let mut connected = proxies.iter().filter(|status| status.proxy == *name).peekable();
-                connected.peek().is_none() || connected.any(|status| status.acked_sequence >= *sequence)
-            })
-        };
-        sync.wait_until_all(met).await;
+        let wanted = sync.list().into_iter().filter_map(|status| {
+            let sequence = self.snapshot(&status.proxy)?.sequence;
+            Some((status.proxy, sequence))
+        });
+        all_have(wanted.collect(), sync).await;
     }
+}
+
+/// Resolves when each of these proxies has acknowledged its publication on one of its streams, or has none.
+async fn all_have(wanted: HashMap<Arc<str>, u64>, sync: &SyncTable) {
+    let met = |proxies: &[ProxyStatus]| {
+        let wanted = proxies.iter().filter_map(|status| Some((status, wanted.get(&status.proxy)?)));
+        let (have, lack): (Vec<_>, Vec<_>) =
+            wanted.partition(|(status, sequence)| status.acked_sequence >= **sequence);
+        let have: HashSet<_> = have.iter().map(|(status, _)| &status.proxy).collect();
+        lack.iter().all(|(status, _)| have.contains(&status.proxy))
+    };
+    sync.wait_until_all(met).await;
 }
