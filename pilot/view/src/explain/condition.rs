@@ -3,7 +3,7 @@
 use super::Request;
 use crate::spec::RouteMatchSpec;
 use mesh_model::{HeaderMatch, PathMatch, Str, StringMatch};
-use regex::Regex;
+use mesh_re2::Re2;
 
 /// Every condition of `matches` that `request` does not meet; none: the route takes it.
 pub fn unmet(matches: &RouteMatchSpec, request: &Request) -> Vec<String> {
@@ -113,5 +113,5 @@ fn text_wanted(value: &StringMatch) -> String {
 
 /// The whole of `found`; ingest has compiled every pattern once, so one that does not compile here matches nothing.
 fn regex_matches(pattern: &str, found: &str) -> bool {
-    Regex::new(&format!(r"\A(?:{pattern})\z")).is_ok_and(|regex| regex.is_match(found))
+    Re2::new(pattern).is_ok_and(|pattern| pattern.matches_whole(found))
 }

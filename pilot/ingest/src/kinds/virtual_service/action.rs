@@ -8,6 +8,7 @@ use mesh_api::networking::virtual_service::{redirect as api, rewrite as rewrite_
 use mesh_model::{
     DirectResponse, HttpMatch, Reason, Redirect, RedirectPath, RedirectPort, Rewrite, RewritePath, Str,
 };
+use mesh_re2::Re2;
 
 /// Envoy's bound on the body of a direct response.
 const MAX_BODY: usize = 1024 * 1024;
@@ -156,7 +157,7 @@ pub fn parse_rewrite(
 
 /// Envoy rejects a substitution that refers to a group the pattern lacks.
 fn check_groups(pattern: &Str, substitution: &str, at: &At<'_>) -> Option<()> {
-    let groups = regex::Regex::new(pattern).map(|regex| regex.captures_len() - 1).unwrap_or(0);
+    let groups = Re2::new(pattern).map_or(0, |pattern| pattern.groups());
     let mut characters = substitution.chars();
     while let Some(character) = characters.next() {
         if character != '\\' {
