@@ -10,6 +10,7 @@ mod envoy_binary;
 mod live;
 mod output;
 mod problems;
+mod program_text;
 mod secure;
 mod serving;
 mod table;

@@ -15,6 +15,8 @@ use mesh_runtime::{
 };
 use pilot::{Config, Pilot};
 
+use crate::program_text;
+
 /// A control plane that serves.
 pub struct Serving {
     /// The control plane.
@@ -48,6 +50,7 @@ pub async fn start(config: Config, monitoring: Option<SocketAddr>, parts: Parts)
     let Parts { readiness, mut metrics, open, debug, gate } = parts;
     let (shutdown, drain) = signals::shutdown().context("can't listen for signals")?;
     let pilot = pilot::start(config, &readiness, &drain).await?;
+    tokio::spawn(give_back_text(readiness.ready()));
     metrics.registry().register_collector(Box::new(pilot.metrics()));
     metrics.build_info("meltemi_build", vec![("version", env!("CARGO_PKG_VERSION").to_owned())]);
     let mut serving =
@@ -57,6 +60,14 @@ pub async fn start(config: Config, monitoring: Option<SocketAddr>, parts: Parts)
         serving.admin = Some(serving.listen(address, open, debug, gate).await?);
     }
     Ok(serving)
+}
+
+/// The start is over when all is `ready`: text that only it needed need not stay.
+async fn give_back_text(ready: impl Future<Output = ()>) {
+    ready.await;
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(program_text::give_back).await {
+        tracing::debug!(%error, "the program's text stays in memory");
+    }
 }
 
 impl Serving {
