@@ -21,7 +21,7 @@ pub use analyze::AnalyzeArgs;
 pub use ca::{CaCommand, CaRotateArgs, CaStatusArgs};
 pub use configuration::{ExplainCommand, ExplainRouteArgs, WaitArgs};
 pub use proxies::{CallArgs, ConfigPart, ProxyCommand, ProxyConfigArgs, ProxyListArgs};
-pub use serve::{CLUSTER_ID, ControlPlaneArgs, UpArgs};
+pub use serve::{ControlPlaneArgs, UpArgs};
 
 /// Where a control plane's debug endpoints are unless told otherwise.
 pub const ADMIN_ADDRESS: &str = "127.0.0.1:15014";

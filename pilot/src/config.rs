@@ -27,6 +27,8 @@ pub struct Config {
     pub root_namespace: String,
     /// The trust domain of identities, where mesh settings name none.
     pub trust_domain: String,
+    /// The cluster that this is in, as `topology.istio.io/cluster` names it.
+    pub cluster: String,
     /// A file with mesh settings, instead of the ConfigMap.
     pub mesh_config: Option<PathBuf>,
     /// Where xDS is served in plain text.
@@ -49,6 +51,7 @@ impl Config {
             domain: "cluster.local".into(),
             root_namespace: "istio-system".into(),
             trust_domain: "cluster.local".into(),
+            cluster: "Kubernetes".into(),
             mesh_config: None,
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 15010)),
             max_connection_age: None,

@@ -167,6 +167,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         domain,
         root_namespace,
         trust_domain,
+        cluster,
         mesh_config,
         grpc_address,
         max_connection_age,
@@ -206,6 +207,7 @@ pub async fn start(config: Config, readiness: &Readiness, drain: &Drain) -> Resu
         domain,
         root_namespace,
         trust_domain,
+        cluster,
         mesh_config,
         ready: ready_workloads,
         ..Settings::default()

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Istio's name for the cluster that a control plane is in.
-pub const CLUSTER_ID: &str = "Kubernetes";
+const CLUSTER_ID: &str = "Kubernetes";
 
 /// `meltemi up`.
 #[derive(Debug, Args)]
@@ -65,7 +65,7 @@ pub struct ControlPlaneArgs {
     /// The mesh's DNS domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
     pub domain: String,
-    /// The name of this cluster: tokens of callers who name another one are for that one's API server to judge. Endpoints do not carry it
+    /// The name of this cluster: the label `topology.istio.io/cluster` of its workloads. Tokens of callers who name another one are for that one's API server to judge
     #[arg(long, alias = "clusterID", env = "CLUSTER_ID", value_name = "NAME", default_value = CLUSTER_ID)]
     pub cluster_id: String,
     /// The namespace of the mesh's own configuration

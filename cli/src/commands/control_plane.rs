@@ -8,7 +8,7 @@ use mesh_runtime::transport::TransportConfig;
 use pilot::{Config, SourceConfig, StatusConfig};
 
 use crate::{
-    args::{CLUSTER_ID, ControlPlaneArgs, identity::Component},
+    args::{ControlPlaneArgs, identity::Component},
     output,
     secure::{self, Alone, Cluster, DebugGate, SecurePort, ServeSecurely, Started},
     serving::{self, Parts},
@@ -41,14 +41,6 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
     let with_citadel =
         components.contains(&Component::Citadel) && (config_dir.is_none() || identity.jwt_rule.is_some());
     let secure_address = secure_grpc_addr.socket().filter(|_| with_citadel);
-    if secure_address.is_none() || config_dir.is_some() {
-        let named = Some(cluster_id.as_str()).filter(|name| *name != CLUSTER_ID);
-        not_supported(
-            "--clusterID",
-            named,
-            "it is for the certificate authority of a cluster, which does not run here",
-        );
-    }
     // As in certificates.
     let trust_domain = identity.trust_domain.replace('@', ".");
     let authority = match secure_address {
@@ -56,7 +48,7 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
         Some(address) => {
             let cluster = config_dir.is_none().then(|| Cluster {
                 kubeconfig: kubeconfig.clone(),
-                name: cluster_id,
+                name: cluster_id.clone(),
                 namespace: namespace.clone(),
                 identity: replica.clone(),
                 lease: LEASE,
@@ -88,6 +80,7 @@ pub async fn run(args: ControlPlaneArgs) -> Result<ExitCode> {
         domain,
         root_namespace: namespace.clone(),
         trust_domain,
+        cluster: cluster_id,
         mesh_config,
         grpc_address,
         max_connection_age,

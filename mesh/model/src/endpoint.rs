@@ -1,6 +1,9 @@
 //! Endpoints: where a service's requests end up.
 
-use crate::{EndpointAddress, Labels, Locality, Str};
+use crate::{
+    CLUSTER_LABEL, EndpointAddress, Labels, Locality, NETWORK_LABEL, NODE_LABEL, REGION_LABEL,
+    SUB_ZONE_LABEL, Str, ZONE_LABEL,
+};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,6 +51,28 @@ pub struct Endpoint {
     /// Whether it accepts Istio mutual TLS: its label says so (`security.istio.io/tlsMode: istio`), and no PeerAuthentication forbids
     /// it on this port.
     pub mtls: bool,
+}
+
+impl Endpoint {
+    /// The value of a label, of those too that tell where it runs, in the cluster `cluster`; empty when it has none. Where it runs is better
+    /// known than what labels say (Istio's `AugmentLabels`).
+    pub fn label<'a>(&'a self, name: &str, cluster: &'a str) -> &'a str {
+        let known = match name {
+            REGION_LABEL => &*self.locality.region,
+            ZONE_LABEL => &*self.locality.zone,
+            SUB_ZONE_LABEL => &*self.locality.sub_zone,
+            NETWORK_LABEL => &*self.network,
+            NODE_LABEL => &*self.node,
+            CLUSTER_LABEL => cluster,
+            _ => "",
+        };
+        if known.is_empty() { self.labels.get(name).map_or("", |value| &**value) } else { known }
+    }
+
+    /// Whether it has all of `labels`.
+    pub fn has_labels(&self, labels: &Labels, cluster: &str) -> bool {
+        labels.iter().all(|(name, value)| *self.label(name, cluster) == **value)
+    }
 }
 
 /// All endpoints of one service, by service port number, each list sorted and without duplicates.

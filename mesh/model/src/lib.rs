@@ -52,8 +52,9 @@ pub use endpoint::{Endpoint, Health, Identities, ServiceEndpoints};
 pub use export::{DefaultExport, DefaultExports, ExportTo};
 pub use host::{Host, ShortNameOf, resolve_short_name};
 pub use locality_lb::{
-    Distribution, Failover, LOCALITY_LABELS, LocalityLb, LocalityMatch, NETWORK_LABEL, NODE_LABEL,
-    PriorityLabel, REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL, locality_of,
+    CLUSTER_LABEL, Distribution, Failover, LOCALITY_LABELS, LocalityLb, LocalityMatch, NETWORK_LABEL,
+    NODE_LABEL, PLACE_LABELS, PriorityLabel, REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL,
+    locality_of,
 };
 pub use mesh::{Change, Mesh, ServiceKey};
 pub use mesh_config::{

@@ -14,6 +14,11 @@ pub const SUB_ZONE_LABEL: &str = "topology.istio.io/subzone";
 pub const NETWORK_LABEL: &str = "topology.istio.io/network";
 /// Label for the Kubernetes node that it runs on.
 pub const NODE_LABEL: &str = "kubernetes.io/hostname";
+/// Label for the Kubernetes cluster that it runs in.
+pub const CLUSTER_LABEL: &str = "topology.istio.io/cluster";
+/// All of these: labels that everything has by where it runs.
+pub const PLACE_LABELS: [&str; 6] =
+    [REGION_LABEL, ZONE_LABEL, SUB_ZONE_LABEL, NETWORK_LABEL, NODE_LABEL, CLUSTER_LABEL];
 
 /// What becomes of localities.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -102,6 +102,8 @@ pub struct MeshConfig {
     pub http_proxy_port: Option<u16>,
     /// `defaultServiceExportTo` and its siblings.
     pub exports: DefaultExports,
+    /// The Kubernetes cluster that this is in: istiod's `--clusterID`.
+    pub cluster: Str,
     /// `trustDomain`: the first part of the identities of this mesh.
     pub trust_domain: Str,
     /// `trustDomainAliases`: those of other meshes, whose workloads count as this one's.
@@ -172,6 +174,7 @@ impl Default for MeshConfig {
             inbound_stat_name: "".into(),
             http_proxy_port: None,
             exports: DefaultExports::default(),
+            cluster: "Kubernetes".into(),
             trust_domain: "cluster.local".into(),
             trust_domain_aliases: Vec::new(),
             ca_certificates: Vec::new(),

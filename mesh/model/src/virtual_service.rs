@@ -147,6 +147,13 @@ pub enum PathMatch {
     Regex(Str),
 }
 
+impl PathMatch {
+    /// Whether every path is or begins with it.
+    pub fn is_every_path(&self) -> bool {
+        matches!(self, Self::Prefix(prefix) if matches!(&**prefix, "" | "/"))
+    }
+}
+
 /// A condition on one claim of the request's token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ClaimMatch {

@@ -23,6 +23,8 @@ pub struct Settings {
     pub root_namespace: String,
     /// The trust domain of identities, where mesh settings name none.
     pub trust_domain: String,
+    /// The cluster that this is in, as `topology.istio.io/cluster` names it.
+    pub cluster: String,
     /// A file with mesh settings (Istio's MeshConfig), instead of the ConfigMap. Read again when it changes.
     pub mesh_config: Option<PathBuf>,
     /// Which of the workloads that files ask for and that run on this machine are ready; `None`: all.
@@ -33,11 +35,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let MeshConfig { domain, root_namespace, trust_domain, .. } = MeshConfig::default();
+        let MeshConfig { domain, root_namespace, trust_domain, cluster, .. } = MeshConfig::default();
         Self {
             domain: domain.to_string(),
             root_namespace: root_namespace.to_string(),
             trust_domain: trust_domain.to_string(),
+            cluster: cluster.to_string(),
             mesh_config: None,
             ready: None,
             mesh_config_name: "istio".into(),
@@ -89,11 +92,20 @@ impl SourceError {
 impl Settings {
     /// What holds where mesh settings say nothing.
     pub(crate) fn base(&self) -> Context {
-        let Self { domain, root_namespace, trust_domain, mesh_config: _, ready: _, mesh_config_name } = self;
+        let Self {
+            domain,
+            root_namespace,
+            trust_domain,
+            cluster,
+            mesh_config: _,
+            ready: _,
+            mesh_config_name,
+        } = self;
         let mesh_config = MeshConfig {
             domain: domain.as_str().into(),
             root_namespace: root_namespace.as_str().into(),
             trust_domain: trust_domain.as_str().into(),
+            cluster: cluster.as_str().into(),
             ..MeshConfig::default()
         };
         Context {

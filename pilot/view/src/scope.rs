@@ -2,9 +2,9 @@
 
 use crate::{Capture, Families, Proxy, inbound::own_ports, spec::NameLookup};
 use mesh_model::{
-    Destination, ExportTo, Host, Labels, Mesh, MeshTracing, NETWORK_LABEL, NODE_LABEL, NamespacedName,
-    OutboundPolicy, ProxySettings, REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar, SidecarListener, Str, Vip,
-    ZONE_LABEL,
+    CLUSTER_LABEL, Destination, ExportTo, Host, Labels, Mesh, MeshTracing, NETWORK_LABEL, NODE_LABEL,
+    NamespacedName, OutboundPolicy, ProxySettings, REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar,
+    SidecarListener, Str, Vip, ZONE_LABEL,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -92,6 +92,7 @@ fn client_label(mesh: &Mesh, proxy: &Proxy, key: &str) -> Option<Str> {
         SUB_ZONE_LABEL => Some(proxy.locality.sub_zone.clone()),
         NETWORK_LABEL => Some(proxy.network.clone()),
         NODE_LABEL => workload().map(|workload| workload.node.clone()),
+        CLUSTER_LABEL => Some(mesh.config().cluster.clone()),
         _ => None,
     };
     known.filter(|value| !value.is_empty()).or_else(|| proxy.labels.get(key).cloned())

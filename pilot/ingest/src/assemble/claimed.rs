@@ -1,8 +1,8 @@
 //! One service, where several objects define it.
 //!
 //! In: claims, in the order in which they count. Out: what defines the service, and who of the others is heard. As in Istio a Kubernetes
-//! Service counts before ServiceEntries, and ServiceEntries of a namespace that are alike are one service, with the ports and endpoints of all
-//! of them.
+//! Service counts before ServiceEntries, of which only `subjectAltNames` are heard then (NOTE 2 of `ServiceEntry.hosts`), and ServiceEntries of a
+//! namespace that are alike are one service, with the ports and endpoints of all of them.
 
 use crate::{
     joins::Claim,
@@ -26,8 +26,8 @@ pub struct Part<'a> {
 pub enum Definition<'a> {
     /// Nothing does.
     Nothing,
-    /// A Kubernetes Service.
-    Kubernetes(&'a KubernetesService),
+    /// A Kubernetes Service, and ServiceEntries that say who else may serve it.
+    Kubernetes(&'a KubernetesService, Vec<Part<'a>>),
     /// One ServiceEntry or several that are alike; the first counts where they differ.
     Entries(Vec<Part<'a>>),
 }
@@ -70,7 +70,7 @@ impl<'a> Definition<'a> {
         for claim in claims {
             let is_heard = match (&mut definition, store.model(&claim.object)) {
                 (Self::Nothing, Some(Model::Service(service))) => {
-                    definition = Self::Kubernetes(service);
+                    definition = Self::Kubernetes(service, Vec::new());
                     true
                 }
                 (Self::Nothing, _) => Part::of(claim, host, store).is_some_and(|part| {
@@ -82,7 +82,12 @@ impl<'a> Definition<'a> {
                     parts.extend(is_like.then_some(part));
                     is_like
                 }),
-                (Self::Kubernetes(_), _) => false,
+                (Self::Kubernetes(_, parts), _) => {
+                    let part = Part::of(claim, host, store);
+                    let names = part.filter(|part| !part.service.subject_alt_names.is_empty());
+                    parts.extend(names);
+                    names.is_some()
+                }
             };
             let (ports, fields) = match is_heard {
                 true => definition.without(),
@@ -106,6 +111,16 @@ impl Definition<'_> {
         let ports = last.service.ports.iter().filter(differs).map(|port| port.number).collect();
         (ports, earlier.first().map(|first| last.without(first)).unwrap_or_default())
     }
+}
+
+/// The service with the names of servers that `parts` add.
+pub fn decorated(mut service: Arc<Service>, parts: &[Part<'_>]) -> Arc<Service> {
+    for part in parts {
+        let service = Arc::make_mut(&mut service);
+        service.subject_alt_names.extend(part.service.subject_alt_names.iter().cloned());
+        service.with.push(part.service.metadata.object.clone());
+    }
+    service
 }
 
 /// The service that these are together: the first, with the others' ports of other numbers.

@@ -4,7 +4,7 @@
 
 use super::{
     Dirty, Ingest,
-    claimed::{Definition, together},
+    claimed::{Definition, decorated, together},
     export::exported,
     visibility::narrowed,
 };
@@ -80,8 +80,9 @@ impl Ingest {
             let claims = self.joins.claims.of(&key);
             let (definition, contenders) = Definition::of(&key.host, claims, &self.store);
             let (service, endpoints) = match definition {
-                Definition::Kubernetes(definition) => {
-                    (Some(self.addressed(definition)), Some(Arc::new(known.of_service(definition))))
+                Definition::Kubernetes(definition, parts) => {
+                    let service = decorated(self.addressed(definition), &parts);
+                    (Some(service), Some(Arc::new(known.of_service(definition))))
                 }
                 Definition::Entries(parts) => match together(&parts) {
                     Some(service) => {

@@ -84,11 +84,12 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         parse_hosts(&hosts, &resolution, !endpoints.is_empty() || selector.is_some(), &at.field("hosts"));
     let allocated = allocated::parse(value, addresses.is_empty() && allocated::is_wanted(&meta, &resolution));
     let vips = parse_addresses(&addresses, &resolution, &at.field("addresses"));
+    let says_ports = !ports.is_empty();
     let mut ports = ports::parse_ports(ports, &at.field("ports"));
     if resolution == Resolution::DynamicDns {
         ports.retain_mut(|port| dynamic::takes(port, &at.field("ports")));
     }
-    if hosts.is_empty() || ports.is_empty() {
+    if hosts.is_empty() || (ports.is_empty() && says_ports) {
         return None;
     }
     let at_endpoints = at.field("endpoints");

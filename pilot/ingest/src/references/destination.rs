@@ -1,7 +1,7 @@
 //! What VirtualServices route to and DestinationRules are about.
 
 use super::{Found, Reference, routes::missing_ports, scope::Scope};
-use mesh_model::{Destination, DestinationRule, ObjectRef, Problem, Reason};
+use mesh_model::{Destination, DestinationRule, ObjectRef, PLACE_LABELS, Problem, Reason};
 
 /// What to do about a host that is called nothing like one that is known.
 const UNKNOWN_HOST: &str = "add a Service or a ServiceEntry for it, or correct the name";
@@ -159,15 +159,15 @@ impl Scope<'_> {
         let endpoints: Vec<_> = services.iter().filter_map(|service| self.endpoints(service)).collect();
         let all =
             || endpoints.iter().flat_map(|endpoints| endpoints.ports.values()).flat_map(|list| list.iter());
-        // Endpoints that nobody knows labels of, or none at all: there is nothing to compare with.
-        if all().all(|endpoint| endpoint.labels.is_empty()) {
-            return;
-        }
+        // Endpoints that nobody knows labels of, or none at all: there is nothing to compare with, but for where they run.
+        let no_labels = all().all(|endpoint| endpoint.labels.is_empty());
+        let cluster = &*self.config().cluster;
         for subset in &value.subsets {
-            let chosen = |labels: &mesh_model::Labels| {
-                subset.labels.iter().all(|(key, wanted)| labels.get(key) == Some(wanted))
-            };
-            if !all().any(|endpoint| chosen(&endpoint.labels)) {
+            let by_place = subset.labels.keys().all(|key| PLACE_LABELS.contains(&&**key));
+            if all().next().is_none() || (no_labels && !by_place) {
+                continue;
+            }
+            if !all().any(|endpoint| endpoint.has_labels(&subset.labels, cluster)) {
                 let message =
                     format!("no endpoint of {} has the labels of subset `{}`", value.host, subset.name);
                 let problem = Problem::warning(Reason::NotFound, "spec.subsets", message);

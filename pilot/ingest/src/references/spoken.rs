@@ -46,8 +46,7 @@ fn disagrees(
     tls: &ClientTls,
 ) -> Option<Problem> {
     let endpoints = scope.endpoints(service)?;
-    let has =
-        |endpoint: &&Endpoint| labels.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value));
+    let has = |endpoint: &&Endpoint| endpoint.has_labels(labels, &scope.config().cluster);
     endpoints.on_port(port).iter().filter(has).find_map(|endpoint| {
         let modes = scope.peer_modes(&endpoint.namespace, &endpoint.labels);
         let mode = modes.on_port(endpoint.port);

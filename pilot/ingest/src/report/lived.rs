@@ -144,6 +144,13 @@ fn between(snapshot: &Snapshot) -> BTreeMap<ObjectRef, Vec<Problem>> {
                 let hint = "give it the same name and protocol there, or another number";
                 add(other, Problem::warning(Reason::Conflict, "spec.ports", message).hint(hint));
             }
+            if *is_heard && winner.kind == Kind::Service {
+                let message =
+                    format!("{host} is a Kubernetes Service, {winner}: of this only `subjectAltNames` count");
+                add(other, info(message));
+                add(winner, info(format!("{other} adds names that servers of {host} may have")));
+                continue;
+            }
             if *is_heard {
                 let both = "they are one service, with the ports and endpoints of both";
                 let message =
@@ -158,6 +165,9 @@ fn between(snapshot: &Snapshot) -> BTreeMap<ObjectRef, Vec<Problem>> {
             let hint = match (winner.kind, other.kind) {
                 (Kind::ServiceEntry, Kind::ServiceEntry) => {
                     "give both the same location, resolution, workloadSelector, subjectAltNames, exportTo and labels, which makes one service of them, or leave the host out of one"
+                }
+                (Kind::Service, Kind::ServiceEntry) => {
+                    "leave the host out of the ServiceEntry; beside a Service only its `subjectAltNames` would count"
                 }
                 _ => "leave the host out of one of the two",
             };

@@ -17,8 +17,8 @@ use crate::{
 };
 use mesh_model::{
     ClientTls, ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality,
-    LocalityLb, NETWORK_LABEL, NODE_LABEL, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb,
-    Str, Subset, UpgradePolicy,
+    LocalityLb, Mesh, NETWORK_LABEL, NODE_LABEL, Protocol, Registry, Resolution, Service, ServicePort,
+    SimpleLb, Str, Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub fn derive_place(context: &ServiceContext<'_>, place: &Place, port: &ServiceP
     let all = usable(context, place, port);
     for subset in subsets(context) {
         let draft = Draft::new(context, port, subset);
-        let endpoints = || draft.reached(place, selected(subset, &all));
+        let endpoints = || draft.reached(place, selected(subset, &all, context.scope.mesh));
         let refresh = context.scope.mesh.config().dns_refresh_rate;
         let discovery = match draft.origin() {
             Origin::None(_) => continue,
@@ -89,11 +89,10 @@ fn usable(context: &ServiceContext<'_>, place: &Place, port: &ServicePort) -> Ar
     }
 }
 
-fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
-    let selected = |endpoint: &Endpoint| {
-        let labels = subset.into_iter().flat_map(|subset| &subset.labels);
-        labels.into_iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
-    };
+fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>, mesh: &Mesh) -> Arc<[Endpoint]> {
+    let cluster = &*mesh.config().cluster;
+    let selected =
+        |endpoint: &Endpoint| subset.is_none_or(|subset| endpoint.has_labels(&subset.labels, cluster));
     match all.iter().all(selected) {
         true => all.clone(),
         false => all.iter().filter(|endpoint| selected(endpoint)).cloned().collect(),
@@ -196,7 +195,8 @@ impl<'a> Draft<'a> {
     }
 
     fn preference(&self, place: &Place, endpoints: &[Endpoint]) -> Preference {
-        prefer(self.locality(), &place.labels, endpoints, self.detects_outliers())
+        let cluster = &*self.context.scope.mesh.config().cluster;
+        prefer(self.locality(), &place.labels, (endpoints, cluster), self.detects_outliers())
     }
 
     fn cluster(self, discovery: ClusterDiscovery) -> ClusterSpec {

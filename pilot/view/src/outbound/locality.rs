@@ -5,8 +5,8 @@
 
 use crate::spec::{Localities, Preference};
 use mesh_model::{
-    Distribution, Endpoint, Failover, Labels, Locality, LocalityLb, NETWORK_LABEL, NODE_LABEL, PriorityLabel,
-    REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, Str, ZONE_LABEL, locality_of,
+    Distribution, Endpoint, Failover, Labels, Locality, LocalityLb, PriorityLabel, RegionFailover, Str,
+    locality_of,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,13 +31,13 @@ pub fn localities(setting: &LocalityLb, detects_outliers: bool) -> Localities {
     }
 }
 
-/// What a client with these labels prefers among `endpoints`.
+/// What a client with these labels prefers among `endpoints`, which are in `cluster` as it is.
 ///
 /// Without outlier detection Envoy would not notice that near endpoints fail, and never go to others: then nothing is near.
 pub fn prefer(
     setting: &LocalityLb,
     client: &Labels,
-    endpoints: &[Endpoint],
+    (endpoints, cluster): (&[Endpoint], &str),
     detects_outliers: bool,
 ) -> Preference {
     match setting {
@@ -57,7 +57,7 @@ pub fn prefer(
             let by_place = labels.is_empty() || !regions.is_empty();
             ranked(endpoints, |endpoint| {
                 let place = if by_place { place_rank(&here, &endpoint.locality, regions) } else { 0 };
-                (label_rank(labels, client, endpoint), place)
+                (label_rank(labels, client, endpoint, cluster), place)
             })
         }
         LocalityLb::ZoneAware { failover: Failover { labels, regions, always: _ }, min_cluster_size: _ } => {
@@ -66,7 +66,7 @@ pub fn prefer(
             ranked(endpoints, |endpoint| {
                 match region_rank(&here.region, &endpoint.locality.region, regions) {
                     0 => (0, 0),
-                    place => (1 + label_rank(labels, client, endpoint), place),
+                    place => (1 + label_rank(labels, client, endpoint, cluster), place),
                 }
             })
         }
@@ -85,24 +85,13 @@ fn ranked(endpoints: &[Endpoint], rank: impl Fn(&Endpoint) -> (usize, usize)) ->
 }
 
 /// The more of the labels are equal, in their order, the nearer.
-fn label_rank(labels: &[PriorityLabel], client: &Labels, endpoint: &Endpoint) -> usize {
+fn label_rank(labels: &[PriorityLabel], client: &Labels, endpoint: &Endpoint, cluster: &str) -> usize {
     let differs = |label: &PriorityLabel| {
         let PriorityLabel { name, value } = label;
         let wanted = value.as_ref().or_else(|| client.get(name)).map_or("", |value| &**value);
-        wanted != endpoint_label(endpoint, name)
+        wanted != endpoint.label(name, cluster)
     };
     labels.iter().position(differs).map_or(0, |equal| labels.len() - equal)
-}
-
-fn endpoint_label<'a>(endpoint: &'a Endpoint, name: &str) -> &'a str {
-    match name {
-        REGION_LABEL => &endpoint.locality.region,
-        ZONE_LABEL => &endpoint.locality.zone,
-        SUB_ZONE_LABEL => &endpoint.locality.sub_zone,
-        NETWORK_LABEL => &endpoint.network,
-        NODE_LABEL => &endpoint.node,
-        _ => endpoint.labels.get(name).map_or("", |value| &**value),
-    }
 }
 
 /// 0 for the same sub-zone, to 3 for another region, and 4 for one that is not where the client's region fails over to.

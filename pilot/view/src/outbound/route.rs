@@ -189,8 +189,7 @@ fn match_spec(condition: &HttpMatch) -> (RouteMatchSpec, Str, Str) {
     };
     let pseudo = [pseudo(":scheme", scheme), pseudo(":method", method), pseudo(":authority", authority)];
     // Envoy's prefix "/" takes every path; written so, it is the same as no condition.
-    let path =
-        uri.clone().filter(|uri| !matches!(uri, mesh_model::PathMatch::Prefix(prefix) if &**prefix == "/"));
+    let path = uri.clone().filter(|uri| !uri.is_every_path());
     let spec = RouteMatchSpec {
         ignore_case: path.is_some() && *ignore_uri_case,
         path,

@@ -7,9 +7,9 @@ use mesh_model::{Protocol, Reason, ServicePort, Str};
 /// Reads the list.
 pub(super) fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<ServicePort> {
     if ports.is_empty() {
-        at.error_hint(
+        at.warning_hint(
             Reason::Required,
-            "there are no ports",
+            "there are no ports, so nothing can be called",
             "write those that clients call, as in `ports: [{number: 443, name: tls, protocol: TLS}]`",
         );
     }

@@ -55,7 +55,9 @@ fn parse_endpoint(text: &str, at: &At<'_>) -> Option<IngressEndpoint> {
         at.error_hint(Reason::InvalidValue, format!("`{text}` is no absolute path"), "write unix:///path");
         return None;
     }
-    if let Ok(address) = text.parse::<SocketAddr>() {
+    // `:8080` is the workload's own address.
+    let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    if let Ok(address) = whole.parse::<SocketAddr>() {
         let port = parse_port(address.port(), at)?;
         if address.ip().is_loopback() {
             return Some(IngressEndpoint::Loopback(port));

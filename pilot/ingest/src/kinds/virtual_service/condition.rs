@@ -30,6 +30,8 @@ pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) 
         stat_prefix,
     } = condition;
     // Each is read, so that all problems show at once; then any missing one makes the match unusable.
+    // Nothing in it asks for nothing, as in Istio.
+    let uri = uri.filter(|uri| *uri != ApiStringMatch::default());
     let uri = optional(uri, |uri| parse_path(uri, &at.field("uri")));
     let scheme = optional(scheme, |value| parse_string_match(value, &at.field("scheme")));
     let method = optional(method, |value| parse_string_match(value, &at.field("method")));
@@ -41,7 +43,7 @@ pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) 
     let excluded = parse_claims(excluded, true, &at.field("withoutHeaders"));
     let without = parse_header_matches(without, true, &at.field("withoutHeaders"));
     let query = parse_query(query_params, &at.field("queryParams"));
-    let port = optional(port, |port| parse_port(port, &at.field("port")));
+    let port = optional(port.filter(|port| *port != 0), |port| parse_port(port, &at.field("port")));
     let ignore_uri_case = ignore_uri_case.unwrap_or(false);
     let uri = uri?;
     if ignore_uri_case && matches!(uri, Some(PathMatch::Regex(_))) {
@@ -95,9 +97,9 @@ fn parse_path(path: ApiStringMatch, at: &At<'_>) -> Option<PathMatch> {
     let ApiStringMatch { exact, prefix, regex } = path;
     match (exact, prefix, regex) {
         (Some(exact), None, None) if !exact.is_empty() => Some(PathMatch::Exact(exact.into())),
-        (None, Some(prefix), None) if !prefix.is_empty() => Some(PathMatch::Prefix(prefix.into())),
+        (None, Some(prefix), None) => Some(PathMatch::Prefix(prefix.into())),
         (None, None, Some(regex)) => parse_regex(&regex, &at.field("regex")).map(PathMatch::Regex),
-        (None, None, None) | (Some(_), None, None) | (None, Some(_), None) => {
+        (None, None, None) | (Some(_), None, None) => {
             at.error_hint(
                 Reason::Required,
                 "the path to compare with is empty",

@@ -97,8 +97,7 @@ pub fn take_everything(matches: &[HttpMatch]) -> bool {
             } = condition;
             let any_path = match uri {
                 None => true,
-                Some(mesh_model::PathMatch::Prefix(prefix)) => &**prefix == "/",
-                Some(_) => false,
+                Some(uri) => uri.is_every_path(),
             };
             any_path
                 && scheme.is_none()

@@ -56,6 +56,7 @@ pub fn check_reach(routes: &[RouteParts], at_http: &At<'_>) {
 fn check_satisfiable(wanted: &HttpMatch, at: &At<'_>) {
     if let Some(PathMatch::Exact(path) | PathMatch::Prefix(path)) = &wanted.uri
         && !path.starts_with('/')
+        && !path.is_empty()
     {
         at.field("uri").warning_hint(
             Reason::Unreachable,
@@ -209,7 +210,7 @@ fn path_covers(wide: &PathMatch, any_case: bool, narrow: &PathMatch, narrow_any_
             begins(narrow, wide)
         }
         // Paths begin with a slash.
-        (PathMatch::Prefix(wide), PathMatch::Regex(_)) => &**wide == "/",
+        (wide @ PathMatch::Prefix(_), PathMatch::Regex(_)) => wide.is_every_path(),
         (PathMatch::Regex(wide), PathMatch::Regex(narrow)) => wide == narrow,
         (PathMatch::Exact(_), PathMatch::Prefix(_) | PathMatch::Regex(_))
         | (PathMatch::Regex(_), PathMatch::Exact(_) | PathMatch::Prefix(_)) => false,

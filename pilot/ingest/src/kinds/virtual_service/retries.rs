@@ -29,6 +29,8 @@ const CONDITIONS: [&str; 16] = [
 
 /// Reads the block.
 pub fn parse_retries(retries: api::HttpRetry, at: &At<'_>) -> Retries {
+    // `retries: {}` is how generated configuration turns retries off.
+    let says_nothing = retries == api::HttpRetry::default();
     let api::HttpRetry {
         attempts,
         per_try_timeout,
@@ -48,6 +50,7 @@ pub fn parse_retries(retries: api::HttpRetry, at: &At<'_>) -> Retries {
             );
             0
         }
+        None if says_nothing => 0,
         None => {
             at_attempts.warning_hint(
                 Reason::Required,
