@@ -29,7 +29,9 @@ impl DestinationRule {
         });
         all.filter_map(|tls| match tls {
             ClientTls::Given(given) => Some(given),
-            ClientTls::Disable | ClientTls::Mesh { .. } | ClientTls::Impossible => None,
+            ClientTls::Disable | ClientTls::Mesh { .. } | ClientTls::OfGateways | ClientTls::Impossible => {
+                None
+            }
         })
     }
 }

@@ -44,6 +44,8 @@ pub enum ClientTls {
     },
     /// With certificates that are given here (`SIMPLE` and `MUTUAL`).
     Given(GivenTls),
+    /// Not said here: the block is for gateways (`credentialName` without `workloadSelector`). Sidecars connect as if there were none.
+    OfGateways,
     /// In a way that Meltemi cannot do. Nothing is sent then, least of all plaintext.
     Impossible,
 }

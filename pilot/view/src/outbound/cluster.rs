@@ -190,7 +190,7 @@ impl<'a> Draft<'a> {
             _ if !scope.key.has_identity => false,
             Some(ClientTls::Mesh { .. }) => true,
             Some(ClientTls::Given(_) | ClientTls::Disable | ClientTls::Impossible) => false,
-            None => config.auto_mtls && !service.external && endpoint.mtls,
+            Some(ClientTls::OfGateways) | None => config.auto_mtls && !service.external && endpoint.mtls,
         })
     }
 

@@ -34,8 +34,8 @@ impl Connecting<'_> {
             }
             Some(ClientTls::Given(given)) if !self.has_credential(given) => None,
             Some(ClientTls::Given(given)) => Some(UpstreamSocket::Tls(self.given(given))),
-            None if has_identity => Some(self.automatic()),
-            None => Some(UpstreamSocket::Plain),
+            Some(ClientTls::OfGateways) | None if has_identity => Some(self.automatic()),
+            Some(ClientTls::OfGateways) | None => Some(UpstreamSocket::Plain),
         }
     }
 

@@ -55,8 +55,10 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
     };
     let mutual = matches!(mode, api::ClientTlsMode::Mutual);
     let credential = credential_name.filter(|name| !name.is_empty());
+    let of_gateways = !selects && credential.as_deref().is_some_and(is_for_gateways);
     let certificate = match &credential {
         Some(name) => {
+            let effect = if of_gateways { "" } else { ", so nothing is sent to this host" };
             for (name, set, hint) in [
                 ("clientCertificate", certificate.is_some(), "leave out this, or credentialName"),
                 ("privateKey", key.is_some(), "leave out this, or credentialName"),
@@ -64,11 +66,20 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
                 ("caCrl", revoked.is_some(), "put the lists into the Secret, as ca.crl"),
             ] {
                 if set {
-                    let message = "the credential has its place, so nothing is sent to this host";
+                    let message = format!("the credential has its place{effect}");
                     at.field(name).error_hint(Reason::Conflict, message, hint);
                 }
             }
-            let name = parse_credential(name, selects, &at.field("credentialName"));
+            let at = at.field("credentialName");
+            if of_gateways {
+                at.warning_hint(
+                    Reason::NotSupported,
+                    "this block is for gateways, as in Istio: sidecars get Secrets by rules for selected workloads only, and connect as if it were not there",
+                    "add a `workloadSelector`, or mount the Secret and name its files, if sidecars are to add TLS",
+                );
+                return ClientTls::OfGateways;
+            }
+            let name = parse_credential(name, &at);
             name.filter(|_| mutual).map(Certificate::Credential)
         }
         None => parse_certificate(certificate, key, mutual, at),
@@ -138,6 +149,13 @@ fn parse_certificate(
     }
 }
 
+/// Whether sidecars take no notice of a block with this credential, unless its rule selects them. Those of ConfigMaps are for all.
+fn is_for_gateways(name: &str) -> bool {
+    !name.starts_with(CONFIG_MAP_SCHEME)
+}
+
+/// Authorities that anybody may have.
+const CONFIG_MAP_SCHEME: &str = "configmap://";
 /// The scheme of Secrets, which may be left out.
 const SECRET_SCHEME: &str = "kubernetes://";
 
@@ -146,16 +164,7 @@ fn plain_name(name: &str) -> &str {
 }
 
 /// `credentialName`: a Secret in the namespace of the rule, whose clients are there, too.
-fn parse_credential(name: &str, selects: bool, at: &At<'_>) -> Option<Str> {
-    if !selects {
-        // As in Istio; but there, sidecars go on in plain text.
-        at.error_hint(
-            Reason::Required,
-            "sidecars are handed Secrets by rules for selected workloads only, so nothing is sent to this host",
-            "add a `workloadSelector`, or mount the Secret and name its files",
-        );
-        return None;
-    }
+fn parse_credential(name: &str, at: &At<'_>) -> Option<Str> {
     let plain = plain_name(name);
     if plain.contains("://") {
         let hint = "put it into a Secret, and write its name";
