@@ -24,6 +24,15 @@ impl ExportTo {
             ExportTo::Namespaces(names) => names.contains(namespace),
         }
     }
+
+    /// Whether all that see what is exported to `other` see it.
+    pub fn covers(&self, other: &ExportTo) -> bool {
+        match (self, other) {
+            (ExportTo::All | ExportTo::Default, _) => true,
+            (ExportTo::Namespaces(_), ExportTo::All | ExportTo::Default) => false,
+            (ExportTo::Namespaces(own), ExportTo::Namespaces(other)) => own.is_superset(other),
+        }
+    }
 }
 
 /// Who sees objects that do not say so themselves: `defaultServiceExportTo`, `defaultVirtualServiceExportTo` and

@@ -2,7 +2,7 @@
 
 use crate::{Scope, alias};
 use mesh_model::{
-    DestinationRule, Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, Traffic,
+    DestinationRule, ExportTo, Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, Traffic,
     TrafficPolicy, Tunnel, VirtualService,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -118,7 +118,7 @@ impl<'a> Scope<'a> {
     }
 
     /// What DestinationRules say about `service`: those of the client's namespace, otherwise of the service's, otherwise
-    /// of the root namespace; of these the most specific host. Several for that host are merged.
+    /// of the root namespace; of these the most specific host. Several for that host are merged, if they are for the same namespaces.
     ///
     /// Rules that select the client count before those for all clients. Where there are rules, but for other clients only, the
     /// search ends all the same, as in Istio.
@@ -138,11 +138,26 @@ impl<'a> Scope<'a> {
             .iter()
             .filter_map(|rule| rule.selector.as_ref())
             .find(|labels| labels.iter().all(|(key, value)| self.key.labels.get(key) == Some(value)));
-        let mut rules = visible.iter().filter(|rule| rule.selector.as_ref() == group);
-        let mut merged = MergedRule::of(rules.next()?);
-        rules.for_each(|rule| merged.add(rule));
-        Some(merged)
+        merge(visible.iter().filter(|rule| rule.selector.as_ref() == group))
     }
+}
+
+/// What rules for one host, oldest first, say together to somebody who sees all of them. As in Istio, one is added to each older one that is
+/// for no other namespaces than it is itself; if there is none, it stands alone, and the last that does so counts. So what a rule says to one
+/// namespace never gets lost because of a rule that this namespace does not share with all the others.
+fn merge<'r>(rules: impl Iterator<Item = &'r &'r Arc<DestinationRule>>) -> Option<MergedRule> {
+    let mut alone: Vec<(&ExportTo, MergedRule)> = Vec::new();
+    for rule in rules {
+        let mut added = false;
+        for (_, merged) in alone.iter_mut().filter(|(export_to, _)| rule.export_to.covers(export_to)) {
+            merged.add(rule);
+            added = true;
+        }
+        if !added {
+            alone.push((&rule.export_to, MergedRule::of(rule)));
+        }
+    }
+    alone.pop().map(|(_, merged)| merged)
 }
 
 /// DestinationRules of one namespace for one host, as one.

@@ -1,4 +1,5 @@
-//! DestinationRules of one namespace for one host, which count as one: what of the younger has no effect.
+//! DestinationRules of one namespace for one host, which count as one: what of the younger has no effect; and those that do not, as they are
+//! for other namespaces: where only one of them counts.
 
 use super::{Found, ports::overlap, scope::Scope};
 use mesh_model::{DestinationRule, Host, Labels, Problem, Reason, Severity, TrafficPolicy};
@@ -15,16 +16,41 @@ pub(super) fn check_merged_rules(scope: &Scope<'_>, host: &Host, found: &mut Fou
     }
     for rules in groups.values() {
         for (position, rule) in rules.iter().enumerate() {
-            // Each may be for namespaces that the other is not for.
-            let older: Vec<_> = rules
-                .iter()
-                .take(position.min(COMPARED))
-                .filter(|other| overlap(&other.export_to, &rule.export_to))
-                .collect();
-            check_policy(&older, rule, found);
-            check_subsets(&older, rule, found);
+            let before = rules.get(..position.min(COMPARED)).unwrap_or_default();
+            let meet = before.iter().filter(|other| overlap(&other.export_to, &rule.export_to));
+            let (merged, apart): (Vec<_>, Vec<_>) =
+                meet.partition(|other| rule.export_to.covers(&other.export_to));
+            check_policy(&merged, rule, found);
+            check_subsets(&merged, rule, found);
+            apart.into_iter().filter(|other| !in_third(before, other, rule)).for_each(|other| {
+                tell_apart(other, rule, found);
+            });
         }
     }
+}
+
+/// Whether all that see both see them as parts of a third that is older than either.
+fn in_third(before: &[&Arc<DestinationRule>], older: &DestinationRule, rule: &DestinationRule) -> bool {
+    let thirds = before.iter().take_while(|third| third.metadata.object != older.metadata.object);
+    let both = [&older.export_to, &rule.export_to];
+    thirds.map(|third| &third.export_to).any(|third| {
+        both.iter().all(|export_to| export_to.covers(third))
+            && both.iter().any(|export_to| third.covers(export_to))
+    })
+}
+
+/// Tells both of two that are not merged that some see both, and only the younger counts for them, as in Istio.
+fn tell_apart(older: &DestinationRule, rule: &DestinationRule, found: &mut Found) {
+    let (first, other, host) = (&older.metadata.object, &rule.metadata.object, &rule.host);
+    let message = format!(
+        "{other} is for {host}, too, and for some of the same namespaces, but not for all: the two are not merged, and there this one has no effect"
+    );
+    let problem = Problem::warning(Reason::Conflict, "spec.exportTo", message);
+    found.add(first, problem.hint("write the same exportTo in both"));
+    let message = format!(
+        "{first} is for {host}, too, and for other namespaces: the two are not merged, and where both are seen this one counts"
+    );
+    found.add(other, Problem::new(Severity::Info, Reason::Conflict, "spec.exportTo", message));
 }
 
 fn check_policy(older: &[&&Arc<DestinationRule>], rule: &DestinationRule, found: &mut Found) {
