@@ -144,7 +144,9 @@ impl<'a> Draft<'a> {
         let ServiceContext { scope, service, rule: _ } = self.context;
         match service.resolution {
             Resolution::Passthrough if self.redirected() => {
-                let port = self.port.target.filter(|target| *target != self.port.number);
+                // As in Istio. Pods of headless Services are called at the port that clients call, as without any proxy.
+                let target = self.port.target.filter(|_| service.registry != Registry::Kubernetes);
+                let port = target.filter(|target| *target != self.port.number);
                 Origin::None(ClusterDiscovery::OriginalDst { port, sources: Vec::new() })
             }
             // Not to be passed through: nobody but the proxy knows the address.
