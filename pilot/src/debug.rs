@@ -58,10 +58,14 @@ pub struct ProxyState {
     pub synced: bool,
     /// By type, those that it subscribes to.
     pub types: Vec<TypeState>,
+    /// Node metadata that has no effect, each with what becomes of it.
+    #[serde(default)]
+    pub ignored: Vec<String>,
 }
 
 /// Every connected proxy, by name.
 pub fn proxy_states(pilot: &Pilot) -> Vec<ProxyState> {
+    let ignored = pilot.publisher().ignored_metadata();
     let mut states: Vec<ProxyState> = pilot
         .xds()
         .sync
@@ -73,6 +77,7 @@ pub fn proxy_states(pilot: &Pilot) -> Vec<ProxyState> {
                 synced: wanted.is_some_and(|wanted| {
                     status.acked_sequence >= wanted && status.types.iter().any(|of| of.subscribed)
                 }),
+                ignored: ignored.get(&*status.proxy).map(|all| all.to_vec()).unwrap_or_default(),
                 proxy: status.proxy.to_string(),
                 node_id: status.node_id.to_string(),
                 protocol: match status.protocol {

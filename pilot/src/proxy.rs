@@ -3,10 +3,12 @@
 //! What a proxy says of itself is taken where the mesh does not know better: labels and locality of a known pod are the
 //! mesh's, so that a relabelled pod changes its configuration without a restart.
 
+mod metadata;
 mod registering;
 
 use mesh_model::{Kind, Labels, Locality, Mesh, NamespacedName, ObjectRef, Str};
-use pilot_view::{Capture, Proxy};
+use metadata::flag;
+use pilot_view::Proxy;
 use pilot_xds::{
     resource::Protocol,
     source::{Admission, Proven, Refusal},
@@ -55,6 +57,8 @@ fn claimed_namespace(node: &Node) -> Option<&str> {
 pub struct Connected {
     claimed: Proxy,
     names_by_host: bool,
+    /// What of that has no effect, each with what becomes of it.
+    ignored: Arc<[String]>,
 }
 
 /// In what form a proxy takes what it is told.
@@ -107,8 +111,11 @@ impl Connected {
             zone: locality.zone.as_str().into(),
             sub_zone: locality.sub_zone.as_str().into(),
         });
+        let mut ignored = metadata::ignored(metadata);
+        let options = Arc::new(metadata::options(metadata, &mut ignored)?);
         Ok(Self {
             names_by_host: text(metadata, "DELTA_NDS") == Some("true"),
+            ignored: ignored.into(),
             claimed: Proxy {
                 name: format!("{pod}.{namespace}").into(),
                 workload: Some(ObjectRef {
@@ -117,13 +124,14 @@ impl Connected {
                 }),
                 namespace,
                 labels: Arc::new(labels(metadata)),
-                capture: capture(metadata, address)?,
+                capture: metadata::capture(metadata, address)?,
+                options,
                 has_identity: text(metadata, WITHOUT_IDENTITY) != Some("true"),
-                dns_capture: text(metadata, "DNS_CAPTURE") == Some("true"),
+                dns_capture: flag(metadata, "DNS_CAPTURE"),
                 settings: field(metadata, "PROXY_CONFIG")
                     .map(|config| Arc::new(pilot_ingest::parse_proxy_config(&json(config)))),
                 cluster: node.cluster.as_str().into(),
-                self_discovery: text(metadata, "ENABLE_SELF_DISCOVERY") == Some("true"),
+                self_discovery: flag(metadata, "ENABLE_SELF_DISCOVERY"),
                 addresses,
                 locality: locality.unwrap_or_default(),
                 network: text(metadata, "NETWORK").unwrap_or_default().into(),
@@ -138,6 +146,11 @@ impl Connected {
             Protocol::Delta | Protocol::Sotw => NameForm::Table,
         };
         Takes { protocol, names }
+    }
+
+    /// What it says that has no effect, each with what becomes of it.
+    pub fn ignored(&self) -> &Arc<[String]> {
+        &self.ignored
     }
 
     /// The pod it says it is beside.
@@ -156,6 +169,7 @@ impl Connected {
         share(&mut self.claimed.namespace, &known.namespace);
         share(&mut self.claimed.labels, &known.labels);
         share(&mut self.claimed.locality, &known.locality);
+        share(&mut self.claimed.options, &known.options);
         share(&mut self.claimed.network, &known.network);
     }
 
@@ -182,39 +196,6 @@ impl Connected {
             }
         }
         proxy
-    }
-}
-
-/// `INTERCEPTION_MODE` and what belongs to `NONE`.
-fn capture(metadata: Option<&Struct>, address: IpAddr) -> Result<Capture, Refusal> {
-    match text(metadata, "INTERCEPTION_MODE").unwrap_or("REDIRECT") {
-        "NONE" => {
-            let port = text(metadata, "HTTP_PROXY_PORT").map(|text| {
-                text.parse().map_err(|_| Refusal::Invalid(format!("HTTP_PROXY_PORT {text:?} is no port")))
-            });
-            let application = text(metadata, "MELTEMI_APPLICATION_ADDRESS").map(|text| {
-                text.parse().map_err(|_| {
-                    Refusal::Invalid(format!("MELTEMI_APPLICATION_ADDRESS {text:?} is no IP address"))
-                })
-            });
-            Ok(Capture::None {
-                bind: address,
-                // Istio's NONE has the application on the loopback address.
-                application: application.transpose()?.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
-                http_proxy_port: port.transpose()?,
-            })
-        }
-        "REDIRECT" => Ok(Capture::Redirect),
-        "TPROXY" => {
-            tracing::warn!(
-                %address,
-                "INTERCEPTION_MODE TPROXY is not supported: connections that come in get lost; inject with REDIRECT"
-            );
-            Ok(Capture::Redirect)
-        }
-        other => {
-            Err(Refusal::Invalid(format!("INTERCEPTION_MODE {other:?} is none of REDIRECT, TPROXY, NONE")))
-        }
     }
 }
 

@@ -108,6 +108,16 @@ impl Publisher {
         let found = state.proxies.values().find(|subscriber| *subscriber.proxy.name == *name)?;
         Some(found.snapshots.newest())
     }
+
+    /// What each connected proxy says of itself in vain.
+    pub fn ignored_metadata(&self) -> HashMap<Str, Arc<[String]>> {
+        let state = self.lock();
+        let of = |subscriber: &Subscriber| {
+            let ignored = subscriber.connected.ignored();
+            (!ignored.is_empty()).then(|| (subscriber.proxy.name.clone(), ignored.clone()))
+        };
+        state.proxies.values().filter_map(|subscriber| of(subscriber)).collect()
+    }
 }
 
 /// PeerAuthentications that ask for mTLS alone where proxies have no certificate to speak it with.

@@ -23,7 +23,7 @@ pub struct Asker {
     pub labels: BTreeMap<String, String>,
     /// How traffic gets to it.
     pub capture: Capture,
-    /// With capture `none`: the port of its HTTP proxy.
+    /// The port of its HTTP proxy.
     pub http_proxy_port: Option<u16>,
     /// Whether it has a certificate. Only tests about that have one.
     pub identity: bool,
@@ -37,6 +37,8 @@ pub struct Asker {
     pub network: String,
     /// Whether it asks for its own replicas.
     pub self_discovery: bool,
+    /// Its annotations, as it says.
+    pub annotations: BTreeMap<String, String>,
     /// Metadata of other names.
     pub metadata: BTreeMap<String, String>,
 }
@@ -66,6 +68,7 @@ impl Default for Asker {
             proxy_config: None,
             network: String::new(),
             self_discovery: false,
+            annotations: BTreeMap::new(),
             metadata: BTreeMap::new(),
         }
     }
@@ -104,13 +107,17 @@ impl Asker {
             proxy_config,
             network,
             self_discovery,
+            annotations,
             metadata: others,
         } = self;
-        let labels = labels.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+        let texts = |texts: &BTreeMap<String, String>| {
+            let fields = texts.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+            Value { kind: Some(Kind::StructValue(Struct { fields })) }
+        };
         let mut metadata = BTreeMap::from([
             ("NAME".to_owned(), text(pod)),
             ("NAMESPACE".to_owned(), text(namespace)),
-            ("LABELS".to_owned(), Value { kind: Some(Kind::StructValue(Struct { fields: labels })) }),
+            ("LABELS".to_owned(), texts(labels)),
         ]);
         if *capture == Capture::None {
             metadata.insert("INTERCEPTION_MODE".to_owned(), text("NONE"));
@@ -134,6 +141,9 @@ impl Asker {
         }
         if *self_discovery {
             metadata.insert("ENABLE_SELF_DISCOVERY".to_owned(), text("true"));
+        }
+        if !annotations.is_empty() {
+            metadata.insert("ANNOTATIONS".to_owned(), texts(annotations));
         }
         metadata.extend(others.iter().map(|(key, value)| (key.clone(), text(value))));
         if let Some(port) = http_proxy_port {

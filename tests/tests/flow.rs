@@ -379,3 +379,30 @@ status: {{podIP: 10.9.9.9, phase: Running}}
     assert!(sent.contains(&"lds virtualInbound".to_owned()), "{sent:#?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_proxy_is_shown_with_what_it_says_in_vain() -> Outcome {
+    let mesh = TestMesh::start(&[("web.yaml", WEB)]).await?;
+    let said = [
+        ("ENABLE_HBONE", "true"),
+        // What has an effect, and a switch that is off.
+        ("HTTP10", "1"),
+        ("METADATA_DISCOVERY", "false"),
+        ("GENERATOR", "grpc"),
+        ("IDLE_TIMEOUT", "soon"),
+    ];
+    let metadata = said.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let asker = Asker { metadata, ..Asker::default() };
+    let _proxy = mesh.delta(&asker).await?;
+    let states = pilot::debug::proxy_states(&mesh.pilot);
+    let ignored: Vec<_> = states.into_iter().flat_map(|state| state.ignored).collect();
+    assert_eq!(
+        ignored,
+        [
+            "GENERATOR has no effect: configuration is made as for a sidecar",
+            "ENABLE_HBONE has no effect: connections over HBONE are not taken",
+            "IDLE_TIMEOUT has no effect: \"soon\" is no time such as 30s",
+        ]
+    );
+    Ok(())
+}

@@ -15,8 +15,9 @@ pub enum Protocol {
     /// TLS that carries anything; routed by SNI.
     Tls,
     Tcp,
-    /// Opaque TCP; Istio's Mongo, Redis and MySQL filters are not built.
+    /// Opaque TCP, of which the proxy counts operations.
     Mongo,
+    /// Opaque TCP, as in Istio where its filters for these two are off, as they are by default.
     Redis,
     MySql,
     Udp,

@@ -8,6 +8,8 @@ mod tcp_proxy;
 
 use crate::access_log::build_listener_access_log;
 use crate::address::ip_and_port;
+use crate::envoy::listener::listener::ConnectionBalanceConfig;
+use crate::envoy::listener::listener::connection_balance_config::{BalanceType, ExactBalance};
 use crate::envoy::{core, listener};
 use crate::value::{boolean, uint32};
 use pilot_view::spec::{Direction, ListenerSpec};
@@ -22,6 +24,8 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
         port,
         bind_to_port,
         use_original_dst,
+        transparent,
+        exact_balance,
         direction,
         inspectors,
         chains,
@@ -37,6 +41,8 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
         // Both are true or absent in Istio's form, and absent means the usual thing.
         bind_to_port: if *bind_to_port { None } else { boolean(false) },
         use_original_dst: if *use_original_dst { boolean(true) } else { None },
+        transparent: if *transparent { boolean(true) } else { None },
+        connection_balance_config: exact_balance.then(exactly),
         traffic_direction: traffic_direction(*direction) as i32,
         filter_chains: chains.iter().map(chain::build_chain).collect(),
         default_filter_chain: default_chain.as_ref().map(chain::build_chain),
@@ -46,6 +52,11 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
     };
     inspectors::apply_inspectors(inspectors, &mut listener);
     listener
+}
+
+/// Each thread of Envoy has as many connections as any other, and each new one takes a lock.
+fn exactly() -> ConnectionBalanceConfig {
+    ConnectionBalanceConfig { balance_type: Some(BalanceType::ExactBalance(ExactBalance {})) }
 }
 
 fn additional_address(address: IpAddr, port: u16) -> listener::AdditionalAddress {

@@ -14,10 +14,12 @@ pub(crate) const BLOCK_ALL: &str = "block_all";
 
 pub(crate) const HTTP_CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 pub(crate) const TCP_PROXY: &str = "envoy.filters.network.tcp_proxy";
+pub(crate) const MONGO_PROXY: &str = "envoy.filters.network.mongo_proxy";
 pub(crate) const SNI_DYNAMIC_FORWARD_PROXY: &str = "envoy.filters.network.sni_dynamic_forward_proxy";
 pub(crate) const DYNAMIC_FORWARD_PROXY_CLUSTER: &str = "envoy.clusters.dynamic_forward_proxy";
 
 pub(crate) const ORIGINAL_DST: &str = "envoy.filters.listener.original_dst";
+pub(crate) const ORIGINAL_SRC: &str = "envoy.filters.listener.original_src";
 pub(crate) const TLS_INSPECTOR: &str = "envoy.filters.listener.tls_inspector";
 pub(crate) const HTTP_INSPECTOR: &str = "envoy.filters.listener.http_inspector";
 

@@ -58,4 +58,5 @@ pub use source::{Source, look, start};
 pub use store::{DocumentProblem, Edit};
 pub use suppress::{Suppress, Suppression, codes};
 pub use updates::{Update, Updates};
+pub use values::read_duration;
 pub use watch::{connect, served};

@@ -19,4 +19,4 @@ pub use log::log_fault;
 pub use number::{parse_percent, parse_port, parse_status};
 pub use range::parse_range;
 pub use regex::parse_regex;
-pub use time::{parse_duration, parse_positive_duration, parse_timestamp};
+pub use time::{parse_duration, parse_positive_duration, parse_timestamp, read_duration};

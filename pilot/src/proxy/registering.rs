@@ -17,7 +17,7 @@ pub fn registering(node: &Node, connected: &Connected, proven: Option<&Proven>) 
         Some(group) => By::Group(group.into()),
         None => By::Entry(text(metadata, "WORKLOAD_ENTRY")?.into()),
     };
-    let Connected { claimed, names_by_host: _ } = connected;
+    let Connected { claimed, names_by_host: _, ignored: _ } = connected;
     let locality = node.locality.as_ref().map(|at| [&at.region, &at.zone, &at.sub_zone]);
     let said = locality.iter().flatten().take_while(|part| !part.is_empty());
     let locality = said.map(|part| part.as_str()).collect::<Vec<_>>().join("/");

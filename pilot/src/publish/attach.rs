@@ -40,6 +40,9 @@ impl Source for Publisher {
         let snapshots = latest::Sender::new(snapshot);
         let class = snapshots.subscribe();
         let proxy_name = proxy.name.clone();
+        if !connected.ignored().is_empty() {
+            tracing::warn!(proxy = %proxy_name, metadata = ?connected.ignored(), "node metadata without effect");
+        }
         let subscriber = Subscriber { connected, proxy, takes, home, proven: proven.cloned(), snapshots };
         state.proxies.insert(id, Box::new(subscriber));
         drop(state);

@@ -64,7 +64,7 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
                 InboundPolicy::Passthrough => passthrough.clone(),
                 InboundPolicy::Localhost => at(Ipv4Addr::LOCALHOST.into(), entry.target),
             },
-            Capture::None { bind: _, application, http_proxy_port: _ } => at(*application, entry.target),
+            Capture::None { bind: _, application } => at(*application, entry.target),
         });
         clusters.push(port_cluster(mesh, proxy, entry, discovery));
     }
@@ -82,7 +82,7 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
             });
             std::iter::once(listening.virtual_inbound(&ports)).chain(own).collect()
         }
-        Capture::None { bind, application: _, http_proxy_port: _ } => {
+        Capture::None { bind, application: _ } => {
             let own = |port: &InboundPort<'_>| port.ingress.and_then(|ingress| ingress.listener.bind);
             ports.values().map(|port| listening.bound(proxy.capture.bind(own(port), *bind), port)).collect()
         }

@@ -29,7 +29,7 @@ pub use outbound::{
     HostView, PlaceView, PortKey, PortUse, derive_host, derive_place, placeholder, port_listener,
     route_configuration,
 };
-pub use proxy::{Capture, Families, Proxy};
+pub use proxy::{Capture, Families, NodeOptions, Proxy};
 pub use scope::{Place, Scope, ScopeKey};
 pub use select::hosts;
 pub use well_known::{ANY_NAME, scope_clusters, scope_listeners, virtual_outbound};

@@ -1,6 +1,6 @@
 //! Who asks for configuration.
 
-use mesh_model::{Labels, Locality, Mesh, ObjectRef, ProxySettings, Str};
+use mesh_model::{ConnectionSettings, Duration, Labels, Locality, Mesh, ObjectRef, ProxySettings, Str};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
@@ -25,6 +25,8 @@ pub struct Proxy {
     pub network: Str,
     /// How traffic gets to it.
     pub capture: Capture,
+    /// What it asks of its listeners.
+    pub options: Arc<NodeOptions>,
     /// Whether it has a certificate, which its agent hands to it over SDS. Without one it speaks and takes plaintext alone.
     pub has_identity: bool,
     /// Whether its workload's DNS queries are answered with addresses that only the mesh knows.
@@ -51,7 +53,7 @@ impl Capture {
     /// Where a proxy that redirects nothing takes what its own workload sends; `None`: wherever that is sent to. Whoever reached it
     /// there would speak with the workload's identity: so it is the loopback address, as in Istio, or what stands for it.
     pub(crate) fn own_door(&self) -> Option<IpAddr> {
-        let Capture::None { bind, application: _, http_proxy_port: _ } = self else { return None };
+        let Capture::None { bind, application: _ } = self else { return None };
         let localhost = match bind {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
@@ -61,7 +63,7 @@ impl Capture {
 
     /// The address that stands for the loopback of a workload that shares its machine with others.
     fn shared_machine(&self) -> Option<IpAddr> {
-        let Capture::None { bind, application, http_proxy_port: _ } = self else { return None };
+        let Capture::None { bind, application } = self else { return None };
         (*application != IpAddr::V4(Ipv4Addr::LOCALHOST)).then_some(*bind)
     }
 }
@@ -110,10 +112,40 @@ impl Proxy {
     }
 }
 
+/// What a proxy says of its listeners in its node metadata, where Istio has no other place for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeOptions {
+    /// `HTTP_PROXY_PORT`: where it serves as HTTP proxy; `None`: where the mesh says.
+    pub http_proxy_port: Option<u16>,
+    /// `HTTP10`: whether requests of HTTP/1.0 are answered.
+    pub accepts_http10: bool,
+    /// `IDLE_TIMEOUT`: for how long nothing may happen on a connection, where no setting of the mesh or of a host says it.
+    pub idle_timeout: Option<Duration>,
+    /// `INBOUND_LISTENER_EXACT_BALANCE`: whether connections that come in are shared equally among Envoy's threads.
+    pub balances_inbound: bool,
+    /// `OUTBOUND_LISTENER_EXACT_BALANCE`: the same for those to services.
+    pub balances_outbound: bool,
+    /// `INTERCEPTION_MODE: TPROXY`: whether what is redirected keeps its addresses, so that the workload sees those of its clients.
+    pub transparent: bool,
+}
+
+impl NodeOptions {
+    /// Limits of clients' connections: `settings`, and what this says where they leave it open.
+    pub(crate) fn limit(&self, settings: &Arc<ConnectionSettings>) -> Arc<ConnectionSettings> {
+        match (settings.idle_timeout, self.idle_timeout) {
+            (None, Some(_)) => {
+                let settings = ConnectionSettings::clone(settings);
+                Arc::new(ConnectionSettings { idle_timeout: self.idle_timeout, ..settings })
+            }
+            (Some(_), _) | (None, None) => settings.clone(),
+        }
+    }
+}
+
 /// How a workload's traffic gets into its proxy. Istio's interception mode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capture {
-    /// Redirected by the kernel to virtualOutbound and virtualInbound.
+    /// Redirected by the kernel to virtualOutbound and virtualInbound (`REDIRECT` and `TPROXY`).
     Redirect,
     /// Not at all (`NONE`): the proxy listens on addresses that clients call explicitly.
     None {
@@ -121,7 +153,5 @@ pub enum Capture {
         bind: IpAddr,
         /// Where the application listens.
         application: IpAddr,
-        /// Port of the HTTP proxy for outbound requests, if there is one.
-        http_proxy_port: Option<u16>,
     },
 }

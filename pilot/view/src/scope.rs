@@ -1,6 +1,6 @@
 //! Scopes: what outbound configuration depends on besides the mesh; and places: what load assignments depend on besides that.
 
-use crate::{Capture, Families, Proxy, inbound::own_ports, spec::NameLookup};
+use crate::{Capture, Families, NodeOptions, Proxy, inbound::own_ports, spec::NameLookup};
 use mesh_model::{
     CLUSTER_LABEL, Destination, ExportTo, Host, Labels, Mesh, MeshTracing, NETWORK_LABEL, NODE_LABEL,
     NamespacedName, OutboundPolicy, ProxySettings, REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar,
@@ -19,6 +19,8 @@ pub struct ScopeKey {
     pub sidecar: Option<NamespacedName>,
     /// How traffic gets to the proxies.
     pub capture: Capture,
+    /// What the proxies ask of their listeners.
+    pub options: Arc<NodeOptions>,
     /// The versions of IP that the clients speak.
     pub families: Families,
     /// Whether the clients' proxies have certificates.
@@ -43,6 +45,7 @@ impl ScopeKey {
                 .sidecar_for(&proxy.namespace, &proxy.labels)
                 .map(|sidecar| sidecar.metadata.object.name.clone()),
             capture: proxy.capture.clone(),
+            options: proxy.options.clone(),
             families: proxy.families(),
             has_identity: proxy.has_identity,
             dns_capture: proxy.dns_capture,
@@ -183,11 +186,7 @@ impl<'a> Scope<'a> {
 
     /// Where the proxies serve as HTTP proxies: as they say themselves, or the mesh.
     pub fn http_proxy_port(&self) -> Option<u16> {
-        let own = match self.key.capture {
-            Capture::Redirect => None,
-            Capture::None { bind: _, application: _, http_proxy_port } => http_proxy_port,
-        };
-        own.or(self.mesh.config().http_proxy_port)
+        self.key.options.http_proxy_port.or(self.mesh.config().http_proxy_port)
     }
 
     /// What happens to traffic for unknown destinations.

@@ -88,6 +88,7 @@ pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
         max_connection_duration: None,
         hash_source_ip: false,
         tunnel: None,
+        mongo: false,
         sni_lookup: None,
         access_log: mesh.config().access_log.clone(),
     }
@@ -147,6 +148,9 @@ pub fn virtual_outbound(scope: &Scope<'_>, ports: &BTreeSet<u16>) -> ListenerSpe
         port: config.outbound_port,
         bind_to_port: true,
         use_original_dst: true,
+        transparent: scope.key.options.transparent,
+        // As in Istio: the listeners that it hands connections on to share them.
+        exact_balance: false,
         direction: Direction::Outbound,
         inspectors,
         chains: std::iter::once(loop_guard).chain(by_name).collect(),
@@ -192,7 +196,8 @@ fn strangers_by_name(scope: &Scope<'_>) -> Option<FilterChainSpec> {
         grpc_web: false,
         path_normalization: scope.mesh.config().path_normalization,
         headers: settings.headers.clone(),
-        connections: settings.connections.clone(),
+        accepts_http10: scope.key.options.accepts_http10,
+        connections: scope.key.options.limit(&settings.connections),
         tracing: scope.tracing(),
         access_log: scope.mesh.config().access_log.clone(),
     };
@@ -226,7 +231,8 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         grpc_web: false,
         path_normalization: scope.mesh.config().path_normalization,
         headers: scope.settings().headers.clone(),
-        connections: scope.settings().connections.clone(),
+        accepts_http10: scope.key.options.accepts_http10,
+        connections: scope.key.options.limit(&scope.settings().connections),
         tracing: scope.tracing(),
         access_log: access_log.clone(),
     };
@@ -236,6 +242,8 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         port,
         bind_to_port: true,
         use_original_dst: false,
+        transparent: false,
+        exact_balance: scope.key.options.balances_outbound,
         direction: Direction::Outbound,
         inspectors: Inspectors::default(),
         chains: vec![FilterChainSpec {

@@ -16,6 +16,9 @@ use std::{
 
 /// The group that Envoy runs as: its own connections are not redirected.
 const ENVOY_GROUP: &str = "1337";
+/// Marks packets that belong to Envoy whatever address they are for, and the routes for these.
+const MARK: u32 = 1337;
+const TABLE: u32 = 133;
 /// Where connections are redirected to, as Istio's init container does it: those from a member, and those to it.
 const OUTBOUND: u16 = 15001;
 const INBOUND: u16 = 15006;
@@ -208,6 +211,33 @@ impl Namespace {
                 ] {
                     run(program, &format!("-t nat -A {rule}"))?;
                 }
+            }
+            Ok(())
+        })
+    }
+
+    /// From now on, connections to it are handed to its Envoy as they are, as Istio's init container has it for TPROXY; those from it are
+    /// redirected as before.
+    ///
+    /// # Errors
+    /// When `ip` or `iptables` fails.
+    pub fn intercept(&self, hub: &Namespace) -> Result<()> {
+        let hub = hub.address;
+        self.run(|| {
+            run("iptables", "-t nat -F PREROUTING")?;
+            run("ip", &format!("rule add fwmark {MARK} lookup {TABLE}"))?;
+            run("ip", &format!("route add local default dev lo table {TABLE}"))?;
+            for rule in [
+                // The test itself asks Envoy's admin port.
+                &format!("PREROUTING -s {hub} -j RETURN"),
+                // Envoy's connections to the application have the mark, and answers to them shall come back to it.
+                &format!("PREROUTING -p tcp -m mark --mark {MARK} -j CONNMARK --save-mark"),
+                &format!("PREROUTING -p tcp -m mark --mark {MARK} -j RETURN"),
+                "PREROUTING -p tcp -i lo -j RETURN",
+                &format!("PREROUTING -p tcp -j TPROXY --tproxy-mark {MARK} --on-port {INBOUND}"),
+                &format!("OUTPUT -p tcp -m connmark --mark {MARK} -j CONNMARK --restore-mark"),
+            ] {
+                run("iptables", &format!("-t mangle -A {rule}"))?;
             }
             Ok(())
         })

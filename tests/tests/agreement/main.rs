@@ -20,7 +20,7 @@ use mesh_model::Labels;
 use mesh_testkit::{Envoy, eventually, ports::Loopback};
 use mesh_tests::flow::{TestMesh, within};
 use pilot_view::{
-    Capture, Proxy,
+    Capture, NodeOptions, Proxy,
     explain::{Explanation, Outcome, Request, Scene, Target},
 };
 use random::Random;
@@ -202,11 +202,8 @@ fn proxy(listener: SocketAddr) -> Proxy {
         dns_capture: false,
         settings: None,
         cluster: Default::default(),
-        capture: Capture::None {
-            bind: listener.ip(),
-            application: listener.ip(),
-            http_proxy_port: Some(listener.port()),
-        },
+        capture: Capture::None { bind: listener.ip(), application: listener.ip() },
+        options: Arc::new(NodeOptions { http_proxy_port: Some(listener.port()), ..NodeOptions::default() }),
         self_discovery: false,
     }
 }

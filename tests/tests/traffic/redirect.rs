@@ -7,6 +7,7 @@ mod names;
 mod places;
 mod settings;
 mod silent;
+mod transparent;
 
 use anyhow::{Context, Result, ensure};
 use meltemi_local::{
@@ -39,6 +40,7 @@ use tokio::{
 /// Longer than any answer takes.
 const WITHIN: Duration = Duration::from_secs(10);
 const CONFIGURATION: &str = include_str!("redirect.yaml");
+const CONFIGURATION_OF_METADATA: &str = include_str!("redirect/transparent.yaml");
 
 #[test]
 fn redirected_traffic_goes_through_both_sidecars() {
@@ -70,8 +72,8 @@ fn redirected(binary: PathBuf) -> Result<()> {
         fs::write(&resolv_conf, format!("nameserver {}\n", network.hub.address()))?;
         let resolving =
             |at: &Namespace| Launch { by: at.envoy_command_resolving(&resolv_conf), admin: at.address() };
-        let near = launched(resolving(client), "client", &[], &binary, xds);
-        let far = launched(resolving(app), "app", &[], &binary, xds);
+        let near = launched(resolving(client), "client", (&[], &[]), &binary, xds);
+        let far = launched(resolving(app), "app", (&[], &[]), &binary, xds);
         let (Some(near), Some(far)) = tokio::join!(near, far) else { return Ok(()) };
         near.ready().await?;
         far.ready().await?;
@@ -126,14 +128,14 @@ pub async fn sidecar(
     xds: SocketAddr,
 ) -> Option<Envoy> {
     let launch = Launch { by: at.envoy_command(), admin: at.address() };
-    launched(launch, name, others, binary, xds).await
+    launched(launch, name, (&[], others), binary, xds).await
 }
 
-/// The same, where and how this says.
+/// The same, where and how this says; its metadata has these values, too.
 async fn launched(
     launch: Launch,
     name: &str,
-    others: &[IpAddr],
+    (asked, others): (&[(&str, &str)], &[IpAddr]),
     binary: &Path,
     xds: SocketAddr,
 ) -> Option<Envoy> {
@@ -156,6 +158,13 @@ async fn launched(
     };
     let mut bootstrap = build_bootstrap(&spec, &settings);
     bootstrap["node"]["metadata"]["INTERCEPTION_MODE"] = "REDIRECT".into();
+    // It would count before what the mesh says.
+    bootstrap["node"]["metadata"]["HTTP_PROXY_PORT"] = "".into();
+    // Tests ask for statistics that nobody needs otherwise.
+    bootstrap["stats_config"] = serde_json::json!({});
+    for (key, value) in asked {
+        bootstrap["node"]["metadata"][key] = (*value).into();
+    }
     let addresses = std::iter::once(launch.admin).chain(others.iter().copied());
     let addresses: Vec<String> = addresses.map(|address| address.to_string()).collect();
     bootstrap["node"]["metadata"]["INSTANCE_IPS"] = addresses.join(",").into();

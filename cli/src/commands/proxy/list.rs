@@ -1,6 +1,6 @@
 //! `meltemi proxy list`: one line a proxy, with how far it is for each type of configuration.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::Result;
 use console::style;
@@ -19,14 +19,18 @@ pub async fn run(args: ProxyListArgs) -> Result<ExitCode> {
     match output {
         Format::Json => output::print_json(&proxies)?,
         Format::Text if proxies.is_empty() => output::remark("no proxy is connected"),
-        Format::Text => output::print(&table(&proxies).to_string())?,
+        Format::Text => {
+            output::print(&table(&proxies).to_string())?;
+            remarks(&proxies).iter().for_each(|remark| output::remark(remark));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn table(proxies: &[ProxyState]) -> Table {
     let mut table = Table::new(["NAME", "CDS", "EDS", "LDS", "RDS", "VHDS", "PROTOCOL", "CONNECTED"]);
-    for ProxyState { proxy, node_id: _, protocol, connected_seconds, synced: _, types } in proxies {
+    for ProxyState { proxy, node_id: _, protocol, connected_seconds, synced: _, types, ignored: _ } in proxies
+    {
         let of = |name: &str| {
             let of_type = types.iter().find(|of_type| of_type.r#type == name);
             of_type.map_or_else(|| style("-").dim().to_string(), state)
@@ -43,6 +47,19 @@ fn table(proxies: &[ProxyState]) -> Table {
         ]);
     }
     table
+}
+
+/// What proxies say of themselves in vain: once for all that say the same.
+fn remarks(proxies: &[ProxyState]) -> Vec<String> {
+    let mut by_remark: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for ProxyState { proxy, ignored, .. } in proxies {
+        ignored.iter().for_each(|remark| by_remark.entry(remark).or_default().push(proxy));
+    }
+    let line = |(remark, proxies): (&str, Vec<&str>)| match proxies.as_slice() {
+        [first, _, ..] => format!("node metadata of {first} and {} more: {remark}", proxies.len() - 1),
+        proxies => format!("node metadata of {}: {remark}", proxies.join("")),
+    };
+    by_remark.into_iter().map(line).collect()
 }
 
 fn state(of_type: &TypeState) -> String {
@@ -82,7 +99,11 @@ mod tests {
             connected_seconds: 62,
             synced: false,
             types: vec![of_type("cds", false, 0), of_type("rds", true, 1)],
+            ignored: vec!["GENERATOR has no effect".to_owned()],
         }];
+        assert_eq!(remarks(&proxies), ["node metadata of cart-0.shop: GENERATOR has no effect"]);
+        let both = [proxies[0].clone(), proxies[0].clone()];
+        assert_eq!(remarks(&both), ["node metadata of cart-0.shop and 1 more: GENERATOR has no effect"]);
         let lines = table(&proxies).lines();
         let line = console::strip_ansi_codes(&lines[1]);
         let cells: Vec<&str> = line.split("   ").map(str::trim).filter(|cell| !cell.is_empty()).collect();

@@ -4,14 +4,15 @@ use super::{http, tcp_proxy};
 use crate::address::cidr_range;
 use crate::dns_cache::build_dns_cache;
 use crate::envoy::{listener, wkt};
-use crate::names::{HTTP_CONNECTION_MANAGER, SNI_DYNAMIC_FORWARD_PROXY, TCP_PROXY};
+use crate::names::{HTTP_CONNECTION_MANAGER, MONGO_PROXY, SNI_DYNAMIC_FORWARD_PROXY, TCP_PROXY};
 use crate::tls::build_downstream_tls;
 use crate::value::uint32;
 use mesh_model::Str;
+use mesh_proto::envoy::extensions::filters::network::mongo_proxy::v3::MongoProxy;
 use mesh_proto::envoy::extensions::filters::network::sni_dynamic_forward_proxy::v3::FilterConfig;
 use mesh_proto::envoy::extensions::filters::network::sni_dynamic_forward_proxy::v3::filter_config::PortSpecifier;
 use mesh_proto::pack;
-use pilot_view::spec::{ChainMatch, FilterChainSpec, NetworkSpec, SniLookup, Transport};
+use pilot_view::spec::{ChainMatch, FilterChainSpec, NetworkSpec, SniLookup, TcpSpec, Transport};
 
 /// The filter chain that the spec describes.
 pub(super) fn build_chain(spec: &FilterChainSpec) -> listener::FilterChain {
@@ -23,8 +24,9 @@ pub(super) fn build_chain(spec: &FilterChainSpec) -> listener::FilterChain {
                 .sni_lookup
                 .as_ref()
                 .map(|lookup| filter(SNI_DYNAMIC_FORWARD_PROXY, pack(&build_sni_lookup(lookup))));
+            let mongo = tcp.mongo.then(|| filter(MONGO_PROXY, pack(&build_mongo(tcp))));
             let proxy = filter(TCP_PROXY, pack(&tcp_proxy::build_tcp_proxy(tcp)));
-            lookup.into_iter().chain([proxy]).collect()
+            lookup.into_iter().chain(mongo).chain([proxy]).collect()
         }
     };
     listener::FilterChain {
@@ -34,6 +36,11 @@ pub(super) fn build_chain(spec: &FilterChainSpec) -> listener::FilterChain {
         transport_socket: tls.as_deref().map(build_downstream_tls),
         ..Default::default()
     }
+}
+
+/// Counts operations; what it cannot read it lets pass.
+fn build_mongo(spec: &TcpSpec) -> MongoProxy {
+    MongoProxy { stat_prefix: spec.stat_prefix.to_string(), ..Default::default() }
 }
 
 /// Looks the name up that the client asks for.

@@ -34,6 +34,7 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         grpc_web: _,
         path_normalization,
         headers,
+        accepts_http10,
         connections,
         tracing,
         access_log,
@@ -61,6 +62,9 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         Direction::Inbound => apply_client_cert(headers, &mut manager),
     }
     apply_headers(headers, &mut manager);
+    if *accepts_http10 {
+        manager.http_protocol_options.get_or_insert_default().accept_http_10 = true;
+    }
     apply_connections(connections, &mut manager);
     manager
 }

@@ -5,10 +5,11 @@ use crate::envoy::listener::{
     Listener, ListenerFilter, ListenerFilterChainMatchPredicate as Predicate, listener_filter,
 };
 use crate::envoy::{kind, wkt};
-use crate::names::{HTTP_INSPECTOR, ORIGINAL_DST, TLS_INSPECTOR};
+use crate::names::{HTTP_INSPECTOR, ORIGINAL_DST, ORIGINAL_SRC, TLS_INSPECTOR};
 use crate::value::{duration, uint32};
 use mesh_proto::envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
 use mesh_proto::envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
+use mesh_proto::envoy::extensions::filters::listener::original_src::v3::OriginalSrc;
 use mesh_proto::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 use mesh_proto::pack;
 use pilot_view::spec::Inspectors;
@@ -17,11 +18,18 @@ use pilot_view::spec::Inspectors;
 /// that never sends one.
 const INITIAL_READ: u32 = 512;
 
+/// The mark of connections by which the kernel knows that answers belong to the proxy, as Istio's rules for TPROXY have it.
+const REDIRECTED: u32 = 1337;
+
 /// Applies the listener filters, in the order in which they depend on each other.
 pub(super) fn apply_inspectors(inspectors: &Inspectors, listener: &mut Listener) {
-    let Inspectors { original_dst, tls, http, skip_tls, skip_http, timeout } = inspectors;
+    let Inspectors { original_dst, original_src, tls, http, skip_tls, skip_http, timeout } = inspectors;
     if *original_dst {
         listener.listener_filters.push(filter(ORIGINAL_DST, pack(&OriginalDst {}), None));
+    }
+    if *original_src {
+        let config = OriginalSrc { mark: REDIRECTED, ..Default::default() };
+        listener.listener_filters.push(filter(ORIGINAL_SRC, pack(&config), None));
     }
     if *tls {
         let config = TlsInspector { initial_read_buffer_size: uint32(INITIAL_READ), ..Default::default() };

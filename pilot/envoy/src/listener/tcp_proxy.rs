@@ -18,7 +18,8 @@ pub(super) fn build_tcp_proxy(spec: &TcpSpec) -> TcpProxy {
         max_connection_duration,
         hash_source_ip,
         tunnel,
-        sni_lookup: _, // A filter of its own, before this one.
+        mongo: _, // Filters of their own, before this one.
+        sni_lookup: _,
         access_log,
     } = spec;
     TcpProxy {

@@ -235,7 +235,7 @@ fn varied_headers() -> ProxyHeaders {
 fn listeners() -> Vec<ListenerSpec> {
     let sni_lookup = Some(SniLookup { lookup: LOOKUP, port: 443 });
     let NetworkSpec::Tcp(by_name) = tcp(vec![to("dynamic", 1)]) else { unreachable!("it is opaque") };
-    let by_name = NetworkSpec::Tcp(TcpSpec { sni_lookup, ..by_name });
+    let by_name = NetworkSpec::Tcp(TcpSpec { sni_lookup, mongo: true, ..by_name });
     let wanted = ChainMatch { server_names: vec!["*.example.com".into()], ..Default::default() };
     let outbound = chain("", ChainMatch::default(), http(RouteSource::Rds("9080".into())));
     let inline = routes(vec![reviews(), virtual_host("a:80", &["a"], varied())]);
@@ -248,6 +248,7 @@ fn listeners() -> Vec<ListenerSpec> {
         routes: RouteSource::Inline(Arc::new(inline)),
         path_normalization: PathNormalization::DecodeAndMergeSlashes,
         headers: varied_headers(),
+        accepts_http10: true,
         connections: Default::default(),
         tracing: None,
         access_log: Some(json_log()),
@@ -269,6 +270,7 @@ fn listeners() -> Vec<ListenerSpec> {
     };
     let inspectors = Inspectors {
         original_dst: true,
+        original_src: true,
         tls: true,
         http: true,
         skip_tls: vec![25, 3306],
@@ -285,6 +287,7 @@ fn listeners() -> Vec<ListenerSpec> {
             direction: Direction::Inbound,
             bind_to_port: true,
             use_original_dst: true,
+            exact_balance: true,
             default_chain: Some(bytes("virtualInbound", ChainMatch::default(), "InboundPassthroughCluster")),
             inspectors,
             access_log: Some(super::given::access_log()),

@@ -86,6 +86,7 @@ fn routes() {
 fn listeners() {
     for length in LENGTHS {
         let tcp = NetworkSpec::Tcp(TcpSpec {
+            mongo: false,
             sni_lookup: None,
             stat_prefix: "tcp".into(),
             clusters: vec![to("a", 0), to("b", 1)],

@@ -143,6 +143,7 @@ pub fn http(routes: RouteSource) -> NetworkSpec {
         routes,
         path_normalization: PathNormalization::default(),
         headers: Default::default(),
+        accepts_http10: false,
         connections: Default::default(),
         tracing: None,
         access_log: None,
@@ -151,6 +152,7 @@ pub fn http(routes: RouteSource) -> NetworkSpec {
 
 pub fn tcp(clusters: Vec<WeightedCluster>) -> NetworkSpec {
     NetworkSpec::Tcp(TcpSpec {
+        mongo: false,
         sni_lookup: None,
         stat_prefix: "PassthroughCluster".into(),
         clusters,
@@ -174,6 +176,8 @@ pub fn listener(name: &str, port: u16, chains: Vec<FilterChainSpec>) -> Listener
         port,
         bind_to_port: false,
         use_original_dst: false,
+        transparent: false,
+        exact_balance: false,
         direction: Direction::Outbound,
         inspectors: Inspectors::default(),
         chains,

@@ -68,6 +68,7 @@ fn inbound_tells_the_application_who_called() {
         routes: RouteSource::Inline(Arc::new(routes(vec![reviews()]))),
         path_normalization: mesh_model::PathNormalization::MergeSlashes,
         headers: Default::default(),
+        accepts_http10: false,
         connections: Default::default(),
         tracing: None,
         access_log: Some(super::given::access_log()),
@@ -117,6 +118,7 @@ fn inbound_tells_the_application_who_called() {
 fn inspectors_leave_declared_ports_alone() {
     let inspectors = Inspectors {
         original_dst: true,
+        original_src: false,
         tls: true,
         http: true,
         skip_tls: vec![3306, 5432],
@@ -151,6 +153,7 @@ fn inspectors_leave_declared_ports_alone() {
 #[test]
 fn bytes_are_forwarded() {
     let spec = TcpSpec {
+        mongo: false,
         sni_lookup: None,
         stat_prefix: "outbound|3306||db.shop.svc.cluster.local".into(),
         clusters: vec![to("v1", 3), to("v2", 1)],

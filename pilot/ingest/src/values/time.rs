@@ -33,6 +33,12 @@ pub fn parse_positive_duration(value: ApiDuration, at: &At<'_>) -> Option<Durati
     parse_duration(value, at)
 }
 
+/// A duration that stands elsewhere than in an object, where nobody can be told what is wrong with it.
+pub fn read_duration(text: &str) -> Option<Duration> {
+    let nanos = text.parse::<ApiDuration>().ok()?.as_nanos();
+    u64::try_from(nanos).ok().map(Duration::from_nanos)
+}
+
 /// Seconds since 1970 of `metadata.creationTimestamp`.
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_second)

@@ -50,9 +50,10 @@ impl ScopeState {
 
     /// Whether a scope `key` likely holds much of what this one does.
     pub fn resembles(&self, key: &ScopeKey) -> bool {
-        let ScopeKey { sidecar, capture, families, has_identity, dns_capture: _, settings, .. } = &self.key;
-        let same = (sidecar, capture, families, has_identity, settings)
-            == (&key.sidecar, &key.capture, &key.families, &key.has_identity, &key.settings);
+        let ScopeKey { sidecar, capture, options, families, has_identity, dns_capture: _, settings, .. } =
+            &self.key;
+        let same = (sidecar, capture, options, families, has_identity, settings)
+            == (&key.sidecar, &key.capture, &key.options, &key.families, &key.has_identity, &key.settings);
         same && !self.routes.inline
     }
 }

@@ -33,11 +33,11 @@ pub fn discovery(entry: &InboundPort<'_>, proxy: &Proxy) -> Option<ClusterDiscov
     let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let (loopback, own) = match &proxy.capture {
         Capture::Redirect => (localhost, proxy.addresses.first().copied().unwrap_or(localhost)),
-        Capture::None { bind: _, application, http_proxy_port: _ } if *application != localhost => {
+        Capture::None { bind: _, application } if *application != localhost => {
             // Several workloads share this machine, each with an address that stands for its loopback and its own.
             (*application, *application)
         }
-        Capture::None { bind, application: _, http_proxy_port: _ } => (localhost, *bind),
+        Capture::None { bind, application: _ } => (localhost, *bind),
     };
     let (address, port) = endpoint.address(loopback, own);
     // Else redirection would bring it back.

@@ -52,6 +52,11 @@ impl Listening<'_> {
         origins(all.iter())
     }
 
+    /// Bytes to the workload.
+    fn tcp_to(&self, cluster: &str) -> TcpSpec {
+        TcpSpec { idle_timeout: self.proxy.options.idle_timeout, ..tcp_to(self.mesh, cluster) }
+    }
+
     /// Takes all that is redirected.
     pub fn virtual_inbound(&self, ports: &Ports<'_>) -> ListenerSpec {
         let Self { mesh, proxy, modes, tracing: _ } = self;
@@ -86,7 +91,7 @@ impl Listening<'_> {
                     name: "virtualInbound".into(),
                     matches: ChainMatch::default(),
                     tls: None,
-                    network: NetworkSpec::Tcp(tcp_to(mesh, UNKNOWN)),
+                    network: NetworkSpec::Tcp(self.tcp_to(UNKNOWN)),
                 })
             }
             Taken::Plaintext | Taken::Both(_) | Taken::Mtls(_) | Taken::Given(_) | Taken::Nothing => None,
@@ -99,9 +104,12 @@ impl Listening<'_> {
             port: config.inbound_port,
             bind_to_port: true,
             use_original_dst: false,
+            transparent: proxy.options.transparent,
+            exact_balance: proxy.options.balances_inbound,
             direction: Direction::Inbound,
             inspectors: Inspectors {
                 original_dst: true,
+                original_src: proxy.options.transparent,
                 tls: true,
                 http: true,
                 skip_tls,
@@ -131,6 +139,8 @@ impl Listening<'_> {
             port: *target,
             bind_to_port: true,
             use_original_dst: false,
+            transparent: false,
+            exact_balance: self.proxy.options.balances_inbound,
             direction: Direction::Inbound,
             inspectors: Inspectors {
                 tls: sniffs || taken.tells_tls(),
@@ -172,9 +182,10 @@ impl Listening<'_> {
         let pattern = &mesh.config().inbound_stat_name;
         let stat_prefix = service.as_ref().and_then(|of| of.stat_name(pattern));
         let tcp = || {
-            let proxy = tcp_to(mesh, &cluster);
+            let proxy = self.tcp_to(&cluster);
             NetworkSpec::Tcp(TcpSpec {
                 stat_prefix: stat_prefix.clone().unwrap_or_else(|| proxy.stat_prefix.clone()),
+                mongo: *protocol == Protocol::Mongo,
                 ..proxy
             })
         };
@@ -195,7 +206,7 @@ impl Listening<'_> {
         };
         let content = Content::Either {
             http: NetworkSpec::Http(inbound_http(self, UNKNOWN, UNKNOWN, "", ":0/*")),
-            tcp: NetworkSpec::Tcp(tcp_to(self.mesh, UNKNOWN)),
+            tcp: NetworkSpec::Tcp(self.tcp_to(UNKNOWN)),
         };
         chains(self.mesh, &names, matches, &content, taken)
     }

@@ -73,7 +73,8 @@ pub fn inbound_http(
         grpc_web: false,
         path_normalization: mesh.config().path_normalization,
         headers: headers.clone(),
-        connections: settings.connections.clone(),
+        accepts_http10: listening.proxy.options.accepts_http10,
+        connections: listening.proxy.options.limit(&settings.connections),
         tracing: listening.tracing.clone(),
         access_log: mesh.config().access_log.clone(),
     }

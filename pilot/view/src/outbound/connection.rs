@@ -8,7 +8,7 @@ use crate::{
 };
 use mesh_model::{
     Cidr, ClusterPolicy, ConnectionMatch, ConnectionRoute, ConsistentHash, HashKey, LoadBalancing, ObjectRef,
-    Resolution, RouteHeaders, Service, ServicePort, Str, Traffic, Tunnel, VirtualService,
+    Protocol, Resolution, RouteHeaders, Service, ServicePort, Str, Traffic, Tunnel, VirtualService,
 };
 
 /// A part of the connections to a port, and where it goes.
@@ -34,7 +34,7 @@ pub type RuleIndex = (usize, Option<usize>);
 /// The connections to `port` of `service` in parts, as [`of_port`].
 pub fn opaque_parts(scope: &Scope<'_>, service: &Service, port: &ServicePort) -> Vec<Opaque> {
     let rule = scope.destination_rule(service);
-    of_port(&ServiceContext { scope, service, rule: rule.as_ref() }, port)
+    of_port(&ServiceContext { scope, service, rule: rule.as_ref() }, port, port.protocol)
 }
 
 /// Which entries of a VirtualService are about connections to `port`.
@@ -42,8 +42,15 @@ pub fn traffic_of(port: &ServicePort) -> Traffic {
     if port.protocol.is_tls() { Traffic::Tls } else { Traffic::Tcp }
 }
 
-/// The connections to `port`, in parts; of two that are about the same connections the first counts. Never empty.
-pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> {
+/// The connections to `port`, in parts, where clients speak `protocol`; of two that are about the same connections the first counts. Never
+/// empty.
+pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort, protocol: Protocol) -> Vec<Opaque> {
+    let mut parts = parts(context, port);
+    parts.iter_mut().for_each(|part| part.tcp.mongo = protocol == Protocol::Mongo);
+    parts
+}
+
+fn parts(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> {
     let ServiceContext { scope, service, rule: _ } = context;
     let traffic = traffic_of(port);
     let mut parts = Vec::new();
@@ -179,7 +186,7 @@ fn tcp_proxy(
     TcpSpec {
         stat_prefix,
         clusters,
-        idle_timeout: pool.tcp.idle_timeout,
+        idle_timeout: pool.tcp.idle_timeout.or(scope.key.options.idle_timeout),
         max_connection_duration: pool.tcp.max_connection_duration,
         // Of a connection nothing else is known to hash.
         hash_source_ip: matches!(
@@ -187,6 +194,7 @@ fn tcp_proxy(
             Some(LoadBalancing::ConsistentHash(ConsistentHash { key: HashKey::SourceIp, ring: _ }))
         ),
         tunnel,
+        mongo: false,
         sni_lookup: None,
         access_log: scope.mesh.config().access_log.clone(),
     }

@@ -67,8 +67,9 @@ pub fn derive(
         view.ports.push((key(at.unwrap_or(ANY)), PortUse::of_requests(service, port, routes)));
         return;
     }
-    let opaque = connection::of_port(context, port);
-    let names = own_names(scope, service, spoken(listener, port).is_tls());
+    let protocol = spoken(listener, port);
+    let opaque = connection::of_port(context, port, protocol);
+    let names = own_names(scope, service, protocol.is_tls());
     let vips = scope.vips(service);
     let single: Vec<IpAddr> = vips
         .iter()

@@ -141,7 +141,7 @@ fn derive_usual(context: &ServiceContext<'_>, port: &ServicePort, view: &mut Hos
         }
         return;
     }
-    let opaque = connection::of_port(context, port);
+    let opaque = connection::of_port(context, port, port.protocol);
     let own_names = own_names(scope, service, port.protocol.is_tls());
     let own = |routes| uses(service, &opaque, routes, &[], &[None]);
     let shared = |routes, ranges: &[Cidr]| uses(service, &opaque, routes, ranges, &own_names);
@@ -209,7 +209,8 @@ pub fn port_listener<'u>(
         let lookup = scope.lookup();
         let alpn_by_request = scope.key.has_identity;
         let headers = scope.settings().headers.clone();
-        let connections = scope.settings().connections.clone();
+        let accepts_http10 = scope.key.options.accepts_http10;
+        let connections = scope.key.options.limit(&scope.settings().connections);
         let tracing = tracing.clone();
         NetworkSpec::Http(HttpSpec {
             stat_prefix,
@@ -220,6 +221,7 @@ pub fn port_listener<'u>(
             grpc_web,
             path_normalization,
             headers,
+            accepts_http10,
             connections,
             tracing,
             access_log,
@@ -306,6 +308,8 @@ pub fn port_listener<'u>(
         port: key.port,
         bind_to_port: matches!(scope.key.capture, Capture::None { .. }) || egress::is_bound(scope, key),
         use_original_dst: false,
+        transparent: false,
+        exact_balance: scope.key.options.balances_outbound,
         direction: Direction::Outbound,
         inspectors: Inspectors {
             http: sniffs,
@@ -397,10 +401,11 @@ pub fn unknown(scope: &Scope<'_>) -> TcpSpec {
     TcpSpec {
         stat_prefix: cluster.clone(),
         clusters: vec![WeightedCluster { cluster, weight: 1, headers: RouteHeaders::default() }],
-        idle_timeout: None,
+        idle_timeout: scope.key.options.idle_timeout,
         max_connection_duration: None,
         hash_source_ip: false,
         tunnel: None,
+        mongo: false,
         sni_lookup: None,
         access_log: scope.mesh.config().access_log.clone(),
     }

@@ -21,6 +21,10 @@ pub struct ListenerSpec {
     pub bind_to_port: bool,
     /// Hands connections on to the listener that matches their original destination (virtualOutbound).
     pub use_original_dst: bool,
+    /// Whether it takes connections whose destination is not this machine's (TPROXY).
+    pub transparent: bool,
+    /// Whether connections are shared equally among Envoy's threads.
+    pub exact_balance: bool,
     /// Which way the traffic goes.
     pub direction: Direction,
     /// What looks at a connection before a chain is chosen.
@@ -50,6 +54,8 @@ pub enum Direction {
 pub struct Inspectors {
     /// Restores the address before redirection.
     pub original_dst: bool,
+    /// Lets connections to the workload come from the client's own address.
+    pub original_src: bool,
     /// Recognises TLS, its SNI and ALPN.
     pub tls: bool,
     /// Recognises plain-text HTTP.
@@ -128,6 +134,8 @@ pub struct HttpSpec {
     pub path_normalization: PathNormalization,
     /// What is added to requests and answers.
     pub headers: ProxyHeaders,
+    /// Whether requests of HTTP/1.0 are answered.
+    pub accepts_http10: bool,
     /// Limits of clients' connections.
     pub connections: Arc<ConnectionSettings>,
     /// What is told of requests; `None`: nothing.
@@ -177,6 +185,8 @@ pub struct TcpSpec {
     pub hash_source_ip: bool,
     /// Wrapped in HTTP, towards a proxy.
     pub tunnel: Option<Tunnel>,
+    /// Whether operations of MongoDB are counted.
+    pub mongo: bool,
     /// To the name that the client asks for.
     pub sni_lookup: Option<SniLookup>,
     /// Where and how accesses are logged; `None`: nowhere.
