@@ -4,14 +4,14 @@ use super::{
     chains::{Content, Names, Taken, chains},
     cluster_name, origins,
     ports::{InboundPort, OfService, Ports},
-    requests::inbound_http,
+    requests::{Requests, inbound_http},
 };
 use crate::{
     Proxy,
     outbound::plain_text_http,
     spec::{
-        ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, Origins,
-        TcpSpec, TracingSpec,
+        ChainMatch, Direction, FilterChainSpec, Inspectors, ListenerSpec, NetworkSpec, Origins, TcpSpec,
+        TracingSpec,
     },
     well_known::{loop_guard, tcp_to},
 };
@@ -176,8 +176,14 @@ impl Listening<'_> {
         };
         let http = || {
             let stat_prefix = format!("inbound_{name};");
-            let http = inbound_http(self, &stat_prefix, &cluster, &format!("{target}"), &operation);
-            NetworkSpec::Http(HttpSpec { grpc_web: *protocol == Protocol::GrpcWeb, ..http })
+            let requests = Requests {
+                stat_prefix: &stat_prefix,
+                cluster: &cluster,
+                port: Some(*target),
+                operation: &operation,
+                protocol: *protocol,
+            };
+            NetworkSpec::Http(inbound_http(self, &requests))
         };
         let pattern = &mesh.config().inbound_stat_name;
         let stat_prefix = service.as_ref().and_then(|of| of.stat_name(pattern));
@@ -205,7 +211,16 @@ impl Listening<'_> {
             tls: format!("virtualInbound{suffix}-tls").into(),
         };
         let content = Content::Either {
-            http: NetworkSpec::Http(inbound_http(self, UNKNOWN, UNKNOWN, "", ":0/*")),
+            http: NetworkSpec::Http(inbound_http(
+                self,
+                &Requests {
+                    stat_prefix: UNKNOWN,
+                    cluster: UNKNOWN,
+                    port: None,
+                    operation: ":0/*",
+                    protocol: Protocol::Auto,
+                },
+            )),
             tcp: NetworkSpec::Tcp(self.tcp_to(UNKNOWN)),
         };
         chains(self.mesh, &names, matches, &content, taken)

@@ -5,17 +5,28 @@ use crate::spec::{
     ActionSpec, CatchAll, Direction, ForwardSpec, HttpSpec, RouteConfigurationSpec, RouteMatchSpec,
     RouteSource, RouteSpec, VirtualHostSpec, WeightedCluster,
 };
-use mesh_model::{Retries, RetryOn, RouteHeaders};
+use mesh_model::{Protocol, Retries, RetryOn, RouteHeaders};
 use std::sync::Arc;
 
-/// Every request to `cluster`. Tried again only when the connection was reset before the request was sent, as Istio does.
-pub fn inbound_http(
-    listening: &Listening<'_>,
-    stat_prefix: &str,
-    cluster: &str,
-    port: &str,
-    operation: &str,
-) -> HttpSpec {
+/// Requests to one port of the workload, or to those that nobody knows.
+pub struct Requests<'a> {
+    /// Prefix of their statistics.
+    pub stat_prefix: &'a str,
+    /// Where they go.
+    pub cluster: &'a str,
+    /// The port, as the virtual host is named; nobody knows the others by any.
+    pub port: Option<u16>,
+    /// What spans are called.
+    pub operation: &'a str,
+    /// What is spoken.
+    pub protocol: Protocol,
+}
+
+/// All of these requests to the workload. They are tried again only when the connection was reset before the request was sent, and calls by
+/// gRPC never, as in Istio: these may be streams, and what is to be sent again has to be kept.
+pub fn inbound_http(listening: &Listening<'_>, requests: &Requests<'_>) -> HttpSpec {
+    let Requests { stat_prefix, cluster, port, operation, protocol } = *requests;
+    let tries_again = !matches!(protocol, Protocol::Grpc | Protocol::GrpcWeb);
     let mesh = listening.mesh;
     let settings = listening.proxy.settings(mesh);
     let headers = &settings.headers;
@@ -29,7 +40,7 @@ pub fn inbound_http(
                 headers: RouteHeaders::default(),
             }],
             timeout: None,
-            retries: Some(Retries {
+            retries: tries_again.then(|| Retries {
                 on: RetryOn { conditions: "reset-before-request".into(), status_codes: vec![] },
                 ignore_previous_hosts: false,
                 ..Retries::default()
@@ -49,7 +60,7 @@ pub fn inbound_http(
     };
     let virtual_host = VirtualHostSpec {
         route_configuration: cluster.into(),
-        name: format!("inbound|http|{}", if port.is_empty() { "0" } else { port }).into(),
+        name: format!("inbound|http|{}", port.unwrap_or_default()).into(),
         domains: vec!["*".into()],
         routes: vec![route],
         attempt_count: !headers.without_attempt_count,
@@ -70,7 +81,7 @@ pub fn inbound_http(
         routes: RouteSource::Inline(Arc::new(routes)),
         lookup: None,
         alpn_by_request: false,
-        grpc_web: false,
+        grpc_web: protocol == Protocol::GrpcWeb,
         path_normalization: mesh.config().path_normalization,
         headers: headers.clone(),
         accepts_http10: listening.proxy.options.accepts_http10,
