@@ -85,12 +85,14 @@ pub struct SidecarEgress {
     pub listener: Option<SidecarListener>,
     /// The services it imports, in the object's order.
     pub hosts: Vec<EgressHost>,
+    /// Those of them that it does not import after all (`~namespace/dnsName`), in the object's order.
+    pub excluded: Vec<EgressHost>,
 }
 
-/// One `namespace/dnsName` of `egress.hosts`, short forms resolved.
+/// One `namespace/dnsName` of `egress.hosts`, short forms resolved, without the `~` of those that are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct EgressHost {
-    /// Whose. `~/…` (nobody's) is dropped by ingest.
+    /// Whose. `~/*` (nobody's) is dropped by ingest.
     pub namespace: EgressNamespace,
     /// The host, possibly a wildcard.
     pub host: Host,
@@ -149,9 +151,9 @@ impl Sidecar {
 
 impl SidecarEgress {
     fn imports(&self, client: &str, namespace: &str, host: &Host) -> bool {
-        self.hosts.iter().any(|egress| {
-            egress.namespace_for(client).is_none_or(|wanted| wanted == namespace)
-                && egress.host.overlaps(host)
-        })
+        let of_namespace =
+            |egress: &&EgressHost| egress.namespace_for(client).is_none_or(|wanted| wanted == namespace);
+        self.hosts.iter().filter(of_namespace).any(|egress| egress.host.overlaps(host))
+            && !self.excluded.iter().filter(of_namespace).any(|egress| egress.host.covers(host))
     }
 }

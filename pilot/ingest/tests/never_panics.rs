@@ -110,6 +110,7 @@ fn mutated() -> impl Strategy<Value = Value> {
         include_str!("../testdata/virtual_service/bad_parts.in.yaml"),
         include_str!("../testdata/destination_rule/subsets.in.yaml"),
         include_str!("../testdata/sidecar/egress.in.yaml"),
+        include_str!("../testdata/sidecar/excluded.in.yaml"),
         include_str!("../testdata/mesh_config/settings.in.yaml"),
     ]
     .iter()

@@ -313,6 +313,8 @@ fn sidecars() -> BoxedStrategy<FileEdit> {
         "*/*",
         "y/*",
         "~/*",
+        "*/*', '~y/*",
+        "*/*', '~/a.x.svc.cluster.local",
         "./a.x.svc.cluster.local",
         "*/*.example.com",
         "istio-system/*",

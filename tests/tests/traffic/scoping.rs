@@ -33,6 +33,29 @@ fn a_sidecar_hides_what_it_does_not_name() {
     });
 }
 
+/// The same, by the names of those that it leaves out.
+#[test]
+fn a_sidecar_hides_what_it_leaves_out() {
+    run(async |traffic| {
+        let (_outside, _) = outside(traffic, "left-out").await?;
+        let sidecar = |left_out: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: excluding, namespace: excluding}}\n\
+                 spec:\n  outboundTrafficPolicy: {{mode: REGISTRY_ONLY}}\n  egress: [{{hosts: ['*/*'{left_out}]}}]\n"
+            )
+        };
+        let excluding = traffic.proxy("excluding-0")?;
+        for (left_out, expected) in
+            [("", 200), (", ~/left-out.test", 502), (", ~other/left-out.test", 200), (", ~traffic/*", 502)]
+        {
+            traffic.apply("excluding.yaml", &sidecar(left_out)).await?;
+            let status = status(excluding, "http://left-out.test/").await?;
+            ensure!(status == expected, "{left_out}: {status}");
+        }
+        Ok(())
+    });
+}
+
 /// Were it for the whole namespace, it would come before the one that is there, by its name.
 #[test]
 fn a_sidecar_is_for_those_that_it_selects() {

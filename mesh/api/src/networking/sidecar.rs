@@ -97,7 +97,8 @@ pub struct EgressListener {
     /// How traffic comes to the listener.
     pub capture_mode: Option<CaptureMode>,
     /// Services that can be reached, as `namespace/host`. The namespace may be `*`, `.` (its own) or `~`
-    /// (none), the host a name, `*` or `*.suffix`.
+    /// (none), the host a name, `*` or `*.suffix`. With `~` before it, as in `~namespace/host` or `~/host` (of any namespace),
+    /// what the others import is left out again.
     pub hosts: Vec<String>,
 }
 

@@ -74,7 +74,7 @@ fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
     };
     if has_port && listener.is_none() {
         // Without its listener it is not one for everything instead.
-        return SidecarEgress { listener: None, hosts: Vec::new() };
+        return SidecarEgress { listener: None, hosts: Vec::new(), excluded: Vec::new() };
     }
     let at_hosts = at.field("hosts");
     if hosts.is_empty() {
@@ -84,25 +84,38 @@ fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
             "write `*/*` for all, `./*` for this namespace",
         );
     }
-    let hosts = hosts
-        .iter()
-        .enumerate()
-        .filter_map(|(index, text)| parse_egress_host(text, &at_hosts.index(index)))
-        .collect();
-    SidecarEgress { listener, hosts }
+    let (mut imported, mut excluded) = (Vec::new(), Vec::new());
+    for (index, text) in hosts.iter().enumerate() {
+        let at = at_hosts.index(index);
+        match text.strip_prefix('~') {
+            // Nothing, as in Istio before anything could be left out.
+            Some("/*") => {}
+            Some(text) => excluded.extend(parse_egress_host(text, true, &at)),
+            None => imported.extend(parse_egress_host(text, false, &at)),
+        }
+    }
+    if imported.is_empty() && !excluded.is_empty() {
+        at_hosts.error_hint(
+            Reason::Required,
+            "hosts are left out, but none is imported",
+            "add `*/*` to import all others",
+        );
+    }
+    SidecarEgress { listener, hosts: imported, excluded }
 }
 
-fn parse_egress_host(text: &str, at: &At<'_>) -> Option<EgressHost> {
+/// Reads `namespace/dnsName`; where it is `excluded`, without the `~` before it.
+fn parse_egress_host(text: &str, excluded: bool, at: &At<'_>) -> Option<EgressHost> {
     let Some((namespace, host)) = text.split_once('/') else {
-        at.error_hint(
-            Reason::InvalidValue,
-            format!("`{text}` has no namespace"),
-            format!("write `*/{text}`, or `./{text}` for this namespace"),
-        );
+        let hint = match excluded {
+            true => format!("write `~/{text}`, or `~./{text}` for this namespace"),
+            false => format!("write `*/{text}`, or `./{text}` for this namespace"),
+        };
+        at.error_hint(Reason::InvalidValue, format!("`{text}` has no namespace"), hint);
         return None;
     };
     let namespace = match namespace {
-        "~" => return None,
+        "" if excluded => EgressNamespace::Any,
         "*" => EgressNamespace::Any,
         "." => EgressNamespace::Own,
         "" => {
@@ -151,7 +164,7 @@ fn parse_outbound(policy: api::OutboundTrafficPolicy, at: &At<'_>) -> (OutboundP
 fn report_doubles(egress: &[SidecarEgress], at: &At<'_>) {
     let mut seen = BTreeSet::new();
     let mut everything = None;
-    for (index, SidecarEgress { listener, hosts }) in egress.iter().enumerate() {
+    for (index, SidecarEgress { listener, hosts, excluded: _ }) in egress.iter().enumerate() {
         let at = at.index(index);
         match listener {
             // What cannot be used has been told already.

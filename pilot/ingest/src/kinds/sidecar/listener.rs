@@ -12,8 +12,15 @@ pub fn parse(
     capture: Option<api::CaptureMode>,
     at: &At<'_>,
 ) -> Option<SidecarListener> {
-    let api::SidecarPort { number, protocol, name: _, target_port: _ } = port; // Neither means anything to Istio.
+    let api::SidecarPort { number, protocol, name: _, target_port } = port; // A name is for people alone, as in Istio.
     let at_port = at.field("port");
+    if target_port.is_some() {
+        at_port.field("targetPort").warning_hint(
+            Reason::NotSupported,
+            "the port behind a listener is not said here, as in Istio; this has no effect",
+            "of `ingress`, write `defaultEndpoint: 127.0.0.1:PORT`",
+        );
+    }
     let Some(number) = number else {
         at_port.field("number").error_hint(
             Reason::Required,
