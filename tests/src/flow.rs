@@ -7,7 +7,7 @@ mod record;
 
 pub use record::{Message, OnDemand, Recorder};
 
-use crate::Asker;
+use crate::{Asker, lacking::lacking};
 use anyhow::{Context, Result, bail};
 use mesh_model::{Problem, Reason};
 use mesh_runtime::{drain, ready::Readiness};
@@ -49,7 +49,7 @@ impl TestMesh {
     pub async fn begin(files: &[(&str, &str)]) -> Result<Self> {
         let directory = TempDir::new()?;
         for (name, text) in files {
-            fs::write(directory.path().join(name), text)?;
+            fs::write(directory.path().join(name), lacking(text).as_bytes())?;
         }
         let source = SourceConfig::Files(directory.path().to_owned());
         let config = Config { grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::new(source) };
@@ -72,7 +72,7 @@ impl TestMesh {
     /// Writes a file, all at once.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         let hidden = self.files.path().join(format!(".{name}"));
-        fs::write(&hidden, text)?;
+        fs::write(&hidden, lacking(text).as_bytes())?;
         Ok(fs::rename(hidden, self.files.path().join(name))?)
     }
 

@@ -9,6 +9,7 @@ pub mod client_hello;
 pub mod cluster;
 pub mod flow;
 pub mod fuzz;
+pub mod lacking;
 pub mod objects;
 pub mod render;
 pub mod told;

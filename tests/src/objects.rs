@@ -1,6 +1,7 @@
 //! Objects of a case: which fields they set, and the same objects without one of them.
 //!
-//! In: YAML. Out: kinds and paths; items of lists are `[]` in a path, values of maps `{}`. What fields mean is not known here.
+//! In: YAML. Out: kinds and paths; items of lists are `[]` in a path, values of maps `{}`. Of Kubernetes' kinds a path begins at the
+//! object, and a key of a map may be named: `metadata.labels[istio-locality]`. What fields mean is not known here.
 
 use mesh_api::{Kind, schema_for};
 use pilot_ingest::mesh_settings_schema;
@@ -51,18 +52,36 @@ pub fn used(documents: &[Value]) -> BTreeSet<Place> {
 /// The documents without the field; all of its kind lose it everywhere.
 pub fn without(documents: &[Value], kind: &str, path: &str) -> Vec<Value> {
     let mut documents = documents.to_vec();
-    let steps: Vec<&str> = path.split('.').collect();
+    let steps = steps(path);
+    // What is named so is a label, an annotation or a part of the status, which no `spec` has.
+    let of_object = path.starts_with("metadata.") && path.ends_with(']') || path.starts_with("status.");
     for document in &mut documents {
         if kind == MESH_CONFIG {
             if let Some(mut inner) = settings(document) {
                 remove(&mut inner, &steps);
                 document["data"]["mesh"] = inner.to_string().into();
             }
-        } else if kind_of(document).is_some_and(|of| of.name() == kind) {
+        } else if kind_of(document).is_some_and(|of| of.name() == kind) && !of_object {
             remove(&mut document["spec"], &steps);
+        } else if document["kind"] == kind {
+            remove(document, &steps);
         }
     }
     documents
+}
+
+/// What is between dots, unless it is in brackets: names of labels have dots of their own.
+fn steps(path: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    path.split(|letter| {
+        match letter {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == '.' && depth == 0
+    })
+    .collect()
 }
 
 fn kind_of(document: &Value) -> Option<Kind> {
@@ -107,6 +126,13 @@ fn remove(value: &mut Value, steps: &[&str]) {
     let Some((step, rest)) = steps.split_first() else { return };
     let (name, mark) = step.split_at(step.find(['[', '{']).unwrap_or(step.len()));
     let Some(fields) = value.as_object_mut() else { return };
+    let key = mark.strip_prefix('[').and_then(|mark| mark.strip_suffix(']')).unwrap_or_default();
+    if !key.is_empty() {
+        if let Some(Value::Object(values)) = fields.get_mut(name) {
+            values.remove(key);
+        }
+        return;
+    }
     if rest.is_empty() {
         fields.remove(name);
         return;

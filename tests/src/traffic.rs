@@ -7,7 +7,6 @@
 pub mod case;
 mod deaf;
 mod identities;
-mod lacking;
 mod load;
 pub mod namespace;
 mod outside;
@@ -21,8 +20,8 @@ pub use outside::{HTTP_PORT, Outside, TCP_PORT};
 pub use request::{Answer, Request};
 pub use streams::Streams;
 
+use crate::lacking::lacking;
 use anyhow::{Context, Result, anyhow};
-use lacking::lacking;
 use meltemi_local::{
     call::{self, Call, Report},
     directory::{Directory, Entry},

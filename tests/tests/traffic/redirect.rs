@@ -18,9 +18,12 @@ use meltemi_local::{
 use mesh_model::{LocalPort, Locality, Protocol};
 use mesh_runtime::{drain, ready::Readiness};
 use mesh_testkit::{Envoy, Launch, SweptDir, or_skip};
-use mesh_tests::traffic::{
-    Answer, Request,
-    namespace::{self, Namespace, Network},
+use mesh_tests::{
+    lacking::lacking,
+    traffic::{
+        Answer, Request,
+        namespace::{self, Namespace, Network},
+    },
 };
 use names::Names;
 use pilot::{Config, SourceConfig};
@@ -57,7 +60,7 @@ fn redirected(binary: PathBuf) -> Result<()> {
     // The control plane is on the bridge, and asks both Envoys how they are.
     network.hub.run_async(|| async {
         let directory = SweptDir::new("meltemi-redirect-")?;
-        fs::write(directory.path().join("mesh.yaml"), CONFIGURATION)?;
+        fs::write(directory.path().join("mesh.yaml"), lacking(CONFIGURATION).as_bytes())?;
         let config = Config {
             grpc_address: SocketAddr::new(network.hub.address(), 0),
             ..Config::new(SourceConfig::Files(directory.path().to_owned()))
@@ -237,6 +240,7 @@ async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {
     for address in ["10.98.7.6", "10.98.0.1", "10.97.0.5"] {
         ensure!(whoami((address.parse()?, 9500)).await? == "app", "a ServiceEntry's address {address}");
     }
+    ensure!(whoami(("10.99.7.6".parse()?, 9500)).await? == "outside", "another ServiceEntry's address");
     let answer = get("app:9001", (vip, 9001)).await?;
     ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());
     // Only replicas on the client's own node, of which there are none: the same pod answers to other services.
@@ -244,16 +248,20 @@ async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {
     ensure!(answer.status == 503, "{}", answer.summary());
     let answer = get("client-here", ("10.96.0.12".parse()?, 80)).await?;
     ensure!(answer.status == 200 && answer.pod() == "client", "{}", answer.summary());
-    // The Sidecar's own listener, which the program calls by itself.
-    let answer = Request::get("http://app.pods/")?.send((IpAddr::from([127, 0, 0, 2]), 7083).into()).await?;
-    ensure!(
-        answer.status == 200 && answer.pod() == "app" && seen(&answer) == "route",
-        "{}",
-        answer.summary()
-    );
+    // The Sidecar's own listeners, which the program calls by itself.
+    for own in [([127, 0, 0, 2], 7083), ([127, 0, 0, 1], 7085)] {
+        let answer = Request::get("http://app.pods/")?.send(own.into()).await?;
+        ensure!(
+            answer.status == 200 && answer.pod() == "app" && seen(&answer) == "route",
+            "{own:?}: {}",
+            answer.summary()
+        );
+    }
     // Likewise for what comes in: at an address of its own, beside what is redirected.
     let answer = get("client", ([127, 0, 0, 3].into(), 7084)).await?;
     ensure!(answer.status == 200 && answer.pod() == "client", "{}", answer.summary());
+    let other = get("client", ([127, 0, 0, 4].into(), 7084)).await;
+    ensure!(!other.is_ok_and(|answer| answer.status == 200), "it is bound to another address, too");
     // A headless service is called at its pods' own addresses.
     let answer = get("app-headless:8080", (application, 8080)).await?;
     ensure!(answer.status == 200 && answer.pod() == "app", "{}", answer.summary());

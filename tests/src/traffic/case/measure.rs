@@ -5,8 +5,9 @@
 
 use super::Case;
 use crate::{
+    lacking::different,
     objects::{self, Place},
-    traffic::{Traffic, lacking::different},
+    traffic::Traffic,
 };
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};

@@ -3,7 +3,10 @@
 use super::{WITHIN, get, names::Names, whoami};
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::eventually;
-use mesh_tests::traffic::{Request, namespace::Network};
+use mesh_tests::{
+    lacking::lacking,
+    traffic::{Request, namespace::Network},
+};
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -42,7 +45,7 @@ impl Settings {
 
     /// Writes a file of configuration.
     pub(super) fn write(&self, file: &str, yaml: &str) -> Result<()> {
-        Ok(fs::write(self.files.join(file), yaml)?)
+        Ok(fs::write(self.files.join(file), lacking(yaml).as_bytes())?)
     }
 
     pub(super) async fn ask(&self, application: IpAddr, outside: IpAddr) -> Result<()> {

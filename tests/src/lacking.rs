@@ -1,6 +1,6 @@
 //! Whether a test notices that a field is not there: `MELTEMI_WITHOUT='DestinationRule trafficPolicy.tls.sni' cargo test ...` has to fail.
 //!
-//! In: YAML as a test applies it. Out: the same without the field that the environment names, wherever it stands. For people who want to
+//! In: YAML as a test applies it, of whatever mesh. Out: the same without the field that the environment names, wherever it stands. For people who want to
 //! know what a test shows; without the variable nothing happens here.
 
 use crate::objects;
@@ -20,7 +20,7 @@ pub fn lacking(yaml: &str) -> Cow<'_, str> {
 
 /// What makes an edit differ from the one before: one that comes to nothing without the field would fail before anybody asks what
 /// requests do.
-pub(super) fn different() -> String {
+pub(crate) fn different() -> String {
     static EDITS: AtomicU64 = AtomicU64::new(0);
     let edit = EDITS.fetch_add(1, Ordering::Relaxed);
     format!(
