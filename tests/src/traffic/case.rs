@@ -97,12 +97,20 @@ impl Running {
         let made = format!("cluster.outbound|80||{};.upstream_cx_total", self.host);
         for (index, exchange) in self.script.requests.iter().enumerate() {
             let before = self.outside.requests();
+            let versions = exchange.expect.attempts_at.keys();
+            let before_at: Vec<u64> = versions.map(|version| self.outside.requests_of(version)).collect();
             let made_before = traffic.stat(client, &made).await?;
             let request = exchange.request(&self.host)?;
             let sent = stream::iter(0..exchange.times).map(|_| request.send(proxy));
             let answers: Vec<Answer> = sent.buffer_unordered(exchange.at_a_time).try_collect().await?;
             let attempts = self.outside.requests() - before;
             let mut wrong = exchange.expect.wrong(&answers, attempts);
+            for ((version, range), before) in exchange.expect.attempts_at.iter().zip(before_at) {
+                let mut count = Wrong::default();
+                let attempts = self.outside.requests_of(version) - before;
+                count.unless_within(&format!("requests at {version}"), Some(*range), attempts);
+                wrong.extend(count.0);
+            }
             if exchange.expect.connections.is_some() {
                 let mut count = Wrong::default();
                 let connections = traffic.stat(client, &made).await? - made_before;
@@ -146,6 +154,7 @@ impl Expect {
             versions,
             each_pod,
             pods,
+            pods_within,
             headers,
             body,
             protocol,
@@ -154,6 +163,7 @@ impl Expect {
             seen_host,
             millis,
             attempts: expected_attempts,
+            attempts_at: _,
             connections: _,
         } = self;
         let mut wrong = Wrong::default();
@@ -189,6 +199,7 @@ impl Expect {
         let answering: BTreeSet<&str> =
             answers.iter().map(Answer::pod).filter(|pod| !pod.is_empty()).collect();
         wrong.unless_equal("pods that answer", pods.as_ref(), &answering.len());
+        wrong.unless_within("pods that answer", *pods_within, answering.len());
         for pod in answering {
             let count = answers.iter().filter(|answer| answer.pod() == pod).count();
             wrong.unless_within(&format!("answers by {pod}"), *each_pod, count);

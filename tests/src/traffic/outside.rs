@@ -92,6 +92,12 @@ impl Outside {
         self.members.iter().map(|member| member.echo.requests()).sum()
     }
 
+    /// Requests and connections that those of one version have taken together.
+    pub fn requests_of(&self, version: &str) -> u64 {
+        let members = self.members.iter().filter(|member| member.version == version);
+        members.map(|member| member.echo.requests()).sum()
+    }
+
     /// A STATIC ServiceEntry `name` for `host` with all of them as endpoints, labelled with their versions.
     pub fn service_entry(&self, name: &str, host: &str) -> String {
         let mut yaml = format!(

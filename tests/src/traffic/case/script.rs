@@ -66,6 +66,8 @@ pub(super) struct Expect {
     pub(super) each_pod: Option<[usize; 2]>,
     /// Number of pods that answer.
     pub(super) pods: Option<usize>,
+    /// The same, from and to.
+    pub(super) pods_within: Option<[usize; 2]>,
     /// Headers of each answer; null: it must not be there.
     pub(super) headers: BTreeMap<String, Option<String>>,
     /// The body of each answer.
@@ -82,6 +84,8 @@ pub(super) struct Expect {
     pub(super) millis: Option<[u64; 2]>,
     /// Number of requests that get to workloads, from and to.
     pub(super) attempts: Option<[u64; 2]>,
+    /// The same of those of each version, copies of requests among them.
+    pub(super) attempts_at: BTreeMap<String, [u64; 2]>,
     /// Number of connections that the sidecar makes to workloads of the case's own host, from and to.
     pub(super) connections: Option<[u64; 2]>,
 }
