@@ -51,9 +51,21 @@ impl Authority {
 
     /// For the identity `spiffe`.
     pub fn issue(&self, spiffe: &str, validity: Validity) -> Result<Pair> {
+        self.sign(vec![SanType::URI(spiffe.try_into()?)], DistinguishedName::new(), validity)
+    }
+
+    /// The same of a workload that has a name of DNS, too.
+    pub fn identity_called(&self, spiffe: &str, name: &str) -> Result<Identity> {
+        let names = vec![SanType::URI(spiffe.try_into()?), SanType::DnsName(name.try_into()?)];
+        let mut subject = DistinguishedName::new();
+        subject.push(DnType::CommonName, name);
+        self.trusted(&self.sign(names, subject, Validity::Now)?)
+    }
+
+    fn sign(&self, names: Vec<SanType>, subject: DistinguishedName, validity: Validity) -> Result<Pair> {
         let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.subject_alt_names = vec![SanType::URI(spiffe.try_into()?)];
+        params.distinguished_name = subject;
+        params.subject_alt_names = names;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
@@ -98,9 +110,13 @@ impl Authority {
 
     /// The same, with a certificate that may be good no longer.
     pub fn identity_of(&self, spiffe: &str, validity: Validity) -> Result<Identity> {
-        let Pair { certificate, key } = self.issue(spiffe, validity)?;
+        self.trusted(&self.issue(spiffe, validity)?)
+    }
+
+    fn trusted(&self, pair: &Pair) -> Result<Identity> {
+        let Pair { certificate, key } = pair;
         let trusted = TrustBundle::from_pem(&self.issuer.pem())?;
-        let credential = Credential::from_pem(&certificate, &key)?;
+        let credential = Credential::from_pem(certificate, key)?;
         Ok(Identity { credential, trusted, revoked: None })
     }
 }

@@ -18,6 +18,7 @@ mod modes;
 mod outside;
 mod redirected;
 mod revoked;
+mod told;
 
 use anyhow::{Context, Result, bail};
 use certificates::{Authority, Pair};

@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::timeout,
 };
 
@@ -177,6 +177,46 @@ fn connections_that_are_not_made_are_given_up() {
         .await?;
         traffic.remove("mesh.yaml").await?;
         traffic.remove("deaf.yaml").await
+    });
+}
+
+/// What an application does not take is kept for it, as much as a connection to it may buffer. Usually that is one MiB, and what the operating
+/// system keeps is a few more.
+#[test]
+fn what_connections_to_services_may_buffer() {
+    const MUCH: usize = 64 << 20;
+    run(async |traffic| {
+        let server = TcpListener::bind("127.0.0.1:0").await?;
+        let port = server.local_addr()?.port();
+        // Connections are taken, and never read.
+        let keeping = tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((stream, _)) = server.accept().await {
+                kept.push(stream);
+            }
+        });
+        let entry = format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: full, namespace: set}}\n\
+             spec:\n  hosts: [full.test]\n  location: MESH_EXTERNAL\n  resolution: STATIC\n\
+             \x20 ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {port}}}]\n\
+             \x20 endpoints: [{{address: 127.0.0.1}}]\n"
+        );
+        traffic.apply("full.yaml", &entry).await?;
+        set(traffic, &format!("clusterPerConnectionBufferLimitBytes: {}", 2 * MUCH)).await?;
+        let body = vec![0; MUCH];
+        eventually(SOON, async || {
+            let mut stream = TcpStream::connect(traffic.proxy("client-0")?).await?;
+            let head = format!(
+                "POST http://full.test/ HTTP/1.1\r\nhost: full.test\r\ncontent-length: {MUCH}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await?;
+            timeout(LIMITED, stream.write_all(&body)).await.context("it is not taken")??;
+            Ok(())
+        })
+        .await?;
+        keeping.abort();
+        traffic.remove("mesh.yaml").await?;
+        traffic.remove("full.yaml").await
     });
 }
 

@@ -3,6 +3,7 @@
 
 mod connections;
 mod places;
+mod retries;
 mod sidecars;
 mod statistics;
 mod visible;

@@ -35,6 +35,17 @@ fn settings_say_who_sees_what() {
                 200,
             ),
             ("discoverySelectors: [{matchLabels: {mesh: here}}]", 502),
+            ("connectTimeout: 9.3s", 418),
+            // All namespaces but those of this name, and then those that the mesh is said to be in.
+            (
+                "discoverySelectors: [{matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [elsewhere]}]}]",
+                502,
+            ),
+            (
+                "discoverySelectors: [{matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [elsewhere, set]}]}]",
+                418,
+            ),
+            ("discoverySelectors: [{matchExpressions: [{key: mesh, operator: Exists}]}]", 502),
             ("connectTimeout: 9.5s", 418),
         ] {
             let settings = format!("{refused}{settings}");

@@ -1,4 +1,4 @@
-//! Headers as they are written: the case of their names, and the host that a request came with.
+//! Headers as they are written: the case of their names, the server's own, and the host and port that a request came with.
 
 use super::{SOON, mesh_settings, run};
 use anyhow::{Result, ensure};
@@ -9,8 +9,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+/// What proxies add where they are asked to.
+const HOST: &str = "x-forwarded-host: written.test";
+const PORT: &str = "x-forwarded-port: ";
 /// What the server outside answers.
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nX-AnsWer: yes\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nX-AnsWer: yes\r\nserver: its-own\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// Up to the end of a head.
 async fn head(stream: &mut TcpStream) -> Result<String> {
@@ -70,10 +74,11 @@ fn names_of_headers_and_hosts_are_kept() {
         );
         traffic.apply("written.yaml", &yaml).await?;
         let proxy = traffic.proxy("client-0")?;
-        for (headers, asked, host, answer) in [
-            ("{xForwardedPort: {enabled: true}}", "x-asked: yes", false, "x-answer: yes"),
-            ("{preserveHttp1HeaderCase: true}", "X-AsKed: yes", false, "X-AnsWer: yes"),
-            ("{xForwardedHost: {enabled: true}}", "x-asked: yes", true, "x-answer: yes"),
+        for (headers, asked, added, answer) in [
+            ("{preserveHttp1HeaderCase: true}", "X-AsKed: yes", "", "X-AnsWer: yes"),
+            ("{xForwardedHost: {enabled: true}}", "x-asked: yes", HOST, "x-answer: yes"),
+            ("{xForwardedPort: {enabled: true}}", "x-asked: yes", PORT, "server: istio-envoy"),
+            ("{server: {disabled: true}}", "x-asked: yes", "", "server: its-own"),
         ] {
             let settings = format!("defaultConfig: {{proxyHeaders: {headers}}}");
             traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
@@ -82,7 +87,9 @@ fn names_of_headers_and_hosts_are_kept() {
                 let (seen, got) = exchange(proxy, &server).await?;
                 ensure!(seen.contains(asked), "{headers}: the server sees {seen}");
                 ensure!(seen.contains("other.test"), "{headers}: the server sees {seen}");
-                ensure!(seen.contains("x-forwarded-host: written.test") == host, "{headers}: {seen}");
+                for header in [HOST, PORT] {
+                    ensure!(seen.contains(header) == (header == added), "{headers}: {seen}");
+                }
                 ensure!(got.contains(answer), "{headers}: the client sees {got}");
                 Ok(())
             })

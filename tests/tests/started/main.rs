@@ -37,6 +37,8 @@ fn settings_of_the_mesh_start_proxies() {
         // In this test, because the settings are everybody's.
         spans::told_as_asked_for(traffic, &collector).await?;
         spans::told_in_time(traffic, &collector).await?;
+        spans::told_no_more_than(traffic, &collector).await?;
+        spans::told_of_what_is_not_there(traffic, &collector).await?;
         let admin = SocketAddr::new(traffic.proxy("client-0")?.ip(), ADMIN_PORT);
         let start = "defaultConfig: {concurrency: 3, proxyMetadata: {ISTIO_META_TEAM: mesh}, \
                      connectionSettings: {globalDownstreamConnectionLimit: 7001}}";

@@ -154,3 +154,51 @@ pub(super) async fn told_in_time(traffic: &Traffic, collector: &Collector) -> Re
     })
     .await
 }
+
+/// How much of a path is told, as each provider says by itself.
+pub(super) async fn told_no_more_than(traffic: &Traffic, collector: &Collector) -> Result<()> {
+    for provider in [
+        "opentelemetry: {service: collector.example.com, port: 9411, http: {path: /v1/traces}, maxTagLength: 12}",
+        "datadog: {service: collector.example.com, port: 9411, maxTagLength: 12}",
+        "skywalking: {service: collector.example.com, port: 4317, maxTagLength: 12}",
+    ] {
+        traffic.apply("mesh.yaml", &mesh_settings(&provided(provider, ""))).await?;
+        eventually(SOON, async || {
+            Request::get("http://app.set/short-and-no-longer")?.send(traffic.proxy("client-0")?).await?;
+            let told = collector.told().concat();
+            let short =
+                told.contains("http://app.set/short-and-n") && !told.contains("http://app.set/short-and-no");
+            if !short {
+                // What was told before the setting held.
+                collector.forget();
+            }
+            ensure!(short, "{provider}: {told}");
+            Ok(())
+        })
+        .await?;
+        collector.forget();
+    }
+    Ok(())
+}
+
+/// Tags from the environment of a proxy, and what they say where nothing else does.
+pub(super) async fn told_of_what_is_not_there(traffic: &Traffic, collector: &Collector) -> Result<()> {
+    let tags = "customTags: {floor: {environment: {name: FLOOR}}, \
+                unset: {environment: {name: NOBODY_SETS_THIS, defaultValue: by-itself}}, \
+                absent: {header: {name: x-none, defaultValue: no-header}}}";
+    let settings = provided("zipkin: {service: collector.example.com, port: 9411}", "")
+        .replace(TAGS, tags)
+        .replace("defaultConfig: {", "defaultConfig: {proxyMetadata: {FLOOR: third}, ");
+    traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
+    eventually(SOON, async || {
+        Request::get("http://app.set/")?.send(traffic.proxy("client-0")?).await?;
+        let told = collector.told().concat();
+        for tag in ["\"floor\":\"third\"", "\"unset\":\"by-itself\"", "\"absent\":\"no-header\""] {
+            ensure!(told.contains(tag), "{tag} is missing in {told}");
+        }
+        Ok(())
+    })
+    .await?;
+    collector.forget();
+    Ok(())
+}

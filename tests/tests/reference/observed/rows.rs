@@ -644,4 +644,67 @@ pub(super) const OBSERVED: &[Observed] = &[
             ],
         )],
     ),
+    by(
+        "tests/tests/settings/retries.rs",
+        "settings_say_how_often_and_where_else",
+        &[(
+            "MeshConfig",
+            &[
+                "defaultHttpRetryPolicy.backoff",
+                "defaultHttpRetryPolicy.perTryTimeout",
+                "defaultHttpRetryPolicy.retryIgnorePreviousHosts",
+                "defaultHttpRetryPolicy.retryRemoteLocalities",
+            ],
+        )],
+    ),
+    by(
+        "tests/tests/settings/written.rs",
+        "names_of_headers_and_hosts_are_kept",
+        &[(
+            "MeshConfig",
+            &["defaultConfig.proxyHeaders.server.disabled", "defaultConfig.proxyHeaders.xForwardedPort*"],
+        )],
+    ),
+    by(
+        "tests/tests/settings/visible.rs",
+        "settings_say_who_sees_what",
+        &[("MeshConfig", &["discoverySelectors[].matchExpressions*"])],
+    ),
+    by(
+        "tests/tests/settings/connections.rs",
+        "what_connections_to_services_may_buffer",
+        &[("MeshConfig", &["defaultConfig.connectionSettings.clusterPerConnectionBufferLimitBytes"])],
+    ),
+    by(
+        "tests/tests/mtls/told.rs",
+        "the_workload_hears_of_its_client_what_the_mesh_says",
+        &[(
+            "MeshConfig",
+            &[
+                "defaultConfig.proxyHeaders.forwardedClientCert",
+                "defaultConfig.proxyHeaders.setCurrentClientCertDetails",
+                "defaultConfig.proxyHeaders.setCurrentClientCertDetails.cert",
+                "defaultConfig.proxyHeaders.setCurrentClientCertDetails.chain",
+                "defaultConfig.proxyHeaders.setCurrentClientCertDetails.dns",
+                "defaultConfig.proxyHeaders.setCurrentClientCertDetails.subject",
+                "defaultConfig.proxyHeaders.setCurrentClientCertDetails.uri",
+            ],
+        )],
+    ),
+    by("tests/tests/mtls/told.rs", "mtls_is_spoken_within_the_mesh", &[("ServiceEntry", &["location"])]),
+    by(
+        "tests/tests/started/main.rs",
+        "settings_of_the_mesh_start_proxies",
+        &[(
+            "MeshConfig",
+            &[
+                "defaultConfig.tracing.customTags{}.environment*",
+                "defaultConfig.tracing.customTags{}.header.defaultValue",
+                "extensionProviders[].datadog.maxTagLength",
+                "extensionProviders[].opentelemetry.maxTagLength",
+                "extensionProviders[].skywalking.maxTagLength",
+            ],
+        )],
+    )
+    .with("tests/tests/started/spans.rs"),
 ];

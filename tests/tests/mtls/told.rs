@@ -1,0 +1,105 @@
+//! What the workload hears of its client's certificate, and to whom mTLS is spoken at all: `x-forwarded-client-cert`, and where a
+//! ServiceEntry says its servers are.
+
+use super::{CLIENT, HTTP_PROXY_PORT, Stage, WITHIN};
+use anyhow::{Context, Result, ensure};
+use mesh_testkit::{Envoy, eventually};
+use mesh_tests::traffic::Request;
+use std::net::SocketAddr;
+
+/// The other name that its certificate has.
+const NAME: &str = "client.example.com";
+const SUBJECT: &str = "Subject=\"CN=client.example.com\"";
+const DNS: &str = "DNS=client.example.com";
+/// What a client says of itself, and nobody believes.
+const CLAIMED: &str = "By=nobody;URI=spiffe://nowhere";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_workload_hears_of_its_client_what_the_mesh_says() {
+    if Envoy::binary().is_none() {
+        return;
+    }
+    certificates().await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mtls_is_spoken_within_the_mesh() {
+    if Envoy::binary().is_none() {
+        return;
+    }
+    locations().await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// What is seen of the client by the server of `host`.
+async fn seen(stage: &Stage, host: &str) -> Result<String> {
+    let request = Request::get(&format!("http://{host}/"))?.header("x-forwarded-client-cert", CLAIMED)?;
+    let answer = request.send(SocketAddr::new(stage.client.address, HTTP_PROXY_PORT)).await?;
+    ensure!(answer.status == 200, "{}", answer.summary());
+    let seen = answer.echo.and_then(|echo| echo.request).context("an answer of the application")?;
+    let seen = seen.headers.get("x-forwarded-client-cert").cloned().unwrap_or_default();
+    ensure!(!seen.contains("nowhere"), "what a client claims is passed on: `{seen}`");
+    Ok(seen)
+}
+
+async fn certificates() -> Result<()> {
+    let stage = Stage::set().await?;
+    stage.take("STRICT").await?;
+    stage.client.identity.send_replace(Some(stage.authority.identity_called(CLIENT, NAME)?));
+    let by = format!("URI={CLIENT}");
+    let details = |setting: &str| {
+        format!("{{forwardedClientCert: SANITIZE_SET, setCurrentClientCertDetails: {{{setting}}}}}")
+    };
+    // Each with what is there, and what is not.
+    for (headers, there, not) in [
+        ("{forwardedClientCert: SANITIZE}".to_owned(), "", ";"),
+        (details("uri: true"), by.as_str(), "Cert="),
+        (details("subject: true"), SUBJECT, "URI="),
+        (details("cert: true"), "Cert=", "Chain="),
+        (details("chain: true"), "Chain=", "Subject="),
+        (details("dns: true"), DNS, "URI="),
+    ] {
+        let settings = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
+             data:\n  mesh: |\n    defaultConfig: {{proxyHeaders: {headers}}}\n"
+        );
+        stage.mesh.edit("settings.yaml", &settings).await?;
+        stage.acknowledged().await?;
+        // Acknowledged is not yet taken up by every thread of an Envoy.
+        eventually(WITHIN, async || {
+            let seen = seen(&stage, "web").await?;
+            ensure!(seen.contains(there) && !seen.contains(not), "{headers}: `{seen}`");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn locations() -> Result<()> {
+    let stage = Stage::set().await?;
+    stage.take("PERMISSIVE").await?;
+    for (location, mutual) in [("MESH_INTERNAL", true), ("MESH_EXTERNAL", false), ("MESH_INTERNAL", true)] {
+        let yaml = format!(
+            "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: machine, namespace: default}}
+spec:
+  hosts: [machine.example.com]
+  location: {location}
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP, targetPort: 8080}}]
+  endpoints: [{{address: {}, serviceAccount: server, labels: {{security.istio.io/tlsMode: istio}}}}]
+",
+            stage.server.address
+        );
+        stage.mesh.edit("machine.yaml", &yaml).await?;
+        stage.acknowledged().await?;
+        eventually(WITHIN, async || {
+            let seen = seen(&stage, "machine.example.com").await?;
+            ensure!(seen.contains(&format!("URI={CLIENT}")) == mutual, "{location}: `{seen}`");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
