@@ -8,6 +8,7 @@ mod ends;
 mod machine;
 mod memory;
 mod mutual;
+mod settings;
 mod world;
 
 use std::{os::unix::fs::PermissionsExt as _, time::Duration};

@@ -315,8 +315,6 @@ impl Proxy {
                 "--root",
             ])
             .arg(root)
-            .arg("--envoy")
-            .arg(envoy)
             .env_clear()
             .env("POD_NAME", name)
             .env("POD_NAMESPACE", &world.namespace)
@@ -332,6 +330,10 @@ impl Proxy {
             .env("ISTIO_META_HTTP_PROXY_PORT", HTTP_PROXY_PORT.to_string())
             .env("ISTIO_META_MELTEMI_APPLICATION_ADDRESS", application.to_string())
             .envs(more.iter().copied());
+        // The flag would come before the setting.
+        if !settings.contains("binaryPath") {
+            command.arg("--envoy").arg(envoy);
+        }
         let (root, log) = (root.to_path_buf(), root.join("log"));
         let child = spawn(&mut command, &log)?;
         Ok(Self { command, child, address, root, log })

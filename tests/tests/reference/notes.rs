@@ -59,6 +59,54 @@ pub const NOTES: &[Note] = &[
         "defaultConfig.proxyMetadata",
         "Environment of the Envoys of `meltemi up`, and of those whose agent is told so by PROXY_CONFIG; metadata of their nodes",
     ),
+    agent(
+        "defaultConfig.binaryPath",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: the Envoy that it runs, unless its flag `--envoy` names one",
+    ),
+    agent(
+        "defaultConfig.configPath",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: the directory of its sockets, of Envoy's bootstrap, and of what is kept for a restart",
+    ),
+    agent(
+        "defaultConfig.discoveryAddress",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: where it asks for configuration, and for certificates where `CA_ADDR` says nothing",
+    ),
+    agent(
+        "defaultConfig.drainDuration",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: Envoy's `--drain-time-s`",
+    ),
+    agent(
+        "defaultConfig.proxyAdminPort",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: the port of Envoy's administration",
+    ),
+    agent(
+        "defaultConfig.proxyStatsMatcher",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: `stats_config.stats_matcher` of Envoy's bootstrap, beside what is always kept",
+    ),
+    agent(
+        "defaultConfig.runtimeValues",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: `layered_runtime` of Envoy's bootstrap",
+    ),
+    agent(
+        "defaultConfig.serviceCluster",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: `node.cluster` of Envoy's bootstrap",
+    ),
+    agent(
+        "defaultConfig.statusPort",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: the port on which it says whether the proxy is ready",
+    ),
+    agent(
+        "defaultConfig.terminationDrainDuration",
+        "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: how long clients have to go when the pod ends",
+    ),
+    Note {
+        kind: "MeshConfig",
+        path: "defaultConfig.readinessProbe",
+        effect: "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: how it asks the workload; what it finds is the health \
+                 of the WorkloadEntry",
+        file: MACHINE.0,
+        test: MACHINE.1,
+    },
     nothing(
         "MeshConfig",
         "defaultConfig.proxyHeaders.metadataExchangeHeaders",
@@ -85,6 +133,12 @@ const fn started(kind: &'static str, path: &'static str, effect: &'static str) -
 const fn started_by_mesh(path: &'static str, effect: &'static str) -> Note {
     let (file, test) = ("tests/tests/started/main.rs", "settings_of_the_mesh_start_proxies");
     Note { kind: "MeshConfig", path, effect, file, test }
+}
+
+/// What agents do, and the control plane does not.
+const fn agent(path: &'static str, does: &'static str) -> Note {
+    let (file, test) = ("agent/tests/proxy/settings.rs", "a_proxy_runs_as_its_settings_say");
+    Note { kind: "MeshConfig", path, effect: does, file, test }
 }
 
 /// Roots of the mesh.

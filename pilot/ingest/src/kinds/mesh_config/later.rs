@@ -28,7 +28,8 @@ const TELEMETRY: &str = "telemetry providers other than tracers, which Meltemi d
 const AUTHORIZATION: &str = "policies that ask who may do what, which Meltemi does not have yet";
 const INGRESS: &str = "gateways and Ingress, which Meltemi does not serve yet";
 const CLUSTERS: &str = "meshes of several clusters, which Meltemi does not join yet";
-const BOOTSTRAP: &str = "how a proxy is started, which is decided before it asks for configuration";
+const BOOTSTRAP: &str = "how a proxy is started, of which Meltemi's agents do not do this";
+const AGENT: &str = "how a proxy is started: agents take it from PROXY_CONFIG, which is up to sidecar injection, and Meltemi does not do that yet";
 const INJECTION: &str = "sidecar injection, which Meltemi does not do yet";
 const GATEWAYS: &str = "gateways, which Meltemi does not serve yet";
 const NO_TRACER: &str = "a tracer that Envoy has no longer: send spans by a provider `opentelemetry`";
@@ -74,13 +75,13 @@ const OF_MESH: &[Later] = &[
 /// Of proxies: `defaultConfig`, or the annotation `proxy.istio.io/config`.
 const OF_PROXY: &[Later] = &[
     later("availabilityZone", "", "nothing: Istio does not use it either"),
-    later("binaryPath", "", BOOTSTRAP),
+    later("binaryPath", "", AGENT),
     later("caCertificatesPem", "", CERTIFICATES),
-    later("configPath", "", BOOTSTRAP),
-    later("controlPlaneAuthPolicy", "", BOOTSTRAP),
+    later("configPath", "", AGENT),
+    later("controlPlaneAuthPolicy", "", "nothing: agents call the control plane by TLS, whatever it says"),
     later("customConfigFile", "", BOOTSTRAP),
-    later("discoveryAddress", "", BOOTSTRAP),
-    later("drainDuration", "", BOOTSTRAP),
+    later("discoveryAddress", "", AGENT),
+    later("drainDuration", "", AGENT),
     later("envoyAccessLogService", "", TELEMETRY),
     later("envoyMetricsService", "", TELEMETRY),
     later("envoyMetricsServiceAddress", "", TELEMETRY),
@@ -93,18 +94,18 @@ const OF_PROXY: &[Later] = &[
     later("interceptionMode", "", INJECTION),
     later("meshId", "", CLUSTERS),
     later("privateKeyProvider", "", CERTIFICATES),
-    later("proxyAdminPort", "", BOOTSTRAP),
+    later("proxyAdminPort", "", AGENT),
     later("proxyBootstrapTemplatePath", "", BOOTSTRAP),
-    later("proxyStatsMatcher", "", BOOTSTRAP),
-    later("readinessProbe", "", INJECTION),
-    later("runtimeValues", "", BOOTSTRAP),
+    later("proxyStatsMatcher", "", AGENT),
+    later("readinessProbe", "", AGENT),
+    later("runtimeValues", "", AGENT),
     later("sds", "", CERTIFICATES),
-    later("serviceCluster", "", BOOTSTRAP),
+    later("serviceCluster", "", AGENT),
     later("statNameLength", "", BOOTSTRAP),
     later("statsCompression", "", BOOTSTRAP),
     later("statsdUdpAddress", "", TELEMETRY),
-    later("statusPort", "", BOOTSTRAP),
-    later("terminationDrainDuration", "", BOOTSTRAP),
+    later("statusPort", "", AGENT),
+    later("terminationDrainDuration", "", AGENT),
     later("tracingServiceName", "", TELEMETRY),
     later("zipkinAddress", "", TELEMETRY),
 ];
