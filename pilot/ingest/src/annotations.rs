@@ -140,6 +140,11 @@ const DEPRECATED: &[(&str, &str)] = &[
     ),
 ];
 
+/// The annotations of Istio that something reads, here or in Istio.
+pub fn known() -> impl Iterator<Item = String> {
+    KNOWN.iter().flat_map(|(prefix, _, names)| names.iter().map(move |name| format!("{prefix}{name}")))
+}
+
 /// Looks at the annotations of an object of `kind`, which stand at `path`.
 pub fn check(kind: Kind, annotations: Option<&Map<String, Value>>, path: &str) -> Vec<Problem> {
     let keys = annotations.into_iter().flat_map(Map::keys);

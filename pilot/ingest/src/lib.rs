@@ -43,6 +43,7 @@ mod values;
 mod watch;
 
 pub use access::Access;
+pub use annotations::known as known_annotations;
 pub use assemble::Ingest;
 pub use at::Context;
 pub use document::{MAX_FILE, MAX_OBJECT};

@@ -120,7 +120,7 @@ fn effect(field: &Field, finder: &Finder<'_>) -> Option<(String, String)> {
 }
 
 /// A path in a message says more than the existence of the message.
-fn listed(paths: &BTreeSet<String>) -> String {
+pub(super) fn listed(paths: &BTreeSet<String>) -> String {
     let (existence, fields): (Vec<&String>, Vec<&String>) =
         paths.iter().partition(|path| path.starts_with("which "));
     let more = paths.len().saturating_sub(NAMED);

@@ -55,14 +55,26 @@ impl<'a> Finder<'a> {
 
     /// The best evidence, and the case that gives it. A field of a block may be shown wherever the block stands.
     pub fn find(&self, field: &Field) -> Option<(&'a str, Evidence)> {
-        let found = fields::places(field).into_iter().filter_map(|(kind, path)| self.find_at(kind, &path));
+        let found = fields::places(field).into_iter().filter_map(|place| {
+            let with_it = self.cases.iter().filter(|case| case.used.contains(&place));
+            self.best(with_it, place.0, &place.1)
+        });
         found.min_by_key(|(_, evidence)| evidence.rank())
     }
 
-    fn find_at(&self, kind: &'static str, path: &str) -> Option<(&'a str, Evidence)> {
-        let place = (kind, path.to_owned());
+    /// The same of a field of one of Kubernetes' own kinds, or of the metadata of any: no schema says which there are.
+    pub fn find_of_object(&self, kind: &str, path: &str) -> Option<(&'a str, Evidence)> {
+        let has = |case: &&Case| objects::without(&case.documents, kind, path) != case.documents;
+        self.best(self.cases.iter().filter(has), kind, path)
+    }
+
+    fn best(
+        &self,
+        with_it: impl Iterator<Item = &'a Case>,
+        kind: &str,
+        path: &str,
+    ) -> Option<(&'a str, Evidence)> {
         let mut best: Option<(&'a str, Evidence)> = None;
-        let with_it = self.cases.iter().filter(|case| case.used.contains(&place));
         for (position, case) in with_it.enumerate() {
             if position >= LOOKED_AT && best.as_ref().is_some_and(|(_, known)| known.rank() < 3) {
                 break;
@@ -106,7 +118,7 @@ fn covers(problem: &Problem, field: &str) -> Option<String> {
     }
     let path = problem.path.strip_prefix("spec.").or(problem.path.strip_prefix("data.mesh."))?;
     let said = plain(path);
-    let whole = plain(field);
+    let whole = plain(field.strip_prefix("spec.").unwrap_or(field));
     let is_part = |part: &str, of: &str| {
         part.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };

@@ -1,4 +1,5 @@
-//! `docs/reference`: `api.md`, every field of every kind, what it changes at Envoy, and the test that shows it; `problems.md`.
+//! `docs/reference`: `api.md`, every field of every kind, what it changes at Envoy, and the test that shows it; `kubernetes.md`, the same of
+//! what is read of Kubernetes' own kinds; `problems.md`.
 //!
 //! In: the schemas of the kinds, and the cases of all goldens and traffic tests. Out: a page on which no row is empty, held against
 //! the committed one. What a field changes is written down by nobody: each case is rendered with the field and without it.
@@ -10,6 +11,7 @@ mod cases;
 mod difference;
 mod evidence;
 mod fields;
+mod kubernetes;
 mod notes;
 mod observed;
 mod problems;
@@ -42,6 +44,17 @@ fn api() {
         missing.join("\n")
     );
     compare("api.md", &text);
+}
+
+#[test]
+fn kubernetes() {
+    let (text, missing) = kubernetes::page();
+    assert!(
+        missing.is_empty(),
+        "no row of reference/kubernetes/rows.rs is about these, or no golden shows them:\n{}",
+        missing.join("\n")
+    );
+    compare("kubernetes.md", &text);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod discovery;
 mod failover;
 mod figures;
 mod keepalive;
+mod kubernetes;
 mod locality;
 mod names;
 mod on_demand;
