@@ -30,6 +30,7 @@ spec:
     - {name: tcp-caller, port: 9101, targetPort: 9090}
     - {name: tcp-other, port: 9102, targetPort: 9090}
     - {name: tcp-near, port: 9103, targetPort: 9090}
+    - {name: tcp-far, port: 9104, targetPort: 9090}
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -56,6 +57,10 @@ spec:
       route: [{destination: {host: routed, port: {number: 9103}, subset: v2}}]
     - match: [{port: 9103, sourceSubnet: 127.0.0.0/8}]
       route: [{destination: {host: routed, port: {number: 9103}, subset: v1}}]
+    - match: [{port: 9104, destinationSubnets: [10.0.0.0/8]}]
+      route: [{destination: {host: routed, port: {number: 9104}, subset: v2}}]
+    - match: [{port: 9104, destinationSubnets: [127.0.0.0/8]}]
+      route: [{destination: {host: routed, port: {number: 9104}, subset: v1}}]
 ";
 
 /// How many connections each version took.
@@ -77,6 +82,9 @@ fn tcp_goes_by_port_caller_and_weight() {
         // Everybody here calls from the loopback network.
         let near = versions(&traffic.call(CLIENT, "tcp://routed:9103", 40, 4).await?)?;
         ensure!(near.keys().eq(["v1"]), "{near:?}");
+        // And calls the proxy there.
+        let far = versions(&traffic.call(CLIENT, "tcp://routed:9104", 40, 4).await?)?;
+        ensure!(far.keys().eq(["v1"]), "{far:?}");
         // No route is about this port: it goes to the service.
         let other = versions(&traffic.call(CLIENT, "tcp://routed:9102", 60, 4).await?)?;
         ensure!(other.len() == 2, "{other:?}");
@@ -193,6 +201,16 @@ spec:
       route: [{destination: {host: by-name, port: {number: 9443}, subset: none}}]
     - match: [{port: 9443, sniHosts: [empty.by-name.test]}]
       route: [{destination: {host: by-name, port: {number: 9443}, subset: none}}]
+    - match: [{sniHosts: [labels.by-name.test], sourceLabels: {app: somebody-else}}]
+      route: [{destination: {host: by-name, port: {number: 9443}, subset: none}}]
+    - match: [{sniHosts: [namespace.by-name.test], sourceNamespace: elsewhere}]
+      route: [{destination: {host: by-name, port: {number: 9443}, subset: none}}]
+    - match: [{sniHosts: [subnets.by-name.test], destinationSubnets: [10.0.0.0/8]}]
+      route: [{destination: {host: by-name, port: {number: 9443}, subset: none}}]
+    - match: [{sniHosts: [weights.by-name.test]}]
+      route:
+        - {destination: {host: by-name, port: {number: 9443}}, weight: 0}
+        - {destination: {host: by-name, port: {number: 9443}, subset: none}, weight: 100}
     - match: [{sniHosts: [\"*.by-name.test\"]}]
       route: [{destination: {host: by-name, port: {number: 9443}}}]
 ";
@@ -205,6 +223,13 @@ fn tls_goes_by_server_name() {
         // Nobody on the way has a certificate: what comes back has been at the workload, which sends back everything.
         ensure!(comes_back(port, "a.by-name.test").await?, "by wildcard");
         ensure!(comes_back(port, "outer.by-name.test").await?, "what is for a gateway is not for sidecars");
+        // What is for other callers, or for another address, is not for these.
+        for name in ["labels", "namespace", "subnets"] {
+            ensure!(comes_back(port, &format!("{name}.by-name.test")).await?, "{name}");
+        }
+        for _ in 0..10 {
+            ensure!(!comes_back(port, "weights.by-name.test").await?, "a weight of nothing");
+        }
         // A more specific name leads to a subset that nobody has, and a name that is not routed leads nowhere.
         ensure!(!comes_back(port, "empty.by-name.test").await?, "to no endpoint");
         ensure!(!comes_back(port, "other.test").await?, "by another name");

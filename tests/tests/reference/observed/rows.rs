@@ -33,6 +33,7 @@ pub(super) const OBSERVED: &[Observed] = &[
                 "tcp[].match[].sourceLabels",
                 "tcp[].match[].sourceNamespace",
                 "tcp[].match[].sourceSubnet",
+                "tcp[].match[].destinationSubnets",
                 "tcp[].match[].gateways",
                 "tcp[].route*",
             ],
@@ -49,8 +50,12 @@ pub(super) const OBSERVED: &[Observed] = &[
                 "tls[].match[].port",
                 "tls[].match[].sniHosts",
                 "tls[].match[].gateways",
+                "tls[].match[].destinationSubnets",
+                "tls[].match[].sourceLabels",
+                "tls[].match[].sourceNamespace",
                 "tls[].route",
                 "tls[].route[].destination*",
+                "tls[].route[].weight",
             ],
         )],
     ),
@@ -59,21 +64,6 @@ pub(super) const OBSERVED: &[Observed] = &[
         "copies_go_to_the_port_that_is_named",
         &[("VirtualService", &["http[].mirror.port*", "http[].mirrors[].destination.port*"])],
     ),
-    by(
-        "tests/tests/agreement/main.rs",
-        "envoy_and_explain_agree_on_connections",
-        &[(
-            "VirtualService",
-            &[
-                "tcp[].match[].destinationSubnets",
-                "tls[].match[].destinationSubnets",
-                "tls[].match[].sourceLabels",
-                "tls[].match[].sourceNamespace",
-                "tls[].route[].weight",
-            ],
-        )],
-    )
-    .with("tests/tests/agreement/opaque.rs"),
     by(
         "tests/tests/traffic/scoping.rs",
         "export_to_keeps_routes_in_their_namespace",
