@@ -1,7 +1,7 @@
-//! What the workload hears of its client's certificate, and to whom mTLS is spoken at all: `x-forwarded-client-cert`, and where a
-//! ServiceEntry says its servers are.
+//! What the workload hears of its client's certificate, to whom mTLS is spoken at all, and who may answer: `x-forwarded-client-cert`, where a
+//! ServiceEntry says its servers are, and whose accounts a Service names.
 
-use super::{CLIENT, HTTP_PROXY_PORT, Stage, WITHIN};
+use super::{By, CLIENT, HTTP_PROXY_PORT, Stage, WITHIN, objects};
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::{Envoy, eventually};
 use mesh_tests::traffic::Request;
@@ -68,6 +68,42 @@ async fn certificates() -> Result<()> {
         eventually(WITHIN, async || {
             let seen = seen(&stage, "web").await?;
             ensure!(seen.contains(there) && !seen.contains(not), "{headers}: `{seen}`");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_may_say_who_else_serves_it() {
+    if Envoy::binary().is_none() {
+        return;
+    }
+    others().await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+async fn others() -> Result<()> {
+    const OTHER: &str = "spiffe://cluster.local/ns/default/sa/other";
+    let stage = Stage::set().await?;
+    stage.take("STRICT").await?;
+    // The pod says another account than that whose certificate it has.
+    stage.server.identity.send_replace(Some(stage.authority.identity(OTHER)?));
+    let mesh = objects(stage.client.address, stage.server.address);
+    let (service, annotated) =
+        ("{name: web, namespace: default}", "{name: web, namespace: default, annotations: {");
+    for (annotation, answers) in [
+        ("alpha.istio.io/kubernetes-serviceaccounts: 'older, impostor'".to_owned(), false),
+        ("alpha.istio.io/kubernetes-serviceaccounts: 'older, other'".to_owned(), true),
+        (format!("alpha.istio.io/canonical-serviceaccounts: '{OTHER}/more'"), false),
+        (format!("alpha.istio.io/canonical-serviceaccounts: '{OTHER}'"), true),
+    ] {
+        stage.mesh.edit("mesh.yaml", &mesh.replace(service, &format!("{annotated}{annotation}}}}}"))).await?;
+        stage.acknowledged().await?;
+        // Of bytes, each connection is a new one.
+        eventually(WITHIN, async || {
+            let got = stage.bytes(9000, By::Mesh).await;
+            ensure!(got == answers, "{annotation}: answered: {got}");
             Ok(())
         })
         .await?;

@@ -4,15 +4,17 @@
 //! of Istio's kinds. Kubernetes' objects have far more fields than a mesh reads, so what there is to list is taken from the code.
 
 mod code;
+mod paths;
 mod rows;
 
 use super::{
-    api, cases,
+    api,
+    cases::{self, Case},
     evidence::{Evidence, Finder},
     observed::check_test,
 };
 use rows::{How, KINDS, Row};
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 const HEAD: &str = "\
 # What is read of Kubernetes' objects, what it does at Envoy, and what shows it
@@ -30,6 +32,7 @@ pub fn page() -> (String, Vec<String>) {
     let goldens = cases::goldens();
     let finder = Finder::new(&goldens);
     let mut missing = code::unlisted(KINDS);
+    missing.extend(noticed(&goldens, &finder));
     let mut text = HEAD.to_owned();
     for (kind, about, rows) in KINDS {
         // Writing to a String cannot fail, here and below.
@@ -51,6 +54,29 @@ pub fn page() -> (String, Vec<String>) {
         }
     }
     (text, missing)
+}
+
+/// Fields in goldens without which Envoy is sent something else, and that no row is about.
+fn noticed(goldens: &[Case], finder: &Finder<'_>) -> Vec<String> {
+    let documents = goldens.iter().flat_map(|case| &case.documents);
+    let set: BTreeSet<(&str, String)> = documents.flat_map(paths::of).collect();
+    let counts = |(kind, path): &(&str, String)| match finder.find_of_object(kind, path)? {
+        (case, Evidence::Envoy(_)) => Some(format!("{kind} {path}, which counts in {case}")),
+        _ => None,
+    };
+    set.iter().filter(|(kind, path)| !is_listed(kind, path)).filter_map(counts).collect()
+}
+
+/// Whether a row is about the path, about a part of it, or about something of which no row lists the parts.
+fn is_listed(kind: &str, path: &str) -> bool {
+    let rows: Vec<&str> = KINDS
+        .iter()
+        .filter(|(of, ..)| *of == kind)
+        .flat_map(|(.., rows)| rows.iter().map(|row| row.path))
+        .collect();
+    let part = |of: &str, path: &str| path.strip_prefix(of).is_some_and(|rest| rest.starts_with(['.', '[']));
+    let has_parts = |row: &str| rows.iter().any(|other| part(row, other));
+    has_parts(path) || rows.iter().any(|row| *row == path || part(row, path) && !has_parts(row))
 }
 
 /// What is at Envoy, and what shows it.

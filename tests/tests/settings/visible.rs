@@ -57,6 +57,19 @@ fn settings_say_who_sees_what() {
             })
             .await?;
         }
+        // A namespace gets into the mesh by its label.
+        let labelled = "apiVersion: v1\nkind: Namespace\nmetadata: {name: elsewhere, labels: {mesh: here}}\n";
+        let settings = format!("{refused}discoverySelectors: [{{matchLabels: {{mesh: here}}}}]");
+        traffic.apply("mesh.yaml", &mesh_settings(&settings)).await?;
+        traffic.apply("seen-namespace.yaml", labelled).await?;
+        eventually(SOON, async || {
+            let answer = Request::get("http://seen.test/")?.send(traffic.proxy("client-0")?).await?;
+            ensure!(answer.status == 418, "labelled: {}", answer.summary());
+            Ok(())
+        })
+        .await?;
+        traffic.remove("seen-namespace.yaml").await?;
+        traffic.apply("mesh.yaml", &mesh_settings("connectTimeout: 9.2s")).await?;
         for name in ["seen-routes.yaml", "seen.yaml"] {
             traffic.remove(name).await?;
         }

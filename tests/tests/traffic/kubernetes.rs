@@ -105,6 +105,31 @@ fn pods_are_called_when_they_say_that_they_are_ready() {
     });
 }
 
+/// Whatever its port is called.
+#[test]
+fn a_port_says_what_is_spoken() {
+    run(async |traffic| {
+        let (_outside, addresses) = versions("k-spoken", 1).await?;
+        let pod = pod("k-spoken", 1, addresses[0], "n1", READY);
+        for (spoken, expected) in [("kubernetes.io/h2c", "HTTP/2"), ("http", "HTTP/1.1")] {
+            let service = format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: k-spoken, namespace: traffic}}\n\
+                 spec:\n  selector: {{app: k-spoken}}\n\
+                 \x20 ports: [{{name: web, port: 80, targetPort: {HTTP_PORT}, appProtocol: {spoken}}}]\n"
+            );
+            traffic.apply("k-spoken.yaml", &(service + &pod)).await?;
+            eventually(SOON, async || {
+                let answer = Request::get("http://k-spoken/")?.send(traffic.proxy(CLIENT)?).await?;
+                let got = answer.echo.as_ref().map_or("", |echo| &echo.protocol);
+                ensure!(answer.status == 200 && got == expected, "{spoken}: {got}, {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+        traffic.remove("k-spoken.yaml").await
+    });
+}
+
 #[test]
 fn slices_say_who_is_called() {
     run(async |traffic| {
@@ -154,7 +179,7 @@ fn slices_say_whose_addresses_they_have() {
     });
 }
 
-/// Near ones come first where a Service says so: by the region, zone and subzone of their nodes, or by the zone alone that a slice has.
+/// Near ones come first where a Service says so: by the region and zone of their nodes, which pods name, or slices where no pod is known.
 #[test]
 fn nodes_and_slices_say_where_endpoints_are() {
     run(async |traffic| {
@@ -190,6 +215,12 @@ fn nodes_and_slices_say_where_endpoints_are() {
         );
         traffic.apply("k-nodes.yaml", &(annotated + &pods + &nodes(&other_zone, &here))).await?;
         answered_by(traffic, "k-nodes", &["v2"]).await?;
+        let endpoints = [(addresses[0], "k-near"), (addresses[1], "k-far")]
+            .map(|(address, node)| format!("{{addresses: [{address}], nodeName: {node}}}"));
+        let sliced =
+            service("k-nodes", "", ", trafficDistribution: PreferClose") + &slice("k-nodes", &endpoints);
+        traffic.apply("k-nodes.yaml", &(sliced + &nodes(&here, &other_zone))).await?;
+        answered_by(traffic, "k-nodes", &["v1"]).await?;
         traffic.remove("k-nodes.yaml").await
     });
 }

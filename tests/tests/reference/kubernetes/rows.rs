@@ -81,8 +81,10 @@ const SERVICE: &[Row] = &[
     envoy("metadata.annotations[networking.istio.io/exportTo]", "Namespaces that see it, with commas between: names, `.`, `*` or `~`.")
         .seen(KUBERNETES, "services_are_seen_where_their_annotation_says"),
     envoy("metadata.annotations[networking.istio.io/traffic-distribution]", "As `spec.trafficDistribution`, which comes first.").seen(KUBERNETES, PLACES),
-    envoy("metadata.annotations[alpha.istio.io/canonical-serviceaccounts]", "Identities that may serve it besides those of its endpoints."),
-    envoy("metadata.annotations[alpha.istio.io/kubernetes-serviceaccounts]", "Service accounts of its namespace that may, too."),
+    envoy("metadata.annotations[alpha.istio.io/canonical-serviceaccounts]", "Identities that may serve it besides those of its endpoints.")
+        .seen(TOLD.0, TOLD.1),
+    envoy("metadata.annotations[alpha.istio.io/kubernetes-serviceaccounts]", "Service accounts of its namespace that may, too.")
+        .seen(TOLD.0, TOLD.1),
     nothing("metadata.annotations[networking.istio.io/address-type]", "What the addresses of a Gateway are.", "Meltemi serves no gateways yet"),
     nothing("metadata.annotations[networking.istio.io/service-type]", "The type of a Gateway's Service.", "Meltemi serves no gateways yet"),
     nothing("spec.allocateLoadBalancerNodePorts", "Whether nodes have ports for it.", OUTSIDE),
@@ -98,12 +100,14 @@ const SERVICE: &[Row] = &[
     nothing("spec.loadBalancerClass", "Whose load balancer it has.", OUTSIDE),
     nothing("spec.loadBalancerIP", "The address of its load balancer.", OUTSIDE),
     nothing("spec.loadBalancerSourceRanges", "Who gets through its load balancer.", OUTSIDE),
-    envoy("spec.ports", "Its ports; of a number that is there for UDP, too, proxies carry the other."),
-    envoy("spec.ports[].appProtocol", "What is spoken there, whatever the port is called.").seen(CASES, "services"),
+    envoy("spec.ports", "Its ports; of a number that is there for UDP, too, proxies carry the other.")
+        .seen(KUBERNETES, READY),
+    envoy("spec.ports[].appProtocol", "What is spoken there, whatever the port is called.").seen(KUBERNETES, "a_port_says_what_is_spoken"),
     envoy("spec.ports[].name", "What is spoken there, by what it begins with; ports of slices have the same names.")
         .seen("tests/tests/traffic/protocols.rs", "a_port_named_http2_gets_http2_from_clients_of_either_version"),
     nothing("spec.ports[].nodePort", "The port of nodes that leads there.", OUTSIDE),
-    envoy("spec.ports[].port", "Its number."),
+    envoy("spec.ports[].port", "Its number.")
+        .seen(KUBERNETES, READY),
     envoy("spec.ports[].protocol", "`UDP` is not carried."),
     envoy("spec.ports[].targetPort", "Where it leads on a pod, by number or by the name of a container's port; read where nobody makes slices, and by sidecars of what comes in.")
         .seen(CASES, "services"),
@@ -144,7 +148,8 @@ const SLICE: &[Row] = &[
     envoy(
         "endpoints[].nodeName",
         "The node, of which the place is known; for `internalTrafficPolicy: Local`, too.",
-    ),
+    )
+    .seen(KUBERNETES, PLACES),
     envoy("endpoints[].targetRef", "The pod: its labels, service account, network and place.")
         .seen(KUBERNETES, WHOSE),
     envoy("endpoints[].zone", "Its zone, where neither pod nor node is known."),
@@ -161,7 +166,8 @@ const POD: &[Row] = &[
         "metadata.labels[istio-locality]",
         "Where it is, as `region.zone.subzone`, over what its node says.",
     ),
-    envoy("metadata.labels[security.istio.io/tlsMode]", "`istio`: its sidecar takes mutual TLS."),
+    envoy("metadata.labels[security.istio.io/tlsMode]", "`istio`: its sidecar takes mutual TLS.")
+        .seen("tests/tests/mtls/modes.rs", "modes_by_protocol_and_client"),
     envoy("metadata.labels[topology.istio.io/network]", "Its network."),
     nothing(
         "metadata.labels[topology.istio.io/cluster]",
@@ -225,7 +231,7 @@ const POD: &[Row] = &[
     ),
     envoy("status.conditions", "`Ready`: it is called, where nobody makes slices.").seen(KUBERNETES, READY),
     envoy("status.phase", "`Succeeded` and `Failed`: it is no workload any more.").seen(KUBERNETES, READY),
-    envoy("status.podIP", "Its first address."),
+    envoy("status.podIP", "Its first address.").seen(KUBERNETES, READY),
     envoy("status.podIPs", "All of them."),
     envoy("status.podIPs[].ip", "One of them."),
 ];
@@ -442,7 +448,8 @@ const NAMESPACE: &[Row] = &[
     envoy(
         "metadata.labels",
         "Whether it belongs to the mesh (`discoverySelectors`), and who sees its ServiceEntries (`serviceEntryVisibility`).",
-    ),
+    )
+        .seen("tests/tests/settings/visible.rs", "settings_say_who_sees_what"),
     envoy(
         "metadata.labels[topology.istio.io/network]",
         "On the root namespace: the network of the cluster; on others that it has no effect is told.",
@@ -460,6 +467,7 @@ const SECRET: &[Row] = &[
     envoy("data[crl]", "As `ca.crl`."),
 ];
 
+const TOLD: (&str, &str) = ("tests/tests/mtls/told.rs", "a_service_may_say_who_else_serves_it");
 const CREDENTIALS: (&str, &str) =
     ("tests/tests/secure_traffic/credentials.rs", "credentials_are_replaced_withdrawn_and_put_back");
 
