@@ -25,6 +25,11 @@ pub const NOTES: &[Note] = &[
         "extensionProviders[].zipkin.timeout",
         "Nothing: Envoy gives collectors of Zipkin five seconds; whoever writes another time is told",
     ),
+    nothing(
+        "MeshConfig",
+        "extensionProviders[].opentelemetry.grpc.timeout",
+        "Nothing: Envoy waits for collectors that it calls by gRPC as long as they take; whoever writes a time is told",
+    ),
     started("ProxyConfig", "selector", "Whose proxies are started so"),
     started("ProxyConfig", "selector.matchLabels", "Whose proxies are started so"),
     started(

@@ -200,6 +200,13 @@ fn parse_tracer(
                 grpc.unwrap_or(Grpc { timeout: None, initial_metadata: Vec::new() });
             let at = at.field("grpc");
             let timeout = timeout.and_then(|value| parse_duration(value, &at.field("timeout")));
+            if timeout.is_some() {
+                at.field("timeout").warning_hint(
+                    Reason::NotSupported,
+                    "Envoy waits for collectors that it calls by gRPC as long as they take, whatever it is told",
+                    "leave it out, or use `http`, whose timeout holds",
+                );
+            }
             let metadata = parse_headers(initial_metadata, &at.field("initialMetadata"))?;
             TracingProtocol::OtlpGrpc { timeout, metadata, detectors }
         }
