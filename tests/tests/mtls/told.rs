@@ -50,17 +50,19 @@ async fn certificates() -> Result<()> {
         format!("{{forwardedClientCert: SANITIZE_SET, setCurrentClientCertDetails: {{{setting}}}}}")
     };
     // Each with what is there, and what is not.
-    for (headers, there, not) in [
+    let cases = [
         ("{forwardedClientCert: SANITIZE}".to_owned(), "", ";"),
         (details("uri: true"), by.as_str(), "Cert="),
         (details("subject: true"), SUBJECT, "URI="),
         (details("cert: true"), "Cert=", "Chain="),
         (details("chain: true"), "Chain=", "Subject="),
         (details("dns: true"), DNS, "URI="),
-    ] {
+    ];
+    for (step, (headers, there, not)) in cases.into_iter().enumerate() {
+        // With each step clusters differ, so that no connection is left that knows older settings.
         let settings = format!(
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
-             data:\n  mesh: |\n    defaultConfig: {{proxyHeaders: {headers}}}\n"
+             data:\n  mesh: |\n    connectTimeout: 9.{step:03}s\n    defaultConfig: {{proxyHeaders: {headers}}}\n"
         );
         stage.mesh.edit("settings.yaml", &settings).await?;
         stage.acknowledged().await?;
