@@ -23,5 +23,8 @@ pub use networking::{
     Sidecar, SidecarSpec, VirtualService, VirtualServiceSpec, WorkloadEntry, WorkloadEntrySpec,
     WorkloadGroup, WorkloadGroupSpec,
 };
-pub use schema::{TypeError, UnknownField, as_stored, check_types, schema_for, schema_of, unknown_fields};
+pub use schema::{
+    TypeError, UnknownField, as_stored, check_types, check_types_in, schema_for, schema_of, unknown_fields,
+    unknown_fields_in,
+};
 pub use security::{PeerAuthentication, PeerAuthenticationSpec};

@@ -26,9 +26,9 @@ use crate::networking::{
 };
 use crate::security::PeerAuthenticationSpec;
 
-pub use check::{TypeError, check_types};
+pub use check::{TypeError, check_types, check_types_in};
 pub use stored::as_stored;
-pub use unknown::{UnknownField, unknown_fields};
+pub use unknown::{UnknownField, unknown_fields, unknown_fields_in};
 
 /// The structural schema of a kind's `spec`, as it stands in the CRD.
 pub fn schema_for(kind: Kind) -> &'static Value {
@@ -50,7 +50,7 @@ pub fn schema_for(kind: Kind) -> &'static Value {
     }
 }
 
-/// The structural schema of a type that is no kind, such as what a ConfigMap holds as text.
+/// The structural schema of a type that is no kind, such as what a ConfigMap holds as text, or of one of Kubernetes' own kinds.
 pub fn schema_of<T: JsonSchema>() -> Value {
     structural::of::<T>()
 }

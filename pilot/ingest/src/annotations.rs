@@ -2,7 +2,8 @@
 //!
 //! In: an object's annotations. Out: problems. An annotation that nobody reads looks like one that works.
 
-use crate::nearest::nearest;
+use crate::{kinds::check_annotation, nearest::nearest};
+use mesh_api::labels::annotation::PROXY_CONFIG;
 use mesh_model::{Kind, Problem, Reason, Severity};
 use serde_json::{Map, Value};
 
@@ -147,8 +148,21 @@ pub fn known() -> impl Iterator<Item = String> {
 
 /// Looks at the annotations of an object of `kind`, which stand at `path`.
 pub fn check(kind: Kind, annotations: Option<&Map<String, Value>>, path: &str) -> Vec<Problem> {
-    let keys = annotations.into_iter().flat_map(Map::keys);
-    keys.filter_map(|key| check_key(kind, key, &format!("{path}[{key:?}]"))).collect()
+    let mut problems = Vec::new();
+    for (key, value) in annotations.into_iter().flatten() {
+        let path = format!("{path}[{key:?}]");
+        problems.extend(check_key(kind, key, &path));
+        if let (PROXY_CONFIG, Kind::Pod, Some(text)) = (&**key, kind, value.as_str()) {
+            let found = check_annotation(text).into_iter();
+            problems.extend(found.map(|problem| Problem { path: below(&path, &problem.path), ..problem }));
+        }
+    }
+    problems
+}
+
+/// `inner` from the place `path`.
+fn below(path: &str, inner: &str) -> String {
+    if inner.is_empty() { path.to_owned() } else { format!("{path}.{inner}") }
 }
 
 fn check_key(kind: Kind, key: &str, path: &str) -> Option<Problem> {

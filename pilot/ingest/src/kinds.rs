@@ -27,7 +27,7 @@ pub use deployment::{Deployment, Template};
 pub use endpoint_slice::{EndpointSlice, SliceEndpoint, SlicePort};
 pub use mesh_config::{IdentitySettings, RootSettings, read_identity};
 pub use mesh_config::{
-    MOST_GATEWAYS, mesh_settings_schema, mesh_settings_without_effect, parse_proxy_config,
+    MOST_GATEWAYS, check_annotation, mesh_settings_schema, mesh_settings_without_effect, parse_proxy_config,
 };
 pub use node::Node;
 pub use pod::{Pod, accepts_mtls, has_sidecar, parse_locality_label};

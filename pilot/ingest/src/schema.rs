@@ -2,7 +2,7 @@
 //!
 //! In: an untyped object. Out: problems: fields that its kind lacks, fields that are empty, values that do not fit.
 
-use crate::{instead::instead, known_fields, nearest::nearest};
+use crate::{instead::instead, known_fields};
 use mesh_model::{Kind, Problem, Reason, Severity};
 use serde_json::Value;
 
@@ -73,25 +73,21 @@ fn find_nulls(value: &Value, path: &mut String, problems: &mut Vec<Problem>) {
 /// files are looked at. It refuses them in what is applied: in a file they are errors. What a cluster holds all the same, because
 /// its CRDs keep what they do not know, it has accepted: a warning.
 pub fn unknown_fields(kind: Kind, value: &Value, from_file: bool) -> Vec<Problem> {
-    let Some(api) = api_kind(kind) else {
-        return if from_file {
-            known_fields::check(kind, value).into_iter().map(refused).collect()
-        } else {
-            Vec::new()
-        };
+    let unknown = match api_kind(kind) {
+        Some(api) => mesh_api::unknown_fields(api, value),
+        None if from_file => known_fields::check(kind, value),
+        None => return Vec::new(),
     };
-    let unknown = mesh_api::unknown_fields(api, value).into_iter().map(
-        |mesh_api::UnknownField { path, suggestions, elsewhere }| {
-            let problem = unknown(path);
-            if !suggestions.is_empty() {
-                problem.hint(format!("did you mean {}?", suggestions.join(" or ")))
-            } else if !elsewhere.is_empty() {
-                problem.hint(format!("it belongs to {}", elsewhere.join(" or ")))
-            } else {
-                problem
-            }
-        },
-    );
+    let unknown = unknown.into_iter().map(|mesh_api::UnknownField { path, suggestions, elsewhere }| {
+        let problem = unknown_field(path);
+        if !suggestions.is_empty() {
+            problem.hint(format!("did you mean {}?", suggestions.join(" or ")))
+        } else if !elsewhere.is_empty() {
+            problem.hint(format!("it belongs to {}", elsewhere.join(" or ")))
+        } else {
+            problem
+        }
+    });
     if from_file { unknown.map(refused).collect() } else { unknown.collect() }
 }
 
@@ -101,33 +97,26 @@ fn refused(problem: Problem) -> Problem {
 }
 
 /// The field at `path` is one that its kind does not have.
-pub fn unknown(path: String) -> Problem {
+fn unknown_field(path: String) -> Problem {
     Problem::warning(Reason::UnknownField, path, "unknown field; it has no effect").hint("leave it out")
-}
-
-/// The same, with the one that was probably meant.
-pub fn unknown_among<'a>(path: String, name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
-    match nearest(name, known) {
-        Some(near) => unknown(path).hint(format!("did you mean {near}?")),
-        None => unknown(path),
-    }
 }
 
 /// Values that do not fit, as an API server would refuse them. `undecodable`: the reader could make nothing of the object.
 pub fn type_errors(kind: Kind, value: &Value, undecodable: bool) -> Vec<Problem> {
     let Some(api) = api_kind(kind) else { return Vec::new() };
-    mesh_api::check_types(api, value)
-        .into_iter()
-        .map(|mesh_api::TypeError { path, expected, found, allowed, hint }| {
-            let reason = match () {
-                () if found == "nothing" => Reason::Required,
-                () if undecodable && allowed.is_empty() => Reason::InvalidType,
-                () => Reason::InvalidValue,
-            };
-            let hint = if hint.is_empty() { instead(&expected, &found) } else { hint };
-            Problem::error(reason, path, format!("expected {expected}, found {found}")).hint(hint)
-        })
-        .collect()
+    mesh_api::check_types(api, value).into_iter().map(|error| misfit(error, undecodable)).collect()
+}
+
+/// A value that does not fit.
+pub fn misfit(error: mesh_api::TypeError, undecodable: bool) -> Problem {
+    let mesh_api::TypeError { path, expected, found, allowed, hint } = error;
+    let reason = match () {
+        () if found == "nothing" => Reason::Required,
+        () if undecodable && allowed.is_empty() => Reason::InvalidType,
+        () => Reason::InvalidValue,
+    };
+    let hint = if hint.is_empty() { instead(&expected, &found) } else { hint };
+    Problem::error(reason, path, format!("expected {expected}, found {found}")).hint(hint)
 }
 
 /// Adds to `found` those of `more` that say something about a place of which nothing bad is said yet.

@@ -53,6 +53,13 @@ pub fn check_types(kind: Kind, object: &Value) -> Vec<TypeError> {
     check.found
 }
 
+/// The same of a value of which `schema` says everything.
+pub fn check_types_in(schema: &Value, value: &Value) -> Vec<TypeError> {
+    let mut check = Check { path: String::new(), found: Vec::new() };
+    check.value(schema, value);
+    check.found
+}
+
 struct Check {
     path: String,
     found: Vec<TypeError>,

@@ -1,6 +1,6 @@
 //! Fields of an object that its kind does not have.
 //!
-//! In: a kind and a whole object as JSON. Out: the path of each unknown field and what it may have meant.
+//! In: a kind, or a schema, and a whole object as JSON. Out: the path of each unknown field and what it may have meant.
 //! Whether that is a warning or an error is not decided here.
 
 use std::fmt;
@@ -69,7 +69,7 @@ const METADATA: [&str; 15] = [
 /// Every unknown field of an object, in the order of the object's fields. The status is not looked at. The
 /// time it takes is proportional to the size of the object.
 pub fn unknown_fields(kind: Kind, object: &Value) -> Vec<UnknownField> {
-    let mut search = Search { schema: schema_for(kind), path: String::new(), found: Vec::new() };
+    let mut search = Search::below("spec", schema_for(kind));
     let Some(root) = object.as_object() else { return search.found };
     search.fixed(root, &ROOT);
     if let Some(metadata) = root.get("metadata").and_then(Value::as_object) {
@@ -84,14 +84,27 @@ pub fn unknown_fields(kind: Kind, object: &Value) -> Vec<UnknownField> {
     search.found
 }
 
+/// The same of a value of which `schema` says everything, such as an object of one of Kubernetes' own kinds.
+pub fn unknown_fields_in(schema: &'static Value, value: &Value) -> Vec<UnknownField> {
+    let mut search = Search::below("", schema);
+    search.value(schema, value);
+    search.found
+}
+
 struct Search {
-    /// Of the whole spec, to find where a misplaced field belongs.
+    /// Of the whole, to find where a misplaced field belongs.
     schema: &'static Value,
+    /// Where the whole stands.
+    root: &'static str,
     path: String,
     found: Vec<UnknownField>,
 }
 
 impl Search {
+    fn below(root: &'static str, schema: &'static Value) -> Self {
+        Self { schema, root, path: String::new(), found: Vec::new() }
+    }
+
     fn fixed(&mut self, object: &Map<String, Value>, known: &[&str]) {
         for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
             self.report(name, known.iter().copied());
@@ -137,7 +150,7 @@ impl Search {
         if self.found.len() < MOST_SUGGESTIONS {
             suggestions = nearest(name, known);
             if suggestions.is_empty() {
-                places(self.schema, name, "spec", &mut elsewhere);
+                places(self.schema, name, self.root, &mut elsewhere);
             }
         }
         self.found.push(UnknownField { path: field(&self.path, name), suggestions, elsewhere });

@@ -17,7 +17,7 @@ mod written;
 
 pub use later::report_injected;
 pub use networks::MOST as MOST_GATEWAYS;
-pub use proxy_config::parse_proxy_config;
+pub use proxy_config::{check_annotation, parse_proxy_config};
 pub use schema::{mesh_settings_schema, mesh_settings_without_effect};
 pub(super) use tls::parse_cipher_suites;
 
@@ -28,7 +28,6 @@ use super::{
 };
 use crate::{
     at::At,
-    decode::decode,
     document,
     meta::Meta,
     values::{parse_default_export, parse_duration, parse_port, parse_positive_duration},
@@ -124,15 +123,13 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         mesh_mtls,
         tls_defaults,
         ca_certificates,
-        others,
-    } = decode(settings, at)?;
+    } = schema::read(settings, mesh_settings_schema(), "", at)?;
     let trust_domain = trust_domain.filter(|domain| !domain.is_empty());
     let own = |domain: &str| {
         let own = trust_domain.as_deref().unwrap_or(identity::DEFAULT);
         own == domain || trust_domain_aliases.iter().any(|alias| alias == domain)
     };
     let ca_certificates = identity::parse(ca_certificates, own, &at.field("caCertificates"));
-    later::report(&others, "", at);
     let mut config = (*at.context().mesh_config).clone();
     config.ca_certificates = ca_certificates;
     if let Some(fields) = default_config {
@@ -148,9 +145,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     if let Some(value) = connect_timeout.and_then(|value| parse_positive_duration(value, &at_field)) {
         config.connect_timeout = value;
     }
-    if let Some(OutboundTrafficPolicy { mode, others }) = outbound_traffic_policy {
-        let at = at.field("outboundTrafficPolicy");
-        later::report(&others, "outboundTrafficPolicy", &at);
+    if let Some(OutboundTrafficPolicy { mode }) = outbound_traffic_policy {
         config.outbound_policy = match mode {
             None | Some(OutboundMode::RegistryOnly) => OutboundPolicy::RegistryOnly,
             Some(OutboundMode::AllowAny) => OutboundPolicy::AllowAny,
@@ -191,8 +186,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         Some(H2UpgradePolicy::DoNotUpgrade) => false,
         Some(H2UpgradePolicy::Upgrade) => true,
     };
-    if let Some(PathNormalizationSetting { normalization, others }) = path_normalization {
-        later::report(&others, "pathNormalization", &at.field("pathNormalization"));
+    if let Some(PathNormalizationSetting { normalization }) = path_normalization {
         config.path_normalization = match normalization {
             None | Some(Normalization::Default | Normalization::Base) => PathNormalization::Base,
             Some(Normalization::None) => PathNormalization::None,
@@ -200,8 +194,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
             Some(Normalization::DecodeAndMergeSlashes) => PathNormalization::DecodeAndMergeSlashes,
         };
     }
-    if let Some(InboundTrafficPolicy { mode, others }) = inbound_traffic_policy {
-        later::report(&others, "inboundTrafficPolicy", &at.field("inboundTrafficPolicy"));
+    if let Some(InboundTrafficPolicy { mode }) = inbound_traffic_policy {
         config.inbound_policy = match mode {
             None | Some(InboundMode::Passthrough) => InboundPolicy::Passthrough,
             Some(InboundMode::Localhost) => InboundPolicy::Localhost,
@@ -230,9 +223,8 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         virtual_services: exports(&default_virtual_service_export_to, "defaultVirtualServiceExportTo"),
         destination_rules: exports(&default_destination_rule_export_to, "defaultDestinationRuleExportTo"),
     };
-    if let Some(TrafficPolicy { connection_pool, outlier_detection, others }) = default_traffic_policy {
+    if let Some(TrafficPolicy { connection_pool, outlier_detection }) = default_traffic_policy {
         let at = at.field("defaultTrafficPolicy");
-        later::report(&others, "defaultTrafficPolicy", &at);
         config.default_policy = DefaultTrafficPolicy {
             connection_pool: connection_pool
                 .map(|block| parse_connection_pool(block, &at.field("connectionPool"))),

@@ -3,7 +3,6 @@
 //! In: these as written. Out: a log that every Envoy accepts. A format that Envoy does not understand would make it refuse
 //! every listener of the mesh, so it is read here as Envoy reads it; what is wrong with it leaves Istio's format in effect.
 
-use super::later;
 use crate::{at::At, document, values::log_fault};
 use mesh_model::{AccessLog, LogFile, LogFormat, LogValue, Problem, Reason, Str};
 use schemars::JsonSchema;
@@ -61,9 +60,6 @@ pub struct FileProvider {
     /// What has no value is left out.
     #[serde(default)]
     omit_empty_values: bool,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -72,20 +68,15 @@ struct ProviderFormat {
     text: Option<String>,
     /// A line is JSON with these fields.
     labels: Option<Map<String, Value>>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 /// Reads a provider.
 pub fn parse_provider(provider: FileProvider, at: &At<'_>) -> LogFile {
-    let FileProvider { path, log_format, omit_empty_values, others } = provider;
-    later::report(&others, "extensionProviders[].envoyFileAccessLog", at);
+    let FileProvider { path, log_format, omit_empty_values } = provider;
     let at = at.field("logFormat");
     let format = match log_format {
         None => LogFormat::Text(None),
-        Some(ProviderFormat { text, labels, others }) => {
-            later::report(&others, "extensionProviders[].envoyFileAccessLog.logFormat", &at);
+        Some(ProviderFormat { text, labels }) => {
             if text.is_some() && labels.is_some() {
                 at.field("labels").error_hint(
                     Reason::Conflict,

@@ -11,7 +11,6 @@ use mesh_api::Duration as ApiDuration;
 use mesh_model::{ConnectionSettings, Duration, EscapedSlashes, Reason, Underscores};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 /// The block as written.
 #[derive(Deserialize, JsonSchema)]
@@ -51,9 +50,6 @@ pub struct Connections {
     http_path_with_escaped_slashes_action: Option<SlashesAction>,
     /// How many connections a proxy takes.
     global_downstream_connection_limit: Option<i64>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema, PartialEq)]
@@ -128,9 +124,7 @@ pub fn parse(settings: Connections, at: &At<'_>) -> (ConnectionSettings, Option<
         http_merge_slashes,
         http_path_with_escaped_slashes_action,
         global_downstream_connection_limit,
-        others,
     } = settings;
-    later::report(&others, "defaultConfig.connectionSettings", at);
     let usual = if profile == Some(Profile::Edge) { edge() } else { ConnectionSettings::default() };
     let number = |value: Option<i64>, name: &str, least: i64, usual: Option<u32>| {
         value.and_then(|value| parse_within(value, least, &at.field(name))).or(usual)

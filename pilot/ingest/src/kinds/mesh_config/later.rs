@@ -1,12 +1,12 @@
 //! Settings that Istio has and that shape nothing here yet: each with the part of a mesh that it belongs to.
 //!
-//! In: settings that nothing reads, and their place. Out: that they have no effect and why, or that there is none of the name. Whoever
+//! In: settings as written, and what of them is read. Out: of the others that they have no effect and why, or that there is none of the name. Whoever
 //! builds a part takes its rows away.
 
-use super::schema;
+use super::schema::below;
 use crate::{at::At, nearest::nearest};
 use mesh_model::{Problem, Reason, Severity};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A setting without effect.
 pub struct Later {
@@ -148,11 +148,11 @@ const PROVIDERS: &[Later] = &[
     later("envoyHttpAls", "", TELEMETRY),
     later("envoyOtelAls", "", TELEMETRY),
     later("envoyTcpAls", "", TELEMETRY),
-    later("lightstep", "", "a tracer that Envoy has no longer: send spans by `opentelemetry`"),
-    later("opencensus", "", "a tracer that Envoy has no longer: send spans by `opentelemetry`"),
+    later("lightstep", "", NO_TRACER),
+    later("opencensus", "", NO_TRACER),
     later("prometheus", "", TELEMETRY),
     later("sds", "", CERTIFICATES),
-    later("stackdriver", "", "a tracer that Envoy has no longer: send spans by `opentelemetry`"),
+    later("stackdriver", "", NO_TRACER),
 ];
 
 /// Says that what is here is handed to proxies when they are started.
@@ -161,28 +161,56 @@ pub fn report_injected(at: &At<'_>) {
     at.report(Problem::new(Severity::Info, Reason::NotSupported, at.path(), message));
 }
 
-/// Says of each of `fields`, which nothing reads, that it has no effect, or that there is no such setting. `place` is that of their block.
-pub fn report(fields: &Map<String, Value>, place: &str, at: &At<'_>) {
-    let rows = ROWS.iter().find(|(block, _)| *block == place).map_or(&[][..], |(_, rows)| rows);
-    for (name, value) in fields {
-        let at = at.field(name);
-        if let Some(row) = rows.iter().find(|row| row.name == name) {
-            let Later { name: _, as_is, part } = row;
-            let written = match value {
-                Value::Bool(true) => "true",
-                Value::Bool(false) => "false",
-                other => other.as_str().unwrap_or_default(),
-            };
-            if as_is.is_empty() || written != *as_is {
-                let message = format!("this has no effect: it is about {part}");
-                at.report(Problem::warning(Reason::NotSupported, at.path(), message));
+/// Says of all that is `written` and that nothing reads that it has no effect, or that there is no such setting. `block` is the schema of
+/// what is read here, `place` where that stands: items of lists are `[]` there, values of maps `{}`.
+pub fn report(written: &Value, block: &Value, place: &str, at: &At<'_>) {
+    match written {
+        Value::Object(fields) => {
+            let known = block.get("properties").and_then(Value::as_object);
+            for (name, value) in fields {
+                let at = at.field(name);
+                let field = known.and_then(|known| known.get(name));
+                match (field, block.get("additionalProperties")) {
+                    (Some(schema), _) => report(value, schema, &below(place, name), &at),
+                    (None, Some(schema)) => report(value, schema, &format!("{place}{{}}"), &at),
+                    // Nothing is known of what may be here.
+                    (None, None) if block.get("type").is_none() => {}
+                    (None, None) => {
+                        let known = known.into_iter().flat_map(|known| known.keys().map(String::as_str));
+                        unread(name, value, (place, known), &at);
+                    }
+                }
             }
-            continue;
         }
-        let message = format!("`{name}` is not a mesh setting");
-        match nearest(name, schema::fields(place).chain(rows.iter().map(|row| row.name))) {
-            Some(near) => at.warning_hint(Reason::UnknownField, message, format!("did you mean {near}?")),
-            None => at.warning_hint(Reason::UnknownField, message, "leave it out"),
+        Value::Array(items) => {
+            let Some(schema) = block.get("items") else { return };
+            for (index, item) in items.iter().enumerate() {
+                report(item, schema, &format!("{place}[]"), &at.index(index));
+            }
         }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Says of one, which is among `known` ones of its place.
+fn unread<'a>(name: &str, value: &Value, known: (&str, impl Iterator<Item = &'a str>), at: &At<'_>) {
+    let (place, known) = known;
+    let rows = ROWS.iter().find(|(block, _)| *block == place).map_or(&[][..], |(_, rows)| rows);
+    if let Some(Later { name: _, as_is, part }) = rows.iter().find(|row| row.name == name) {
+        let written = match value {
+            Value::Bool(true) => "true",
+            Value::Bool(false) => "false",
+            other => other.as_str().unwrap_or_default(),
+        };
+        if as_is.is_empty() || written != *as_is {
+            let message = format!("this has no effect: it is about {part}");
+            at.report(Problem::warning(Reason::NotSupported, at.path(), message));
+        }
+        return;
+    }
+    let message = format!("`{name}` is not a mesh setting");
+    match nearest(name, known.chain(rows.iter().map(|row| row.name))) {
+        Some(near) => at.warning_hint(Reason::UnknownField, message, format!("did you mean {near}?")),
+        None => at.warning_hint(Reason::UnknownField, message, "leave it out"),
     }
 }

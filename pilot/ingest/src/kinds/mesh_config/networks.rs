@@ -2,56 +2,51 @@
 //!
 //! In: its text. Out: the networks, sorted by name, each gateway once.
 
+use super::schema;
 use crate::{
     at::At,
-    decode::decode,
     document,
     values::{parse_port, parse_range},
 };
 use mesh_model::{Network, NetworkGateway, Problem, Reason};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// How many gateways of one network count.
 pub const MOST: usize = 64;
 
-#[derive(Deserialize)]
-struct MeshNetworks {
+/// The text.
+#[derive(Deserialize, JsonSchema)]
+pub struct MeshNetworks {
+    /// By their names.
     #[serde(default)]
     networks: BTreeMap<String, Option<ApiNetwork>>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 struct ApiNetwork {
     #[serde(default)]
     endpoints: Vec<ApiEndpoints>,
     #[serde(default)]
     gateways: Vec<ApiGateway>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ApiEndpoints {
     from_cidr: Option<String>,
     from_registry: Option<String>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ApiGateway {
     address: Option<String>,
     registry_service_name: Option<String>,
     port: Option<i64>,
     locality: Option<String>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
 }
 
 /// Reads the text. `None` with a problem reported: it is no such thing.
@@ -65,8 +60,7 @@ pub fn parse(text: &str, at: &At<'_>) -> Option<Vec<Network>> {
             return None;
         }
     };
-    let MeshNetworks { networks, others } = decode(&value, at)?;
-    unknown(&others, at);
+    let MeshNetworks { networks } = schema::read(&value, schema::networks(), "meshNetworks", at)?;
     let at = at.field("networks");
     let parse = |(name, network): (String, Option<ApiNetwork>)| {
         parse_network(&name, network.unwrap_or_default(), &at.field(&name))
@@ -75,13 +69,11 @@ pub fn parse(text: &str, at: &At<'_>) -> Option<Vec<Network>> {
 }
 
 fn parse_network(name: &str, network: ApiNetwork, at: &At<'_>) -> Network {
-    let ApiNetwork { endpoints, gateways, others } = network;
-    unknown(&others, at);
+    let ApiNetwork { endpoints, gateways } = network;
     let mut ranges = Vec::new();
     let at_endpoints = at.field("endpoints");
-    for (index, ApiEndpoints { from_cidr, from_registry, others }) in endpoints.into_iter().enumerate() {
+    for (index, ApiEndpoints { from_cidr, from_registry }) in endpoints.into_iter().enumerate() {
         let at = at_endpoints.index(index);
-        unknown(&others, &at);
         if from_registry.is_some() {
             at.field("fromRegistry").warning_hint(
                 Reason::NotSupported,
@@ -108,8 +100,7 @@ fn parse_network(name: &str, network: ApiNetwork, at: &At<'_>) -> Network {
 }
 
 fn parse_gateway(gateway: ApiGateway, at: &At<'_>) -> Option<NetworkGateway> {
-    let ApiGateway { address, registry_service_name, port, locality, others } = gateway;
-    unknown(&others, at);
+    let ApiGateway { address, registry_service_name, port, locality } = gateway;
     at.not_supported("locality", locality.is_some());
     let Some(port) = port else {
         at.field("port").error_hint(
@@ -150,10 +141,4 @@ fn parse_gateway(gateway: ApiGateway, at: &At<'_>) -> Option<NetworkGateway> {
         }
     };
     Some(NetworkGateway { address: address?, port: port? })
-}
-
-fn unknown(others: &Map<String, Value>, at: &At<'_>) {
-    for name in others.keys() {
-        at.field(name).warning_hint(Reason::UnknownField, "there is no such field", "leave it out");
-    }
 }

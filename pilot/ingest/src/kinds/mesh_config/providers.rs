@@ -3,7 +3,7 @@
 //! In: the three as written. Out: the provider of spans and the access logs that hold for the mesh, and what of the rest has no effect. Without Telemetry
 //! objects only the default providers are used.
 
-use super::{access_log, later};
+use super::access_log;
 use crate::{
     at::At,
     values::{
@@ -16,7 +16,6 @@ use mesh_model::{
     Destination, Duration, Host, LogFile, MeshTracing, Reason, ResourceDetectors, Str, TracingProtocol,
     TracingProvider, TracingRequest,
 };
-use serde_json::Map;
 use std::sync::Arc;
 
 mod written;
@@ -63,9 +62,8 @@ pub fn parse(
         known.push((name, parse_provider(provider, &at)));
     }
     let at = at.field("defaultProviders");
-    let none = Defaults { tracing: Vec::new(), access_logging: Vec::new(), others: Map::new() };
-    let Defaults { tracing, access_logging, others } = defaults.unwrap_or(none);
-    later::report(&others, "defaultProviders", &at);
+    let none = Defaults { tracing: Vec::new(), access_logging: Vec::new() };
+    let Defaults { tracing, access_logging } = defaults.unwrap_or(none);
     Told {
         access_log: logs(&access_logging, &known, &at.field("accessLogging")),
         tracing: spans(tracing, known, enable_tracing, &at.field("tracing")),
@@ -138,8 +136,7 @@ fn spans(
 }
 
 fn parse_provider(provider: Provider, at: &At<'_>) -> Takes {
-    let Provider { name: _, zipkin, datadog, skywalking, opentelemetry, file, others } = provider;
-    later::report(&others, "extensionProviders[]", at);
+    let Provider { name: _, zipkin, datadog, skywalking, opentelemetry, file } = provider;
     let accesses = file.map(|file| access_log::parse_provider(file, &at.field("envoyFileAccessLog")));
     Takes { spans: parse_tracer(zipkin, datadog, skywalking, opentelemetry, at), accesses }
 }

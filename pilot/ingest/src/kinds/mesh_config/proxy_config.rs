@@ -4,19 +4,21 @@
 
 use super::{
     connections::{self, Connections},
-    later,
+    later, schema,
     tracing::{self, Tracing},
 };
 use crate::{
-    at::{At, Context, Shared},
+    at::{At, Context, Finished, Shared},
     decode::decode,
+    document,
 };
 use mesh_model::{
-    ClientCertDetails, ForwardClientCert, ProxyHeaders, ProxySettings, ProxyStart, Reason, ServerHeader,
+    ClientCertDetails, ForwardClientCert, Problem, ProxyHeaders, ProxySettings, ProxyStart, Reason,
+    ServerHeader,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The block as written.
@@ -34,9 +36,6 @@ pub struct Written {
     /// Environment of proxies, and metadata of their nodes.
     #[serde(default)]
     proxy_metadata: BTreeMap<String, String>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -62,10 +61,7 @@ struct Headers {
     x_forwarded_port: Option<Extra>,
     /// Headers by which the proxies of an older Istio tell each other whose they are.
     #[expect(dead_code, reason = "that they are sent within the mesh only holds: no proxy sends them")]
-    metadata_exchange_headers: Option<Value>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
+    metadata_exchange_headers: Option<Exchange>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -91,9 +87,6 @@ struct Details {
     dns: Option<bool>,
     /// Its URI, which is the client's identity.
     uri: Option<bool>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 /// What is there unless it is `disabled`.
@@ -101,9 +94,6 @@ struct Details {
 struct Switch {
     /// It is not sent.
     disabled: Option<bool>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 /// What is not there unless it is `enabled`.
@@ -111,9 +101,21 @@ struct Switch {
 struct Extra {
     /// It is sent.
     enabled: Option<bool>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
+}
+
+/// `metadataExchangeHeaders`.
+#[derive(Deserialize, JsonSchema)]
+struct Exchange {
+    /// To whom they are sent.
+    #[expect(dead_code, reason = "nobody sends them")]
+    mode: Option<ExchangeMode>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ExchangeMode {
+    Undefined,
+    InMesh,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -122,17 +124,15 @@ struct Server {
     disabled: Option<bool>,
     /// What it says; `istio-envoy` if it is not said.
     value: Option<String>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 /// Reads a ProxyConfig.
 pub(super) fn parse(value: &Value, at: &At<'_>) -> (ProxySettings, ProxyStart) {
-    let Some(written) = decode(value, at) else { return Default::default() };
-    let Written { proxy_headers, tracing, connection_settings, concurrency, proxy_metadata, others } =
-        written;
-    later::report(&others, "defaultConfig", at);
+    decode(value, at).map(|written| parse_written(written, at)).unwrap_or_default()
+}
+
+fn parse_written(written: Written, at: &At<'_>) -> (ProxySettings, ProxyStart) {
+    let Written { proxy_headers, tracing, connection_settings, concurrency, proxy_metadata } = written;
     let (connections, connection_limit) = connection_settings
         .map(|settings| connections::parse(settings, &at.field("connectionSettings")))
         .unwrap_or_default();
@@ -161,6 +161,25 @@ pub fn parse_proxy_config(value: &Value) -> ProxySettings {
     parse(value, &Shared::new(&context, "").root()).0
 }
 
+/// What is wrong with the ProxyConfig that an annotation has as text. Whether a setting has an effect is up to who starts the proxy.
+pub fn check_annotation(text: &str) -> Vec<Problem> {
+    let settings = match document::parse_text(text) {
+        Ok(Value::Null) => return Vec::new(),
+        Ok(settings) => settings,
+        Err(problem) => return vec![problem],
+    };
+    let context = Context::default();
+    let shared = Shared::new(&context, "");
+    let at = shared.root();
+    let (schema, place) = schema::of_proxies();
+    if let Some(written) = schema::read::<Written>(&settings, schema, place, &at) {
+        parse_written(written, &at);
+    }
+    let Finished { mut problems, references: _, undecodable: _ } = shared.finish();
+    problems.retain(|problem| problem.reason != Reason::NotSupported);
+    problems
+}
+
 fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
     let Headers {
         forwarded_client_cert,
@@ -173,15 +192,9 @@ fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
         x_forwarded_host,
         x_forwarded_port,
         metadata_exchange_headers: _,
-        others,
     } = headers;
-    later::report(&others, "defaultConfig.proxyHeaders", at);
-    let off = |setting: Option<Switch>, name: &str| {
-        setting.is_some_and(|Switch { disabled, others }| {
-            later::report(&others, &below(name), &at.field(name));
-            disabled == Some(true)
-        })
-    };
+    let off = |setting: Option<Switch>| setting.is_some_and(|Switch { disabled }| disabled == Some(true));
+    let on = |setting: Option<Extra>| setting.is_some_and(|Extra { enabled }| enabled == Some(true));
     ProxyHeaders {
         client_cert: match forwarded_client_cert {
             None | Some(ForwardedClientCert::Undefined) => None,
@@ -192,9 +205,7 @@ fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
             Some(ForwardedClientCert::AlwaysForwardOnly) => Some(ForwardClientCert::AlwaysForwardOnly),
         },
         client_cert_details: set_current_client_cert_details.map(|details| {
-            let Details { subject, cert, chain, dns, uri, others } = details;
-            let name = "setCurrentClientCertDetails";
-            later::report(&others, &below(name), &at.field(name));
+            let Details { subject, cert, chain, dns, uri } = details;
             let on = |setting: Option<bool>| setting == Some(true);
             ClientCertDetails {
                 subject: on(subject),
@@ -205,29 +216,17 @@ fn parse_headers(headers: Headers, at: &At<'_>) -> ProxyHeaders {
             }
         }),
         server: server.and_then(|server| parse_server(server, &at.field("server"))),
-        without_request_id: off(request_id, "requestId"),
-        without_attempt_count: off(attempt_count, "attemptCount"),
-        without_debug: off(envoy_debug_headers, "envoyDebugHeaders"),
-        forwarded_port: x_forwarded_port.is_some_and(|setting| is_on(setting, "xForwardedPort", at)),
-        forwarded_host: x_forwarded_host.is_some_and(|setting| is_on(setting, "xForwardedHost", at)),
+        without_request_id: off(request_id),
+        without_attempt_count: off(attempt_count),
+        without_debug: off(envoy_debug_headers),
+        forwarded_port: on(x_forwarded_port),
+        forwarded_host: on(x_forwarded_host),
         keeps_case: preserve_http1_header_case == Some(true),
     }
 }
 
-/// The place of a header's settings.
-fn below(name: &str) -> String {
-    format!("defaultConfig.proxyHeaders.{name}")
-}
-
-fn is_on(setting: Extra, name: &str, at: &At<'_>) -> bool {
-    let Extra { enabled, others } = setting;
-    later::report(&others, &below(name), &at.field(name));
-    enabled == Some(true)
-}
-
 fn parse_server(server: Server, at: &At<'_>) -> Option<ServerHeader> {
-    let Server { disabled, value, others } = server;
-    later::report(&others, &below("server"), at);
+    let Server { disabled, value } = server;
     if disabled == Some(true) {
         return Some(ServerHeader::PassThrough);
     }

@@ -2,12 +2,10 @@
 //!
 //! What Envoy does not know must not get to it: it would refuse all listeners for the sake of one cipher.
 
-use super::later;
 use crate::at::At;
 use mesh_model::{Reason, Str, TlsLimits, TlsVersion};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 /// `meshMTLS` and `tlsDefaults`.
 #[derive(Deserialize, JsonSchema)]
@@ -21,9 +19,6 @@ pub struct TlsConfig {
     /// Cipher suites up to TLS 1.2.
     #[serde(default)]
     cipher_suites: Vec<String>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -58,8 +53,7 @@ const CURVES: &[&str] = &["P-256", "P-384", "P-521", "X25519", "X25519MLKEM768"]
 /// Reads the limits that are the setting `name` of the mesh.
 pub fn parse_limits(config: TlsConfig, name: &str, at: &At<'_>) -> TlsLimits {
     let at = at.field(name);
-    let TlsConfig { min_protocol_version, ecdh_curves, cipher_suites, others } = config;
-    later::report(&others, name, &at);
+    let TlsConfig { min_protocol_version, ecdh_curves, cipher_suites } = config;
     TlsLimits {
         min_version: match min_protocol_version {
             None | Some(Version::Auto | Version::V1_2) => TlsVersion::V1_2,

@@ -3,7 +3,6 @@
 //! In: the block as written. Out: what it means for listeners. Which tracer a proxy has is a matter of its bootstrap, which its agent
 //! makes of the same block.
 
-use super::later;
 use crate::{
     at::At,
     values::{parse_header_name, parse_percent},
@@ -11,7 +10,6 @@ use crate::{
 use mesh_model::{Reason, SpanTag, Str, Tracer as Started, TracingSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The block as written.
@@ -31,9 +29,6 @@ pub struct Tracing {
     zipkin: Option<Tracer>,
     /// A Datadog agent where spans go that no provider takes.
     datadog: Option<Tracer>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 /// A tracer that a bootstrap has.
@@ -41,9 +36,6 @@ pub struct Tracing {
 struct Tracer {
     /// Where it is, as `host:port`.
     address: Option<String>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -54,9 +46,6 @@ struct Tag {
     environment: Option<Named>,
     /// The tag is taken from the request.
     header: Option<Named>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -78,14 +67,11 @@ struct Named {
 
 /// Reads the block.
 pub fn parse(tracing: Tracing, at: &At<'_>) -> (TracingSettings, Option<Started>) {
-    let Tracing { sampling, custom_tags, max_path_tag_length, enable_istio_tags, zipkin, datadog, others } =
-        tracing;
-    later::report(&others, "defaultConfig.tracing", at);
+    let Tracing { sampling, custom_tags, max_path_tag_length, enable_istio_tags, zipkin, datadog } = tracing;
     let mut started = None;
     for (name, tracer) in [("zipkin", zipkin), ("datadog", datadog)] {
-        let Some(Tracer { address, others }) = tracer else { continue };
+        let Some(Tracer { address }) = tracer else { continue };
         let at = at.field(name);
-        later::report(&others, &format!("defaultConfig.tracing.{name}"), &at);
         let Some(address) = address.filter(|address| !address.is_empty()) else { continue };
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none_or(|port| port == 0) {
@@ -118,8 +104,7 @@ pub fn parse(tracing: Tracing, at: &At<'_>) -> (TracingSettings, Option<Started>
 
 fn parse_tag(name: String, tag: Tag, at: &At<'_>) -> Option<(Str, SpanTag)> {
     let at = at.field(&name);
-    let Tag { literal, environment, header, others } = tag;
-    later::report(&others, "defaultConfig.tracing.customTags{}", &at);
+    let Tag { literal, environment, header } = tag;
     if name.is_empty() {
         at.error_hint(
             Reason::Required,

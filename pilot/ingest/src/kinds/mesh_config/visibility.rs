@@ -2,7 +2,7 @@
 //!
 //! In: the block as written. Out: its policies. What a rule asks that is not known here selects nothing, as in Istio.
 
-use super::{discovery, later};
+use super::discovery;
 use crate::at::At;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector as ApiSelector;
 use mesh_model::{
@@ -10,7 +10,6 @@ use mesh_model::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The block.
@@ -25,9 +24,6 @@ pub struct Setting {
     /// Whether it holds for sidecars.
     #[serde(default)]
     apply_to_sidecars: bool,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -38,9 +34,6 @@ struct Policy {
     /// All have to hold.
     #[serde(default)]
     matching_rules: Vec<Rule>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -48,9 +41,6 @@ struct Policy {
 struct Rule {
     /// Labels of the ServiceEntry's namespace.
     namespace_selector: Option<ApiSelector>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    others: Map<String, Value>,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
@@ -64,8 +54,7 @@ enum Width {
 
 /// Reads the block. `None`: it does not hold for sidecars.
 pub fn parse(setting: Setting, at: &At<'_>) -> Option<EntryVisibility> {
-    let Setting { default_visibility, policies, apply_to_sidecars, others } = setting;
-    later::report(&others, "serviceEntryVisibility", at);
+    let Setting { default_visibility, policies, apply_to_sidecars } = setting;
     let at_policies = at.field("policies");
     let parse = |(index, policy)| parse_policy(policy, &at_policies.index(index));
     let policies = policies.into_iter().enumerate().map(parse).collect();
@@ -85,13 +74,11 @@ pub fn parse(setting: Setting, at: &At<'_>) -> Option<EntryVisibility> {
 }
 
 fn parse_policy(policy: Policy, at: &At<'_>) -> (Vec<LabelSelector>, Visibility) {
-    let Policy { visibility: width, matching_rules, others } = policy;
-    later::report(&others, "serviceEntryVisibility.policies[]", at);
+    let Policy { visibility: width, matching_rules } = policy;
     let at = at.field("matchingRules");
     let parse = |(index, rule): (usize, Rule)| {
         let at = at.index(index);
-        let Rule { namespace_selector, others } = rule;
-        later::report(&others, "serviceEntryVisibility.policies[].matchingRules[]", &at);
+        let Rule { namespace_selector } = rule;
         match namespace_selector {
             Some(selector) => discovery::parse_selector(selector, &at.field("namespaceSelector")),
             None => {

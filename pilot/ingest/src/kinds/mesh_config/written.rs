@@ -1,4 +1,4 @@
-//! Mesh settings as they are written: Istio's MeshConfig, as far as it has an effect here. What it has besides is in `others`.
+//! Mesh settings as they are written: Istio's MeshConfig, as far as it has an effect here.
 
 use super::{
     access_log::Encoding,
@@ -108,9 +108,6 @@ pub struct Settings {
     /// More roots that are trusted.
     #[serde(default)]
     pub ca_certificates: Vec<CaCertificate>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub others: Map<String, Value>,
 }
 
 /// As in a DestinationRule; of its blocks only these two hold for a whole mesh.
@@ -121,18 +118,12 @@ pub struct TrafficPolicy {
     pub connection_pool: Option<ConnectionPoolSettings>,
     /// When failing endpoints are left out for a while.
     pub outlier_detection: Option<OutlierDetection>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 pub struct OutboundTrafficPolicy {
     /// It is refused, passed on, or resolved.
     pub mode: Option<OutboundMode>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -149,9 +140,6 @@ pub enum OutboundMode {
 pub struct InboundTrafficPolicy {
     /// Where it goes.
     pub mode: Option<InboundMode>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -172,9 +160,6 @@ pub enum H2UpgradePolicy {
 pub struct PathNormalizationSetting {
     /// How far.
     pub normalization: Option<Normalization>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub others: Map<String, Value>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use super::access_log;
 use mesh_api::Duration as ApiDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// One of `extensionProviders`.
 #[derive(Deserialize, JsonSchema)]
@@ -23,9 +23,6 @@ pub struct Provider {
     /// A file takes accesses.
     #[serde(rename = "envoyFileAccessLog")]
     pub file: Option<access_log::FileProvider>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub others: Map<String, Value>,
 }
 
 /// `defaultProviders`.
@@ -38,9 +35,6 @@ pub struct Defaults {
     /// Who is told of accesses.
     #[serde(default)]
     pub access_logging: Vec<String>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub others: Map<String, Value>,
 }
 
 /// `zipkin`.
@@ -150,10 +144,14 @@ pub struct Grpc {
 #[derive(Deserialize, JsonSchema)]
 pub struct Detectors {
     /// The proxy's variable `OTEL_RESOURCE_ATTRIBUTES`.
-    pub environment: Option<Map<String, Value>>,
+    pub environment: Option<Detector>,
     /// Files of Dynatrace on the proxy's machine.
-    pub dynatrace: Option<Map<String, Value>>,
+    pub dynatrace: Option<Detector>,
 }
+
+/// That it is there says all.
+#[derive(Deserialize, JsonSchema)]
+pub struct Detector {}
 
 /// A header of requests to the provider.
 #[derive(Deserialize, JsonSchema)]
