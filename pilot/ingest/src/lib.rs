@@ -30,6 +30,7 @@ mod object;
 mod recognise;
 mod references;
 mod reload;
+mod remainder;
 mod report;
 mod reporter;
 mod schema;

@@ -7,6 +7,7 @@ use crate::{
     kinds::{Model, Object, Row, WhenBad},
     meta::{Meta, identity},
     names::{self, unnamed},
+    remainder::{self, is_about, take_away},
     schema::{add_new, normalise, type_errors, unknown_fields},
     suppress::Suppress,
 };
@@ -61,20 +62,58 @@ fn read_object(row: &Row, mut value: Value, object: ObjectRef, source: Source, c
     let at = shared.root();
     let meta = Meta::parse(object.clone(), source.clone(), &value, &at);
     let generation = meta.generation;
-    let model = row.parse(meta, &value, &at);
-    let Finished { problems: found, references, undecodable } = shared.finish();
+    let model = row.parse(meta.clone(), &value, &at);
+    let Finished { problems: found, mut references, undecodable } = shared.finish();
     problems.extend(found);
     // What an API server would refuse. It has accepted what comes from it, unless that cannot be read after all; then the schema
     // names every misfit, where the decoder stops at the first.
     if from_file || undecodable.is_some() {
         add_new(&mut problems, type_errors(row.kind, &value, undecodable.is_some()));
     }
-    if let Some(problem) = undecodable
-        && !problems.iter().any(explains_undecodable)
-    {
-        problems.push(problem);
+    if let Some(problem) = undecodable {
+        if !problems.iter().any(explains_undecodable) {
+            problems.push(problem.clone());
+        }
+        // What comes of the whole does not depend on it.
+        match guard(|| read_remainder(row, value, &meta, (problem, context))) {
+            Ok(rest) => {
+                references.extend(rest.references);
+                add_new(&mut problems, rest.problems);
+            }
+            Err(defect) => problems.push(defect),
+        }
     }
     Object { object, source, generation, model, problems, references, suppress }
+}
+
+/// What else is to be said of an object that cannot be read because of a first problem: of the parts that can be.
+fn read_remainder(
+    row: &Row,
+    mut value: Value,
+    meta: &Meta,
+    (first, context): (Problem, &Context),
+) -> Finished {
+    let mut taken = Vec::new();
+    let mut next = Some(first);
+    while let Some(problem) = next {
+        if taken.len() == remainder::MOST || !take_away(&mut value, &problem.path) {
+            break;
+        }
+        taken.push(problem);
+        let shared = Shared::new(context, &meta.metadata.object.name.namespace);
+        // What it means without these parts is not what is meant.
+        row.parse(meta.clone(), &value, &shared.root());
+        let mut rest = shared.finish();
+        next = rest.undecodable.take();
+        if next.is_none() {
+            let is_gone = |path: &str| taken.iter().any(|problem| path.starts_with(&problem.path));
+            rest.references.retain(|reference| !is_gone(&reference.path));
+            rest.problems
+                .retain(|problem| problem.severity == Severity::Error && !is_about(&problem.path, &taken));
+            return rest;
+        }
+    }
+    Finished { problems: Vec::new(), references: Vec::new(), undecodable: None }
 }
 
 /// An unknown field alone keeps nothing from being read.

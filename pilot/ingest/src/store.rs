@@ -251,13 +251,9 @@ fn keep_last_good(mut object: Object, before: Option<&Object>) -> Object {
                 "correct the errors, and this version takes its place",
             )
         }
-        // Some of it could be read, so that what it refers to is known.
-        None if !object.references.is_empty() => {
-            ("nothing of this object is in effect", "correct the errors")
-        }
         None => (
-            "nothing of this object is in effect, and what it refers to has not been looked at",
-            "correct the errors; then what it refers to is checked, too",
+            "nothing of this object is in effect",
+            "correct the errors; what could not be read of it is checked then, too",
         ),
     };
     object.problems.push(Problem::new(Severity::Info, Reason::InvalidValue, "", message).hint(hint));

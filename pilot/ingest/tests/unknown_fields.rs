@@ -122,7 +122,9 @@ fn is_told(path: &str, like: Option<&str>, before: &[Problem], after: &[Problem]
     // What it is like may be none itself.
     let is_unknown = |path: &str| before.iter().any(|known| known.path == path && is_without_effect(known));
     let like = like.filter(|_| !is_unknown(path.trim_end_matches('q')));
-    after.iter().filter(|problem| is_without_effect(problem)).any(|problem| {
+    // Nor is anything said of what is a map where a text belongs.
+    let tells = |problem: &&Problem| is_without_effect(problem) || problem.reason == Reason::InvalidType;
+    after.iter().filter(tells).any(|problem| {
         let hint = problem.hint.as_deref().unwrap_or_default();
         let is_meant = like.is_none_or(|like| hint.contains(&format!("did you mean {like}")));
         match path.strip_prefix(&problem.path) {
