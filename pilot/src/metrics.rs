@@ -8,7 +8,10 @@ mod encode;
 use crate::{Counts, Publisher, triggers::Triggers};
 use encode::Encode;
 use mesh_model::Kind;
-use pilot_ingest::events::{Cause, Event, Events, Inbound};
+use pilot_ingest::{
+    defect,
+    events::{Cause, Event, Events, Inbound},
+};
 use pilot_xds::{metrics::Metrics, resource::ResourceType, server::Handles};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use std::{fmt::Error, sync::Arc};
@@ -130,6 +133,8 @@ fn edits(encode: &mut Encode<'_>, events: &Events, triggers: &Triggers) -> Resul
     let inbound = Inbound::ALL.map(|what| ([("type", what.label())], events.inbound(what)));
     let help = "Objects that mean something else than before, wherever they come from";
     encode.counters("pilot_inbound_updates", help, inbound)?;
+    let help = "Panics that were kept from what they came with: each is a defect of Meltemi";
+    encode.counters("meltemi_defects", help, [([], defect::count())])?;
     let triggers = Cause::ALL.map(|cause| ([("type", cause.label())], triggers.of(cause)));
     let help = "Times that a proxy was told something, by what made it so";
     encode.counters("pilot_push_triggers", help, triggers)

@@ -14,6 +14,8 @@ mod interner;
 mod pool;
 mod scope;
 mod state;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 pub use counts::Counts;
@@ -22,6 +24,7 @@ use crate::readers::Readers;
 use mesh_model::{Mesh, MtlsMode, NamespacedName, ObjectRef, PeerModes, Problem, Reason, Str};
 use pilot_status::Registrations;
 use pilot_xds::snapshot::{LAYERS, Snapshot};
+use scope::ScopeState;
 use state::{State, Subscriber};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -61,6 +64,14 @@ impl Publisher {
                 let known = problems.entry(object.clone()).or_default();
                 if !known.contains(&problem) {
                     known.push(problem);
+                }
+            }
+        }
+        for (host, defect) in state.scopes.values().flat_map(ScopeState::defects) {
+            for object in scope::objects_of(&state.mesh, host) {
+                let known = problems.entry(object).or_default();
+                if !known.contains(defect) {
+                    known.push(defect.clone());
                 }
             }
         }

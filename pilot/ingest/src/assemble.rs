@@ -10,12 +10,14 @@ mod export;
 mod link;
 mod networks;
 mod peers;
+mod recover;
 mod settle;
 mod visibility;
 mod workload;
 
 use crate::{
     at::Context,
+    defect::guard,
     events::{Cause, Causes, Events},
     joins::Joins,
     kinds::Model,
@@ -43,6 +45,11 @@ pub struct Ingest {
     no_labels: Arc<Labels>,
     /// Why the mesh differs from the one that was taken last.
     causes: Causes,
+    /// The mesh is an older one: the objects cannot be joined, and the indexes are half-done.
+    is_torn: bool,
+    /// Told of each difference that is taken in.
+    #[cfg(test)]
+    trap: Option<fn(&Difference)>,
 }
 
 /// What has to be derived again.
@@ -69,6 +76,9 @@ impl Ingest {
             mesh: Arc::new(mesh),
             no_labels: Arc::default(),
             causes: Causes::default(),
+            is_torn: false,
+            #[cfg(test)]
+            trap: None,
         }
     }
 
@@ -107,10 +117,22 @@ impl Ingest {
                 edit => self.store.edit(edit, &mut differences),
             }
         }
-        let mut changes = ChangeSet::default();
         if differences.is_empty() && dirty.workloads.is_empty() {
-            return changes;
+            return ChangeSet::default();
         }
+        if self.is_torn {
+            return self.join_again().unwrap_or_default();
+        }
+        let made = differences.clone();
+        match guard(|| self.assemble(differences, dirty)) {
+            Ok(changes) => changes,
+            Err(defect) => self.recover(made, defect),
+        }
+    }
+
+    /// Takes differences into the mesh. What it has done when it panics shows in the indexes, and not in the mesh.
+    fn assemble(&mut self, differences: Vec<Difference>, mut dirty: Dirty) -> ChangeSet {
+        let mut changes = ChangeSet::default();
         let touched =
             differences.iter().filter_map(|difference| discovery::namespace_of(&difference.object)).collect();
         // Persistent maps: the clone shares everything.
@@ -162,6 +184,8 @@ impl Ingest {
         dirty: &mut Dirty,
         changes: &mut ChangeSet,
     ) {
+        #[cfg(test)]
+        self.trap.inspect(|trap| trap(&difference));
         let Difference { object, old, new } = difference;
         self.causes.add(self.store.events.differs(object.kind, new.is_none()));
         if let Some(old) = old {

@@ -9,7 +9,7 @@ mod annotations;
 mod assemble;
 mod at;
 mod decode;
-mod defect;
+pub mod defect;
 mod delegation;
 mod document;
 mod endpoints;

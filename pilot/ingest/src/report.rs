@@ -129,6 +129,13 @@ impl Snapshot {
         };
     }
 
+    /// Forgets all that objects say together.
+    pub(crate) fn forget_joined(&mut self) {
+        self.contested.clear();
+        self.joined.clear();
+        self.hidden.clear();
+    }
+
     /// Notes whether what is in `namespace` means anything.
     pub(crate) fn set_hidden(&mut self, namespace: &Str, hidden: bool) {
         match hidden {

@@ -3,7 +3,10 @@
 //! In: snapshots, as they come. Out: the newest report, whenever it says something else. The edit that asks for a report is just then on its way to
 //! every proxy: a thread of the lowest priority makes it, so that on a busy processor proxies come first.
 
-use crate::report::{LivedReport, Report, Snapshot};
+use crate::{
+    defect::guard,
+    report::{LivedReport, Report, Snapshot},
+};
 use futures::executor::block_on;
 use std::{io, sync::Arc, thread, time::Duration};
 use tokio::sync::watch;
@@ -35,8 +38,11 @@ fn follow(mut snapshots: watch::Receiver<Snapshot>, newest: &watch::Sender<Arc<R
     while block_on(snapshots.changed()).is_ok() {
         let snapshot = snapshots.borrow_and_update().clone();
         let begin = processor_time();
-        if let Some(report) = lived.follow(&snapshot) {
-            newest.send_replace(Arc::new(report));
+        match guard(|| lived.follow(&snapshot)) {
+            Ok(Some(report)) => drop(newest.send_replace(Arc::new(report))),
+            Ok(None) => {}
+            // The last report stays. What it had found out may be half of it.
+            Err(_) => lived = LivedReport::default(),
         }
         // By the processor's clock: waiting for its turn is no work.
         let spent = processor_time().saturating_sub(begin);

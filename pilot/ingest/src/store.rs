@@ -52,7 +52,7 @@ pub struct DocumentProblem {
 }
 
 /// What an object meant before and means now.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Difference {
     /// The object.
     pub object: ObjectRef,
@@ -62,6 +62,15 @@ pub struct Difference {
     pub new: Option<Model>,
 }
 
+/// An object that cannot be joined because Meltemi is wrong.
+#[derive(Debug)]
+pub struct Withheld {
+    /// What it is taken to mean.
+    pub stand_in: Option<Model>,
+    /// What is said of it.
+    pub defect: Problem,
+}
+
 /// Everything known, by object. The first in order of source is in effect; others of the same name wait behind it.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -69,6 +78,8 @@ pub struct Store {
     of_file: BTreeMap<Str, BTreeSet<ObjectRef>>,
     /// Namespaces that do not belong to the mesh: what is in them is known, and means nothing.
     hidden: BTreeSet<Str>,
+    /// Objects that do not mean what they say.
+    withheld: BTreeMap<ObjectRef, Withheld>,
     /// What each says of itself, for reports.
     pub(crate) told: Snapshot,
     /// What is counted.
@@ -90,13 +101,21 @@ fn path(source: &Source) -> Option<&Str> {
 impl Store {
     /// What `object` means, as far as it is in effect.
     pub fn model(&self, object: &ObjectRef) -> Option<&Model> {
-        self.meaning(object, self.objects.get(object)?)
+        self.meaning(object, self.objects.get(object).map_or(&[][..], Vec::as_slice))
     }
 
     /// What the objects of one name mean together: the first is in effect.
-    fn meaning<'a>(&self, object: &ObjectRef, held: &'a [Object]) -> Option<&'a Model> {
-        let model = held.first()?.model.as_ref()?;
-        (!belongs(object) || !self.hidden.contains(&object.name.namespace)).then_some(model)
+    fn meaning<'a>(&'a self, object: &ObjectRef, held: &'a [Object]) -> Option<&'a Model> {
+        let is_hidden = belongs(object) && self.hidden.contains(&object.name.namespace);
+        self.own_meaning(object, held).filter(|_| !is_hidden)
+    }
+
+    /// The same wherever it is.
+    fn own_meaning<'a>(&'a self, object: &ObjectRef, held: &'a [Object]) -> Option<&'a Model> {
+        match self.withheld.get(object) {
+            Some(withheld) => withheld.stand_in.as_ref(),
+            None => held.first()?.model.as_ref(),
+        }
     }
 
     /// Every namespace that something is in, or that is known itself; or that is hidden: what comes to be there later would be, too.
@@ -122,7 +141,7 @@ impl Store {
         self.told.set_hidden(namespace, hidden);
         for (object, held) in &self.objects {
             if belongs(object) && object.name.namespace == *namespace {
-                let model = held.first().and_then(|first| first.model.clone());
+                let model = self.own_meaning(object, held).cloned();
                 let (old, new) = if hidden { (model, None) } else { (None, model) };
                 if old != new {
                     differences.push(Difference { object: object.clone(), old, new });
@@ -133,7 +152,44 @@ impl Store {
 
     /// What everything means, as far as it is in effect.
     pub fn models(&self) -> impl Iterator<Item = (&ObjectRef, &Model)> {
-        self.objects.iter().filter_map(|(name, held)| Some((name, self.meaning(name, held)?)))
+        // One that is gone may be withheld all the same.
+        let gone = self.withheld.keys().filter(|name| !self.objects.contains_key(*name));
+        self.objects.keys().chain(gone).filter_map(|name| Some((name, self.model(name)?)))
+    }
+
+    /// Has an object mean something else than it says, and says that of it.
+    pub fn withhold(&mut self, object: &ObjectRef, withheld: Withheld) {
+        self.release(object);
+        if let Some(held) = self.objects.get_mut(object) {
+            if let Some(first) = held.first_mut() {
+                first.problems.push(withheld.defect.clone());
+            }
+            self.told.set_object(object, held);
+        }
+        self.withheld.insert(object.clone(), withheld);
+    }
+
+    /// Has an object mean what it says again: what differs by that.
+    pub fn release(&mut self, object: &ObjectRef) -> Option<Difference> {
+        let old = self.model(object).cloned();
+        self.take_withheld(object)?;
+        let new = self.model(object).cloned();
+        (old != new).then(|| Difference { object: object.clone(), old, new })
+    }
+
+    fn take_withheld(&mut self, object: &ObjectRef) -> Option<Withheld> {
+        let withheld = self.withheld.remove(object)?;
+        if let Some(held) = self.objects.get_mut(object) {
+            held.iter_mut().for_each(|held| held.problems.retain(|problem| *problem != withheld.defect));
+            self.told.set_object(object, held);
+        }
+        Some(withheld)
+    }
+
+    /// Forgets what came of joining objects.
+    pub fn forget_joined(&mut self) {
+        self.hidden.clear();
+        self.told.forget_joined();
     }
 
     /// Makes one edit and adds what differs by it.
@@ -194,8 +250,10 @@ impl Store {
                 self.of_file.entry(from.clone()).or_default().insert(name.clone());
             }
         }
+        let old = self.model(&name).cloned();
+        let withheld = self.take_withheld(&name);
         let mut held = self.objects.remove(&name).unwrap_or_default();
-        let old = self.meaning(&name, &held).cloned();
+        let said = withheld.as_ref().and_then(|_| held.first()?.model.clone());
         let before: Vec<Object> = held.extract_if(.., |object| path(&object.source) == from).collect();
         if from.is_none() {
             self.events.came(name.kind, event(&before, &objects));
@@ -205,13 +263,17 @@ impl Store {
         held.sort_by(|left, right| left.source.cmp(&right.source));
         self.told.set_object(&name, &held);
         let new = self.meaning(&name, &held).cloned();
+        // Whether it can be joined is tried again when it says something else.
+        let withheld = withheld.filter(|_| said == held.first().and_then(|first| first.model.clone()));
         if !held.is_empty() {
             // There is one, mostly, and room for four was made.
             held.shrink_to_fit();
             self.objects.insert(name.clone(), held);
         }
-        if old != new {
-            differences.push(Difference { object: name, old, new });
+        match withheld {
+            Some(withheld) => self.withhold(&name, withheld),
+            None if old != new => differences.push(Difference { object: name, old, new }),
+            None => {}
         }
     }
 }

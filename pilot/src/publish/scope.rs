@@ -8,15 +8,16 @@ mod places;
 mod ports;
 mod routes;
 mod split;
+mod whole;
 
 use super::pool::Pool;
 use crate::proxy::{NameForm, Takes};
-use mesh_model::{Host, Mesh, ObjectRef, OutboundPolicy, Str};
+use mesh_model::{Host, Mesh, ObjectRef, OutboundPolicy, Problem, Str};
 use names::Names;
 use pilot_view::{
     Capture, HostView, Place, PortKey, PortUse, Scope, ScopeKey,
     affects::Affected,
-    derive_host, hosts, port_listener, scope_clusters, scope_listeners,
+    hosts, port_listener, scope_clusters, scope_listeners,
     spec::{ListenerSpec, NetworkSpec, RouteSource, VirtualHostSpec},
     virtual_outbound,
 };
@@ -31,6 +32,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+pub use whole::objects_of;
 
 /// A scope in use.
 pub struct ScopeState {
@@ -48,6 +50,10 @@ pub struct ScopeState {
     members: usize,
     /// Members that need virtual hosts inside route configurations.
     sotw_members: usize,
+    /// Hosts of which nothing could be made, because Meltemi is wrong.
+    defects: BTreeMap<Host, Problem>,
+    /// Deriving it came to no end: the layer is an older one, and the rest is half-done.
+    is_torn: bool,
 }
 
 /// What a host contributed last time: the names to take away when it no longer does.
@@ -168,7 +174,9 @@ impl ScopeState {
             let gone: Vec<Host> =
                 state.hosts.keys().filter(|host| !visible.contains(*host)).cloned().collect();
             for host in visible.iter().chain(&gone) {
-                state.set_host(host, derive_host(scope, host), update);
+                if let Some(view) = state.view(scope, host) {
+                    state.set_host(host, view, update);
+                }
             }
             let gone = state.names.gone(&visible);
             state.names.derive(scope, visible.iter().chain(&gone), pool);
@@ -184,7 +192,9 @@ impl ScopeState {
         let Affected { hosts, endpoints } = affected;
         let stale = self.rebuild(mesh, pool, |state, scope, update| {
             for host in hosts {
-                state.set_host(host, derive_host(scope, host), update);
+                if let Some(view) = state.view(scope, host) {
+                    state.set_host(host, view, update);
+                }
             }
             state.names.derive(scope, hosts.iter(), pool);
         });
@@ -208,6 +218,8 @@ impl ScopeState {
         self.layer = self.layer.clone().edit(|edit| {
             let mut update = Update { pool, edit, dirty: Dirty::default(), stale: Vec::new() };
             change(self, &scope, &mut update);
+            #[cfg(test)]
+            super::tests::spring(&Host::new("ports"));
             let ports = std::mem::take(&mut update.dirty.ports);
             // Where requests to nobody's ports go by their names, it matters which ports these are.
             let by_name = scope.outbound_policy() == OutboundPolicy::AllowAnyDynamicDns;

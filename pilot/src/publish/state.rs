@@ -14,6 +14,7 @@ use crate::{
     readers::Readers,
 };
 use mesh_model::{ChangeSet, Mesh};
+use pilot_ingest::defect::guard;
 use pilot_view::{Place, ScopeKey, Standing, affects, is_replica};
 use pilot_xds::{
     latest,
@@ -42,6 +43,8 @@ pub struct State {
     pub readers: Arc<Readers>,
     pub proxies: HashMap<u64, Box<Subscriber>>,
     pub next_id: u64,
+    /// The last change came to no end.
+    pub is_torn: bool,
 }
 
 /// A connected proxy.
@@ -64,8 +67,20 @@ pub struct Home {
 }
 
 impl State {
-    /// Derives what a change affects. Returns who is to hear of it when.
+    /// Derives what a change affects. Returns who is to hear of it when. A panic beside what single scopes and proxies have of their own
+    /// leaves to the next change to derive everything.
     pub fn derive(&mut self, mesh: Arc<Mesh>, changes: &ChangeSet) -> Turns {
+        let again = std::mem::take(&mut self.is_torn);
+        let all = again.then(|| ChangeSet { everything: true, ..changes.clone() });
+        let changes = all.as_ref().unwrap_or(changes);
+        guard(|| self.derive_changes(mesh, changes)).unwrap_or_else(|defect| {
+            tracing::error!(%defect, "publishing");
+            self.is_torn = true;
+            Turns::default()
+        })
+    }
+
+    fn derive_changes(&mut self, mesh: Arc<Mesh>, changes: &ChangeSet) -> Turns {
         let old = std::mem::replace(&mut self.mesh, mesh);
         if changes.is_empty() {
             return Turns::default();
@@ -73,19 +88,10 @@ impl State {
         self.classify(&old, changes);
         self.credentials.follow(&self.mesh, changes, &self.pool);
         self.forget_vacant();
-        if changes.everything {
-            for scope in self.scopes.values_mut() {
-                scope.derive_all(&self.mesh, &self.pool);
-            }
-        } else {
-            let affected = affects::affected(&self.mesh, changes);
-            for (key, scope) in &mut self.scopes {
-                if changes.namespaces.contains(&key.namespace) {
-                    scope.derive_all(&self.mesh, &self.pool);
-                } else {
-                    scope.derive(&self.mesh, &self.pool, &affected);
-                }
-            }
+        let affected = (!changes.everything).then(|| affects::affected(&self.mesh, changes));
+        for (key, scope) in &mut self.scopes {
+            let affected = affected.as_ref().filter(|_| !changes.namespaces.contains(&key.namespace));
+            scope.follow(&self.mesh, &self.pool, affected);
         }
         Turns::new(&old, self, changes)
     }
@@ -141,11 +147,22 @@ impl State {
             .collect();
         for id in moved {
             let Some(mut subscriber) = self.proxies.remove(&id) else { continue };
-            let proxy = subscriber.connected.proxy(&self.mesh);
-            let home = self.enter(&proxy, subscriber.takes);
-            let before = std::mem::replace(&mut subscriber.home, home);
-            self.leave(&before, subscriber.takes);
-            subscriber.proxy = proxy;
+            let entered = guard(|| {
+                let proxy = subscriber.connected.proxy(&self.mesh);
+                let home = self.enter(&proxy, subscriber.takes);
+                (proxy, home)
+            });
+            match entered {
+                Ok((proxy, home)) => {
+                    let before = std::mem::replace(&mut subscriber.home, home);
+                    self.leave(&before, subscriber.takes);
+                    subscriber.proxy = proxy;
+                }
+                // It keeps what it has. Its scope may count it twice, and stay when all have gone: that is all.
+                Err(defect) => {
+                    tracing::error!(proxy = %subscriber.proxy.name, %defect, "it stays where it was")
+                }
+            }
             self.proxies.insert(id, subscriber);
         }
     }

@@ -28,6 +28,11 @@ impl Names {
         Self { single: nothing.clone(), table: nothing.clone(), table_members: 0, others: HashMap::new() }
     }
 
+    /// Makes as if no names had been derived yet.
+    pub fn begin_again(&mut self, pool: &Pool) {
+        *self = Self { table_members: self.table_members, ..Self::new(pool) };
+    }
+
     /// What clients have that take names in this form.
     pub fn layer(&self, form: NameForm) -> &Arc<Layer> {
         match form {

@@ -4,6 +4,7 @@
 
 use crate::publish::pool::Pool;
 use mesh_model::{Host, Str};
+use pilot_ingest::defect::guard;
 use pilot_view::{Place, PlaceView, Scope, derive_place};
 use pilot_xds::{
     layer::{Edit, Layer},
@@ -81,15 +82,20 @@ impl Places {
         self.by_place.retain(|_, state| state.members > 0);
     }
 
-    /// Derives hosts again, in every place.
+    /// Makes as if nothing had been derived for them yet.
+    pub fn begin_again(&mut self) {
+        self.by_place.values_mut().for_each(|state| state.layer = Layer::empty());
+    }
+
+    /// Derives hosts again, in every place. One of which nothing can be made stays as it was.
     pub fn derive(&mut self, scope: &Scope<'_>, stale: &[Stale], endpoints: &BTreeSet<Host>, pool: &Pool) {
         for (place, state) in &mut self.by_place {
             let layer = state.layer.edit(|edit| {
-                for Stale { host, clusters } in stale {
-                    set(derive_place(scope, place, host), clusters, pool, edit);
-                }
-                for host in endpoints {
-                    set(derive_place(scope, place, host), &[], pool, edit);
+                let stale = stale.iter().map(|Stale { host, clusters }| (host, clusters.as_slice()));
+                for (host, clusters) in stale.chain(endpoints.iter().map(|host| (host, &[][..]))) {
+                    if let Ok(view) = guard(|| derive_place(scope, place, host)) {
+                        set(view, clusters, pool, edit);
+                    }
                 }
             });
             if !Arc::ptr_eq(&layer, &state.layer) {

@@ -8,7 +8,7 @@ use crate::publish::pool::Pool;
 use mesh_model::Mesh;
 use pilot_view::ScopeKey;
 use pilot_xds::layer::Layer;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl ScopeState {
     /// The scope `key` over `mesh`, all of it derived, but no place yet.
@@ -25,6 +25,8 @@ impl ScopeState {
             own_listeners: BTreeSet::new(),
             members: 0,
             sotw_members: 0,
+            defects: BTreeMap::new(),
+            is_torn: false,
         };
         nothing.split(key, mesh, pool)
     }
@@ -43,6 +45,8 @@ impl ScopeState {
             own_listeners: self.own_listeners.clone(),
             members: 0,
             sotw_members: 0,
+            defects: BTreeMap::new(),
+            is_torn: false,
         };
         state.derive_all(mesh, pool);
         state
@@ -54,6 +58,6 @@ impl ScopeState {
             &self.key;
         let same = (sidecar, capture, options, families, has_identity, settings)
             == (&key.sidecar, &key.capture, &key.options, &key.families, &key.has_identity, &key.settings);
-        same && !self.routes.inline
+        same && !self.routes.inline && !self.is_torn
     }
 }
