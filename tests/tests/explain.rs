@@ -372,3 +372,37 @@ fn who_is_spoken_to_over_mtls_and_what_they_take() {
         ],
     );
 }
+
+#[test]
+fn what_a_policy_comes_to_is_said_in_words() {
+    let policy = r#"
+---
+apiVersion: v1
+kind: Service
+metadata: { name: plain, namespace: shop }
+spec: { clusterIP: 10.2.0.20, ports: [{ name: http, port: 80 }] }
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: plain, namespace: shop }
+spec:
+  host: plain
+  trafficPolicy:
+    loadBalancer: { consistentHash: { httpCookie: { name: user, ttl: 60s } } }
+    connectionPool: { tcp: { maxConnections: 7, connectTimeout: 2s }, http: { http1MaxPendingRequests: 3 } }
+    outlierDetection: { consecutive5xxErrors: 4, baseEjectionTime: 20s, maxEjectionPercent: 50 }
+    tls: { mode: DISABLE }
+"#;
+    let explanation = explain_in(&[MESH, policy].concat(), "http://plain/", &[]);
+    assert_says(
+        &explanation,
+        &[
+            "load balancing: by a hash of the cookie user, which the proxy gives for 60s to clients that have none, on a ring of at least 1024 places\n",
+            "connection pool: at most 7 connections, 2s to connect, at most 3 requests wait for a connection\n",
+            "outlier detection: after 4 errors (5xx) in a row an endpoint is left out for 20s, or longer each time, but never more than 50% of all\n",
+            "security: plaintext\n",
+        ],
+    );
+    let json = serde_json::to_string(&explanation).unwrap();
+    assert!(json.contains("at most 7 connections") && json.contains("security: plaintext"), "{json}");
+}

@@ -6,6 +6,7 @@ use mesh_tests::{
     Asker,
     flow::{TestMesh, within},
 };
+use pilot_xds::resource::ResourceType;
 
 /// A ServiceEntry for the host, with one port.
 fn entry(name: &str, port: &str) -> String {
@@ -35,6 +36,26 @@ async fn the_younger_is_programmed_as_the_older_is() -> anyhow::Result<()> {
         let object = ObjectRef::new(Kind::ServiceEntry, "default", name);
         let [.., programmed] = mesh.pilot.status(&object).with_context(|| format!("there is no {name}"))?;
         anyhow::ensure!(programmed.message.contains("1 of 1"), "{name}: {}", programmed.message);
+    }
+    Ok(())
+}
+
+/// What a proxy rejects of a port that the younger alone has is its fault as well.
+#[tokio::test]
+async fn listeners_are_blamed_on_all() -> anyhow::Result<()> {
+    let plain = entry("a", "{number: 80, name: http, protocol: HTTP}");
+    let opaque = entry("b", "{number: 3306, name: tcp, protocol: TCP}");
+    let mesh = TestMesh::start(&[("a.yaml", &plain), ("b.yaml", &opaque)]).await?;
+    let proxy = mesh.delta(&Asker::default()).await?;
+    proxy.settle(&mesh).await?;
+    let name = mesh.pilot.publisher().proxies()[0].name.clone();
+    let snapshot = mesh.pilot.publisher().snapshot(&name).context("it is connected")?;
+    let resources = |kind| snapshot.layers.iter().flat_map(move |layer| layer.resources(kind).values());
+    for (kind, part) in [(ResourceType::Listener, "_3306"), (ResourceType::VirtualHost, "db.example.com:80")]
+    {
+        let found = resources(kind).find(|resource| resource.name().contains(part)).context(part)?;
+        let blamed: Vec<String> = found.origins().iter().map(ToString::to_string).collect();
+        anyhow::ensure!(blamed == ["ServiceEntry default/a", "ServiceEntry default/b"], "{part}: {blamed:?}");
     }
     Ok(())
 }

@@ -69,6 +69,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// All objects that define it, the one that counts where they differ first.
+    pub fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
+        std::iter::once(&self.metadata.object).chain(&self.with)
+    }
+
     /// Its namespace.
     pub fn namespace(&self) -> &Str {
         self.metadata.namespace()

@@ -11,6 +11,8 @@ mod condition;
 mod connection;
 mod destination;
 mod opaque;
+mod path;
+mod policy;
 mod redirect;
 mod request;
 mod rule;

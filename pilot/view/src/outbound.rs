@@ -103,8 +103,7 @@ impl ServiceContext<'_> {
     /// The objects behind its clusters.
     fn origins(&self) -> Arc<[ObjectRef]> {
         let rules = self.rule.into_iter().flat_map(|rule| rule.origins.iter().cloned());
-        let service = std::iter::once(&self.service.metadata.object).chain(&self.service.with);
-        let mut origins: Vec<_> = service.cloned().chain(rules).collect();
+        let mut origins: Vec<_> = self.service.objects().cloned().chain(rules).collect();
         origins.sort();
         origins.into()
     }

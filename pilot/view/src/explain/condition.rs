@@ -10,8 +10,8 @@ pub fn unmet(matches: &RouteMatchSpec, request: &Request) -> Vec<String> {
     let RouteMatchSpec { path, ignore_case, headers, claims, query } = matches;
     let mut unmet = Vec::new();
     if let Some(wanted) = path {
-        let found = request.matched_path();
-        if !path_matches(wanted, *ignore_case, &found) {
+        let found = request.path_alone();
+        if !path_matches(wanted, *ignore_case, found) {
             let case = if *ignore_case { ", whatever the case" } else { "" };
             unmet.push(format!("path {found} {}{case}", path_not(wanted)));
         }

@@ -3,10 +3,10 @@
 use super::{
     Scene,
     answer::{Endpoints, Target},
-    security,
+    policy, security,
 };
 use crate::spec::{ClusterDiscovery, ClusterSpec, WeightedCluster};
-use mesh_model::{Endpoint, EndpointAddress, Health, Host, Kind, LoadBalancing, Str};
+use mesh_model::{Endpoint, EndpointAddress, Health, Host, Kind, Str};
 
 /// Where `cluster` leads.
 pub fn target(scene: &Scene<'_>, cluster: &WeightedCluster) -> Target {
@@ -38,7 +38,7 @@ fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
     let rules = spec.origins.iter().filter(|object| object.kind == Kind::DestinationRule);
     target.policy = rules.map(|object| scene.located(object)).collect();
     target.config = spec.config.clone();
-    target.settings = settings(spec);
+    target.settings = policy::lines(spec);
     target.settings.extend(security::client(spec));
     target.endpoints = match &spec.discovery {
         ClusterDiscovery::Eds => {
@@ -60,22 +60,6 @@ fn describe(scene: &Scene<'_>, spec: &ClusterSpec, target: &mut Target) {
         }]),
         ClusterDiscovery::Nowhere => Endpoints::Known(Vec::new()),
     };
-}
-
-/// What of the policy decides how requests are spread and given up.
-fn settings(spec: &ClusterSpec) -> Vec<String> {
-    let balancing = match &spec.load_balancing {
-        LoadBalancing::Simple(algorithm) => format!("{algorithm:?}"),
-        LoadBalancing::ConsistentHash(hash) => format!("by hash of {:?}", hash.key),
-    };
-    if spec.service.is_none() {
-        return Vec::new();
-    }
-    let mut settings = vec![format!("load balancing: {balancing}")];
-    if spec.outlier_detection.is_some() {
-        settings.push("outlier detection: endpoints that fail are ejected".to_owned());
-    }
-    settings
 }
 
 fn shown(spec: &ClusterSpec, endpoint: &Endpoint) -> String {

@@ -17,7 +17,7 @@ pub fn location(redirect: &Redirect, matches: &RouteMatchSpec, request: &Request
     let host = if authority.is_empty() { kept_host(request, new_scheme, new_port) } else { authority };
     let port = new_port.map(|port| format!(":{port}")).unwrap_or_default();
     let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let old = request.matched_path();
+    let old = request.path_alone();
     let path = match path {
         None => format!("{old}{query}"),
         Some(RedirectPath::Full(path)) if path.contains('?') => path.to_string(),
@@ -31,7 +31,9 @@ pub fn location(redirect: &Redirect, matches: &RouteMatchSpec, request: &Request
             format!("{prefix}{}{query}", old.get(matched..).unwrap_or_default())
         }
     };
-    format!("{new_scheme}://{host}{port}{path}")
+    // Envoy begins what does not begin so.
+    let root = if path.starts_with('/') { "" } else { "/" };
+    format!("{new_scheme}://{host}{port}{root}{path}")
 }
 
 /// The request's host; its port goes when another is said, or when it is the old scheme's default and the scheme changes.

@@ -78,9 +78,9 @@ impl Request {
         named.unwrap_or(if self.scheme == "https" { 443 } else { 80 })
     }
 
-    /// The path as it is matched: without query, dot segments resolved.
-    pub fn matched_path(&self) -> String {
-        resolve_dots(self.path.split('?').next().unwrap_or_default())
+    /// The path without query.
+    pub fn path_alone(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
     }
 
     /// What stands behind `?`, if there is one.
@@ -119,30 +119,6 @@ pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// `/a/../b` is `/b`: proxies normalise paths before they match.
-fn resolve_dots(path: &str) -> String {
-    if !path.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return path.to_owned();
-    }
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let last = segments.peek().is_none();
-        match segment {
-            "." | ".." => {
-                if segment == ".." {
-                    kept.pop();
-                }
-                if last {
-                    kept.push("");
-                }
-            }
-            _ => kept.push(segment),
-        }
-    }
-    format!("/{}", kept.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,20 +140,6 @@ mod tests {
         assert_eq!(parts("tcp://mongo:27017"), expect("tcp", "mongo", 27017, "/"));
         for bad in ["ftp://a", "http://", "http://a:x", "tcp://a", "http://u@a"] {
             assert!(parts(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn dots_in_paths() {
-        for (path, expected) in [
-            ("/a/../b", "/b"),
-            ("/a/./b", "/a/b"),
-            ("/..", "/"),
-            ("/a/..", "/"),
-            ("/a/b/.", "/a/b/"),
-            ("/a//b", "/a//b"),
-        ] {
-            assert_eq!(resolve_dots(path), expected, "{path}");
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Everything one proxy is given, as specs, so that many requests can be asked about.
 
 use super::{
-    Explanation, HostTaken, ObjectAt, Outcome, Request, answer::Target, authority, connection, destination,
-    opaque, rule,
+    Explanation, HostTaken, ObjectAt, Outcome, Request,
+    answer::Target,
+    authority, connection, destination, opaque,
+    path::{self, Made},
+    rule,
 };
 use crate::{
     ANY_NAME, Capture, Place, PortKey, PortUse, Proxy, Scope, ScopeKey, derive_host, derive_place, hosts,
@@ -122,7 +125,7 @@ impl<'a> Scene<'a> {
             }
             connection::Way::Requests { listener, routes } => {
                 explanation.listener = Some(listener);
-                self.route(&routes, request, &mut explanation);
+                self.requests(&routes, request, &mut explanation);
             }
         }
         explanation
@@ -130,6 +133,28 @@ impl<'a> Scene<'a> {
 
     fn opaque(&self, tcp: &TcpSpec) -> Vec<Target> {
         tcp.clusters.iter().map(|cluster| destination::target(self, cluster)).collect()
+    }
+
+    /// What becomes of a request once its path is made like others.
+    fn requests(&self, routes: &Str, request: &Request, explanation: &mut Explanation) {
+        let scope = self.scope();
+        let normalization = self.mesh.config().path_normalization;
+        match path::make_alike(&request.path, normalization, &scope.settings().connections) {
+            Made::Path(path) if path == request.path => self.route(routes, request, explanation),
+            Made::Path(path) => {
+                explanation.effects.push(format!("its path is taken for {path}"));
+                self.route(routes, &Request { path, ..request.clone() }, explanation);
+            }
+            Made::Elsewhere(location) => {
+                explanation.effects.push("a path with escaped slashes is asked for without them".to_owned());
+                explanation.outcome = Outcome::Redirected { status: 307, location };
+            }
+            Made::Refused => {
+                let why =
+                    "httpPathWithEscapedSlashesAction has paths with escaped slashes refused".to_owned();
+                explanation.outcome = Outcome::Answered { status: 400, why };
+            }
+        }
     }
 
     fn route(&self, name: &Str, request: &Request, explanation: &mut Explanation) {

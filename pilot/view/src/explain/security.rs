@@ -23,7 +23,8 @@ fn of_mesh(tls: &UpstreamTls) -> bool {
 /// What the client does.
 pub fn client(spec: &ClusterSpec) -> Option<String> {
     let (tls, whom) = match &spec.socket {
-        UpstreamSocket::Plain => return None,
+        UpstreamSocket::Plain if spec.service.is_none() => return None,
+        UpstreamSocket::Plain => return Some("security: plaintext".to_owned()),
         UpstreamSocket::Tls(tls) => (tls, "all connections"),
         UpstreamSocket::Auto(tls) => (tls, "connections to endpoints that take it"),
     };

@@ -45,7 +45,7 @@ impl InboundPort<'_> {
     }
 
     pub fn origins(&self) -> impl Iterator<Item = &ObjectRef> {
-        let service = self.service.iter().map(|of| &of.service.metadata.object);
+        let service = self.service.iter().flat_map(|of| of.service.objects());
         service.chain(self.ingress.and(self.sidecar).map(|sidecar| &sidecar.metadata.object))
     }
 }

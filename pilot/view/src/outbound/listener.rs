@@ -46,6 +46,8 @@ impl PortKey {
 pub struct PortUse {
     /// The service, for precedence and blame.
     pub metadata: Metadata,
+    /// What else defines the service, for blame.
+    pub with: Vec<ObjectRef>,
     /// Destinations that it takes on a shared address; empty: all.
     pub ranges: Vec<Cidr>,
     /// The SNI that it takes; `None`: all.
@@ -67,6 +69,7 @@ impl PortUse {
     pub(super) fn of_requests(service: &Service, port: &ServicePort, routes: Option<Str>) -> Self {
         Self {
             metadata: service.metadata.clone(),
+            with: service.with.clone(),
             ranges: vec![],
             server_name: None,
             source: None,
@@ -103,6 +106,7 @@ pub(super) fn uses(
         let Opaque { subnets, source, server_name: _, tcp, config, at: _ } = target.clone();
         PortUse {
             metadata: service.metadata.clone(),
+            with: service.with.clone(),
             ranges: if subnets.is_empty() { ranges.to_vec() } else { subnets },
             server_name,
             source,
@@ -293,7 +297,7 @@ pub fn port_listener<'u>(
     let mut origins: Vec<_> = sorted
         .iter()
         .filter(|entry| entry.tcp.is_some())
-        .flat_map(|entry| std::iter::once(&entry.metadata.object).chain(&entry.config))
+        .flat_map(|entry| std::iter::once(&entry.metadata.object).chain(&entry.with).chain(&entry.config))
         .cloned()
         .collect();
     origins.sort();

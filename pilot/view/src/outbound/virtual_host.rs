@@ -33,7 +33,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
         name: format!("{}:{}", service.host, port.number).into(),
         routes,
         attempt_count: !scope.settings().headers.without_attempt_count,
-        origins: origins(Some(&service.metadata.object), value.map(|value| &**value)),
+        origins: origins(service.objects(), value.map(|value| &**value)),
         view,
     };
     for door in doors {
@@ -114,7 +114,8 @@ pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostVie
     let domains = domains::of_host(host);
     let name = format!("{host}:{PORT}").into();
     let attempt_count = !scope.settings().headers.without_attempt_count;
-    let mut named = Named { name, routes, attempt_count, origins: origins(None, Some(value)), view };
+    let mut named =
+        Named { name, routes, attempt_count, origins: origins(std::iter::empty(), Some(value)), view };
     for door in scope.doors(value.metadata.namespace(), host, PORT) {
         match (door, &scope.key.capture) {
             (Some(listener), _) => named.add_to_listener(listener, &domains, PORT),
@@ -152,12 +153,15 @@ pub fn placeholder(route_configuration: &Str) -> VirtualHostSpec {
     }
 }
 
-fn origins(service: Option<&ObjectRef>, value: Option<&VirtualService>) -> Arc<[ObjectRef]> {
+fn origins<'a>(
+    service: impl Iterator<Item = &'a ObjectRef>,
+    value: Option<&'a VirtualService>,
+) -> Arc<[ObjectRef]> {
     let of_value = value.into_iter().flat_map(|value| {
         let VirtualService { metadata, delegates, .. } = value;
         std::iter::once(&metadata.object).chain(delegates)
     });
-    let mut origins: Vec<ObjectRef> = service.into_iter().chain(of_value).cloned().collect();
+    let mut origins: Vec<ObjectRef> = service.chain(of_value).cloned().collect();
     origins.sort();
     origins.into()
 }
