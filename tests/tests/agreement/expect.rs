@@ -16,6 +16,7 @@ pub struct Counts {
     pub unreachable: usize,
     pub unknown_hosts: usize,
     pub passed_rules: usize,
+    pub handed_over: usize,
 }
 
 impl Counts {
@@ -30,9 +31,20 @@ impl Counts {
             unreachable,
             unknown_hosts,
             passed_rules,
+            handed_over,
         } = self;
         ensure!(*requests >= 5000, "{self:?}");
-        for seen in [by_cluster, by_endpoint, redirects, answered, unreachable, unknown_hosts, passed_rules] {
+        let kinds = [
+            by_cluster,
+            by_endpoint,
+            redirects,
+            answered,
+            unreachable,
+            unknown_hosts,
+            passed_rules,
+            handed_over,
+        ];
+        for seen in kinds {
             ensure!(*seen >= 50, "too few of a kind: {self:?}");
         }
         Ok(())
@@ -43,6 +55,7 @@ impl Counts {
 pub fn compare(explanation: &Explanation, answer: &Answer, counts: &mut Counts) -> Result<(), String> {
     counts.requests += 1;
     counts.passed_rules += explanation.passed.len();
+    counts.handed_over += usize::from(explanation.rule.as_ref().is_some_and(|rule| rule.delegate.is_some()));
     counts.unknown_hosts += usize::from(explanation.virtual_host.is_none());
     if let Some(aborted) = &explanation.aborted
         && aborted.percent == Percent::ALL
@@ -73,8 +86,12 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, explained: &T, found: &T) ->
 /// Answers that Envoy gives without looking at a route name none.
 fn rule(explanation: &Explanation, answer: &Answer) -> Result<(), String> {
     let explained = explanation.rule.as_ref().and_then(|rule| {
-        let object = rule.object.as_ref()?;
-        Some(format!("{} {}", object.object.name, rule.path.split(".match").next().unwrap_or_default()))
+        // Whom it was handed over to sets the headers.
+        let (object, path) = match &rule.delegate {
+            Some((object, path)) => (object, path),
+            None => (rule.object.as_ref()?, &rule.path),
+        };
+        Some(format!("{} {}", object.object.name, path.split(".match").next().unwrap_or_default()))
     });
     match (&explained, &answer.rule) {
         (Some(_), None) if answer.status == 503 => Ok(()),

@@ -2,10 +2,19 @@
 //!
 //! Traffic is not redirected here, so a client connects to the proxy's own listeners; TLS clients say a server name.
 
-use crate::{generate::NAMESPACE, random::Random};
+use crate::{
+    blocks::{Block, either, fields, list, named, of, some_of, together},
+    generate::NAMESPACE,
+};
 use anyhow::{Result, bail, ensure};
 use mesh_tests::client_hello::client_hello;
 use pilot_view::explain::{Endpoints, Explanation, Outcome, Request, Scene, Target};
+use proptest::{
+    collection::vec,
+    option::weighted,
+    prelude::*,
+    sample::{select, subsequence},
+};
 use serde_json::{Value, json};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -36,6 +45,16 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Takes in one that agrees.
+    pub fn add(&mut self, explanation: &Explanation) {
+        self.passed += explanation.passed.len();
+        self.by_rule += usize::from(explanation.rule.is_some());
+        match &explanation.outcome {
+            Outcome::Forwarded(targets) if targets.iter().all(Target::reachable) => self.answered += 1,
+            _ => self.closed += 1,
+        }
+    }
+
     /// A generator that only makes one thing would agree on everything.
     pub fn check(&self) -> Result<()> {
         let Self { answered, closed, by_rule, passed } = self;
@@ -47,139 +66,124 @@ impl Counts {
     }
 }
 
-/// Another mesh: JSON documents, which are YAML.
-pub fn mesh(random: &mut Random, stubs: &[SocketAddr]) -> String {
-    let mut used = 0;
-    let mut stub = || {
-        used += 1;
-        stubs[used % stubs.len()]
-    };
-    let mut objects = Vec::new();
+/// Objects without what [`generate::text`](crate::generate::text) gives them.
+pub fn mesh() -> impl Strategy<Value = Vec<Value>> {
+    let mut slots = Vec::new();
     for (index, host) in HOSTS.iter().enumerate() {
-        let ports: Vec<(u16, &str)> = TCP
-            .iter()
-            .map(|port| (*port, "TCP"))
-            .chain(TLS.iter().map(|port| (*port, "TLS")))
-            .filter(|_| random.chance(60))
-            .collect();
-        if ports.is_empty() {
-            continue;
-        }
-        let name = |port: u16, protocol: &str| format!("{}-{port}", protocol.to_lowercase());
-        let endpoints: Vec<Value> = VERSIONS
-            .iter()
-            .filter(|_| random.chance(85))
-            .map(|version| {
-                let address = stub();
-                let at: serde_json::Map<String, Value> = ports
-                    .iter()
-                    .map(|(port, protocol)| (name(*port, protocol), stub().port().into()))
-                    .collect();
-                json!({ "address": address.ip().to_string(), "ports": at, "labels": { "version": version } })
-            })
-            .collect();
-        let ports: Vec<Value> = ports
-            .iter()
-            .map(|(port, protocol)| json!({ "number": port, "name": name(*port, protocol), "protocol": protocol }))
-            .collect();
-        objects.push(object(
-            "ServiceEntry",
-            &format!("entry-{index}"),
-            json!({
-                "hosts": [host], "location": "MESH_EXTERNAL", "resolution": "STATIC",
-                "ports": ports, "endpoints": endpoints,
-            }),
-        ));
-        let subsets: Vec<Value> = VERSIONS
-            .iter()
-            .filter(|_| random.chance(85))
-            .map(|version| json!({ "name": version, "labels": { "version": version } }))
-            .collect();
-        objects.push(object(
-            "DestinationRule",
-            &format!("rule-{index}"),
-            json!({ "host": host, "subsets": subsets }),
-        ));
+        slots.push(weighted(0.95, object("ServiceEntry", format!("entry-{index}"), service_entry(host))));
+        let subset = |version: &'static str| {
+            weighted(0.85, Just(json!({ "name": version, "labels": { "version": version } })))
+        };
+        let subsets: Vec<_> = VERSIONS.iter().map(|version| subset(version)).collect();
+        let rule = subsets.prop_map(move |subsets| {
+            json!({ "host": host, "subsets": subsets.into_iter().flatten().collect::<Value>() })
+        });
+        slots.push(weighted(0.95, object("DestinationRule", format!("rule-{index}"), rule.boxed())));
     }
     for index in 0..3 {
-        let host = *random.of(HOSTS);
-        let tcp: Vec<Value> = (0..random.below(3)).map(|_| route(random, TCP, None)).collect();
-        let tls: Vec<Value> = (0..random.below(4)).map(|_| route(random, TLS, Some(host))).collect();
-        let mut spec = json!({ "hosts": [host] });
-        if !tcp.is_empty() {
-            spec["tcp"] = tcp.into();
-        }
-        if !tls.is_empty() {
-            spec["tls"] = tls.into();
-        }
-        if spec.get("tcp").is_some() || spec.get("tls").is_some() {
-            objects.push(object("VirtualService", &format!("virtual-{index}"), spec));
-        }
+        let spec = select(HOSTS).prop_flat_map(|host| {
+            let tcp = vec(route(TCP, None), 0..=2);
+            let tls = vec(route(TLS, Some(host)), 0..=3);
+            (tcp, tls).prop_map(move |(tcp, tls)| {
+                let mut spec = json!({ "hosts": [host] });
+                for (name, routes) in [("tcp", tcp), ("tls", tls)] {
+                    if !routes.is_empty() {
+                        spec[name] = routes.into();
+                    }
+                }
+                spec
+            })
+        });
+        slots.push(weighted(0.9, object("VirtualService", format!("virtual-{index}"), spec.boxed())));
     }
-    let documents: Vec<String> = objects.iter().map(Value::to_string).collect();
-    documents.join("\n---\n")
+    slots.prop_map(|slots| slots.into_iter().flatten().collect())
+}
+
+fn service_entry(host: &'static &'static str) -> Block {
+    let all: Vec<(u16, &str)> =
+        TCP.iter().map(|port| (*port, "TCP")).chain(TLS.iter().map(|port| (*port, "TLS"))).collect();
+    let ports = subsequence(all, 1..=TCP.len() + TLS.len());
+    let versions = subsequence(VERSIONS, 0..=VERSIONS.len());
+    let entry = move |(ports, versions): (Vec<(u16, &str)>, Vec<&str>)| {
+        let port = |(port, protocol): (u16, &str)| json!({ "number": port, "name": format!("{}-{port}", protocol.to_lowercase()), "protocol": protocol });
+        let endpoint = |version: &str| json!({ "labels": { "version": version } });
+        json!({
+            "hosts": [host], "location": "MESH_EXTERNAL", "resolution": "STATIC",
+            "ports": ports.into_iter().map(port).collect::<Value>(),
+            "endpoints": versions.into_iter().map(endpoint).collect::<Value>(),
+        })
+    };
+    (ports, versions).prop_map(entry).boxed()
 }
 
 /// An entry of `tcp`, or of `tls` for names of `host`.
-fn route(random: &mut Random, ports: &[u16], host: Option<&str>) -> Value {
-    let destinations: Vec<Value> = (0..1 + random.below(2))
-        .map(|_| {
-            let mut destination = json!({
-                "host": random.of(HOSTS).replace('*', "x"),
-                "port": { "number": random.of(ports) },
-            });
-            if random.chance(50) {
-                destination["subset"] = (*random.of(&["v1", "v2", "v9"])).into();
-            }
-            json!({ "destination": destination, "weight": 1 + random.below(50) })
+fn route(ports: &'static [u16], host: Option<&'static str>) -> Block {
+    let to = fields(vec![
+        ("host", 100, select(HOSTS).prop_map(|host| json!(host.replace('*', "x"))).boxed()),
+        ("port", 100, of(ports).prop_map(|port| json!({ "number": port })).boxed()),
+        ("subset", 50, of(&["v1", "v2", "v9"])),
+    ]);
+    let destination =
+        (to, 1_u32..50).prop_map(|(to, weight)| json!({ "destination": to, "weight": weight })).boxed();
+    let names = move |whole: bool| match host {
+        None => json!({}),
+        Some(host) if whole || !host.starts_with('*') => json!({ "sniHosts": [host] }),
+        Some(host) => json!({ "sniHosts": [host.replace('*', "x")] }),
+    };
+    let part = |name: &'static str, block: Block| fields(vec![(name, 100, block)]);
+    let wanted = either(vec![
+        (2, part("port", of(ports))),
+        (1, part("sourceLabels", named(&["app"], of(&["client", "nobody"])))),
+        (1, part("sourceNamespace", of(&[NAMESPACE, "other"]))),
+        (1, part("destinationSubnets", of(SUBNETS).prop_map(|range| json!([range])).boxed())),
+        (1, part("gateways", some_of(&["mesh", "some/gateway"], "some/gateway"))),
+    ]);
+    let condition =
+        together((any::<bool>(), wanted).prop_map(move |(whole, wanted)| vec![names(whole), wanted]));
+    let matches = vec(condition, usize::from(host.is_some())..=2 + usize::from(host.is_some()));
+    (list(destination, 1..=2), matches)
+        .prop_map(|(route, matches)| match matches.is_empty() {
+            true => json!({ "route": route }),
+            false => json!({ "route": route, "match": matches }),
         })
-        .collect();
-    let mut route = json!({ "route": destinations });
-    let matches: Vec<Value> = (0..random.below(3) + usize::from(host.is_some()))
-        .map(|_| {
-            let mut condition = json!({});
-            if let Some(host) = host {
-                let names: Vec<String> = match host.strip_prefix("*.") {
-                    None => vec![host.to_owned()],
-                    Some(rest) if random.chance(50) => vec![format!("x.{rest}")],
-                    Some(_) => vec![host.to_owned()],
-                };
-                condition["sniHosts"] = names.into();
-            }
-            match random.below(5) {
-                0 => condition["sourceLabels"] = json!({ "app": random.of(&["client", "nobody"]) }),
-                1 => condition["sourceNamespace"] = (*random.of(&[NAMESPACE, "other"])).into(),
-                2 => condition["destinationSubnets"] = json!([random.of(SUBNETS)]),
-                _ => condition["port"] = json!(random.of(ports)),
-            }
-            condition
-        })
-        .collect();
-    if !matches.is_empty() {
-        route["match"] = matches.into();
-    }
-    route
+        .boxed()
 }
 
-fn object(kind: &str, name: &str, spec: Value) -> Value {
+fn object(kind: &'static str, name: String, spec: Block) -> Block {
+    let object = move |spec| {
+        json!({
+            "apiVersion": "networking.istio.io/v1", "kind": kind,
+            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+        })
+    };
+    spec.prop_map(object).boxed()
+}
+
+/// An object that nobody asks for, and that is another one each time.
+pub fn mark(number: usize) -> Value {
     json!({
-        "apiVersion": "networking.istio.io/v1", "kind": kind,
-        "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+        "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+        "metadata": { "name": "mark", "namespace": "marks" },
+        "spec": { "hosts": [format!("mark-{number}.invalid")], "exportTo": ["."], "resolution": "STATIC", "ports": [] },
     })
 }
 
-/// A connection, of which the mesh may know something.
-pub fn request(random: &mut Random) -> Request {
-    let scheme = if random.chance(60) { "https" } else { "tcp" };
-    let port = if random.chance(20) == (scheme == "https") { random.of(TCP) } else { random.of(TLS) };
-    Request {
+/// A connection, of which a mesh may know something.
+pub fn request() -> impl Strategy<Value = Request> {
+    let tls = || prop_oneof![4 => select(TLS), 1 => select(TCP)];
+    let tcp = || prop_oneof![4 => select(TCP), 1 => select(TLS)];
+    let port = prop_oneof![
+        3 => tls().prop_map(|port| ("https", port)),
+        2 => tcp().prop_map(|port| ("tcp", port)),
+    ];
+    (port, select(NAMES)).prop_map(|((scheme, port), name)| Request {
         scheme: scheme.to_owned(),
         method: "GET".to_owned(),
-        authority: format!("{}:{port}", random.of(NAMES)),
+        authority: format!("{name}:{port}"),
         path: "/".to_owned(),
         headers: Vec::new(),
         destination: None,
-    }
+    })
 }
 
 /// Asks Envoy, and says what is different from the explanation, if anything.
