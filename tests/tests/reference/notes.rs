@@ -117,6 +117,11 @@ pub const NOTES: &[Note] = &[
         "defaultConfig.proxyHeaders.metadataExchangeHeaders",
         "Nothing: that they are sent within the mesh only holds, because no proxy sends them",
     ),
+    nothing(
+        "MeshConfig",
+        "defaultConfig.proxyHeaders.metadataExchangeHeaders.mode",
+        "Nothing: that they are sent within the mesh only holds, because no proxy sends them",
+    ),
     roots("caCertificates"),
     roots("caCertificates[].pem"),
     Note {
