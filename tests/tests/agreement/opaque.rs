@@ -164,7 +164,7 @@ pub fn mark(number: usize) -> Value {
     json!({
         "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
         "metadata": { "name": "mark", "namespace": "marks" },
-        "spec": { "hosts": [format!("mark-{number}.invalid")], "exportTo": ["."], "resolution": "STATIC", "ports": [] },
+        "spec": { "hosts": [format!("mark-{number}.invalid")], "exportTo": ["."], "resolution": "STATIC", "ports": [{ "number": 80, "name": "http", "protocol": "HTTP" }] },
     })
 }
 
