@@ -171,7 +171,7 @@ async fn a_restart_while_the_control_plane_is_away_serves() {
             anyhow::Ok(())
         };
         eventually(WITHIN, async || known(&proxy, [true, true]).await).await?;
-        world.write("other.yaml", "")?;
+        world.write("other.yaml", "# Nothing any more.\n")?;
         eventually(WITHIN, async || known(&proxy, [true, false]).await).await?;
 
         let stopped = plane.stop().await;

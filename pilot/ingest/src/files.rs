@@ -198,7 +198,8 @@ fn read_stream(path: &Path, context: &Context) -> io::Result<Edit> {
     Ok(parse_file(&path.to_string_lossy().into(), &bytes, context))
 }
 
-fn unreadable(path: &Str, problem: Problem) -> Edit {
+/// What a file said last stays, and why.
+pub(crate) fn unreadable(path: &Str, problem: Problem) -> Edit {
     let source = Source::File { path: path.clone(), line: 1 };
     let problems = vec![DocumentProblem { source, problem }];
     Edit::File { path: path.clone(), objects: Vec::new(), problems, partial: true }

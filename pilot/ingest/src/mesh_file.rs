@@ -5,16 +5,20 @@
 
 use crate::{
     at::Context,
+    files::unreadable,
     kinds::{Object, row},
     object::parse_object,
-    reload::Events,
+    reload::{Burst, Events, emptied, never_closed},
     settings::{Settings, SourceError},
     store::{DocumentProblem, Edit},
     updates::Input,
 };
 use mesh_model::{Kind, Problem, Reason, Source, Str};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 use tokio::{sync::mpsc, task::JoinSet};
 
 /// A file with mesh settings.
@@ -71,13 +75,18 @@ impl MeshFile {
     }
 
     fn edit(&self) -> Edit {
-        let (objects, problems) = match self.read() {
-            Ok(object) => (vec![object], Vec::new()),
-            Err(problem) => (Vec::new(), vec![DocumentProblem { source: self.source(), problem }]),
-        };
-        // A file that is gone or cannot be read leaves what it said.
-        let partial = objects.is_empty();
-        Edit::File { path: self.shown.clone(), objects, problems, partial }
+        let path = self.shown.clone();
+        match self.read() {
+            Ok(object) => Edit::File { path, objects: vec![object], problems: Vec::new(), partial: false },
+            // A file that is gone or cannot be read leaves what it said.
+            Err(problem) => unreadable(&path, problem),
+        }
+    }
+
+    /// Its inode, and whether there is anything in it.
+    fn stamp(&self) -> Option<(u64, bool)> {
+        let metadata = std::fs::metadata(&self.path).ok()?;
+        Some((metadata.ino(), metadata.len() > 0))
     }
 }
 
@@ -89,17 +98,62 @@ pub(crate) async fn start(
 ) -> Result<(), SourceError> {
     let path = std::path::absolute(&file.path).map_err(SourceError::files(&file.path))?;
     let events = Events::below(path.parent().unwrap_or(&path));
+    let stamp = file.stamp();
     // The queue is empty and longer than this.
     let _ = inputs.send(Input::Edits(vec![file.edit()])).await;
-    tasks.spawn(follow(file, events, inputs));
+    tasks.spawn(follow(file, Follow { path, stamp, events }, inputs));
     Ok(())
 }
 
-async fn follow(file: MeshFile, mut events: Events, inputs: mpsc::Sender<Input>) {
-    while events.next().await.is_some() {
+/// What is known of a file besides what it says.
+struct Follow {
+    /// As events name it.
+    path: PathBuf,
+    /// As it was when it was last read.
+    stamp: Option<(u64, bool)>,
+    events: Events,
+}
+
+impl Follow {
+    /// What the file says now, unless it is waited for: without a word it would say that everything is as it is by default.
+    fn look(&mut self, file: &MeshFile, burst: &Burst) -> Option<Edit> {
+        if burst.held.is_open(&self.path) {
+            return None;
+        }
+        let is_late = burst.held.is_late(&self.path);
+        let stamp = file.stamp();
+        // One that was renamed into its place is another file, and whole.
+        let is_emptied = matches!((self.stamp, stamp), (Some((was, true)), Some((is, false))) if was == is);
+        if is_emptied && !is_late && !burst.is_over(&self.path) {
+            self.events.emptied(self.path.clone());
+            return Some(unreadable(&file.shown, emptied()));
+        }
+        self.stamp = stamp;
+        let mut edit = file.edit();
+        if let Edit::File { problems, .. } = &mut edit
+            && is_late
+        {
+            problems.push(DocumentProblem { source: file.source(), problem: never_closed() });
+        }
+        Some(edit)
+    }
+}
+
+async fn follow(file: MeshFile, mut known: Follow, inputs: mpsc::Sender<Input>) {
+    while let Some(burst) = known.events.next().await {
         let read = file.clone();
-        let Ok(edit) = tokio::task::spawn_blocking(move || read.edit()).await else { return };
-        if inputs.send(Input::Edits(vec![edit])).await.is_err() {
+        let look = move || {
+            let edit = known.look(&read, &burst);
+            (known, edit)
+        };
+        let edit;
+        (known, edit) = match tokio::task::spawn_blocking(look).await {
+            Ok(looked) => looked,
+            Err(_) => return,
+        };
+        if let Some(edit) = edit
+            && inputs.send(Input::Edits(vec![edit])).await.is_err()
+        {
             return;
         }
     }

@@ -2,21 +2,27 @@
 //!
 //! In: the system's word that something happened below a directory. Out: edits for the files that differ. Nothing is polled, and what
 //! did not change is not looked at (`files`). Whoever writes several files means them together, so a burst (`burst`) is waited out. A
-//! file that is caught half-written keeps what it said before. More events than there is room for (`queue`) mean that everything is looked at.
+//! file that somebody has open for writing keeps what it said before until it is closed, and so does one that was emptied (`held`). More
+//! events than there is room for (`queue`) mean that everything is looked at.
 
 mod burst;
 mod files;
+mod held;
 mod queue;
 
 use crate::{at::Context, settings::SourceError, updates::Input};
-use burst::{Burst, Event};
+pub(crate) use burst::Burst;
+use burst::{Event, What};
 use files::Files;
+use held::Held;
+pub(crate) use held::{emptied, never_closed};
 use notify::{RecursiveMode, Watcher};
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 /// How long a burst may last before files are read in its midst.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -49,11 +55,11 @@ fn observe(root: &Path, sender: queue::Sender) -> notify::Result<notify::Recomme
         let event = match event {
             // Opening and reading is what we do ourselves.
             Ok(event) if event.kind.is_access() && !closed_after_writing(&event.kind) => return,
-            Ok(event) if event.need_rescan() => Event { paths: Vec::new(), whole: false },
-            Ok(event) => Event { whole: leaves_whole(&event.kind), paths: event.paths },
+            Ok(event) if event.need_rescan() => Event::unknown(),
+            Ok(event) => Event { what: what(&event.kind), paths: event.paths },
             Err(error) => {
                 tracing::warn!(%error, "watching files");
-                Event { paths: Vec::new(), whole: false }
+                Event::unknown()
             }
         };
         sender.send(event);
@@ -73,16 +79,23 @@ fn closed_after_writing(kind: &notify::EventKind) -> bool {
     matches!(kind, notify::EventKind::Access(AccessKind::Close(AccessMode::Write)))
 }
 
-fn leaves_whole(kind: &notify::EventKind) -> bool {
+fn what(kind: &notify::EventKind) -> What {
     use notify::event::{EventKind, ModifyKind};
-    closed_after_writing(kind)
-        || matches!(kind, EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_))
+    match kind {
+        // Emptying a file on opening it is one, too.
+        EventKind::Modify(ModifyKind::Data(_)) => What::Written,
+        EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => What::Whole,
+        kind if closed_after_writing(kind) => What::Whole,
+        _ => What::Other,
+    }
 }
 
 /// What happens to files, burst by burst.
 #[derive(Debug)]
 pub(crate) struct Events {
     events: queue::Receiver,
+    /// Files that are not read yet.
+    held: Held,
     /// Dropping it ends the events. `None` when nothing can be observed: then nothing ever comes, and whoever waits waits.
     watcher: Option<notify::RecommendedWatcher>,
 }
@@ -98,25 +111,36 @@ impl Events {
                 None
             }
         };
-        Self { events, watcher }
+        Self { events, held: Held::default(), watcher }
     }
 
     /// The next burst, when it is over.
     pub(crate) async fn next(&mut self) -> Option<Burst> {
-        let Self { events, watcher } = self;
+        let Self { events, held, watcher } = self;
         if watcher.is_none() {
             return std::future::pending().await;
         }
-        let mut burst = Burst::default();
-        events.add_next(&mut burst).await?;
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let quiet = deadline.min(tokio::time::Instant::now() + burst.quiet());
-            match tokio::time::timeout_at(quiet, events.add_next(&mut burst)).await {
-                Ok(Some(())) => {}
-                Ok(None) | Err(_) => return Some(burst),
+        let mut burst = Burst::after(std::mem::take(held));
+        while burst.is_empty() {
+            let Some(deadline) = burst.held.deadline() else {
+                events.add_next(&mut burst).await?;
+                continue;
+            };
+            match tokio::time::timeout_at(deadline, events.add_next(&mut burst)).await {
+                Ok(more) => more?,
+                Err(_) => burst.expire(Instant::now()),
             }
         }
+        let deadline = Instant::now() + PATIENCE;
+        let quiet = |burst: &Burst| deadline.min(burst.quiet());
+        while let Ok(Some(())) = tokio::time::timeout_at(quiet(&burst), events.add_next(&mut burst)).await {}
+        held.clone_from(&burst.held);
+        Some(burst)
+    }
+
+    /// A file that said something is empty now, and is to be looked at again when that has been so for long.
+    pub(crate) fn emptied(&mut self, path: PathBuf) {
+        self.held.emptied(path, Instant::now());
     }
 }
 
@@ -134,6 +158,7 @@ async fn follow(mut files: Files, mut events: Events, inputs: mpsc::Sender<Input
                 return;
             }
         };
+        files.take_emptied().into_iter().for_each(|path| events.emptied(path));
         match edits {
             Ok(edits) if edits.is_empty() => {}
             Ok(edits) => {

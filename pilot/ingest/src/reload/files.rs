@@ -2,15 +2,19 @@
 //!
 //! In: paths that were touched. Out: edits for the files that differ. The names that the system gives are enough for an edit of
 //! files among others; whatever else may have happened (a directory that came or went, a link, a lost event) is found by looking at
-//! everything.
+//! everything. A file that is being written, or that was emptied, is left as it was read last until the burst says that it is not waited
+//! for any longer.
 
-use super::burst::Burst;
+use super::{
+    burst::Burst,
+    held::{emptied, never_closed},
+};
 use crate::{
     at::Context,
-    files::{Found, Tree, find_files, is_hidden, is_read, read_files},
-    store::Edit,
+    files::{Found, Tree, find_files, is_hidden, is_read, read_files, unreadable},
+    store::{DocumentProblem, Edit},
 };
-use mesh_model::Str;
+use mesh_model::{Source, Str};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -48,14 +52,16 @@ pub(super) struct Files {
     directories: BTreeSet<PathBuf>,
     /// Whether a link was found.
     links: bool,
+    /// Files that are waited for because they are empty now, as events name them.
+    emptied: Vec<PathBuf>,
 }
 
 impl Files {
     /// Nothing read yet. Fails when nobody can say where `root` is.
     pub(super) fn new(root: PathBuf, context: Context) -> io::Result<Self> {
         let absolute = std::env::current_dir()?.join(&root);
-        let (stamps, directories) = Default::default();
-        Ok(Self { root, absolute, context, stamps, directories, links: false })
+        let (stamps, directories, emptied) = Default::default();
+        Ok(Self { root, absolute, context, stamps, directories, links: false, emptied })
     }
 
     /// Where they are.
@@ -65,15 +71,60 @@ impl Files {
 
     /// Reads what a burst of events was about.
     pub(super) fn update(&mut self, burst: &Burst) -> io::Result<Vec<Edit>> {
-        let Some(named) = self.named(burst) else { return self.scan(burst) };
-        for file in &named {
+        let Some(mut named) = self.named(burst) else { return self.scan(burst) };
+        let mut waiting = Vec::new();
+        named.retain(|file| {
             // Taken before the file is read: a write in between shows as a difference next time.
-            match Stamp::of(file) {
+            let stamp = Stamp::of(file);
+            if let Some(stamp) = &stamp
+                && self.must_wait(file, stamp, burst, &mut waiting)
+            {
+                return false;
+            }
+            match stamp {
                 Some(stamp) => self.stamps.insert(file.shown.clone(), stamp),
                 None => self.stamps.remove(&file.shown),
             };
+            true
+        });
+        waiting.extend(self.read(&named, burst));
+        Ok(waiting)
+    }
+
+    /// The files that were found empty since this was last asked.
+    pub(super) fn take_emptied(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.emptied)
+    }
+
+    /// Whether a file is not to be read yet. What is said of it meanwhile is added to `edits`.
+    fn must_wait(&mut self, file: &Found, stamp: &Stamp, burst: &Burst, edits: &mut Vec<Edit>) -> bool {
+        if burst.held.is_open(&file.path) {
+            return true;
         }
-        Ok(read_files(&named, &self.context))
+        // One that was renamed into its place is another file, and whole.
+        let is_same = |known: &Stamp| known.length > 0 && known.inode == stamp.inode;
+        let said_something = self.stamps.get(&file.shown).is_some_and(is_same);
+        let Some(path) = self.absolute(file).filter(|path| !burst.is_over(path)) else { return false };
+        let is_emptied = stamp.length == 0 && said_something && !burst.held.is_late(&path);
+        if is_emptied {
+            self.emptied.push(path);
+            edits.push(unreadable(&file.shown, emptied()));
+        }
+        is_emptied
+    }
+
+    /// Reads files, and says which of them may have been caught half-written after all.
+    fn read(&self, files: &[Found], burst: &Burst) -> Vec<Edit> {
+        let mut edits = read_files(files, &self.context);
+        for (file, edit) in files.iter().zip(&mut edits) {
+            if let Edit::File { path, problems, .. } = edit
+                && burst.held.is_late(&file.path)
+            {
+                let source = Source::File { path: path.clone(), line: 1 };
+                problems.push(DocumentProblem { source, problem: never_closed() });
+            }
+        }
+        edits
     }
 
     /// The files that a burst was about, or `None` when names alone do not tell.
@@ -111,10 +162,14 @@ impl Files {
     pub(super) fn scan(&mut self, burst: &Burst) -> io::Result<Vec<Edit>> {
         let Tree { files, directories, links, closed } = find_files(&self.root)?;
         let mut stamps = BTreeMap::new();
-        let mut changed = Vec::new();
+        let (mut changed, mut edits) = (Vec::new(), Vec::new());
         for file in files {
             let Some(stamp) = Stamp::of(&file) else { continue };
             if self.is_touched(&file, burst) || self.stamps.get(&file.shown) != Some(&stamp) {
+                if self.must_wait(&file, &stamp, burst, &mut edits) {
+                    stamps.extend(self.stamps.remove_entry(&file.shown));
+                    continue;
+                }
                 changed.push(file.clone());
             }
             stamps.insert(file.shown, stamp);
@@ -124,7 +179,7 @@ impl Files {
         for (path, stamp) in self.stamps.iter().filter(|(path, _)| is_closed(path)) {
             stamps.entry(path.clone()).or_insert_with(|| stamp.clone());
         }
-        let mut edits = read_files(&changed, &self.context);
+        edits.extend(self.read(&changed, burst));
         let gone = self.stamps.keys().filter(|path| !stamps.contains_key(*path));
         edits.extend(gone.map(|path| Edit::File {
             path: path.clone(),
@@ -137,110 +192,16 @@ impl Files {
     }
 
     fn is_touched(&self, file: &Found, burst: &Burst) -> bool {
-        if burst.touched.is_empty() {
-            return false;
-        }
-        match file.path.strip_prefix(&self.root) {
-            // A single file is its own root.
-            Ok(below) if below.as_os_str().is_empty() => burst.touched.contains(&self.absolute),
-            Ok(below) => burst.touched.contains(&self.absolute.join(below)),
-            Err(_) => true,
-        }
+        !burst.touched.is_empty() && self.absolute(file).is_none_or(|path| burst.touched.contains(&path))
+    }
+
+    /// A file as events name it.
+    fn absolute(&self, file: &Found) -> Option<PathBuf> {
+        let below = file.path.strip_prefix(&self.root).ok()?;
+        // A single file is its own root.
+        Some(if below.as_os_str().is_empty() { self.absolute.clone() } else { self.absolute.join(below) })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::burst::Event, *};
-    use std::fs;
-
-    const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}\n";
-
-    fn open(directory: &Path) -> Files {
-        fs::create_dir(directory.join("deep")).unwrap();
-        for name in ["a.yaml", "deep/b.yaml", ".hidden.yaml"] {
-            fs::write(directory.join(name), SERVICE).unwrap();
-        }
-        let mut files = Files::new(directory.to_owned(), Context::default()).unwrap();
-        assert_eq!(files.scan(&Burst::default()).unwrap().len(), 2);
-        files
-    }
-
-    fn touched(directory: &Path, names: &[&str]) -> Burst {
-        let mut burst = Burst::default();
-        burst.add(Event { paths: names.iter().map(|name| directory.join(name)).collect(), whole: true });
-        burst
-    }
-
-    fn read(edits: Vec<Edit>) -> Vec<String> {
-        let path = |edit: Edit| match edit {
-            Edit::File { path, objects, problems: _, partial: _ } => format!("{path} {}", objects.len()),
-            other => format!("{other:?}"),
-        };
-        edits.into_iter().map(path).collect()
-    }
-
-    #[test]
-    fn files_are_read_by_the_names_that_events_give() {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path();
-        let mut files = open(root);
-        // Written behind its back: whoever looked at everything would find it.
-        fs::write(root.join("unseen.yaml"), SERVICE).unwrap();
-        fs::remove_file(root.join("a.yaml")).unwrap();
-        fs::write(root.join("new.yaml"), SERVICE).unwrap();
-        let burst = touched(
-            root,
-            &["a.yaml", "deep/b.yaml", "new.yaml", ".hidden.yaml", "notes.txt", "4913", "other/c.yaml"],
-        );
-        assert_eq!(read(files.update(&burst).unwrap()), ["a.yaml 0", "deep/b.yaml 1", "new.yaml 1"]);
-        let all = files.scan(&Burst::default()).unwrap();
-        assert_eq!(read(all), ["unseen.yaml 1"], "what was read by name is known");
-    }
-
-    #[test]
-    fn directories_links_and_lost_events_need_a_look_at_everything() {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path();
-        let mut files = open(root);
-        fs::write(root.join("unseen.yaml"), SERVICE).unwrap();
-        fs::create_dir(root.join("young")).unwrap();
-        assert_eq!(read(files.update(&touched(root, &["young"])).unwrap()), ["unseen.yaml 1"]);
-        fs::rename(root.join("deep"), root.join("deeper")).unwrap();
-        let moved = files.update(&touched(root, &["deep", "deeper"])).unwrap();
-        assert_eq!(read(moved), ["deeper/b.yaml 1", "deep/b.yaml 0"]);
-        fs::write(root.join("late.yaml"), SERVICE).unwrap();
-        let mut lost = Burst::default();
-        lost.add(Event { paths: Vec::new(), whole: false });
-        assert_eq!(read(files.update(&lost).unwrap()), ["late.yaml 1"]);
-        std::os::unix::fs::symlink("a.yaml", root.join("link.yaml")).unwrap();
-        assert_eq!(read(files.update(&touched(root, &["link.yaml"])).unwrap()), ["link.yaml 1"]);
-        fs::write(root.join("last.yaml"), SERVICE).unwrap();
-        assert_eq!(read(files.update(&touched(root, &[".hidden.yaml"])).unwrap()), ["last.yaml 1"]);
-    }
-
-    #[test]
-    fn a_directory_that_is_closed_keeps_what_it_had() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path().to_owned();
-        // Nothing is closed to root: on a thread of its own somebody else looks.
-        let look = move || {
-            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
-            let mut files = open(&root);
-            let close = |mode| fs::set_permissions(root.join("deep"), fs::Permissions::from_mode(mode));
-            close(0o000).unwrap();
-            let edits = files.scan(&Burst::default()).unwrap();
-            let [Edit::File { path, problems, .. }] = edits.as_slice() else { panic!("{edits:?}") };
-            let told: Vec<_> = problems.iter().map(|found| found.problem.to_string()).collect();
-            assert_eq!(&**path, "deep");
-            assert!(told.iter().any(|problem| problem.contains("Permission denied")), "{told:?}");
-            close(0o755).unwrap();
-            assert_eq!(read(files.scan(&Burst::default()).unwrap()), ["deep 0"]);
-            fs::remove_file(root.join("deep/b.yaml")).unwrap();
-            assert_eq!(read(files.scan(&Burst::default()).unwrap()), ["deep/b.yaml 0"]);
-        };
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        std::thread::spawn(look).join().unwrap();
-    }
-}
+mod tests;

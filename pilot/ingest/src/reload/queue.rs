@@ -13,11 +13,6 @@ use tokio::sync::mpsc;
 /// More than a checkout of a large repository makes in the time in which files are read; a burst of more is read as a whole anyway.
 const ROOM: usize = 4096;
 
-/// An event whose files are not known.
-fn unknown() -> Event {
-    Event { paths: Vec::new(), whole: false }
-}
-
 /// Where events come in.
 #[derive(Debug)]
 pub(super) struct Sender {
@@ -46,7 +41,7 @@ impl Sender {
         let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) else { return };
         self.lost.store(true, Ordering::SeqCst);
         // Still full: something is yet to be received, after which the loss is seen. If it has been emptied meanwhile, nothing else might come.
-        let _ = self.events.try_send(unknown());
+        let _ = self.events.try_send(Event::unknown());
     }
 }
 
@@ -56,7 +51,7 @@ impl Receiver {
         burst.add(self.events.recv().await?);
         // Whoever looks from here on sees what those were about that had no room so far.
         if self.lost.swap(false, Ordering::SeqCst) {
-            burst.add(unknown());
+            burst.add(Event::unknown());
         }
         Some(())
     }
@@ -64,10 +59,10 @@ impl Receiver {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::burst::What, *};
 
     fn touched(name: usize) -> Event {
-        Event { paths: vec![name.to_string().into()], whole: true }
+        Event { paths: vec![name.to_string().into()], what: What::Whole }
     }
 
     async fn receive(receiver: &mut Receiver, count: usize) -> Burst {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What tests share may unwrap as tests may.
 
+mod half_written;
+
 use mesh_model::{MeshConfig, OutboundPolicy, Severity};
 use pilot_ingest::{Settings, Source, Update, Updates, load, start};
 use std::{fs, path::Path, time::Duration};
@@ -130,37 +132,6 @@ async fn reports_follow() {
         update = updates.next() => panic!("{update:?}"),
     };
     assert_eq!(report.entries[0].source.to_string(), "a.yaml:1");
-}
-
-/// Wherever writing stopped, and whatever it looks like: what the file defined last stays, and the report says what is wrong with it.
-#[tokio::test]
-async fn what_cannot_be_told_apart_from_half_a_file_takes_nothing_away() {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
-    write(root, "a.yaml", &["a", "b"]);
-    let mut updates = open(root).await;
-    let mut reports = updates.reports();
-    next(&mut updates).await;
-    for (half, path) in [
-        ("apiVersion: v1\n", ""),
-        ("apiVersion: v1\nkind: Serv", "metadata.name"),
-        ("apiVersion: v1\nkind: Service\nmetadata:", "metadata.name"),
-        ("apiVersion: v\nkind: Service\nmetadata: {name: a}", "apiVersion"),
-        ("kind: Service\nmetadata: {name: a}", "apiVersion"),
-        ("apiVersion: v1\nkind: Servic\nmetadata: {name: a}", "kind"),
-    ] {
-        fs::write(root.join("a.yaml"), half).unwrap();
-        let report = tokio::select! {
-            report = reports.wait_for(|report| report.entries.iter().any(|entry| entry.problems[0].path == path)) =>
-                report.unwrap().clone(),
-            update = updates.next() => panic!("{half:?}: {update:?}"),
-        };
-        assert_eq!(report.entries[0].source.to_string(), "a.yaml:1", "{half:?}");
-    }
-    // A kind that is not built never was there, so it is no reason to keep what went.
-    let policy = "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n";
-    fs::write(root.join("a.yaml"), SERVICE.replace("NAME", "a") + policy).unwrap();
-    until(&mut updates, &["a"]).await;
 }
 
 #[tokio::test]
