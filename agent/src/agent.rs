@@ -140,15 +140,34 @@ impl Agent {
         std::fs::create_dir_all(&directory).map_err(AgentError::file(&directory))?;
         let state = directory.join("state");
         let store = Store::open(&state, &node.id()).map_err(AgentError::file(&state))?;
-        let end = CancellationToken::new();
-        let mut tasks = Vec::new();
 
+        // All that may fail comes before anything runs: whoever starts again after a failure finds no socket that is still served.
         let Sockets { configuration, secrets } = &sockets;
         if let Some(parent) = secrets.parent() {
             std::fs::create_dir_all(parent).map_err(AgentError::file(parent))?;
         }
-        let (workload, identity) = match sds::bind(secrets).await {
-            Ok(listener) => {
+        let serves_secrets = match sds::bind(secrets).await {
+            Ok(listener) => Some(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                tracing::info!(socket = %secrets.display(), "another agent serves the workload's secrets");
+                None
+            }
+            Err(error) => return Err(AgentError::file(secrets)(error)),
+        };
+        let serves_relay = sds::bind(configuration).await.map_err(AgentError::file(configuration))?;
+        let address = listen.status;
+        let serves_status = TcpListener::bind(address).await;
+        let serves_status = serves_status.map_err(|source| AgentError::Listen { address, source })?;
+        let path = directory.join("envoy-rev.json");
+        let source = Source::Agent { sockets, listen };
+        let bootstrap = Bootstrap { node, admin: listen.admin, source, stats, runtime, tracer };
+        let json = format!("{:#}\n", build_bootstrap(&bootstrap));
+        std::fs::write(&path, json).map_err(AgentError::file(&path))?;
+
+        let end = CancellationToken::new();
+        let mut tasks = Vec::new();
+        let (workload, identity) = match serves_secrets {
+            Some(listener) => {
                 let workload = match workload_api {
                     Some(socket) => Workload::follow(socket),
                     None => Workload::restart(workload, Some(state.join("identity.json"))),
@@ -159,34 +178,17 @@ impl Agent {
                 tasks.push(tokio::spawn(serving).abort_handle());
                 (Some(workload), Some(identity))
             }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                tracing::info!(socket = %secrets.display(), "another agent serves the workload's secrets");
-                (None, None)
-            }
-            Err(error) => return Err(AgentError::file(secrets)(error)),
+            None => (None, None),
         };
         let held = identity.clone().unwrap_or_else(|| watch::channel(None).1);
         if let Some(metrics) = metrics {
             metrics.follow(held.clone());
         }
-
-        let listener = sds::bind(configuration).await.map_err(AgentError::file(configuration))?;
         let relay = Relay::new(discovery, held.clone(), store, own, health);
-        tasks.push(tokio::spawn(relay::serve(listener, relay, end.clone())).abort_handle());
-
-        let address = listen.status;
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|source| AgentError::Listen { address, source })?;
+        tasks.push(tokio::spawn(relay::serve(serves_relay, relay, end.clone())).abort_handle());
         let (quits, quit) = mpsc::channel(1);
         let status = Arc::new(Status::new(listen, identity, quits));
-        tasks.push(tokio::spawn(status::serve(listener, status.clone(), routes)).abort_handle());
-
-        let path = directory.join("envoy-rev.json");
-        let admin = listen.admin;
-        let source = Source::Agent { sockets, listen };
-        let bootstrap = Bootstrap { node, admin, source, stats, runtime, tracer };
-        let json = format!("{:#}\n", build_bootstrap(&bootstrap));
-        std::fs::write(&path, json).map_err(AgentError::file(&path))?;
+        tasks.push(tokio::spawn(status::serve(serves_status, status.clone(), routes)).abort_handle());
         Ok(Self { bootstrap: path, identity: held, status, quit, end, tasks, _workload: workload })
     }
 

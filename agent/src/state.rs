@@ -1,10 +1,12 @@
 //! What is kept for a restart while the control plane is away: the configuration that Envoy accepted, and the certificate.
 //!
 //! In: accepted responses, in their order. Out: a [`Snapshot`] of what they add up to. Everything is in one directory that only its owner may
-//! enter, on the pod's memory volume. It knows names, versions and bytes, not what is in them. A thread of its own does the IO.
+//! enter, on the pod's memory volume. It knows names, versions and bytes, not what is in them. A thread of its own does the IO; what
+//! comes faster than it writes (`pending`) replaces what was not written yet.
 
 pub mod identity;
 mod log;
+mod pending;
 mod snapshot;
 
 use std::{
@@ -12,7 +14,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
-    sync::mpsc,
+    sync::Arc,
     thread,
 };
 
@@ -22,20 +24,23 @@ use tokio::sync::oneshot;
 pub use snapshot::Snapshot;
 
 use log::Log;
+use pending::{Pending, Request};
 
 /// More than this is not kept: the memory is the pod's.
 const MOST: u64 = 128 << 20;
 
-enum Request {
-    Accepted(Bytes),
-    Forget(String),
-    Read(oneshot::Sender<Snapshot>),
-}
-
 /// The configuration that is kept. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store {
-    requests: mpsc::Sender<Request>,
+pub struct Store(Arc<Open>);
+
+/// The thread ends with the last of those that hold this.
+#[derive(Debug)]
+struct Open(Arc<Pending>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Store {
@@ -48,9 +53,10 @@ impl Store {
         fs::set_permissions(directory, Permissions::from_mode(0o700))?;
         let path = directory.join("configuration");
         let mut log = Log::open(&path, node, MOST);
-        let (requests, received) = mpsc::channel();
+        let pending = Arc::new(Pending::default());
+        let received = pending.clone();
         thread::Builder::new().name("state".to_owned()).spawn(move || {
-            for request in received {
+            while let Some(request) = received.next() {
                 match request {
                     Request::Accepted(response) => log.accepted(&response),
                     Request::Forget(type_url) => log.forget(&type_url),
@@ -59,24 +65,23 @@ impl Store {
                 }
             }
         })?;
-        Ok(Self { requests })
+        Ok(Self(Arc::new(Open(pending))))
     }
 
     /// Envoy has accepted a response (`DeltaDiscoveryResponse`, encoded).
     pub fn accepted(&self, response: Bytes) {
-        // The thread ends with the last of us.
-        let _ = self.requests.send(Request::Accepted(response));
+        self.0.0.push(Request::Accepted(response));
     }
 
     /// All of a type is void: what is accepted next is all that there is.
     pub fn forget(&self, type_url: &str) {
-        let _ = self.requests.send(Request::Forget(type_url.to_owned()));
+        self.0.0.push(Request::Forget(type_url.to_owned()));
     }
 
     /// What is kept now.
     pub async fn read(&self) -> Snapshot {
         let (reply, snapshot) = oneshot::channel();
-        let _ = self.requests.send(Request::Read(reply));
+        self.0.0.push(Request::Read(reply));
         snapshot.await.unwrap_or_default()
     }
 }
