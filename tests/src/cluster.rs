@@ -7,7 +7,7 @@ mod client;
 
 pub use client::Client;
 
-use crate::Asker;
+use crate::{Asker, flow};
 use anyhow::{Context, Result};
 use mesh_runtime::{
     drain::{self, Trigger},
@@ -113,10 +113,10 @@ impl ControlPlane {
     /// # Errors
     /// When the control plane does not take it.
     pub async fn connect(&self, asker: &Asker) -> Result<Client> {
-        self.connect_refusing(asker, Arc::new(|_, _| None)).await
+        self.connect_refusing(asker, flow::valid()).await
     }
 
-    /// Connects a proxy that does not take everything.
+    /// Connects a proxy that does not take everything, not even all that is valid.
     ///
     /// # Errors
     /// As [`ControlPlane::connect`].
@@ -144,7 +144,7 @@ impl ControlPlane {
         let transport = TransportConfig::default();
         tokio::spawn(serve_connections(transport, Security::Plaintext, routes, listener, end.clone()));
         let envoy = Envoy::new(asker.node(), Arc::default());
-        let proxy = TestProxy::connect_refusing(address, envoy, Arc::new(|_, _| None)).await?;
+        let proxy = TestProxy::connect_refusing(address, envoy, flow::valid()).await?;
         let port = Some(end.drop_guard());
         Ok(Client { proxy, name: asker.name(), pilot: self.pilot.clone(), _port: port })
     }

@@ -7,12 +7,15 @@ mod record;
 
 pub use record::{Message, OnDemand, Recorder};
 
-use crate::{Asker, lacking::lacking};
-use anyhow::{Context, Result, bail};
+use crate::{Asker, Told, lacking::lacking};
+use anyhow::{Context, Result, bail, ensure};
 use mesh_model::{Problem, Reason};
 use mesh_runtime::{drain, ready::Readiness};
 use pilot::{Config, Pilot, SourceConfig};
-use pilot_xds::testing::{Client, Envoy, Knowledge, SotwEnvoy, TestProxy, proxy::Refuse};
+use pilot_xds::{
+    resource::Protocol,
+    testing::{Client, Envoy, Knowledge, SotwEnvoy, TestProxy, proxy::Refuse},
+};
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
@@ -126,11 +129,12 @@ impl<C: Client> Connected<C> {
         within(attached).await.context(format!("{name} does not connect"))?;
         let Some(snapshot) = mesh.pilot.publisher().snapshot(name) else { bail!("{name} is not known") };
         within(sync.wait_for(name, snapshot.sequence)).await.context(format!("{name} does not settle"))?;
-        let refused = mesh.pilot.xds().rejections.report();
-        match refused.iter().find(|refused| refused.message.starts_with(INVALID)) {
-            Some(refused) => bail!("{} {}: {}", refused.kind.label(), refused.name, refused.message),
-            None => Ok(()),
-        }
+        ensure_valid(&mesh.pilot)?;
+        let protocol = if C::METHOD == SotwEnvoy::METHOD { Protocol::Sotw } else { Protocol::Delta };
+        let findings = Told::new(&snapshot, protocol).findings();
+        let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        ensure!(findings.is_empty(), "{name} is told of what it can't use:\n{}", findings.join("\n"));
+        Ok(())
     }
 
     /// Looks at the proxy.
@@ -182,6 +186,15 @@ pub fn valid() -> Refuse {
             Err(error) => Some(format!("{INVALID}: {error}")),
         }
     })
+}
+
+/// Fails when a proxy refused something over a validation rule.
+pub fn ensure_valid(pilot: &Pilot) -> Result<()> {
+    let refused = pilot.xds().rejections.report();
+    match refused.iter().find(|refused| refused.message.starts_with(INVALID)) {
+        Some(refused) => bail!("{} {}: {}", refused.kind.label(), refused.name, refused.message),
+        None => Ok(()),
+    }
 }
 
 /// Waits for something that does not take long.

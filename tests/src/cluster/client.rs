@@ -1,7 +1,7 @@
 //! A proxy that is connected to a control plane, and what it has been told.
 
 use super::WITHIN;
-use crate::Told;
+use crate::{Told, flow};
 use anyhow::{Context, Result, ensure};
 use pilot::Pilot;
 use pilot_xds::{
@@ -29,6 +29,7 @@ impl Client {
     /// When it does not.
     pub async fn until(&mut self, what: &str, condition: impl Fn(&Envoy) -> bool) -> Result<()> {
         let met = tokio::time::timeout(WITHIN, self.proxy.wait_until(condition)).await;
+        flow::ensure_valid(&self.pilot)?;
         let met =
             met.with_context(|| format!("{what}: not within {WITHIN:?}; it has {:#?}", self.names()))?;
         ensure!(met, "{what}: the stream has ended");
@@ -76,13 +77,27 @@ impl Client {
         what: &str,
         is_so: impl Fn(&Value) -> bool,
     ) -> Result<()> {
+        self.until_message(ResourceType::Endpoints, cluster, what, is_so).await
+    }
+
+    /// Waits until a resource, as JSON of Envoy's message, is so.
+    ///
+    /// # Errors
+    /// When it does not become so.
+    pub async fn until_message(
+        &mut self,
+        kind: ResourceType,
+        resource: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Result<()> {
         let (pilot, name) = (self.pilot.clone(), self.name.clone());
         self.until(what, |envoy| {
-            let has = envoy.version(ResourceType::Endpoints, cluster);
+            let has = envoy.version(kind, resource);
             // What it has acknowledged is read where it was published.
             let Some(snapshot) = pilot.publisher().snapshot(&name) else { return false };
-            let Some(resource) = snapshot.get(ResourceType::Endpoints, cluster) else { return false };
-            let json = mesh_proto::json::to_json(ResourceType::Endpoints.type_url(), &resource.message());
+            let Some(resource) = snapshot.get(kind, resource) else { return false };
+            let json = mesh_proto::json::to_json(kind.type_url(), &resource.message());
             has == Some(resource.version()) && is_so(&json.unwrap_or_default())
         })
         .await
