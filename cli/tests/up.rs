@@ -4,6 +4,8 @@
 
 #[path = "up/running.rs"]
 mod running;
+#[path = "up/shop.rs"]
+mod shop;
 
 use running::{PATIENCE, Up, assert_closed, http_get};
 use std::{io::Read as _, net::TcpStream};
@@ -147,6 +149,7 @@ fn the_shop_shows_identities_and_speaks_mutual_tls_out_of_the_box() {
     let output = up.ask(&["call", "frontend", "http://cart/", "-n", "5"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains(&id("cart")) && said.contains(&id("frontend")), "{said}");
+    shop::does_what_its_readme_says(&mut up);
 }
 
 #[test]
@@ -221,6 +224,12 @@ fn nothing_is_left_after_a_kill() {
     assert_eq!(envoys.len(), 2);
     up.signal("KILL");
     assert_closed(envoys);
+    // There are keys in it; the next that is started removes it.
+    up.process.wait().unwrap();
+    assert!(up.run_directory.join("hello-0.up-kill/state").is_dir());
+    let mut next = Up::start("up-killed", &["--no-workloads", "--once-ready"]);
+    assert_eq!(next.process.wait().unwrap().code(), Some(0));
+    assert!(!up.run_directory.exists(), "{}", up.run_directory.display());
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Up {
     pub lines: mpsc::Receiver<String>,
     /// `--address` for other commands.
     pub debug: String,
+    /// Where bootstraps and keys are.
+    pub run_directory: std::path::PathBuf,
     pub seen: BTreeSet<String>,
     pub files: tempfile::TempDir,
 }
@@ -68,7 +70,9 @@ impl Up {
         let title = lines.recv_timeout(PATIENCE).expect("it ended without a word");
         let (_, rest) = title.split_once("debug http://").unwrap();
         let debug = rest.split_whitespace().next().unwrap().to_owned();
-        Self { process, lines, debug, seen: BTreeSet::new(), files }
+        let (_, run_directory) = title.rsplit_once("logs ").unwrap();
+        let run_directory = run_directory.into();
+        Self { process, lines, debug, run_directory, seen: BTreeSet::new(), files }
     }
 
     pub fn next_line(&mut self) -> String {
