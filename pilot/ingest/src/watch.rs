@@ -4,6 +4,8 @@
 //! broken watch changes nothing, and the list after it replaces everything at once; a kind whose CRD is not installed has no objects
 //! and is looked for again.
 
+mod value;
+
 use crate::{
     at::Context,
     kinds::{KINDS, Object, Row},
@@ -22,7 +24,6 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use mesh_model::{Kind, ObjectRef, Source};
-use serde_json::Value;
 use std::{
     path::Path,
     sync::{
@@ -32,6 +33,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::mpsc, task::JoinSet};
+use value::value_of;
 
 /// Events that are handed on together when they come together.
 const BATCH: usize = 256;
@@ -240,17 +242,7 @@ impl KindWatch {
     }
 
     fn parse(&self, object: DynamicObject) -> Option<Object> {
-        let DynamicObject { types: _, mut metadata, data } = object;
-        metadata.managed_fields = None;
-        let mut value = data;
-        match (value.as_object_mut(), serde_json::to_value(metadata)) {
-            (Some(fields), Ok(metadata)) => {
-                fields.insert("metadata".to_owned(), metadata);
-            }
-            // An object that is no map has no name either.
-            _ => value = Value::Null,
-        }
-        match parse_object(self.row, value, Source::Cluster, &self.shared.context) {
+        match parse_object(self.row, value_of(object), Source::Cluster, &self.shared.context) {
             Ok(object) => Some(object),
             Err(problem) => {
                 tracing::warn!(kind = %self.row.kind, %problem, "an object without a name is passed over");

@@ -5,3 +5,4 @@ mod events;
 mod istio_crds;
 mod objects;
 mod restart;
+mod surroundings;
