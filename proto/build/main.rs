@@ -6,15 +6,15 @@
 #![allow(clippy::print_stdout, reason = "how a build script speaks to cargo")]
 
 mod own;
+mod set;
 mod trim;
 
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use prost::Message;
-use prost_types::FileDescriptorSet;
 
 /// Services of which clients and servers are generated; of the others only the messages are.
 const SERVICES: &[&str] = &[
@@ -43,15 +43,7 @@ fn generate() -> Result<()> {
     println!("cargo::rerun-if-changed=roots.txt");
     let set_path = envoy_fetch::descriptor_set()?;
     println!("cargo::rerun-if-changed={}", set_path.display());
-    let bytes = fs::read(&set_path).map_err(|error| {
-        anyhow!(
-            "the descriptors of Envoy's API are not there: run `cargo xtask setup` ({}: {error})",
-            set_path.display()
-        )
-    })?;
-    let unusable =
-        || format!("{} is not a descriptor set: delete it and run `cargo xtask setup`", set_path.display());
-    let envoy = FileDescriptorSet::decode(&*bytes).with_context(unusable)?;
+    let (bytes, envoy) = set::read(&set_path)?;
     let own = own::compile(envoy.clone())?;
 
     // One serialised set after another is the set of both; decoding and encoding Envoy's would lose its extensions.

@@ -35,8 +35,16 @@ fn gone(file: &(Arc<str>, Vec<u8>)) -> Edit {
     parse_file(&file.0, b"", &Context::default())
 }
 
+/// The number of cases, unless `PROPTEST_CASES` says another.
+fn cases(usual: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(usual),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn history_does_not_show(
