@@ -20,7 +20,8 @@ mod secure;
 mod server;
 mod shape;
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -43,9 +44,9 @@ struct Args {
     /// Only these scenarios.
     #[arg(long)]
     only: Vec<String>,
-    /// Also write the figures there, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    /// Also write the figures there, as JSON; `-` prints them, and the table goes to standard error then. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    json: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -81,11 +82,18 @@ fn run() -> Result<()> {
             outcome.with_context(|| format!("scenario {name}"))?;
         }
     }
-    println!("{report}");
-    println!("{} figures miss their bar", report.missed());
-    if let Some(path) = json {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    let (printed, files): (Vec<_>, Vec<_>) = json.into_iter().partition(|path| *path == Path::new("-"));
+    let mut table = format!("{report}\n{} figures miss their bar\n", report.missed());
+    let text = serde_json::to_string_pretty(&report)?;
+    for path in files {
+        std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        writeln!(table, "the same as JSON: {}", path.display())?;
+    }
+    if printed.is_empty() {
+        print!("{table}");
+    } else {
+        eprint!("{table}");
+        println!("{text}");
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the control plane and the benchmark optimised, and runs the one against the other.
 //!
-//! In: the benchmark's arguments. Out: its table on standard output and `target/bench/latest.json`. What is measured is in
-//! the crate `mesh-bench`.
+//! In: the benchmark's arguments. Out: its table on standard output and `target/bench/latest.json`; with `--json -` the JSON on standard
+//! output. What is measured is in the crate `mesh-bench`.
 
 use std::env;
 use std::path::PathBuf;

@@ -27,7 +27,7 @@ enum Task {
         /// Only of this crate.
         package: Option<String>,
     },
-    /// Build in release and measure what docs/benchmarks.md reports; arguments go to the benchmark (`--quick`, `--only NAME`).
+    /// Build in release and measure what docs/benchmarks.md reports; arguments go to the benchmark (`--quick`, `--only NAME`, `--json -`).
     Bench {
         /// Arguments of the benchmark.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
