@@ -10,7 +10,8 @@ use crate::{Error, cache};
 pub const ENVOY_VARIABLE: &str = "MELTEMI_ENVOY";
 
 /// The Envoy to use: the one named explicitly, else `MELTEMI_ENVOY`, else the one in the cache, else `envoy` on the
-/// `PATH`; `None` if there is none. A name that leads nowhere is an error: the user meant that one and no other.
+/// `PATH`; `None` if there is none. A name that leads nowhere is an error: the user meant that one and no other. The cache comes before
+/// the `PATH` because what is in it is the release that messages are made for and tests have seen; on the `PATH` is any.
 pub fn locate(explicit: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     if let Some(path) = explicit {
         return named("--envoy", path).map(Some);

@@ -62,11 +62,6 @@ impl Duration {
     pub const fn as_nanos(self) -> i64 {
         self.nanos
     }
-
-    /// The same as a standard duration, or `None` when negative.
-    pub fn to_std(self) -> Option<std::time::Duration> {
-        u64::try_from(self.nanos).ok().map(std::time::Duration::from_nanos)
-    }
 }
 
 impl FromStr for Duration {

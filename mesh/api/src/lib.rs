@@ -2,14 +2,13 @@
 //!
 //! Types that serde reads from a watch or a file, with the documentation of each field; the CRDs generated
 //! from them; checks of untyped objects against the same schema, for readable errors; and the names of
-//! Istio's labels, annotations and conditions. What configuration means is not known here.
+//! Istio's conditions. What configuration means is not known here.
 
 pub mod conditions;
 pub mod crd;
 pub mod decode;
 pub mod duration;
 pub mod kind;
-pub mod labels;
 pub mod networking;
 pub mod schema;
 pub mod security;

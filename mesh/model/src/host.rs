@@ -50,11 +50,6 @@ impl Host {
     pub fn overlaps(&self, other: &Host) -> bool {
         self.covers(other) || other.covers(self)
     }
-
-    /// Sort key: most specific first (exact before wildcard, longer before shorter), ties by name.
-    pub fn specificity(&self) -> (bool, std::cmp::Reverse<usize>, &str) {
-        (self.is_wildcard(), std::cmp::Reverse(self.0.len()), &self.0)
-    }
 }
 
 impl fmt::Display for Host {

@@ -91,12 +91,6 @@ impl Facts {
     }
 }
 
-/// Whether a certificate is signed by the key that it names: a root.
-pub fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
-    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return false };
-    parsed.subject() == parsed.issuer() && parsed.verify_signature(None).is_ok()
-}
-
 /// Whether `issuer` has signed `certificate`.
 pub fn is_signed_by(certificate: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {
     let parse = |der| x509_parser::parse_x509_certificate(der).ok().map(|(_, parsed)| parsed);

@@ -127,11 +127,6 @@ impl ApiServer {
         &self.pki.ca
     }
 
-    /// PEM files with the administrator's certificate and key.
-    pub fn client_certificate_paths(&self) -> (&Path, &Path) {
-        (&self.pki.admin.certificate, &self.pki.admin.key)
-    }
-
     /// The PEM file with the key by which it signs tokens of service accounts.
     pub fn token_key_path(&self) -> &Path {
         &self.pki.service_accounts.key

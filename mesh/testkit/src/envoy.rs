@@ -168,14 +168,6 @@ impl Envoy {
         admin::request(self.admin, "GET", path).await
     }
 
-    /// POSTs to a path of the admin port, such as `/logging?level=debug`.
-    ///
-    /// # Errors
-    /// As [`Envoy::admin_get`].
-    pub async fn admin_post(&self, path: &str) -> Result<String> {
-        admin::request(self.admin, "POST", path).await
-    }
-
     /// All that it is configured with, endpoints included.
     ///
     /// # Errors

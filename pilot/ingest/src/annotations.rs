@@ -3,9 +3,11 @@
 //! In: an object's annotations. Out: problems. An annotation that nobody reads looks like one that works.
 
 use crate::{kinds::check_annotation, nearest::nearest};
-use mesh_api::labels::annotation::PROXY_CONFIG;
 use mesh_model::{Kind, Problem, Reason, Severity};
 use serde_json::{Map, Value};
+
+/// Settings of the proxy of one pod, over those of the mesh.
+const PROXY_CONFIG: &str = "proxy.istio.io/config";
 
 /// On what an annotation has a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

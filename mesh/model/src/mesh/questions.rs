@@ -38,11 +38,6 @@ impl Mesh {
         found
     }
 
-    /// Whether a service or a VirtualService names exactly `host`.
-    pub fn names_host(&self, host: &Host) -> bool {
-        self.virtual_services_of_host.contains_key(host) || !self.services_of_host(host).is_empty()
-    }
-
     /// The hosts of services that begin with `prefix`.
     pub fn hosts_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Host> {
         let from = ServiceKey { host: Host::new(prefix), namespace: "".into() };

@@ -1,8 +1,8 @@
 //! Namespace: its labels say whether it belongs to the mesh, and those of the root namespace in which network the cluster is.
 
-use super::{Model, pod::NETWORK_LABEL};
+use super::Model;
 use crate::{at::At, meta::Meta};
-use mesh_model::Reason;
+use mesh_model::{NETWORK_LABEL, Reason};
 use serde_json::Value;
 
 /// Reads one object.

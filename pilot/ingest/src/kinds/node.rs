@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::{at::At, meta::Meta};
-use mesh_model::Locality;
+use mesh_model::{Locality, REGION_LABEL, SUB_ZONE_LABEL, ZONE_LABEL};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ pub fn parse(meta: Meta, _: &Value, _: &At<'_>) -> Option<Model> {
     let label = |name: &str| meta.labels.get(name).cloned().unwrap_or_default();
     Some(Model::Node(Arc::new(Node {
         locality: Locality {
-            region: label("topology.kubernetes.io/region"),
-            zone: label("topology.kubernetes.io/zone"),
-            sub_zone: label("topology.istio.io/subzone"),
+            region: label(REGION_LABEL),
+            zone: label(ZONE_LABEL),
+            sub_zone: label(SUB_ZONE_LABEL),
         },
     })))
 }

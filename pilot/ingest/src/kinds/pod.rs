@@ -7,7 +7,7 @@ use crate::{
     kinds::deployment::{Deployment, PodSpec},
     meta::Meta,
 };
-use mesh_model::{Labels, Locality, Metadata, Str};
+use mesh_model::{Labels, Locality, Metadata, NETWORK_LABEL, Str};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
@@ -39,8 +39,6 @@ pub struct Pod {
 
 /// Label that overrides the node's locality, with `.` for `/`, which labels cannot have.
 pub const LOCALITY_LABEL: &str = "istio-locality";
-/// Label that names the network.
-pub const NETWORK_LABEL: &str = "topology.istio.io/network";
 /// Label of workloads whose proxy accepts mutual TLS.
 pub const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
 

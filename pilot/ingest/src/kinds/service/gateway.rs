@@ -3,8 +3,8 @@
 //! In: its labels, external addresses and status. Out: where clients in other networks get in. The addresses are those of its load balancer; names are
 //! not looked up.
 
-use crate::{at::At, kinds::pod::NETWORK_LABEL, meta::Meta};
-use mesh_model::{NetworkGateway, Problem, Reason, Severity, Str};
+use crate::{at::At, meta::Meta};
+use mesh_model::{NETWORK_LABEL, NetworkGateway, Problem, Reason, Severity, Str};
 use serde_json::Value;
 use std::{collections::BTreeSet, net::IpAddr};
 

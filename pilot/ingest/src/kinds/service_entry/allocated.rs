@@ -3,10 +3,12 @@
 //! In: an object. Out: whether it is to have any, and those that its status tells. Who gives them is the leader, in `pilot-status`.
 
 use crate::meta::Meta;
-use mesh_api::labels::label::ENABLE_AUTOALLOCATE_IP;
 use mesh_model::{Host, Resolution};
 use serde_json::Value;
 use std::net::IpAddr;
+
+/// Label that says `false` where no address is wanted.
+const ENABLE_AUTOALLOCATE_IP: &str = "networking.istio.io/enable-autoallocate-ip";
 
 /// Whether its hosts may be called at an address that is made up: not where the address called is the address reached.
 pub(super) fn is_wanted(meta: &Meta, resolution: &Resolution) -> bool {
