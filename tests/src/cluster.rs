@@ -113,15 +113,16 @@ impl ControlPlane {
     /// # Errors
     /// When the control plane does not take it.
     pub async fn connect(&self, asker: &Asker) -> Result<Client> {
-        self.connect_refusing(asker, flow::valid()).await
+        self.connect_refusing(asker, Arc::new(|_, _| None)).await
     }
 
-    /// Connects a proxy that does not take everything, not even all that is valid.
+    /// Connects a proxy that does not take everything that is valid.
     ///
     /// # Errors
     /// As [`ControlPlane::connect`].
     pub async fn connect_refusing(&self, asker: &Asker, refuse: Refuse) -> Result<Client> {
         let envoy = Envoy::new(asker.node(), Arc::default());
+        let refuse = flow::or_invalid(refuse);
         let proxy = TestProxy::connect_refusing(self.pilot.grpc_address(), envoy, refuse).await?;
         Ok(Client { proxy, name: asker.name(), pilot: self.pilot.clone(), _port: None })
     }

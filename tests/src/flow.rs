@@ -113,6 +113,7 @@ impl TestMesh {
 
     /// Connects `client` as `asker` and waits until it is settled.
     pub async fn connect<C: Client>(&self, asker: &Asker, client: C, refuse: Refuse) -> Result<Connected<C>> {
+        let refuse = or_invalid(refuse);
         let proxy = TestProxy::connect_refusing(self.pilot.grpc_address(), client, refuse).await?;
         let connected = Connected { name: asker.name(), proxy };
         connected.settle(self).await?;
@@ -186,6 +187,12 @@ pub fn valid() -> Refuse {
             Err(error) => Some(format!("{INVALID}: {error}")),
         }
     })
+}
+
+/// Refuses what `refuse` does, and what breaks Envoy's validation rules.
+pub fn or_invalid(refuse: Refuse) -> Refuse {
+    let valid = valid();
+    Arc::new(move |kind, resource| refuse(kind, resource).or_else(|| valid(kind, resource)))
 }
 
 /// Fails when a proxy refused something over a validation rule.

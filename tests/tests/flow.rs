@@ -92,7 +92,8 @@ async fn the_first_push_has_everything() -> Outcome {
 /// The messages that a proxy gets which tries once.
 async fn connect_once(mesh: &TestMesh, asker: &Asker) -> anyhow::Result<Vec<Message>> {
     let client = Recorder::new(mesh.envoy(asker));
-    let mut proxy = pilot_xds::testing::TestProxy::connect(mesh.pilot.grpc_address(), client).await?;
+    let address = mesh.pilot.grpc_address();
+    let mut proxy = pilot_xds::testing::TestProxy::connect_refusing(address, client, valid()).await?;
     anyhow::ensure!(proxy.wait_until(|recorder| recorder.client.is_ready()).await, "turned away");
     Ok(proxy.look(Recorder::take))
 }
