@@ -167,6 +167,11 @@ impl<'a> At<'a> {
         self.report(Problem::warning(reason, self.path(), message).hint(hint));
     }
 
+    /// What is here works, and elsewhere does not or means something else; `hint` says how it is written for both.
+    pub fn info_hint(&self, reason: Reason, message: impl Into<String>, hint: impl Into<String>) {
+        self.report(Problem::new(mesh_model::Severity::Info, reason, self.path(), message).hint(hint));
+    }
+
     /// The field `name` below this place has no effect yet, if it is `set`.
     pub fn not_supported(&self, name: &str, set: bool) {
         if set {

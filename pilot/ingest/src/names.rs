@@ -65,6 +65,11 @@ pub fn unnamed(kind: &str, value: &Value) -> Problem {
     )
 }
 
+/// Why nothing that is named by a DNS label, as namespaces are, can be called `text`.
+pub fn label_fault(text: &str) -> Option<String> {
+    fault(text, Rule::Label)
+}
+
 /// Why `text` is no such name.
 fn fault(text: &str, rule: Rule) -> Option<String> {
     let longest = if rule == Rule::Subdomain { LONGEST_SUBDOMAIN } else { LONGEST_LABEL };

@@ -141,6 +141,7 @@ fn recognise(api_version: &str, kind: &str) -> Recognised {
             // Whoever wrote it counts on it.
             "security.istio.io" => Problem { severity: Severity::Error, ..problem }
                 .hint("until it does, what this object is to refuse is let through"),
+            "" => problem.hint("write it as an EndpointSlice, which is read"),
             "apps" => problem.hint("without a cluster, write it as a Deployment"),
             _ => problem,
         });

@@ -13,7 +13,7 @@ mod regex;
 mod time;
 
 pub use header::{parse_header_format, parse_header_name, parse_header_value};
-pub use host::{parse_default_export, parse_dns_name, parse_export_to, parse_host};
+pub use host::{parse_default_export, parse_dns_name, parse_export_to, parse_host, parse_source_namespace};
 pub use labels::{parse_labels, shared_labels};
 pub use log::log_fault;
 pub use number::{parse_percent, parse_port, parse_status};

@@ -5,6 +5,7 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
+    names::label_fault,
     values::{parse_export_to, parse_host, parse_labels},
 };
 use mesh_api::networking::destination_rule as api;
@@ -96,9 +97,16 @@ fn parse_subset(
         at_name.error_hint(
             Reason::InvalidValue,
             format!("`{name}` has a space or a `|`"),
-            "use letters, digits, `-` and `.`, as in v1",
+            "use letters, digits and `-`, as in v1",
         );
         return None;
+    }
+    if let Some(fault) = label_fault(&name.to_ascii_lowercase()) {
+        at_name.warning_hint(
+            Reason::InvalidValue,
+            format!("Istio refuses a subset called `{name}`: {}", fault.replace("small letters", "letters")),
+            "use letters, digits and `-`, as in v1",
+        );
     }
     if !names.insert(name.clone()) {
         at_name.error_hint(

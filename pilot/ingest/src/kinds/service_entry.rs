@@ -19,7 +19,8 @@ use crate::{
 };
 use mesh_api::networking::service_entry as api;
 use mesh_model::{
-    Cidr, ExportTo, Host, Labels, LocalityLb, Reason, Registry, Resolution, Service, ServicePort, Str, Vip,
+    Cidr, EndpointAddress, ExportTo, Host, Labels, LocalityLb, Reason, Registry, Resolution, Service,
+    ServicePort, Str, Vip,
 };
 use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
@@ -93,6 +94,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         return None;
     }
     let at_endpoints = at.field("endpoints");
+    ports::check_hosts(&hosts, &ports, &resolution, &at.field("hosts"));
     if resolution == Resolution::DnsRoundRobin && endpoints.len() > 1 {
         at_endpoints.error_hint(
             Reason::Conflict,
@@ -108,6 +110,13 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         .filter_map(|(index, endpoint)| {
             let at = at_endpoints.index(index);
             let endpoint = parse_endpoint(endpoint, Some(&resolution), &at)?;
+            if matches!(endpoint.address, EndpointAddress::Unix(_)) && ports.len() > 1 {
+                at.field("address").warning_hint(
+                    Reason::Conflict,
+                    format!("all {} ports lead to this one socket; Istio refuses this", ports.len()),
+                    "write a ServiceEntry for each port, each with a socket of its own",
+                );
+            }
             let at_ports = at.field("ports");
             for name in endpoint.ports.keys().filter(|name| ports.iter().all(|port| port.name != **name)) {
                 let known: Vec<&str> = ports.iter().map(|port| &*port.name).collect();

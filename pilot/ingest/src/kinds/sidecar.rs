@@ -26,8 +26,20 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         outbound_traffic_policy,
     } = decode_spec(value, at)?;
     let at = at.field("spec");
+    if ingress.is_empty()
+        && egress.is_empty()
+        && inbound_connection_pool.is_none()
+        && outbound_traffic_policy.is_none()
+    {
+        at.warning_hint(
+            Reason::Required,
+            "the Sidecar says nothing: its workloads see all that there is, as without any; Istio refuses this",
+            "write `egress`, as in `egress: [{hosts: [\"./*\"]}]`, or leave the object out",
+        );
+    }
     let ingress = ingress::parse(ingress, &at.field("ingress"));
     let at_egress = at.field("egress");
+    report_early(&egress, &at_egress);
     let egress: Vec<_> = egress
         .into_iter()
         .enumerate()
@@ -158,6 +170,19 @@ fn parse_outbound(policy: api::OutboundTrafficPolicy, at: &At<'_>) -> (OutboundP
         return (policy, None);
     }
     (policy, parse_destination(proxy, &at))
+}
+
+/// The order means nothing here, but in Istio what is for all other ports stands last.
+fn report_early(egress: &[api::EgressListener], at: &At<'_>) {
+    let others = egress.split_last().map_or(egress, |(_, others)| others);
+    let Some(index) = others.iter().position(|listener| listener.port.is_none()) else { return };
+    if egress.iter().filter(|listener| listener.port.is_none()).count() == 1 {
+        at.index(index).warning_hint(
+            Reason::Conflict,
+            "the entry without a port is not the last one, which Istio refuses; here it is for all other ports all the same",
+            "move it to the end",
+        );
+    }
 }
 
 /// What is about one port twice.

@@ -26,6 +26,13 @@ const DEFAULT_RETRY_MINIMUM: u32 = 3;
 
 /// Reads a whole policy. `selects`: it is for selected clients of the rule's own namespace alone.
 pub fn parse_traffic_policy(policy: api::TrafficPolicy, selects: bool, at: &At<'_>) -> TrafficPolicy {
+    if policy == api::TrafficPolicy::default() {
+        at.warning_hint(
+            Reason::Required,
+            "the policy says nothing; Istio refuses this",
+            "set a field of it, such as `connectionPool`, or leave it out",
+        );
+    }
     let api::TrafficPolicy {
         load_balancer,
         connection_pool,
@@ -99,6 +106,15 @@ fn parse_port_policy(
         at_number.error_hint(Reason::Required, "which port is this about?", "write `port: {number: ..}`");
         return None;
     };
+    if [load_balancer.is_none(), connection_pool.is_none(), outlier_detection.is_none(), tls.is_none()]
+        == [true; 4]
+    {
+        at.warning_hint(
+            Reason::Required,
+            "nothing is said of this port; Istio refuses this",
+            "set one of loadBalancer, connectionPool, outlierDetection, tls, or leave the entry out",
+        );
+    }
     let policy = PortPolicy {
         load_balancer: load_balancer
             .and_then(|block| load_balancer::parse_load_balancer(block, &at.field("loadBalancer"))),

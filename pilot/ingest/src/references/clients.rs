@@ -4,6 +4,7 @@
 //! nothing is said where there are none at all.
 
 use super::{Found, claims::NOBODY, scope::Scope};
+use crate::names::label_fault;
 use mesh_model::{
     ConnectionMatch, Host, HttpMatch, Labels, Problem, Protocol, Reason, ShortNameOf, Str, StringMatch,
     VirtualService, resolve_short_name,
@@ -44,6 +45,8 @@ impl Scope<'_> {
         let (field, message) = match namespace {
             // What keeps them from seeing this is said of `exportTo`.
             Some(namespace) if !value.export_to.includes(namespace) => return,
+            // That nobody is in such a namespace has been said.
+            Some(namespace) if label_fault(namespace).is_some() => return,
             Some(namespace) => {
                 let mut there = self.workloads_of_namespace(namespace).peekable();
                 if there.peek().is_none() && self.has_workloads() {

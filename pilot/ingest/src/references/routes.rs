@@ -1,6 +1,7 @@
 //! Matches that ask for what the VirtualService's hosts, gateways or clients rule out, and ports that destinations lack.
 
 use super::{Found, Reference, scope::Scope};
+use crate::names::label_fault;
 use mesh_model::{
     Destination, Host, HttpMatch, Kind, ObjectRef, Problem, Protocol, Reason, Service, VirtualService,
 };
@@ -34,6 +35,8 @@ impl Scope<'_> {
                 }
                 if let Some(namespace) = source_namespace.as_ref()
                     && !value.export_to.includes(namespace)
+                    // That nobody is in such a namespace has been said.
+                    && label_fault(namespace).is_none()
                 {
                     let message = format!("`exportTo` keeps this from clients of namespace {namespace}");
                     let hint = format!("add {namespace} to `exportTo`, or leave the match out");

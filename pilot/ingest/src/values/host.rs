@@ -1,6 +1,6 @@
 //! Host names and the namespaces that may see an object.
 
-use crate::at::At;
+use crate::{at::At, names};
 use mesh_model::{DefaultExport, ExportTo, Host, Reason, Str, resolve_short_name};
 use std::collections::BTreeSet;
 
@@ -95,6 +95,19 @@ pub fn parse_host(text: &str, at: &At<'_>) -> Option<Host> {
     }
 }
 
+/// The namespace that clients are in. What none can be called is nobody's.
+pub fn parse_source_namespace(text: Option<String>, at: &At<'_>) -> Option<Str> {
+    let text = text.filter(|text| !text.is_empty())?;
+    if let Some(fault) = names::label_fault(&text) {
+        at.warning_hint(
+            Reason::Unreachable,
+            format!("no namespace can be called `{text}`, so nobody is meant: {fault}"),
+            "write the name of a namespace, as in `shop`",
+        );
+    }
+    Some(text.into())
+}
+
 /// `exportTo`: who may see the object. An entry that cannot be read is left out; nothing is widened by that.
 pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
     if entries.is_empty() {
@@ -102,13 +115,18 @@ pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
     }
     let mut namespaces = BTreeSet::new();
     let mut all = false;
+    if let Some(index) = entries.iter().position(|entry| entry == "*").filter(|_| entries.len() > 1) {
+        at.index(index).warning_hint(
+            Reason::Conflict,
+            "`*` means every namespace, so the other entries have no effect; Istio refuses this",
+            "leave `*` out, or all others",
+        );
+    }
     for (index, entry) in entries.iter().enumerate() {
         let at = at.index(index);
         match entry.as_str() {
             "*" => all = true,
-            "." => {
-                namespaces.insert(Str::from(at.namespace()));
-            }
+            "." => insert(at.namespace(), &mut namespaces, &at),
             "~" => {
                 if entries.len() > 1 {
                     at.warning_hint(
@@ -119,7 +137,7 @@ pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
                 }
             }
             name if !name.contains('.') && label_fault(name).is_none() => {
-                namespaces.insert(Str::from(name));
+                insert(name, &mut namespaces, &at);
             }
             other => at.error_hint(
                 Reason::InvalidValue,
@@ -129,6 +147,16 @@ pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
         }
     }
     if all { ExportTo::All } else { ExportTo::Namespaces(namespaces) }
+}
+
+fn insert(name: &str, namespaces: &mut BTreeSet<Str>, at: &At<'_>) {
+    if !namespaces.insert(name.into()) {
+        at.warning_hint(
+            Reason::Duplicate,
+            format!("namespace {name} is named twice; Istio refuses this"),
+            "leave one of the two out",
+        );
+    }
 }
 
 /// `defaultServiceExportTo` and its siblings: the same for objects of any namespace.

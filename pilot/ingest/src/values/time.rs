@@ -5,9 +5,21 @@ use k8s_openapi::jiff::Timestamp;
 use mesh_api::duration::Duration as ApiDuration;
 use mesh_model::{Duration, Reason};
 
-/// A duration that may be zero.
+const MILLISECOND: u64 = 1_000_000;
+
+/// A duration that may be zero. Envoy counts whole milliseconds, and cuts off the rest: of less than one it would make none, which is no limit at
+/// all. Hence a part of one counts as one.
 pub fn parse_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
     match u64::try_from(value.as_nanos()) {
+        Ok(nanos) if !nanos.is_multiple_of(MILLISECOND) => {
+            let whole = nanos.div_ceil(MILLISECOND);
+            at.warning_hint(
+                Reason::InvalidValue,
+                format!("{value} has a part of a millisecond, so {whole}ms is used; Istio refuses this"),
+                format!("write {whole}ms"),
+            );
+            Some(Duration::from_nanos(whole.saturating_mul(MILLISECOND)))
+        }
         Ok(nanos) => Some(Duration::from_nanos(nanos)),
         Err(_) => {
             at.error_hint(
@@ -22,7 +34,7 @@ pub fn parse_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
 
 /// A duration of at least a millisecond, as Istio asks for where zero makes no sense.
 pub fn parse_positive_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
-    if value.as_nanos() < 1_000_000 {
+    if value.as_nanos() < MILLISECOND.cast_signed() {
         at.error_hint(
             Reason::InvalidValue,
             format!("{value} is too short"),

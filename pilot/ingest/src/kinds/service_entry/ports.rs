@@ -2,7 +2,27 @@
 
 use crate::{at::At, values::parse_port};
 use mesh_api::networking::service_entry as api;
-use mesh_model::{Protocol, Reason, ServicePort, Str};
+use mesh_model::{Host, Protocol, Reason, Resolution, ServicePort, Str};
+
+/// Connections that tell no name are known by their addresses alone, and those are of all `hosts`.
+pub(super) fn check_hosts(hosts: &[Host], ports: &[ServicePort], resolution: &Resolution, at: &At<'_>) {
+    // With addresses that are called as they are, the name does not matter.
+    if hosts.len() < 2 || *resolution == Resolution::Passthrough {
+        return;
+    }
+    let tells_no_name = |port: &&ServicePort| !port.protocol.is_http() && !port.protocol.is_tls();
+    if let Some(port) = ports.iter().find(tells_no_name) {
+        at.warning_hint(
+            Reason::Conflict,
+            format!(
+                "connections to port `{}` need not tell which of the {} hosts is meant, so they may go to another one's endpoints; Istio refuses this",
+                port.name,
+                hosts.len()
+            ),
+            "write a ServiceEntry for each host, each with `addresses` of its own",
+        );
+    }
+}
 
 /// Reads the list.
 pub(super) fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<ServicePort> {

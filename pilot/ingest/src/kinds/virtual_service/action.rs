@@ -17,6 +17,16 @@ const MAX_BODY: usize = 1024 * 1024;
 pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redirect> {
     let api::HttpRedirect { uri, prefix_rewrite, authority, port, derive_port, scheme, redirect_code } =
         redirect;
+    let texts = [&uri, &prefix_rewrite, &authority, &scheme];
+    let elsewhere = texts.into_iter().flatten().any(|text| !text.is_empty());
+    if !elsewhere && port.is_none() && derive_port.is_none() {
+        at.error_hint(
+            Reason::Required,
+            "the redirect leads to where the request came from",
+            "set one of uri, authority, scheme, port, derivePort",
+        );
+        return None;
+    }
     let path = match (non_empty(uri), non_empty(prefix_rewrite)) {
         (Some(_), Some(_)) => {
             at.error_hint(

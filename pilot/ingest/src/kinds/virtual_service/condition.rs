@@ -5,11 +5,14 @@
 use super::claim::{is_claim, parse_claim};
 use crate::{
     at::At,
-    values::{parse_header_name, parse_labels, parse_port, parse_regex},
+    values::{parse_header_name, parse_labels, parse_port, parse_regex, parse_source_namespace},
 };
 use mesh_api::networking::{StringMatch as ApiStringMatch, virtual_service::http_match as api};
 use mesh_model::{ClaimMatch, HeaderMatch, HttpMatch, PathMatch, Reason, Str, StringMatch};
 use std::collections::BTreeMap;
+
+/// No regular expression, but written like one: whatever there is.
+const ANYTHING: &str = "*";
 
 /// Reads a match; `None` when a condition cannot be used.
 pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) -> Option<HttpMatch> {
@@ -70,7 +73,7 @@ pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) 
         query: query?,
         port: port?,
         source_labels: parse_labels(&source_labels),
-        source_namespace: source_namespace.filter(|text| !text.is_empty()).map(Str::from),
+        source_namespace: parse_source_namespace(source_namespace, &at.field("sourceNamespace")),
         gateways: gateways.iter().map(|name| parse_gateway(name, at)).collect(),
         stat_prefix: stat_prefix.unwrap_or_default().into(),
     })
@@ -126,7 +129,14 @@ pub fn parse_string_match(value: ApiStringMatch, at: &At<'_>) -> Option<StringMa
             None
         }
         (None, Some(prefix), None) => Some(StringMatch::Prefix(prefix.into())),
-        (None, None, Some(regex)) if regex == "*" => Some(StringMatch::Present),
+        (None, None, Some(regex)) if regex == ANYTHING => {
+            at.field("regex").warning_hint(
+                Reason::InvalidValue,
+                "`*` asks only that it is there; Istio refuses it but in `withoutHeaders`",
+                "write {} to ask only for presence",
+            );
+            Some(StringMatch::Present)
+        }
         (None, None, Some(regex)) => parse_regex(&regex, &at.field("regex")).map(StringMatch::Regex),
         _ => several(at),
     }
@@ -149,6 +159,9 @@ fn parse_header_matches(
     let mut parsed = Some(Vec::with_capacity(headers.len()));
     for (name, value) in headers {
         let at = at.field(&name);
+        // Where nothing is to be there, this is how Istio has it written.
+        let is_any = invert && value.regex.as_deref() == Some(ANYTHING);
+        let value = if is_any { ApiStringMatch { regex: None, ..value } } else { value };
         let value = parse_string_match(value, &at);
         match (parse_header_name(&name, &at), value) {
             (Some(name), Some(value)) => {

@@ -5,10 +5,10 @@
 use super::{condition::parse_gateway, destination::parse_destinations, reach_connections::check_reach};
 use crate::{
     at::At,
-    values::{parse_dns_name, parse_labels, parse_port, parse_range},
+    values::{parse_dns_name, parse_labels, parse_port, parse_range, parse_source_namespace},
 };
 use mesh_api::networking::virtual_service as api;
-use mesh_model::{Cidr, ConnectionMatch, ConnectionRoute, Host, Reason, Str, WeightedDestination};
+use mesh_model::{Cidr, ConnectionMatch, ConnectionRoute, Host, Reason, WeightedDestination};
 
 /// Reads `tls`. Server names have to be among `hosts`, as written or as completed.
 pub fn parse_tls(routes: Vec<api::TlsRoute>, hosts: &[Host], at: &At<'_>) -> Vec<ConnectionRoute> {
@@ -139,7 +139,18 @@ fn parse_tcp_match(condition: api::L4MatchAttributes, at: &At<'_>) -> Option<Con
     } = condition;
     // Istio reads over this one. A route that takes more than it says is worse than one that takes what it says.
     let source = match source_subnet.filter(|text| !text.is_empty()) {
-        Some(text) => Some(parse_range(&text, &at.field("sourceSubnet"))?),
+        Some(text) => {
+            let at = at.field("sourceSubnet");
+            let range = parse_range(&text, &at)?;
+            at.info_hint(
+                Reason::InvalidValue,
+                format!(
+                    "here only clients of {text} are meant; Istio ignores this, and takes connections of all"
+                ),
+                "for both, match on `sourceLabels` or `sourceNamespace`",
+            );
+            Some(range)
+        }
         None => None,
     };
     let rest = Conditions { destination_subnets, port, source_labels, gateways, source_namespace };
@@ -181,7 +192,7 @@ impl Conditions {
                 Some(port) => Some(parse_port(port, &at.field("port"))?),
             },
             source_labels: parse_labels(&source_labels),
-            source_namespace: source_namespace.filter(|text| !text.is_empty()).map(Str::from),
+            source_namespace: parse_source_namespace(source_namespace, &at.field("sourceNamespace")),
             gateways: gateways.iter().map(|name| parse_gateway(name, at)).collect(),
         })
     }

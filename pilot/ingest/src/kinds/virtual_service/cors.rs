@@ -8,6 +8,9 @@ use crate::{
 use mesh_api::networking::virtual_service::cors as api;
 use mesh_model::{Cors, Reason, Str, StringMatch};
 
+/// Those that Istio knows.
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"];
+
 /// Reads the block; an origin, method or header that cannot be used is left out, which allows less and never more.
 pub fn parse_cors(policy: api::CorsPolicy, at: &At<'_>) -> Cors {
     let api::CorsPolicy {
@@ -49,7 +52,7 @@ pub fn parse_cors(policy: api::CorsPolicy, at: &At<'_>) -> Cors {
     }
     Cors {
         allow_origins,
-        allow_methods: parse_list(&allow_methods, &at.field("allowMethods")),
+        allow_methods: parse_methods(&allow_methods, &at.field("allowMethods")),
         allow_headers: parse_list(&allow_headers, &at.field("allowHeaders")),
         expose_headers: parse_list(&expose_headers, &at.field("exposeHeaders")),
         max_age: max_age.and_then(|value| parse_duration(value, &at.field("maxAge"))),
@@ -73,6 +76,36 @@ fn parse_origin(origin: mesh_api::networking::StringMatch, at: &At<'_>) -> Optio
         }
         origin => Some(origin),
     }
+}
+
+/// All go to browsers as they are written; they compare the case, too.
+fn parse_methods(methods: &[String], at: &At<'_>) -> Vec<Str> {
+    for (index, method) in
+        methods.iter().enumerate().filter(|(_, method)| !METHODS.contains(&method.as_str()))
+    {
+        let at = at.index(index);
+        let upper = method.to_ascii_uppercase();
+        match METHODS.contains(&upper.as_str()) {
+            _ if method == "*" => at.warning_hint(
+                Reason::InvalidValue,
+                "browsers take `*` for all methods of requests without credentials only, and Istio refuses it",
+                "name the methods, as in `[GET, POST]`",
+            ),
+            true => at.warning_hint(
+                Reason::InvalidValue,
+                format!("`{method}` is no method: their case counts; Istio refuses it"),
+                format!("write {upper}"),
+            ),
+            // What cannot be sent at all is told below.
+            false if !method.bytes().all(|byte| byte.is_ascii_graphic()) => {}
+            false => at.info_hint(
+                Reason::InvalidValue,
+                format!("browsers are told of `{method}`; Istio refuses it"),
+                format!("for Istio write some of {}", METHODS.join(", ")),
+            ),
+        }
+    }
+    parse_list(methods, at)
 }
 
 /// Names that are sent in one header, separated by commas.

@@ -52,15 +52,15 @@ pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>)
     let acts = does_one_thing(actions, delegate.is_some(), role, at);
     let delegate = read(delegate, |value| parse_delegate(value, &at.field("delegate")));
     let fault = fault.and_then(|fault| parse_fault(fault, &at.field("fault")));
-    if redirect.is_some() && fault.is_some() {
-        at.field("fault").warning_hint(
-            Reason::Conflict,
-            "a fault on a redirect delays or replaces the redirect",
-            "leave `fault` out if that is not meant",
-        );
-    }
     if redirect.is_some() || direct_response.is_some() {
         let what = if redirect.is_some() { "a redirect" } else { "a direct response" };
+        if fault.is_some() {
+            at.field("fault").warning_hint(
+                Reason::Conflict,
+                format!("a fault on {what} delays or replaces it; Istio refuses this"),
+                "leave `fault` out",
+            );
+        }
         if rewrite.is_some() {
             at.field("rewrite").error_hint(
                 Reason::Conflict,
