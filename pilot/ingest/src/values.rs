@@ -3,6 +3,7 @@
 //! Each function reads one value, says at its place what is wrong with it, and gives `None` when it cannot be used. What
 //! to do without the value is decided by whoever asked for it.
 
+mod cel;
 mod header;
 mod host;
 mod labels;

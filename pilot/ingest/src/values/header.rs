@@ -8,10 +8,15 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// Whether a header can be called so; with a colon before it, one of HTTP/2's own.
+pub(super) fn is_header_name(text: &str) -> bool {
+    let name = text.strip_prefix(':').unwrap_or(text);
+    !name.is_empty() && name.bytes().all(is_token)
+}
+
 /// A header's name in lower case, or an HTTP/2 pseudo-header such as `:authority`.
 pub fn parse_header_name(text: &str, at: &At<'_>) -> Option<Str> {
-    let name = text.strip_prefix(':').unwrap_or(text);
-    if name.is_empty() || !name.bytes().all(is_token) {
+    if !is_header_name(text) {
         at.error_hint(
             Reason::InvalidValue,
             format!("`{text}` is not a header name"),

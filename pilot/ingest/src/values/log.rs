@@ -2,6 +2,9 @@
 //!
 //! Envoy refuses a whole listener over one that it does not know, so they are read here as Envoy reads them.
 
+use super::{cel::cel_fault, header::is_header_name};
+use serde_json::Value;
+
 /// What Envoy 1.40 knows and that takes no argument.
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
@@ -56,7 +59,10 @@ const WITH_OR_WITHOUT: &[&str] = &[
 
 /// What is nothing without an argument.
 const WITH_ARGUMENT: &[&str] = &[
+    "CEL",
     "CLUSTER_METADATA",
+    "COALESCE",
+    "COMMON_DURATION",
     "DYNAMIC_METADATA",
     "ENVIRONMENT",
     "FILTER_STATE",
@@ -72,6 +78,8 @@ const WITH_ARGUMENT: &[&str] = &[
 
 /// Whose value may be cut short: `%REQ(USER-AGENT):20%`.
 const WITH_LENGTH: &[&str] = &[
+    "CEL",
+    "COALESCE",
     "DYNAMIC_METADATA",
     "ENVIRONMENT",
     "FILTER_STATE",
@@ -86,9 +94,11 @@ const WITH_LENGTH: &[&str] = &[
     "UPSTREAM_FILTER_STATE",
 ];
 
-/// Whose arguments are small languages that only Envoy reads: a slip in one would cost every listener.
-const UNCHECKED: &[&str] =
-    &["CEL", "COALESCE", "COMMON_DURATION", "DYNAMIC_MODULE", "FILE_CONTENT", "SECRET"];
+/// Whose arguments only Envoy can judge: a slip in one would cost every listener.
+const UNCHECKED: &[&str] = &["DYNAMIC_MODULE", "FILE_CONTENT", "SECRET"];
+
+/// Commands that are extensions: others do not know them within themselves.
+const EXTENSIONS: &[&str] = &["METADATA", "REQ_WITHOUT_QUERY"];
 
 /// What `%METADATA(kind:..)%` knows.
 const METADATA_KINDS: &[&str] =
@@ -128,6 +138,11 @@ fn parse_command(text: &str) -> Result<&str, String> {
         }
     };
     let End { cut_short, rest } = parse_end(rest).ok_or_else(|| format!("`%{shown}` is no command"))?;
+    check_command(name, argument, cut_short)?;
+    Ok(rest)
+}
+
+fn check_command(name: &str, argument: Option<&str>, cut_short: bool) -> Result<(), String> {
     let is = |names: &[&str]| names.contains(&name);
     if is(UNCHECKED) {
         return Err(format!("%{name}% cannot be checked, and a slip in it would stop every proxy"));
@@ -144,22 +159,75 @@ fn parse_command(text: &str) -> Result<&str, String> {
     if cut_short && !is(WITH_LENGTH) {
         return Err(format!("%{name}% takes no length"));
     }
-    Ok(rest)
+    Ok(())
 }
 
 fn check_argument(name: &str, argument: &str) -> Result<(), String> {
     let mut parts = argument.split(':');
     let first = parts.next().unwrap_or_default();
     let fits = match name {
+        "CEL" => return cel_fault(argument).map_or(Ok(()), Err),
+        "COALESCE" => return check_alternatives(argument),
+        // Points in time; those of other names are whatever filters call so.
+        "COMMON_DURATION" => matches!(
+            (parts.next(), parts.next(), parts.next()),
+            (Some(_), None | Some("ms" | "us" | "ns"), None)
+        ),
         "METADATA" => METADATA_KINDS.contains(&first),
+        "FILTER_STATE" | "UPSTREAM_FILTER_STATE" if first.is_empty() => false,
         "FILTER_STATE" | "UPSTREAM_FILTER_STATE" => match (parts.next(), parts.next()) {
             (None | Some("PLAIN" | "TYPED"), None) => true,
             (Some("FIELD"), Some(field)) => !field.is_empty(),
             _ => false,
         },
+        "REQ" | "REQ_WITHOUT_QUERY" | "RESP" | "TRAILER" => {
+            argument.split('?').count() <= 2
+                && argument.split('?').all(|name| name.is_empty() || is_header_name(name))
+        }
+        _ if is_time(name) => !breaks_line(argument),
         _ => true,
     };
     if fits { Ok(()) } else { Err(format!("`{argument}` is no argument of %{name}%")) }
+}
+
+/// Whether the argument says how a time is written.
+fn is_time(name: &str) -> bool {
+    ["START_TIME", "EMIT_TIME", "_V_START", "_V_END"].iter().any(|part| name.contains(part))
+}
+
+/// Whether `%n`, or the same with signs between the two, is in the format of a time.
+fn breaks_line(format: &str) -> bool {
+    let signs = |sign: char| "-_0^#123456789EO".contains(sign);
+    format.split('%').skip(1).any(|part| part.trim_start_matches(signs).starts_with('n'))
+}
+
+/// JSON with commands, of which the first one with a value counts.
+fn check_alternatives(argument: &str) -> Result<(), String> {
+    let form =
+        "%COALESCE% is written as {\"operators\": [\"PROTOCOL\", {\"command\": \"REQ\", \"param\": \"a\"}]}";
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let value = read(argument).ok_or(form)?;
+    let operators = value.get("operators").and_then(Value::as_array).filter(|all| !all.is_empty());
+    for operator in operators.ok_or(form)? {
+        let text = |name: &str| operator.get(name).map(|value| value.as_str().ok_or(form)).transpose();
+        let name = match operator.as_str() {
+            Some(name) => name,
+            None => text("command")?.ok_or(form)?,
+        };
+        let length = operator.get("max_length");
+        if length
+            .is_some_and(|length| !length.as_u64().is_some_and(|length| (1..1_000_000).contains(&length)))
+        {
+            return Err("max_length in %COALESCE% is a whole number from 1 on".to_owned());
+        }
+        // One in another is more than anybody needs, and has no end.
+        if name == "COALESCE" || EXTENSIONS.contains(&name) {
+            return Err(format!("%COALESCE% has no {name}"));
+        }
+        let argument = text("param")?.filter(|text| !text.is_empty());
+        check_command(name, argument, length.is_some())?;
+    }
+    Ok(())
 }
 
 /// How a command ends.
@@ -192,6 +260,10 @@ mod tests {
             "%START_TIME(%Y/%m/%dT%H:%M:%S%z)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH):10% %RESPONSE_CODE%",
             "%DYNAMIC_METADATA(com.test.my_filter:test_object:inner_key)%%PROTOCOL%",
             "%DURATION()%",
+            "%CEL(request.headers['x-a'] == 'b' ? 1 : 2):10%",
+            "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:ms)% %COMMON_DURATION(a:b)%",
+            "%COALESCE({\"operators\": [\"PROTOCOL\", {\"command\": \"REQ\", \"param\": \"a\", \"max_length\": 5}]}):3%",
+            "%COALESCE({\"operators\": [{\"command\": \"CEL\", \"param\": \"request.path\"}]})%",
         ] {
             assert_eq!(log_fault(good), None, "{good}");
         }
@@ -209,6 +281,23 @@ mod tests {
             "%FILTER_STATE(a:FOO)%",
             "%REQ(a):%",
             "%CEL(a b)%",
+            "%CEL%",
+            "%REQ(a:b)%",
+            "%RESP(a b)%",
+            "%TRAILER(a?b?c)%",
+            "%START_TIME(%s%n)%",
+            "%DOWNSTREAM_PEER_CERT_V_START(%-n)%",
+            "%FILTER_STATE(:PLAIN)%",
+            "%COMMON_DURATION(a:b:s)%",
+            "%COMMON_DURATION(a)%",
+            "%COMMON_DURATION(a:b:ms):5%",
+            "%COALESCE(a)%",
+            "%COALESCE({\"operators\": []})%",
+            "%COALESCE({\"operators\": [\"REQ\"]})%",
+            "%COALESCE({\"operators\": [\"METADATA\"]})%",
+            "%COALESCE({\"operators\": [{\"command\": \"PROTOCOL\", \"max_length\": 5}]})%",
+            "%COALESCE({\"operators\": [{\"command\": \"REQ\", \"param\": \"a\", \"max_length\": 0}]})%",
+            "%COALESCE({\"operators\": [{\"command\": \"REQ\", \"param\": 1}]})%",
         ] {
             assert!(log_fault(bad).is_some(), "{bad}");
         }
