@@ -133,6 +133,30 @@ fn analyze_fails_on_errors_and_only_on_errors() {
 }
 
 #[test]
+fn analyze_reads_files_as_of_the_namespace_that_they_are_applied_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rules.yaml");
+    let rule = |name: &str, namespace: &str| {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: {name}{namespace}}}, spec: {{host: web}}}}\n---\n"
+        )
+    };
+    std::fs::write(&file, rule("named", ", namespace: other") + &rule("unnamed", "")).unwrap();
+    let path = file.to_str().unwrap();
+    for (arguments, rules) in [
+        (&["analyze", path][..], ["other/named", "default/unnamed"]),
+        (&["analyze", "-n", "shop", path], ["other/named", "shop/unnamed"]),
+    ] {
+        let text = stdout(&meltemi(arguments));
+        for rule in rules {
+            assert!(text.contains(&format!("DestinationRule {rule}\n")), "{text}");
+        }
+    }
+    let output = meltemi(&["analyze", "-n", "shop", "--cluster"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn analyze_fails_on_slips_of_the_pen_and_on_warnings_when_asked() {
     let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/shop/catalog.yaml");
     let good = std::fs::read_to_string(shop).unwrap();

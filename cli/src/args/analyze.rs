@@ -15,6 +15,9 @@ pub struct AnalyzeArgs {
     /// A file, or a directory
     #[arg(required_unless_present = "cluster", conflicts_with = "cluster")]
     pub path: Option<PathBuf>,
+    /// The namespace of objects in files that name none, as of `kubectl apply`
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default", conflicts_with = "cluster")]
+    pub namespace: String,
     /// Analyze what a cluster has, as its control plane reads it
     #[arg(long)]
     pub cluster: bool,

@@ -16,6 +16,7 @@ use crate::{
 pub async fn run(args: AnalyzeArgs) -> Result<ExitCode> {
     let AnalyzeArgs {
         path,
+        namespace,
         cluster: _,
         kubeconfig,
         root_namespace,
@@ -26,7 +27,7 @@ pub async fn run(args: AnalyzeArgs) -> Result<ExitCode> {
         output,
         domain,
     } = args;
-    let settings = Settings { domain, root_namespace, ..Settings::default() };
+    let settings = Settings { domain, root_namespace, namespace, ..Settings::default() };
     let (subject, mut report) = match path {
         Some(path) => {
             let (_, report) = pilot_ingest::load(&path, settings)?;

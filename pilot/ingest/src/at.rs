@@ -3,7 +3,7 @@
 //! In: steps from field to field. Out: problems with the path as the user wrote it. Costs nothing until there is a problem:
 //! a place is a link to the place above it. Knows nothing of kinds.
 
-use crate::references::Reference;
+use crate::{meta::DEFAULT_NAMESPACE, references::Reference};
 use mesh_model::{Destination, MeshConfig, Problem, Reason, Str};
 use std::{cell::RefCell, fmt::Write, sync::Arc};
 
@@ -14,6 +14,8 @@ pub struct Context {
     pub mesh_config: Arc<MeshConfig>,
     /// Name of the ConfigMap with the mesh's settings; `None` when they were read from elsewhere.
     pub mesh_config_name: Option<Str>,
+    /// Namespace of objects that name none.
+    pub namespace: Str,
     /// Objects are a cluster's: Secrets are looked up when something names them, so that one that is not known may be there, and workloads
     /// register themselves. Otherwise all that there is is in files.
     pub is_cluster: bool,
@@ -21,7 +23,12 @@ pub struct Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Self { mesh_config: Arc::default(), mesh_config_name: Some("istio".into()), is_cluster: false }
+        Self {
+            mesh_config: Arc::default(),
+            mesh_config_name: Some("istio".into()),
+            namespace: DEFAULT_NAMESPACE.into(),
+            is_cluster: false,
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl MeshFile {
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|error| malformed(format!("this is not UTF-8: {error}"), "save the file as UTF-8"))?;
-        let Context { mesh_config, mesh_config_name, is_cluster: _ } = &self.base;
+        let Context { mesh_config, mesh_config_name, namespace: _, is_cluster: _ } = &self.base;
         let map = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",

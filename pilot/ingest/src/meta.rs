@@ -1,7 +1,7 @@
 //! `metadata` of any object, read with patience: what is missing or of a wrong type is reported and does not stop the rest.
 
-use crate::{at::At, values::parse_timestamp};
-use mesh_model::{Kind, Labels, Metadata, ObjectRef, Reason, Source, Str};
+use crate::{at::At, kinds::Row, values::parse_timestamp};
+use mesh_model::{Labels, Metadata, ObjectRef, Reason, Source, Str};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -20,19 +20,19 @@ pub struct Meta {
     pub source: Source,
 }
 
-/// The namespace of objects that name none, as `kubectl apply` does it.
+/// The namespace of objects that name none, as `kubectl apply` does it, unless another one is asked for.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// Which object `value` is, or `None` when it has no name.
-pub fn identity(kind: Kind, namespaced: bool, value: &Value) -> Option<ObjectRef> {
+/// Which object of a kind `value` is, or `None` when it has no name. `usual`: the namespace of those that name none.
+pub fn identity(row: &Row, usual: &str, value: &Value) -> Option<ObjectRef> {
     let metadata = value.get("metadata")?;
     let name = metadata.get("name").and_then(Value::as_str).filter(|name| !name.is_empty())?;
     let namespace = match metadata.get("namespace").and_then(Value::as_str) {
-        _ if !namespaced => "",
-        None | Some("") => DEFAULT_NAMESPACE,
+        _ if !row.namespaced => "",
+        None | Some("") => usual,
         Some(namespace) => namespace,
     };
-    Some(ObjectRef::new(kind, namespace, name))
+    Some(ObjectRef::new(row.kind, namespace, name))
 }
 
 impl Meta {

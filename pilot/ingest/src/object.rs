@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// Reads an object of a kind. Fails only when it has no name that there can be, so that there is nothing to hold it under.
 pub fn parse_object(row: &Row, value: Value, source: Source, context: &Context) -> Result<Object, Problem> {
     let object =
-        identity(row.kind, row.namespaced, &value).ok_or_else(|| unnamed(row.kind.as_str(), &value))?;
+        identity(row, &context.namespace, &value).ok_or_else(|| unnamed(row.kind.as_str(), &value))?;
     let from_file = matches!(source, Source::File { .. });
     let misnamed = if from_file { names::check(row, &object) } else { None };
     if let Some(problem) = &misnamed

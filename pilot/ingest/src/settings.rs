@@ -4,6 +4,7 @@ use crate::{
     at::Context,
     kinds::{Model, Object},
     mesh_file::MeshFile,
+    meta::DEFAULT_NAMESPACE,
 };
 use mesh_model::{MeshConfig, NamespacedName, Problem};
 use std::{
@@ -31,6 +32,8 @@ pub struct Settings {
     pub ready: Option<watch::Receiver<Arc<BTreeSet<NamespacedName>>>>,
     /// Name of the ConfigMap with mesh settings, in the root namespace.
     pub mesh_config_name: String,
+    /// Namespace of objects in files that name none.
+    pub namespace: String,
 }
 
 impl Default for Settings {
@@ -44,6 +47,7 @@ impl Default for Settings {
             mesh_config: None,
             ready: None,
             mesh_config_name: "istio".into(),
+            namespace: DEFAULT_NAMESPACE.into(),
         }
     }
 }
@@ -100,6 +104,7 @@ impl Settings {
             mesh_config: _,
             ready: _,
             mesh_config_name,
+            namespace,
         } = self;
         let mesh_config = MeshConfig {
             domain: domain.as_str().into(),
@@ -111,6 +116,7 @@ impl Settings {
         Context {
             mesh_config: Arc::new(mesh_config),
             mesh_config_name: Some(mesh_config_name.as_str().into()),
+            namespace: namespace.as_str().into(),
             is_cluster: false,
         }
     }
@@ -123,7 +129,7 @@ impl Settings {
         let Object { model, mut problems, .. } = file.read().map_err(failed)?;
         match model {
             Some(Model::MeshConfig(mesh_config)) => {
-                Ok(Context { mesh_config, mesh_config_name: None, is_cluster: false })
+                Ok(Context { mesh_config, mesh_config_name: None, ..self.base() })
             }
             _ => {
                 let unknown = || {
