@@ -1,6 +1,8 @@
-//! Istio's annotations: misspelt ones, and ones on objects of a kind where they mean nothing.
+//! Istio's annotations: misspelt ones, ones on objects of a kind where they mean nothing, and ones with a value that means nothing.
 //!
 //! In: an object's annotations. Out: problems. An annotation that nobody reads looks like one that works.
+
+mod values;
 
 use crate::{kinds::check_annotation, nearest::nearest};
 use mesh_model::{Kind, Problem, Reason, Severity};
@@ -17,6 +19,7 @@ enum On {
     ServiceOrEntry,
     WorkloadEntry,
     Namespace,
+    Ingress,
     Any,
 }
 
@@ -29,6 +32,8 @@ impl On {
             Self::ServiceOrEntry => matches!(kind, Kind::Service | Kind::ServiceEntry),
             Self::WorkloadEntry => kind == Kind::WorkloadEntry,
             Self::Namespace => kind == Kind::Namespace,
+            // Which are not read.
+            Self::Ingress => false,
             Self::Any => true,
         }
     }
@@ -40,6 +45,7 @@ impl On {
             Self::ServiceOrEntry => "Services and ServiceEntries",
             Self::WorkloadEntry => "WorkloadEntries",
             Self::Namespace => "namespaces",
+            Self::Ingress => "Ingresses",
             Self::Any => "anything",
         }
     }
@@ -109,6 +115,7 @@ const KNOWN: &[(&str, On, &[&str])] = &[
     ("prometheus.istio.io/", On::Pod, &["merge-metrics"]),
     ("inject.istio.io/", On::Pod, &["templates"]),
     ("topology.istio.io/", On::Namespace, &["controlPlaneClusters"]),
+    ("kubernetes.io/", On::Ingress, &["ingress.class"]),
     (
         "istio.io/",
         On::WorkloadEntry,
@@ -118,6 +125,7 @@ const KNOWN: &[(&str, On, &[&str])] = &[
 
 /// Prefixes under which every annotation is known; newer versions of Istio may have more.
 const COMPLETE: &[&str] = &[
+    "networking.istio.io/",
     "sidecar.istio.io/",
     "status.sidecar.istio.io/",
     "readiness.status.sidecar.istio.io/",
@@ -153,7 +161,8 @@ pub fn check(kind: Kind, annotations: Option<&Map<String, Value>>, path: &str) -
     let mut problems = Vec::new();
     for (key, value) in annotations.into_iter().flatten() {
         let path = format!("{path}[{key:?}]");
-        problems.extend(check_key(kind, key, &path));
+        let wrong = check_key(kind, key, &path);
+        problems.extend(wrong.or_else(|| check_value(key, value.as_str()?, &path)));
         if let (PROXY_CONFIG, Kind::Pod, Some(text)) = (&**key, kind, value.as_str()) {
             let found = check_annotation(text).into_iter();
             problems.extend(found.map(|problem| Problem { path: below(&path, &problem.path), ..problem }));
@@ -165,6 +174,12 @@ pub fn check(kind: Kind, annotations: Option<&Map<String, Value>>, path: &str) -
 /// `inner` from the place `path`.
 fn below(path: &str, inner: &str) -> String {
     if inner.is_empty() { path.to_owned() } else { format!("{path}.{inner}") }
+}
+
+fn check_value(key: &str, value: &str, path: &str) -> Option<Problem> {
+    let hint = values::hint(key, value)?;
+    let message = format!("`{value}` is no value of this; Istio does not start a pod with it");
+    Some(Problem::warning(Reason::InvalidValue, path, message).hint(hint))
 }
 
 fn check_key(kind: Kind, key: &str, path: &str) -> Option<Problem> {

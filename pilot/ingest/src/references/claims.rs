@@ -21,6 +21,46 @@ impl Scope<'_> {
         }
     }
 
+    /// Wildcards of others that take in those of `value`: where both apply, the narrower one counts.
+    pub(super) fn check_wider_hosts(&self, value: &VirtualService, found: &mut Found) {
+        let kinds = [Traffic::Http, Traffic::Tls, Traffic::Tcp];
+        for host in value.hosts.iter().filter(|host| host.is_wildcard() && value.for_mesh()) {
+            let below = host.as_str().trim_start_matches("*.");
+            let wider = below.match_indices('.').map(|(at, _)| Host::new(&format!("*{}", &below[at..])));
+            for other in wider.flat_map(|wider| self.virtual_services_of_host(&wider)) {
+                let meet = other.metadata.object != value.metadata.object
+                    && other.for_mesh()
+                    && kinds.iter().any(|kind| value.routes(*kind) && other.routes(*kind))
+                    && overlap(&value.export_to, &other.export_to);
+                if !meet {
+                    continue;
+                }
+                let tell = |of: &VirtualService, message| {
+                    let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
+                    (of.metadata.object.clone(), problem)
+                };
+                for (object, problem) in [
+                    tell(
+                        value,
+                        format!(
+                            "{} has a wildcard that takes in {host}; for that this one counts",
+                            other.metadata.object
+                        ),
+                    ),
+                    tell(
+                        other,
+                        format!(
+                            "{} routes {host}, which a wildcard here takes in; for that the other one counts",
+                            value.metadata.object
+                        ),
+                    ),
+                ] {
+                    found.add(&object, problem);
+                }
+            }
+        }
+    }
+
     /// Of several VirtualServices that sidecars use for one kind of traffic to one host, the oldest counts.
     pub(super) fn check_contested_host(&self, host: &Host, found: &mut Found) {
         let mut claims = self.virtual_services_of_host(host);

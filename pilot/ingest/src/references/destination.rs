@@ -1,7 +1,7 @@
 //! What VirtualServices route to and DestinationRules are about.
 
 use super::{Found, Reference, routes::missing_ports, scope::Scope};
-use mesh_model::{Destination, DestinationRule, ObjectRef, PLACE_LABELS, Problem, Reason};
+use mesh_model::{Destination, DestinationRule, ExportTo, Kind, ObjectRef, PLACE_LABELS, Problem, Reason};
 
 /// What to do about a host that is called nothing like one that is known.
 const UNKNOWN_HOST: &str = "add a Service or a ServiceEntry for it, or correct the name";
@@ -41,6 +41,7 @@ impl Scope<'_> {
             };
             return found.add(object, problem);
         }
+        self.check_exported(object, reference, found);
         let named = services;
         let services = self.meant(host, namespace);
         if services.is_empty() {
@@ -77,6 +78,27 @@ impl Scope<'_> {
         }
         if !subset.is_empty() {
             self.check_subset(object, reference, found);
+        }
+    }
+
+    /// Routes for clients of other namespaces lead to what those see.
+    fn check_exported(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
+        if object.kind != Kind::VirtualService {
+            return;
+        }
+        let Some(value) = self.virtual_service(&object.name) else { return };
+        let ExportTo::Namespaces(namespaces) = &value.export_to else { return };
+        let Reference { path, to: Destination { host, subset: _, port: _ } } = reference;
+        let others = namespaces.iter().filter(|namespace| **namespace != object.name.namespace);
+        let blind: Vec<&str> =
+            others.filter(|namespace| self.visible(host, namespace).is_empty()).map(|name| &**name).collect();
+        if !blind.is_empty() {
+            let message = format!(
+                "{host} is not visible from {}, which `exportTo` names: requests from there fail",
+                blind.join(", ")
+            );
+            let problem = Problem::warning(Reason::NotFound, format!("{path}.host"), message);
+            found.add(object, problem.hint("correct `exportTo`, here or of what it leads to"));
         }
     }
 

@@ -61,6 +61,7 @@ impl Unit {
                 scope.check_authorities(value, found);
                 scope.check_clients(value, found);
                 scope.check_aliased_hosts(value, found);
+                scope.check_wider_hosts(value, found);
             }
             Self::DestinationRule(name) => {
                 let Some(value) = scope.rule(name) else { return };
