@@ -39,7 +39,7 @@ const FORMS: &[(&str, Form)] = &[
 pub(super) fn hint(key: &str, value: &str) -> Option<&'static str> {
     let (_, form) = FORMS.iter().find(|(known, _)| *known == key)?;
     let each = |all: bool, is: fn(&str) -> bool| {
-        value.is_empty() || (all && value == "*") || value.split(',').all(|part| is(part.trim()))
+        value.is_empty() || (all && value == "*") || value.split(',').all(is)
     };
     let (fits, hint) = match form {
         Form::Number => (value.parse::<u32>().is_ok(), "write a whole number, as in \"10\""),
@@ -67,9 +67,10 @@ pub(super) fn hint(key: &str, value: &str) -> Option<&'static str> {
 }
 
 fn is_port(text: &str) -> bool {
-    text.parse::<u16>().is_ok()
+    text.trim().parse::<u16>().is_ok()
 }
 
+/// Without spaces, unlike ports.
 fn is_range(text: &str) -> bool {
     let Some((address, length)) = text.split_once('/') else { return false };
     let bits = match address.parse() {

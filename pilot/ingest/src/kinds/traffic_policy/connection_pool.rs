@@ -10,6 +10,13 @@ use mesh_model::{ConnectionPool, Http2Keepalive, HttpPool, Reason, TcpKeepalive,
 /// Reads the block. Limits of zero mean "not set", as in Istio.
 pub fn parse_connection_pool(block: api::ConnectionPoolSettings, at: &At<'_>) -> ConnectionPool {
     let api::ConnectionPoolSettings { tcp, http } = block;
+    if tcp.is_none() && http.is_none() {
+        at.warning_hint(
+            Reason::Required,
+            "no limit is set; Istio refuses this",
+            "set `tcp` or `http`, or leave it out",
+        );
+    }
     ConnectionPool {
         tcp: tcp.map(|tcp| parse_tcp(tcp, &at.field("tcp"))).unwrap_or_default(),
         http: http.map(|http| parse_http(http, &at.field("http"))).unwrap_or_default(),
