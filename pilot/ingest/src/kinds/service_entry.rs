@@ -7,6 +7,7 @@ mod ports;
 
 pub use endpoint::{EndpointTemplate, InlineEndpoint, parse_endpoint, parse_template};
 
+use self::ports::ToldApart;
 use super::{
     Model,
     distribution::{TRAFFIC_DISTRIBUTION, parse_distribution},
@@ -94,7 +95,16 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         return None;
     }
     let at_endpoints = at.field("endpoints");
-    ports::check_hosts(&hosts, &ports, &resolution, &at.field("hosts"));
+    let told = match resolution {
+        // What is called is what is reached.
+        Resolution::Passthrough => None,
+        _ if !endpoints.is_empty() || selector.is_some() => Some(ToldApart::NeedNot),
+        _ if allocated.is_some() => Some(ToldApart::ByAddress),
+        _ => Some(ToldApart::Not),
+    };
+    if let Some(told) = told {
+        ports::check_hosts(&hosts, &ports, told, &at.field("hosts"));
+    }
     if resolution == Resolution::DnsRoundRobin && endpoints.len() > 1 {
         at_endpoints.error_hint(
             Reason::Conflict,

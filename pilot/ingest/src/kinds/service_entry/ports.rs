@@ -2,25 +2,47 @@
 
 use crate::{at::At, values::parse_port};
 use mesh_api::networking::service_entry as api;
-use mesh_model::{Host, Protocol, Reason, Resolution, ServicePort, Str};
+use mesh_model::{Host, Protocol, Reason, ServicePort, Str};
 
-/// Connections that tell no name are known by their addresses alone, and those are of all `hosts`.
-pub(super) fn check_hosts(hosts: &[Host], ports: &[ServicePort], resolution: &Resolution, at: &At<'_>) {
-    // With addresses that are called as they are, the name does not matter.
-    if hosts.len() < 2 || *resolution == Resolution::Passthrough {
+/// What connections to one of several hosts go by, where they tell no name.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ToldApart {
+    /// Each host has an address that it was given, for clients that ask the agent.
+    ByAddress,
+    /// All have the same endpoints.
+    NeedNot,
+    /// All have the same addresses, and each has endpoints of its own.
+    Not,
+}
+
+/// Looks for ports that are not for several hosts, as connections to them tell no name.
+pub(super) fn check_hosts(hosts: &[Host], ports: &[ServicePort], told: ToldApart, at: &At<'_>) {
+    if hosts.len() < 2 {
         return;
     }
     let tells_no_name = |port: &&ServicePort| !port.protocol.is_http() && !port.protocol.is_tls();
-    if let Some(port) = ports.iter().find(tells_no_name) {
-        at.warning_hint(
-            Reason::Conflict,
-            format!(
-                "connections to port `{}` need not tell which of the {} hosts is meant, so they may go to another one's endpoints; Istio refuses this",
-                port.name,
-                hosts.len()
-            ),
-            "write a ServiceEntry for each host, each with `addresses` of its own",
-        );
+    let Some(ServicePort { name, .. }) = ports.iter().find(tells_no_name) else { return };
+    let hint = "write a ServiceEntry for each host, each with `addresses` of its own";
+    let count = hosts.len();
+    let refused = format!(
+        "connections to port `{name}` need not tell which of {count} hosts is meant, which Istio refuses"
+    );
+    match told {
+        ToldApart::Not => {
+            let message = format!("{refused}; here all go to the endpoints of one of them");
+            at.warning_hint(Reason::Conflict, message, hint);
+        }
+        ToldApart::NeedNot => {
+            at.info_hint(
+                Reason::Conflict,
+                format!("{refused}; here all of them have the same endpoints"),
+                hint,
+            );
+        }
+        ToldApart::ByAddress => {
+            let message = format!("{refused}; here each has an address, for clients with Istio's DNS proxy");
+            at.info_hint(Reason::Conflict, message, hint);
+        }
     }
 }
 
