@@ -1,5 +1,6 @@
 //! Names and values of HTTP headers.
 
+use super::log::header_fault;
 use crate::at::At;
 use mesh_model::{Reason, Str};
 
@@ -48,6 +49,14 @@ pub fn parse_header_format(text: &str, at: &At<'_>) -> Option<Str> {
             Reason::InvalidValue,
             format!("the `%` at character {column} begins no command such as %START_TIME%"),
             "write %% for a percent sign",
+        );
+        return None;
+    }
+    if let Some(fault) = header_fault(text) {
+        at.error_hint(
+            Reason::InvalidValue,
+            format!("{fault}; the header is left as it is"),
+            "commands look like %PROTOCOL% or %REQ(X-REQUEST-ID)%; a percent sign is %%",
         );
         return None;
     }
