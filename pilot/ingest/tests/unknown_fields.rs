@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 const FREE: &[&str] = &[
     "add",
     "annotations",
+    "deprecatedTopology",
     "customTags",
     "data",
     "environmentVariables",

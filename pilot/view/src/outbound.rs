@@ -8,6 +8,7 @@ mod locality;
 mod networks;
 mod route;
 mod tls;
+mod usable;
 mod virtual_host;
 
 pub(crate) use connection::{Opaque, RuleIndex, opaque_parts, traffic_of};

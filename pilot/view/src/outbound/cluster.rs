@@ -5,6 +5,7 @@ use super::{
     locality::{localities, prefer},
     networks::reached,
     tls::Connecting,
+    usable::usable,
 };
 use crate::{
     Capture, Place,
@@ -17,8 +18,8 @@ use crate::{
 };
 use mesh_model::{
     ClientTls, ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality,
-    LocalityLb, Mesh, NETWORK_LABEL, NODE_LABEL, Protocol, Registry, Resolution, Service, ServicePort,
-    SimpleLb, Str, Subset, UpgradePolicy,
+    LocalityLb, Mesh, NETWORK_LABEL, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb, Str,
+    Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
@@ -73,20 +74,6 @@ pub fn derive_place(context: &ServiceContext<'_>, place: &Place, port: &ServiceP
 /// The service as a whole, then each subset of it.
 fn subsets<'a>(context: &'a ServiceContext<'_>) -> impl Iterator<Item = Option<&'a Subset>> {
     std::iter::once(None).chain(context.rule.into_iter().flat_map(|rule| &rule.subsets).map(Some))
-}
-
-/// The endpoints that clients in `place` may be sent to.
-fn usable(context: &ServiceContext<'_>, place: &Place, port: &ServicePort) -> Arc<[Endpoint]> {
-    let node = place.labels.get(NODE_LABEL).map_or("", |node| &**node);
-    let usable = |endpoint: &Endpoint| {
-        endpoint.health != Health::Draining && (!context.service.node_local || *endpoint.node == *node)
-    };
-    let all = context.scope.mesh.endpoints(context.service);
-    match all.and_then(|endpoints| endpoints.ports.get(&port.number)) {
-        Some(endpoints) if endpoints.iter().all(usable) => endpoints.clone(),
-        Some(endpoints) => endpoints.iter().filter(|endpoint| usable(endpoint)).cloned().collect(),
-        None => Arc::new([]),
-    }
 }
 
 fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>, mesh: &Mesh) -> Arc<[Endpoint]> {

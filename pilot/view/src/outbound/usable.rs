@@ -1,0 +1,48 @@
+//! Which endpoints of a service clients may be sent to.
+//!
+//! In: a service, a place and a port. Out: its endpoints without those that are going away, that are on other nodes where only the client's own
+//! counts, and without the second address of a pod that has one of each version of IP.
+
+use super::ServiceContext;
+use crate::{Families, scope::Place};
+use mesh_model::{Endpoint, EndpointAddress, Health, NODE_LABEL, Service, ServicePort, Vip};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
+
+/// See the module.
+pub fn usable(context: &ServiceContext<'_>, place: &Place, port: &ServicePort) -> Arc<[Endpoint]> {
+    let node = place.labels.get(NODE_LABEL).map_or("", |node| &**node);
+    let usable = |endpoint: &Endpoint| {
+        endpoint.health != Health::Draining && (!context.service.node_local || *endpoint.node == *node)
+    };
+    let all = context.scope.mesh.endpoints(context.service);
+    let found = match all.and_then(|endpoints| endpoints.ports.get(&port.number)) {
+        Some(endpoints) if endpoints.iter().all(usable) => endpoints.clone(),
+        Some(endpoints) => endpoints.iter().filter(|endpoint| usable(endpoint)).cloned().collect(),
+        None => Arc::new([]),
+    };
+    once_a_pod(found, speaks_ipv6(context.scope.key.families, context.service))
+}
+
+/// Clients of both versions call a service by its first address.
+fn speaks_ipv6(families: Families, service: &Service) -> bool {
+    match families {
+        Families::V4 => false,
+        Families::V6 => true,
+        Families::Both => matches!(service.vips.first(), Some(Vip::Ip(IpAddr::V6(_)))),
+    }
+}
+
+/// A pod with an address of each version has an EndpointSlice for each, and is one endpoint all the same: else it would be tried, ejected and
+/// counted twice, and clients of one version be sent where they cannot go.
+fn once_a_pod(endpoints: Arc<[Endpoint]>, ipv6: bool) -> Arc<[Endpoint]> {
+    let is = |endpoint: &Endpoint, ipv6: bool| matches!(endpoint.address, EndpointAddress::Ip(ip) if ip.is_ipv6() == ipv6);
+    let any = |ipv6: bool| endpoints.iter().any(|endpoint| is(endpoint, ipv6));
+    if !(any(true) && any(false)) {
+        return endpoints;
+    }
+    let pod = |endpoint: &Endpoint| (endpoint.namespace.clone(), endpoint.workload.clone());
+    let spoken = endpoints.iter().filter(|endpoint| !endpoint.workload.is_empty() && is(endpoint, ipv6));
+    let reached: HashSet<_> = spoken.map(pod).collect();
+    let counts = |endpoint: &&Endpoint| is(endpoint, ipv6) || !reached.contains(&pod(endpoint));
+    endpoints.iter().filter(counts).cloned().collect()
+}
