@@ -445,6 +445,11 @@ const NAMESPACE: &[Row] = &[
         "Clusters whose control planes serve it.",
         "there is one cluster",
     ),
+    nothing(
+        "metadata.annotations[kubernetes.io/ingress.class]",
+        "Which controller serves an Ingress.",
+        "it has a meaning only on Ingresses, which is told",
+    ),
     envoy(
         "metadata.labels",
         "Whether it belongs to the mesh (`discoverySelectors`), and who sees its ServiceEntries (`serviceEntryVisibility`).",
