@@ -50,6 +50,26 @@ impl Host {
     pub fn overlaps(&self, other: &Host) -> bool {
         self.covers(other) || other.covers(self)
     }
+
+    /// Itself, then each wildcard that covers it, most specific first: `a.b.c`, `*.b.c`, `*.c`, `*`.
+    pub fn and_wildcards(&self) -> impl Iterator<Item = Host> + use<> {
+        let text = self.as_str().to_owned();
+        let mut rest = text.strip_prefix("*.").map_or(Some(text.clone()), |rest| Some(rest.to_owned()));
+        let wildcards = std::iter::from_fn(move || {
+            let current = rest.take()?;
+            let (_, parent) = current
+                .split_once('.')
+                .map_or((current.as_str(), None), |(label, parent)| (label, Some(parent.to_owned())));
+            rest = parent.clone();
+            Some(match parent {
+                Some(parent) => Host::new(&format!("*.{parent}")),
+                None => Host::new("*"),
+            })
+        });
+        let own = self.clone();
+        let itself = own.clone();
+        std::iter::once(own).chain(wildcards.filter(move |wildcard| *wildcard != itself))
+    }
 }
 
 impl fmt::Display for Host {
@@ -86,5 +106,20 @@ impl ShortNameOf<'_> {
         names.push(format!("{name}.{namespace}").into());
         names.push(format!("{name}.{namespace}.svc").into());
         names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_go_from_specific_to_general() {
+        let of =
+            |text: &str| Host::new(text).and_wildcards().map(|host| host.to_string()).collect::<Vec<_>>();
+        assert_eq!(of("a.b.c"), ["a.b.c", "*.b.c", "*.c", "*"]);
+        assert_eq!(of("*.b.c"), ["*.b.c", "*.c", "*"]);
+        assert_eq!(of("a"), ["a", "*"]);
+        assert_eq!(of("*"), ["*"]);
     }
 }

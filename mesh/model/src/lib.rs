@@ -19,6 +19,7 @@ mod endpoint;
 mod export;
 mod host;
 mod locality_lb;
+mod merged_rule;
 mod mesh;
 mod mesh_config;
 mod network;
@@ -56,6 +57,7 @@ pub use locality_lb::{
     NODE_LABEL, PLACE_LABELS, PriorityLabel, REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL,
     locality_of,
 };
+pub use merged_rule::MergedRule;
 pub use mesh::{Change, Mesh, ServiceKey};
 pub use mesh_config::{
     DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization, TrustedRoots,

@@ -18,6 +18,7 @@ mod routes;
 mod scope;
 mod selection;
 mod spoken;
+mod subsets;
 mod unit;
 
 pub(crate) use lived::Checks;

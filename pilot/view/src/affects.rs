@@ -1,6 +1,6 @@
 //! What a change affects: which hosts a scope has to derive again.
 
-use crate::{alias, select::covering};
+use crate::alias;
 use mesh_model::{ChangeSet, Host, Mesh, Resolution, Service};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -64,7 +64,7 @@ fn add_with_dependants(mesh: &Mesh, host: &Host, hosts: &mut BTreeSet<Host>) {
         }
     }
     // A VirtualService's wildcard is a virtual host of its own only while no service is below it.
-    let above = covering(host).filter(|above| !mesh.virtual_services_of_host(above).is_empty());
+    let above = host.and_wildcards().filter(|above| !mesh.virtual_services_of_host(above).is_empty());
     hosts.extend(above);
     // A name taken from, or given back to, the short forms of services, their wildcards (headless), or their addresses.
     let name = host.as_str().strip_prefix("*.").unwrap_or(host.as_str());

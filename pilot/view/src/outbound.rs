@@ -21,10 +21,9 @@ pub use virtual_host::placeholder;
 
 use crate::{
     Capture, Place, Scope,
-    select::MergedRule,
     spec::{ClusterSpec, EndpointsSpec, VirtualHostSpec},
 };
-use mesh_model::{Destination, Host, ObjectRef, Protocol, Service, ServicePort, Str};
+use mesh_model::{Destination, Host, MergedRule, ObjectRef, Protocol, Service, ServicePort, Str};
 use std::sync::Arc;
 
 /// Everything that one host contributes to a scope.

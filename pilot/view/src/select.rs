@@ -1,35 +1,12 @@
 //! Which object decides: the service, VirtualService and DestinationRule that a scope sees for a host.
 
 use crate::{Scope, alias};
-use mesh_model::{
-    DestinationRule, ExportTo, Host, Mesh, NamespacedName, ObjectRef, Registry, Service, Subset, Traffic,
-    TrafficPolicy, Tunnel, VirtualService,
-};
+use mesh_model::{Host, MergedRule, Mesh, NamespacedName, Registry, Service, Traffic, VirtualService};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Every host that may contribute configuration: services' and VirtualServices', wildcards as written.
 pub fn hosts(mesh: &Mesh) -> BTreeSet<Host> {
     mesh.services().map(|service| service.host.clone()).chain(mesh.virtual_service_hosts().cloned()).collect()
-}
-
-/// `host`, then each wildcard that covers it, most specific first: `a.b.c`, `*.b.c`, `*.c`, `*`.
-pub(crate) fn covering(host: &Host) -> impl Iterator<Item = Host> {
-    let text = host.as_str().to_owned();
-    let mut rest = text.strip_prefix("*.").map_or(Some(text.clone()), |rest| Some(rest.to_owned()));
-    let wildcards = std::iter::from_fn(move || {
-        let current = rest.take()?;
-        let (_, parent) = current
-            .split_once('.')
-            .map_or((current.as_str(), None), |(label, parent)| (label, Some(parent.to_owned())));
-        rest = parent.clone();
-        Some(match parent {
-            Some(parent) => Host::new(&format!("*.{parent}")),
-            None => Host::new("*"),
-        })
-    });
-    let own = host.clone();
-    let itself = own.clone();
-    std::iter::once(own).chain(wildcards.filter(move |wildcard| *wildcard != itself))
 }
 
 impl<'a> Scope<'a> {
@@ -102,7 +79,7 @@ impl<'a> Scope<'a> {
 
     /// The VirtualService that routes `traffic` for `host`: the most specific of its hosts wins, then the oldest.
     pub fn virtual_service(&self, host: &Host, traffic: Traffic) -> Option<&'a Arc<VirtualService>> {
-        covering(host).find_map(|candidate| self.virtual_service_exactly(&candidate, host, traffic))
+        host.and_wildcards().find_map(|candidate| self.virtual_service_exactly(&candidate, host, traffic))
     }
 
     /// The oldest VirtualService that routes `traffic` for exactly `candidate` and is seen by clients that call `host`.
@@ -123,104 +100,11 @@ impl<'a> Scope<'a> {
     /// Rules that select the client count before those for all clients. Where there are rules, but for other clients only, the
     /// search ends all the same, as in Istio.
     pub fn destination_rule(&self, service: &Service) -> Option<MergedRule> {
-        let root = &self.mesh.config().root_namespace;
-        let client = &self.key.namespace;
-        let visible = [client, service.namespace(), root].into_iter().find_map(|namespace| {
-            covering(&service.host).find_map(|candidate| {
-                let rules = self.mesh.destination_rules_of_host(&candidate).into_iter();
-                let visible: Vec<&Arc<DestinationRule>> = rules
-                    .filter(|rule| rule.metadata.namespace() == namespace && rule.export_to.includes(client))
-                    .collect();
-                (!visible.is_empty()).then_some(visible)
-            })
-        })?;
+        let visible = self.mesh.destination_rules_for(&self.key.namespace, service);
         let group = visible
             .iter()
             .filter_map(|rule| rule.selector.as_ref())
             .find(|labels| labels.iter().all(|(key, value)| self.key.labels.get(key) == Some(value)));
-        merge(visible.iter().filter(|rule| rule.selector.as_ref() == group))
-    }
-}
-
-/// What rules for one host, oldest first, say together to somebody who sees all of them. As in Istio, one is added to each older one that is
-/// for no other namespaces than it is itself; if there is none, it stands alone, and the last that does so counts. So what a rule says to one
-/// namespace never gets lost because of a rule that this namespace does not share with all the others.
-fn merge<'r>(rules: impl Iterator<Item = &'r &'r Arc<DestinationRule>>) -> Option<MergedRule> {
-    let mut alone: Vec<(&ExportTo, MergedRule)> = Vec::new();
-    for rule in rules {
-        let mut added = false;
-        for (_, merged) in alone.iter_mut().filter(|(export_to, _)| rule.export_to.covers(export_to)) {
-            merged.add(rule);
-            added = true;
-        }
-        if !added {
-            alone.push((&rule.export_to, MergedRule::of(rule)));
-        }
-    }
-    alone.pop().map(|(_, merged)| merged)
-}
-
-/// DestinationRules of one namespace for one host, as one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MergedRule {
-    /// The oldest of them.
-    pub name: NamespacedName,
-    /// All of them, oldest first.
-    pub origins: Vec<ObjectRef>,
-    /// The first policy that says something.
-    pub policy: TrafficPolicy,
-    /// All subsets; of equal names the oldest.
-    pub subsets: Vec<Subset>,
-}
-
-impl MergedRule {
-    fn of(rule: &DestinationRule) -> Self {
-        let DestinationRule { metadata, host: _, policy, subsets, export_to: _, selector: _ } = rule;
-        Self {
-            name: metadata.object.name.clone(),
-            origins: vec![metadata.object.clone()],
-            policy: policy.clone(),
-            subsets: subsets.clone(),
-        }
-    }
-
-    fn add(&mut self, rule: &DestinationRule) {
-        self.origins.push(rule.metadata.object.clone());
-        if self.policy == TrafficPolicy::default() {
-            self.policy = rule.policy.clone();
-        }
-        for subset in &rule.subsets {
-            if self.subsets.iter().all(|known| known.name != subset.name) {
-                self.subsets.push(subset.clone());
-            }
-        }
-    }
-
-    /// The tunnel for connections to the subset `name`, or to all of the host when that is empty. As in Istio a subset does not
-    /// inherit the host's.
-    pub fn tunnel(&self, name: &str) -> Option<&Tunnel> {
-        match name {
-            "" => self.policy.tunnel.as_ref(),
-            name => self.subset(name)?.policy.tunnel.as_ref(),
-        }
-    }
-
-    /// The subset `name`.
-    pub fn subset(&self, name: &str) -> Option<&Subset> {
-        self.subsets.iter().find(|subset| &*subset.name == name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn covering_goes_from_specific_to_general() {
-        let of = |text: &str| covering(&Host::new(text)).map(|host| host.to_string()).collect::<Vec<_>>();
-        assert_eq!(of("a.b.c"), ["a.b.c", "*.b.c", "*.c", "*"]);
-        assert_eq!(of("*.b.c"), ["*.b.c", "*.c", "*"]);
-        assert_eq!(of("a"), ["a", "*"]);
-        assert_eq!(of("*"), ["*"]);
+        MergedRule::of_all(visible.iter().copied().filter(|rule| rule.selector.as_ref() == group))
     }
 }

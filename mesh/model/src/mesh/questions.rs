@@ -129,6 +129,21 @@ impl Mesh {
         found
     }
 
+    /// The DestinationRules that decide for clients in `client` that call `service`: those of the client's namespace, otherwise of the
+    /// service's, otherwise of the root namespace; of these the most specific host. Some of them may select other clients.
+    pub fn destination_rules_for(&self, client: &Str, service: &Service) -> Vec<&Arc<DestinationRule>> {
+        let namespaces = [client, service.namespace(), &self.config.root_namespace];
+        let found = namespaces.into_iter().find_map(|namespace| {
+            service.host.and_wildcards().find_map(|candidate| {
+                let mut rules = self.destination_rules_of_host(&candidate);
+                rules
+                    .retain(|rule| rule.metadata.namespace() == namespace && rule.export_to.includes(client));
+                (!rules.is_empty()).then_some(rules)
+            })
+        });
+        found.unwrap_or_default()
+    }
+
     /// The Sidecar that applies to a workload of `namespace` with `labels`: one that selects it, otherwise the
     /// namespace's default, otherwise the root namespace's; the oldest of each.
     pub fn sidecar_for(&self, namespace: &str, labels: &Labels) -> Option<&Arc<Sidecar>> {

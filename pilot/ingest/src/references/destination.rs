@@ -102,31 +102,6 @@ impl Scope<'_> {
         }
     }
 
-    fn check_subset(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
-        let Reference { path, to: Destination { host, subset, port: _ } } = reference;
-        let services = self.meant(host, &object.name.namespace);
-        let host = services
-            .first()
-            .map(|service| &service.host)
-            .filter(|found| !found.is_wildcard())
-            .unwrap_or(host);
-        let rules = self.rules(host);
-        let names: Vec<&str> =
-            rules.iter().flat_map(|rule| &rule.subsets).map(|subset| &*subset.name).collect();
-        if names.contains(&&**subset) {
-            return;
-        }
-        let message =
-            format!("no DestinationRule defines the subset `{subset}` of {host}; requests to it fail");
-        let problem = Problem::error(Reason::NotFound, format!("{path}.subset"), message);
-        let hint = match (rules.first(), names.is_empty()) {
-            (Some(rule), false) => format!("{} defines {}", rule.metadata.object, names.join(", ")),
-            (Some(rule), true) => format!("add it to {}, which defines no subsets", rule.metadata.object),
-            (None, _) => format!("add a DestinationRule for {host} with that subset"),
-        };
-        found.add(object, problem.hint(hint));
-    }
-
     pub(super) fn check_destination_rule(&self, value: &DestinationRule, found: &mut Found) {
         let namespace = value.metadata.namespace();
         let any = match value.host.is_wildcard() {

@@ -233,6 +233,12 @@ impl<'a> Scope<'a> {
         rules
     }
 
+    /// The DestinationRules that decide for clients in `client` that call `service`.
+    pub(super) fn rules_for(&self, client: &Str, service: &Service) -> Vec<&'a Arc<DestinationRule>> {
+        self.note(Read::Rules(service.host.clone()));
+        self.mesh.destination_rules_for(client, service)
+    }
+
     /// A service of the same name in another namespace, which is what a forgotten namespace looks like, or one of a similar name in
     /// this one.
     pub(super) fn namesake(&self, host: &Host, namespace: &str) -> Option<Host> {
