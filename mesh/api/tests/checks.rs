@@ -111,7 +111,7 @@ spec.http[1].route[1]: expected an object, found null; its fields are destinatio
 spec.http[2].match[0].ignoreUriCase: expected true or false, found \"true\"; write it without quotes: true
 spec.http[2].match[0].port: expected a number from 0 to 4294967295, found -1
 spec.http[2].match[0].uri: expected at most one of exact, prefix, regex, found exact and prefix; keep one of exact and prefix
-spec.http[3].fault.abort.httpStatus: expected a number from -2147483648 to 2147483647, found 5000000000.0
+spec.http[3].fault.abort.httpStatus: expected a number from 0 to 2147483647, found 5000000000.0
 spec.http[3].headers.request.set.x: expected a string, found 1; put it in quotes: \"1\"
 "
     );

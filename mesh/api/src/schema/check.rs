@@ -178,7 +178,11 @@ impl Check {
             match text.parse::<Duration>() {
                 Err(error) => self.report("a duration", value, error.to_string()),
                 Ok(duration) if duration < Duration::from_millis(1) => {
-                    self.report("a duration of at least 1ms", value, "leave the field out to not set it");
+                    let hint = match text.strip_prefix('-') {
+                        Some(rest) if duration <= Duration::from_millis(-1) => format!("write {rest}"),
+                        _ => "leave the field out to not set it".to_owned(),
+                    };
+                    self.report("a duration of at least 1ms", value, hint);
                 }
                 Ok(_) => {}
             }
@@ -213,6 +217,8 @@ impl Check {
         }
         let expected = match (least, most) {
             (Some(least), Some(most)) if float < least || float > most => {
+                // That a type could hold less does not mean that the field takes it.
+                let least = if least == f64::from(i32::MIN) { 0.0 } else { least };
                 format!("a number from {least} to {most}")
             }
             (Some(least), None) if float < least => format!("a number of at least {least}"),

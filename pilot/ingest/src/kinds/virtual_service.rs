@@ -122,7 +122,7 @@ fn parse_http(http: Vec<api::HttpRoute>, role: Role, at_http: &At<'_>) -> Vec<Ro
             at.warning_hint(
                 Reason::Unreachable,
                 format!("http[{first}] takes every request, so none gets here"),
-                "move the route without `match` to the end",
+                format!("move http[{first}] to the end, or let its `match` take less"),
             );
         }
         let Some(route) = route::parse_route(route, index, role, &at) else { continue };

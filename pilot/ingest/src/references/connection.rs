@@ -19,7 +19,7 @@ impl Scope<'_> {
         for (name, what, routes, ports) in
             [("spec.tls", "TLS or HTTPS", tls, tls_ports), ("spec.tcp", "TCP", tcp, tcp_ports)]
         {
-            for wanted in routes.iter().flat_map(|route| unmet(route, &ports)) {
+            for (path, wanted) in routes.iter().flat_map(|route| unmet(route, &ports)) {
                 let message = match wanted {
                     Some(port) => format!(
                         "no service of `hosts` has a port {port} that is declared as {what}, so a match takes no connections"
@@ -29,7 +29,7 @@ impl Scope<'_> {
                     ),
                 };
                 let hint = "name the port so that its name begins with the protocol, or set its appProtocol";
-                let problem = Problem::warning(Reason::NotFound, name, message);
+                let problem = Problem::warning(Reason::NotFound, format!("{name}{path}"), message);
                 found.add(&value.metadata.object, problem.hint(hint));
             }
         }
@@ -52,10 +52,15 @@ impl Scope<'_> {
     }
 }
 
-/// The ports that `route` asks for and nobody has; `None` for any at all.
-fn unmet(route: &ConnectionRoute, ports: &BTreeSet<u16>) -> BTreeSet<Option<u16>> {
-    let ConnectionRoute { index: _, matches, destinations: _ } = route;
-    let met = |wanted: &Option<u16>| wanted.map_or(!ports.is_empty(), |port| ports.contains(&port));
-    let any = matches.is_empty().then_some(None);
-    matches.iter().map(|condition| condition.port).chain(any).filter(|wanted| !met(wanted)).collect()
+/// The ports that `route` asks for and nobody has, each with its place; `None` for any at all.
+fn unmet(route: &ConnectionRoute, ports: &BTreeSet<u16>) -> Vec<(String, Option<u16>)> {
+    let ConnectionRoute { index, matches, destinations: _ } = route;
+    if ports.is_empty() && matches.iter().all(|condition| condition.port.is_none()) {
+        return vec![(format!("[{index}]"), None)];
+    }
+    let unmet = matches.iter().filter(|condition| match condition.port {
+        Some(port) => !ports.contains(&port),
+        None => ports.is_empty(),
+    });
+    unmet.map(|condition| (format!("[{index}].match[{}]", condition.index), condition.port)).collect()
 }

@@ -1,7 +1,10 @@
 //! What VirtualServices route to and DestinationRules are about.
 
 use super::{Found, Reference, routes::missing_ports, scope::Scope};
-use mesh_model::{Destination, DestinationRule, ExportTo, Kind, ObjectRef, PLACE_LABELS, Problem, Reason};
+use mesh_model::{
+    Destination, DestinationRule, ExportTo, Kind, ObjectRef, PLACE_LABELS, Problem, Reason, Registry,
+    Service, Visibility,
+};
 
 /// What to do about a host that is called nothing like one that is known.
 const UNKNOWN_HOST: &str = "add a Service or a ServiceEntry for it, or correct the name";
@@ -21,7 +24,7 @@ impl Scope<'_> {
             let problem = match hidden.first() {
                 Some(service) => {
                     let message = format!("{host} is not visible from namespace {namespace}");
-                    let hint = format!("{} exports it only to others", service.metadata.object);
+                    let hint = self.how_to_export(service, namespace);
                     Problem::error(Reason::NotFound, format!("{path}.host"), message).hint(hint)
                 }
                 None if host.is_wildcard() => {
@@ -81,6 +84,22 @@ impl Scope<'_> {
         }
     }
 
+    /// What lets `namespace` see a service that it does not see.
+    pub(super) fn how_to_export(&self, service: &Service, namespace: &str) -> String {
+        let object = &service.metadata.object;
+        let policies = self.config().entry_visibility.as_ref();
+        if service.registry == Registry::External
+            && policies.is_some_and(|policies| policies.of(service.namespace()) != Visibility::Public)
+        {
+            return format!("serviceEntryVisibility of the mesh hides {object}: ask who administers that");
+        }
+        let place = match service.registry {
+            Registry::Kubernetes => "its annotation `networking.istio.io/exportTo`",
+            Registry::External => "its `exportTo`",
+        };
+        format!("{object} is exported to others only: let {place} name {namespace}, too")
+    }
+
     /// Routes for clients of other namespaces lead to what those see.
     fn check_exported(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
         if object.kind != Kind::VirtualService {
@@ -114,7 +133,7 @@ impl Scope<'_> {
             let (what, hint) = match hidden.first() {
                 Some(service) => (
                     format!("{} is not visible from namespace {namespace}", value.host),
-                    format!("{} exports it only to others", service.metadata.object),
+                    self.how_to_export(service, namespace),
                 ),
                 None => (
                     format!("there is no service {}", value.host),

@@ -1,7 +1,8 @@
 //! What Sidecars import and Services select.
 
 use super::{Found, scope::Scope};
-use mesh_model::{Problem, Reason, Registry, Service, Severity, Sidecar, Visibility};
+use mesh_model::{Host, Problem, Reason, Registry, Service, Severity, Sidecar, Visibility};
+use std::sync::Arc;
 
 impl Scope<'_> {
     pub(super) fn check_sidecar(&self, value: &Sidecar, found: &mut Found) {
@@ -29,12 +30,26 @@ impl Scope<'_> {
                     let message = format!("`{namespace}/{}` imports nothing", wanted.host);
                     let path = format!("spec.egress[{listener}].hosts");
                     let problem = Problem::warning(Reason::NotFound, path, message);
-                    found.add(
-                        &value.metadata.object,
-                        problem.hint("correct the name, or leave the entry out"),
-                    );
+                    let hint = self.why_not_imported(&wanted.host, own, namespace);
+                    found.add(&value.metadata.object, problem.hint(hint));
                 }
             }
+        }
+    }
+
+    /// What to do about a host that is imported from `namespace` (`*`: any) into `own`, and is not there.
+    fn why_not_imported(&self, host: &Host, own: &str, namespace: &str) -> String {
+        let services = match host.is_wildcard() {
+            true => Vec::new(),
+            false => self.services_of_host(host),
+        };
+        let is_there = |service: &&&Arc<Service>| namespace == "*" || **service.namespace() == *namespace;
+        if let Some(service) = services.iter().find(is_there) {
+            return self.how_to_export(service, own);
+        }
+        match services.iter().find(|service| service.export_to.includes(own)) {
+            Some(service) => format!("it is in another namespace: write {}/{host}", service.namespace()),
+            None => "correct the name, or leave the entry out".to_owned(),
         }
     }
 }

@@ -25,7 +25,7 @@ pub fn parse_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
             at.error_hint(
                 Reason::InvalidValue,
                 format!("{value} is negative"),
-                "write one such as 0s, 100ms or 5s",
+                format!("write {}", value.to_string().trim_start_matches('-')),
             );
             None
         }
@@ -35,11 +35,13 @@ pub fn parse_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
 /// A duration of at least a millisecond, as Istio asks for where zero makes no sense.
 pub fn parse_positive_duration(value: ApiDuration, at: &At<'_>) -> Option<Duration> {
     if value.as_nanos() < MILLISECOND.cast_signed() {
-        at.error_hint(
-            Reason::InvalidValue,
-            format!("{value} is too short"),
-            "write one such as 1ms, 100ms or 5s",
-        );
+        let hint = match value.as_nanos() {
+            nanos if nanos <= -MILLISECOND.cast_signed() => {
+                format!("write {}", value.to_string().trim_start_matches('-'))
+            }
+            _ => "write one such as 1ms, 100ms or 5s".to_owned(),
+        };
+        at.error_hint(Reason::InvalidValue, format!("{value} is too short"), hint);
         return None;
     }
     parse_duration(value, at)

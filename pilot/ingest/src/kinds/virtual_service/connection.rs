@@ -48,7 +48,7 @@ pub fn parse_tcp(routes: Vec<api::TcpRoute>, at: &At<'_>) -> Vec<ConnectionRoute
             at.warning_hint(
                 Reason::Unreachable,
                 format!("tcp[{first}] takes every connection, so none gets here"),
-                "move the route without `match` to the end",
+                format!("move tcp[{first}] to the end, or let its `match` take less"),
             );
         }
         let api::TcpRoute { matches, route } = route;
