@@ -3,6 +3,7 @@
 //! In: an untyped object, and the place of what cannot be read. Out: the object without that. Nothing of it takes effect: it is looked at so
 //! that whoever mends the object is told all that is wrong at once.
 
+use crate::document;
 use mesh_model::Problem;
 use serde_json::{Value, json};
 
@@ -31,7 +32,16 @@ pub fn take_away(value: &mut Value, path: &str) -> bool {
                 None => false,
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        // Settings of the mesh are a text within an object.
+        Value::String(text) => {
+            let Ok(mut inner) = document::parse_text(text) else { return false };
+            let found = matches!(inner, Value::Object(_) | Value::Array(_)) && take_away(&mut inner, path);
+            if found {
+                *text = inner.to_string();
+            }
+            found
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -79,5 +89,8 @@ mod tests {
         assert!(take_away(&mut value, "spec.http[1].a.b[0]"));
         assert_eq!(value, json!({ "spec": { "http": [{}, {}] } }));
         assert!(!take_away(&mut value, "data.mesh.x"));
+        let mut value = json!({ "data": { "mesh": "a: {b: [1], c: 2}" } });
+        assert!(take_away(&mut value, "data.mesh.a.b"));
+        assert_eq!(value, json!({ "data": { "mesh": "{\"a\":{\"c\":2}}" } }));
     }
 }

@@ -59,6 +59,14 @@ pub fn parse(
                 "write one, as in `name: zipkin`",
             );
         }
+        // Istio refuses all settings then.
+        if let Some(first) = known.iter().position(|(other, _)| *other == name && !name.is_empty()) {
+            at.field("name").error_hint(
+                Reason::Duplicate,
+                format!("extensionProviders[{first}] is called `{name}`, too, and that one counts; Istio refuses this"),
+                "give each provider a name of its own",
+            );
+        }
         known.push((name, parse_provider(provider, &at)));
     }
     let at = at.field("defaultProviders");
