@@ -406,3 +406,44 @@ spec:
     let json = serde_json::to_string(&explanation).unwrap();
     assert!(json.contains("at most 7 connections") && json.contains("security: plaintext"), "{json}");
 }
+
+/// Clusters that balance over nothing say where requests go instead.
+#[test]
+fn where_no_balancer_is_requests_go_where_they_meant_to() {
+    let others = r#"
+---
+apiVersion: v1
+kind: Service
+metadata: { name: headless, namespace: shop }
+spec: { clusterIP: None, selector: { app: client }, ports: [{ name: http, port: 80, targetPort: 80 }] }
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: anywhere, namespace: shop }
+spec:
+  hosts: ["*.example.org"]
+  resolution: DYNAMIC_DNS
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: as-meant, namespace: shop }
+spec:
+  hosts: [meant.example.com]
+  addresses: [192.0.2.1]
+  resolution: NONE
+  ports: [{ number: 80, name: http, protocol: HTTP, targetPort: 8080 }]
+"#;
+    let mesh = [MESH, others].concat();
+    let address = "load balancing: none: to the address that the client connects to";
+    for (url, says) in [
+        ("http://headless/", format!("{address}\n")),
+        ("http://meant.example.com/", format!("{address}, on port 8080\n")),
+        (
+            "http://any.example.org/",
+            "load balancing: none: to the name that is asked for, which the proxy looks up\n".to_owned(),
+        ),
+    ] {
+        assert_says(&explain_in(&mesh, url, &[]), &["=> cluster outbound|80||", &says]);
+    }
+}

@@ -47,7 +47,7 @@ fn answer(pilot: &Pilot, question: Question) -> Result<Value, String> {
         request.headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
     }
     let proxies = pilot.publisher().proxies();
-    let proxy = choose(&proxies, &from).map_err(|error| error.to_string())?;
+    let proxy = choose(&proxies, &from).map_err(|error| error.among_connected().to_string())?;
     let (mesh, report) = (pilot.mesh().borrow().clone(), pilot.report());
     let explanation =
         Scene::new(&mesh, proxy, &|object| report.sources.get(object).cloned()).explain(&request);

@@ -11,14 +11,32 @@ pub struct UnknownClient {
     /// Those that it may mean, or all there are.
     candidates: Vec<String>,
     ambiguous: bool,
+    connected: bool,
+}
+
+impl UnknownClient {
+    /// The same, where those that there are are the proxies that are connected to a control plane: a workload may well be there without one.
+    pub fn among_connected(self) -> Self {
+        Self { connected: true, ..self }
+    }
 }
 
 impl fmt::Display for UnknownClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, candidates, ambiguous } = self;
+        let Self { name, candidates, ambiguous, connected } = self;
         let list = candidates.join(", ");
         match (ambiguous, candidates.is_empty()) {
             (true, _) => write!(f, "`{name}` is in several namespaces: write one of {list}"),
+            (false, _) if *connected => {
+                write!(f, "no proxy of `{name}` is connected: ")?;
+                match candidates.is_empty() {
+                    true => f.write_str("there is none at all")?,
+                    false => write!(f, "there are {list}")?,
+                }
+                f.write_str(
+                    " (`--from` takes those of `meltemi proxy list`; for workloads without a proxy, ask about files: `meltemi explain route URL PATH ..`)",
+                )
+            }
             (false, true) => write!(f, "there is no workload `{name}`, nor any other"),
             (false, false) => write!(f, "there is no workload `{name}`; there are: {list}"),
         }
@@ -63,7 +81,12 @@ pub fn choose<'p>(proxies: &'p [Proxy], wanted: &str) -> Result<&'p Proxy, Unkno
         names.dedup();
         names
     };
-    let unknown = |candidates, ambiguous| UnknownClient { name: wanted.to_owned(), candidates, ambiguous };
+    let unknown = |candidates, ambiguous| UnknownClient {
+        name: wanted.to_owned(),
+        candidates,
+        ambiguous,
+        connected: false,
+    };
     found.sort_by(|a, b| a.name.cmp(&b.name));
     match found.first() {
         None => Err(unknown(names(&mut proxies.iter()), false)),
@@ -131,6 +154,16 @@ mod tests {
         assert_eq!(
             error("sleep"),
             "`sleep` is in several namespaces: write one of sleep-0.other, sleep-0.shop"
+        );
+        let of_connected =
+            |proxies: &[Proxy]| choose(proxies, "nobody").unwrap_err().among_connected().to_string();
+        assert!(
+            of_connected(&proxies)
+                .starts_with("no proxy of `nobody` is connected: there are cart-v1-0.shop, ")
+        );
+        assert!(
+            of_connected(&[])
+                .starts_with("no proxy of `nobody` is connected: there is none at all (`--from`")
         );
         assert!(error("nobody").starts_with("there is no workload `nobody`; there are: cart-v1-0.shop"));
     }

@@ -3,7 +3,7 @@
 //! In: the cluster. Out: a line for each block of it that says something: how requests are spread, how many there may be, and when an endpoint is left
 //! out.
 
-use crate::spec::ClusterSpec;
+use crate::spec::{ClusterDiscovery, ClusterSpec};
 use mesh_model::{
     ConnectionPool, ConsistentHash, Duration, HashKey, HashRing, HttpPool, LoadBalancing, OutlierDetection,
     Percent, SimpleLb, TcpPool, UpgradePolicy,
@@ -14,12 +14,14 @@ use std::fmt::Display;
 const USUAL_ERRORS: u32 = 5;
 const USUAL_EJECTION: Duration = Duration::from_secs(30);
 
+const TO_THE_ADDRESS: &str = "none: to the address that the client connects to";
+
 /// The lines; none for clusters that are no service's.
 pub fn lines(spec: &ClusterSpec) -> Vec<String> {
     if spec.service.is_none() {
         return Vec::new();
     }
-    let mut lines = vec![format!("load balancing: {}", balancing(&spec.load_balancing))];
+    let mut lines = vec![format!("load balancing: {}", balancing(spec))];
     if let Some(warmup) = &spec.warmup {
         lines.push(format!("warm-up: a new endpoint has its full share after {}", warmup.duration));
     }
@@ -33,16 +35,29 @@ pub fn lines(spec: &ClusterSpec) -> Vec<String> {
     lines
 }
 
-fn balancing(balancing: &LoadBalancing) -> String {
-    match balancing {
+fn balancing(spec: &ClusterSpec) -> String {
+    // Where a cluster finds its endpoints as requests come, nobody chooses among them.
+    match spec.discovery {
+        ClusterDiscovery::OriginalDst { port: None, .. } => return TO_THE_ADDRESS.to_owned(),
+        ClusterDiscovery::OriginalDst { port: Some(port), .. } => {
+            return format!("{TO_THE_ADDRESS}, on port {port}");
+        }
+        ClusterDiscovery::Dynamic(_) => {
+            return "none: to the name that is asked for, which the proxy looks up".to_owned();
+        }
+        ClusterDiscovery::Nowhere => return "none: nobody knows where this leads, so it fails".to_owned(),
+        ClusterDiscovery::Eds
+        | ClusterDiscovery::StrictDns { .. }
+        | ClusterDiscovery::LogicalDns { .. }
+        | ClusterDiscovery::Static { .. } => {}
+    }
+    match &spec.load_balancing {
         LoadBalancing::Simple(SimpleLb::LeastRequest) => {
             "to that of two endpoints which has fewer requests".to_owned()
         }
         LoadBalancing::Simple(SimpleLb::Random) => "at random".to_owned(),
         LoadBalancing::Simple(SimpleLb::RoundRobin) => "in turns".to_owned(),
-        LoadBalancing::Simple(SimpleLb::Passthrough) => {
-            "to the address that the client connects to".to_owned()
-        }
+        LoadBalancing::Simple(SimpleLb::Passthrough) => TO_THE_ADDRESS.to_owned(),
         LoadBalancing::ConsistentHash(ConsistentHash { key, ring }) => {
             let key = match key {
                 HashKey::Header(name) => format!("the header {name}"),
