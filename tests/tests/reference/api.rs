@@ -19,7 +19,7 @@ const NAMED: usize = 4;
 
 /// How cases of traffic are measured.
 const MEASURE: &str =
-    "UPDATE_GOLDEN=1 MELTEMI_CASES=<case> cargo test -p mesh-tests --test traffic -- --ignored measured";
+    "UPDATE_GOLDEN=1 MELTEMI_CASES=<case> cargo test --workspace --test traffic -- --ignored measured";
 
 const HEAD: &str = "\
 # Every field, what it does at Envoy, and what shows it
@@ -72,8 +72,8 @@ fn measured() -> Vec<(String, BTreeSet<String>)> {
     let measured = Measured::parse(include_str!("measured.txt")).expect("measured.txt");
     let mut found = Vec::new();
     for (case, used) in cases::traffic() {
-        // A case that nobody has measured yet shows nothing.
-        let Some(fields) = measured.0.get(&case) else { continue };
+        let fields = measured.0.get(&case);
+        let fields = fields.unwrap_or_else(|| panic!("nobody has measured what {case} shows: {MEASURE}"));
         let used: BTreeSet<String> = used.iter().map(measure::name).collect();
         let known: BTreeSet<String> = fields.keys().cloned().collect();
         assert_eq!(used, known, "{case} sets other fields than it was measured with: {MEASURE}");

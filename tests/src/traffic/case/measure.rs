@@ -16,6 +16,9 @@ use std::{collections::BTreeMap, fmt::Write, fs, path::Path, path::PathBuf};
 /// How often a case has to fail without a field: proxies may not have taken up the newest configuration when requests come.
 const TRIES: usize = 2;
 
+/// Of a case whose objects are not Istio's.
+const NOTHING: &str = " sets-no-field";
+
 /// What came out, by `directory/case` and field: whether the case fails without it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Measured(pub BTreeMap<String, BTreeMap<String, bool>>);
@@ -28,6 +31,10 @@ impl Measured {
     pub fn parse(text: &str) -> Result<Self> {
         let mut found = Self::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if let Some(case) = line.strip_suffix(NOTHING) {
+                found.0.entry(case.to_owned()).or_default();
+                continue;
+            }
             let mut words = line.splitn(3, ' ');
             let (case, outcome, field) = (words.next(), words.next(), words.next());
             let (Some(case), Some(field)) = (case, field) else {
@@ -43,10 +50,13 @@ impl Measured {
         Ok(found)
     }
 
-    /// One line a field.
+    /// One line a field, and one for a case without any.
     pub fn render(&self) -> String {
         let mut text = String::new();
         for (case, fields) in &self.0 {
+            if fields.is_empty() {
+                let _ = writeln!(text, "{case}{NOTHING}");
+            }
             for (field, fails) in fields {
                 let outcome = if *fails { "fails-without" } else { "passes-without" };
                 // Writing to a String cannot fail.
