@@ -140,9 +140,7 @@ impl Decider {
                     .map(|since| wait.saturating_sub(now.duration_since(since)))
                     .filter(|left| !left.is_zero())
             };
-            let same =
-                |said: &[Condition; 3]| said.iter().zip(&conditions).all(|(said, now)| said.says_what(now));
-            let undone = track.said.as_ref().is_some_and(same);
+            let undone = track.said.as_ref().is_some_and(|said| is_same(said, &conditions));
             // Who undoes the same again and again has reasons; each time it is left standing for longer.
             let patience = REPEAT * 2_u32.pow(track.undone.min(8));
             let rest = within(track.failed, REPEAT)
@@ -153,8 +151,6 @@ impl Decider {
                 plan.look_again(rest);
                 continue;
             }
-            track.undone = if undone { track.undone + 1 } else { 0 };
-            track.said = Some(conditions.clone());
             let due = Write { object: object.clone(), held: held.clone(), conditions };
             if news { &mut plan.writes } else { &mut later }.push(due);
         }
@@ -162,16 +158,18 @@ impl Decider {
         plan
     }
 
-    /// Notes how a write ended.
-    pub(crate) fn wrote(&mut self, object: &ObjectRef, worked: bool, now: Instant) {
-        if let Some(track) = self.tracks.get_mut(object) {
-            if worked {
-                track.written = Some(now);
-                track.failed = None;
-            } else {
-                track.failed = Some(now);
-                track.said = None;
-            }
+    /// Notes what a write has said; `None`: it failed. What was due and not written, because there was more than goes at once, stays due.
+    pub(crate) fn wrote(&mut self, object: &ObjectRef, said: Option<[Condition; 3]>, now: Instant) {
+        let Some(track) = self.tracks.get_mut(object) else { return };
+        if let Some(said) = said {
+            let again = track.said.as_ref().is_some_and(|before| is_same(before, &said));
+            track.undone = if again { track.undone + 1 } else { 0 };
+            track.said = Some(said);
+            track.written = Some(now);
+            track.failed = None;
+        } else {
+            track.failed = Some(now);
+            track.said = None;
         }
     }
 }
@@ -206,6 +204,10 @@ impl Held {
         self.find(ConditionType::Programmed)
             .filter(|condition| condition.observed_generation == self.generation)
     }
+}
+
+fn is_same(before: &[Condition; 3], now: &[Condition; 3]) -> bool {
+    before.iter().zip(now).all(|(before, now)| before.says_what(now))
 }
 
 /// Whether proxies have it, as far as anybody needs to know: nothing has to be counted.

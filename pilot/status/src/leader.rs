@@ -32,7 +32,7 @@ pub const LEASE_NAME: &str = "meltemi-leader";
 
 /// Writes at a time, and between two looks at what is due: with [`PAUSE`], the most that an API server is asked to take.
 const AT_ONCE: usize = 4;
-const BATCH: usize = 50;
+pub(crate) const BATCH: usize = 50;
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is looked whether proxies have come, gone or refused something.
 const TICK: Duration = Duration::from_millis(500);
@@ -128,12 +128,12 @@ async fn lead(client: &Client, sources: &Sources, progress: &Replicas) {
         writes.truncate(BATCH);
         let wrote = !writes.is_empty();
         let made = futures::stream::iter(writes.into_iter().map(|due| async {
-            let object = due.object.clone();
-            (object, write(client, &objects, due).await)
+            let (object, said) = (due.object.clone(), due.conditions.clone());
+            (object, write(client, &objects, due).await.then_some(said))
         }));
         let ended: Vec<_> = made.buffer_unordered(AT_ONCE).collect().await;
-        for (object, worked) in ended {
-            decider.wrote(&object, worked, Instant::now());
+        for (object, said) in ended {
+            decider.wrote(&object, said, Instant::now());
         }
         // Looks cost what is published; under a flood of edits they take a tenth of a processor at most.
         let pause = if more { PAUSE } else { (cost * 10).min(PAUSE * 5) };

@@ -5,6 +5,7 @@ mod analyze;
 mod credentials;
 mod foreign;
 mod leader;
+mod many;
 mod objects;
 mod registration;
 mod replicas;

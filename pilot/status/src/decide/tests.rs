@@ -1,5 +1,7 @@
 //! When something is written, and when not.
 
+mod many;
+
 use super::*;
 use mesh_model::{Kind, Reason};
 use std::sync::Mutex;
@@ -102,7 +104,7 @@ impl World {
         if let Some(held) = self.held.get_mut(&object) {
             held.conditions = conditions.to_vec();
         }
-        self.decider.wrote(&object, true, self.now);
+        self.decider.wrote(&object, Some(conditions), self.now);
         Some(programmed)
     }
 
@@ -215,7 +217,7 @@ fn what_makes_no_sense_is_not_programmed_and_a_failed_write_rests() {
     let plan = world.plan(&proxies);
     assert_eq!(plan.writes[0].conditions[0].reason, "Invalid");
     assert_eq!(plan.writes[0].conditions[2].reason, "NotAccepted");
-    world.decider.wrote(&object(), false, world.now);
+    world.decider.wrote(&object(), None, world.now);
     assert!(world.plan(&proxies).writes.is_empty());
     world.later(10);
     assert_eq!(world.plan(&proxies).writes.len(), 1);
