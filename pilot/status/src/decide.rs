@@ -9,7 +9,7 @@ use crate::{
     condition::{Condition, ConditionType},
     objects::Held,
     progress::{Progress, Reached, Since},
-    writer::Write,
+    writer::{Said, Write},
 };
 use mesh_model::{ObjectRef, Problem, Str};
 use pilot_ingest::Report;
@@ -55,7 +55,7 @@ struct Track {
     written: Option<Instant>,
     failed: Option<Instant>,
     /// What was written last, and how often somebody else has undone just that.
-    said: Option<[Condition; 3]>,
+    said: Option<Said>,
     undone: u32,
 }
 
@@ -125,14 +125,15 @@ impl Decider {
                 plan.look_again(POLL);
             }
             plan.follows_proxies |= programmed.reason == NO_PROXIES || !programmed.holds();
-            if conditions
-                .iter()
+            let Some(track) = self.tracks.get(object) else { continue };
+            let mut ours = conditions.iter().filter(|condition| !track.leaves(condition.r#type, held));
+            if ours
+                .clone()
                 .all(|condition| held.find(condition.r#type).is_some_and(|is| is.says_what(condition)))
             {
                 continue;
             }
-            let Some(track) = self.tracks.get_mut(object) else { continue };
-            let news = conditions.iter().any(|condition| {
+            let news = ours.any(|condition| {
                 held.find(condition.r#type).is_none_or(|is| is.verdict() != condition.verdict())
             });
             let within = |since: Option<Instant>, wait: Duration| {
@@ -140,7 +141,7 @@ impl Decider {
                     .map(|since| wait.saturating_sub(now.duration_since(since)))
                     .filter(|left| !left.is_zero())
             };
-            let undone = track.said.as_ref().is_some_and(|said| is_same(said, &conditions));
+            let undone = track.said.as_ref().is_some_and(|said| is_same(&said.conditions, &conditions));
             // Who undoes the same again and again has reasons; each time it is left standing for longer.
             let patience = REPEAT * 2_u32.pow(track.undone.min(8));
             let rest = within(track.failed, REPEAT)
@@ -159,10 +160,11 @@ impl Decider {
     }
 
     /// Notes what a write has said; `None`: it failed. What was due and not written, because there was more than goes at once, stays due.
-    pub(crate) fn wrote(&mut self, object: &ObjectRef, said: Option<[Condition; 3]>, now: Instant) {
+    pub(crate) fn wrote(&mut self, object: &ObjectRef, said: Option<Said>, now: Instant) {
         let Some(track) = self.tracks.get_mut(object) else { return };
         if let Some(said) = said {
-            let again = track.said.as_ref().is_some_and(|before| is_same(before, &said));
+            let again =
+                track.said.as_ref().is_some_and(|before| is_same(&before.conditions, &said.conditions));
             track.undone = if again { track.undone + 1 } else { 0 };
             track.said = Some(said);
             track.written = Some(now);
@@ -186,6 +188,12 @@ impl Track {
             undone: 0,
         }
     }
+
+    /// Whether somebody else has this condition, and it is as it was when it was left to them.
+    fn leaves(&self, r#type: ConditionType, held: &Held) -> bool {
+        let left = self.said.iter().flat_map(|said| &said.left);
+        left.into_iter().any(|(left, theirs)| *left == r#type && theirs.as_ref() == held.find(r#type))
+    }
 }
 
 impl Plan {
@@ -195,7 +203,8 @@ impl Plan {
 }
 
 impl Held {
-    fn find(&self, r#type: ConditionType) -> Option<&Condition> {
+    /// What it says of this, if anything.
+    pub(crate) fn find(&self, r#type: ConditionType) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.r#type == r#type)
     }
 

@@ -128,8 +128,8 @@ async fn lead(client: &Client, sources: &Sources, progress: &Replicas) {
         writes.truncate(BATCH);
         let wrote = !writes.is_empty();
         let made = futures::stream::iter(writes.into_iter().map(|due| async {
-            let (object, said) = (due.object.clone(), due.conditions.clone());
-            (object, write(client, &objects, due).await.then_some(said))
+            let object = due.object.clone();
+            (object, write(client, &objects, due).await)
         }));
         let ended: Vec<_> = made.buffer_unordered(AT_ONCE).collect().await;
         for (object, said) in ended {

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod analyze;
+mod beside;
 mod credentials;
 mod foreign;
 mod leader;

@@ -104,7 +104,7 @@ impl World {
         if let Some(held) = self.held.get_mut(&object) {
             held.conditions = conditions.to_vec();
         }
-        self.decider.wrote(&object, Some(conditions), self.now);
+        self.decider.wrote(&object, Some(Said { conditions, left: Vec::new() }), self.now);
         Some(programmed)
     }
 
@@ -240,4 +240,42 @@ fn whoever_undoes_it_wins_for_ever_longer() {
         writes += usize::from(world.step(&proxies).is_some());
     }
     assert!((2..9).contains(&writes), "{writes} writes in ten minutes");
+}
+
+#[test]
+fn what_somebody_else_has_taken_over_is_left_while_it_stays() {
+    let mut world = World::new();
+    let mut proxies = Proxies::have(1, 1);
+    world.step(&proxies);
+    let theirs = |reason| Condition::new(ConditionType::Accepted, false, reason, "not for us", 1);
+    world.held.get_mut(&object()).unwrap().conditions[0] = theirs("Theirs");
+    // The write finds it taken: theirs stays.
+    let leave = |world: &mut World, theirs: &Condition, plan: Plan| {
+        let [Write { object, held: _, conditions }] = <[Write; 1]>::try_from(plan.writes).unwrap();
+        let held = world.held.get_mut(&object).unwrap();
+        held.conditions = conditions.to_vec();
+        held.conditions[0] = theirs.clone();
+        let left = vec![(ConditionType::Accepted, Some(theirs.clone()))];
+        world.decider.wrote(&object, Some(Said { conditions, left }), world.now);
+    };
+    let plan = world.plan(&proxies);
+    leave(&mut world, &theirs("Theirs"), plan);
+    for _ in 0..100 {
+        world.later(60);
+        assert!(world.plan(&proxies).writes.is_empty(), "nothing is tried again");
+    }
+    // What is ours goes on at once.
+    proxies.conflicts =
+        [(object(), vec![Problem::error(Reason::NotFound, "spec.http[0]", "no such subset")])].into();
+    let plan = world.plan(&proxies);
+    assert_eq!(plan.writes[0].conditions[1].reason, "NotFound");
+    leave(&mut world, &theirs("Theirs"), plan);
+    assert!(world.plan(&proxies).writes.is_empty());
+    // Another word of theirs is a reason to look whose it is, and so is that it is gone.
+    world.held.get_mut(&object()).unwrap().conditions[0] = theirs("Other");
+    let plan = world.plan(&proxies);
+    leave(&mut world, &theirs("Other"), plan);
+    world.later(60);
+    world.held.get_mut(&object()).unwrap().conditions.remove(0);
+    assert_eq!(world.plan(&proxies).writes.len(), 1);
 }

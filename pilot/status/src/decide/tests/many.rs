@@ -14,7 +14,7 @@ fn rounds(world: &mut World, proxies: &Proxies) -> usize {
         }
         for Write { object, held: _, conditions } in plan.writes.into_iter().take(BATCH) {
             world.held.get_mut(&object).unwrap().conditions = conditions.to_vec();
-            world.decider.wrote(&object, Some(conditions), world.now);
+            world.decider.wrote(&object, Some(Said { conditions, left: Vec::new() }), world.now);
         }
         world.now += PAUSE;
     }
