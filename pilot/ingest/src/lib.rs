@@ -57,7 +57,7 @@ pub use references::Reference;
 pub use report::{LivedReport, ObjectReport, Report, Snapshot, has_status};
 pub use settings::{Settings, SourceError};
 pub use source::{Source, look, start};
-pub use store::{DocumentProblem, Edit};
+pub use store::{DocumentProblem, Edit, LAST_GOOD_STAYS, NOTHING_IN_EFFECT};
 pub use suppress::{Suppress, Suppression, codes};
 pub use updates::{Update, Updates};
 pub use values::read_duration;

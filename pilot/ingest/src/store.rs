@@ -296,6 +296,12 @@ fn group(objects: Vec<Object>) -> BTreeMap<ObjectRef, Vec<Object>> {
     lists
 }
 
+/// What is said of a version that cannot be used, while an earlier one can.
+pub const LAST_GOOD_STAYS: &str = "this version cannot be used; the last good one stays in effect";
+/// What is said of it where no earlier one is known. There may be one elsewhere: `meltemi analyze` reads what is there now, and a control plane
+/// that has been there for longer still has the version before.
+pub const NOTHING_IN_EFFECT: &str = "nothing of this version is in effect";
+
 /// What a version that cannot be used leaves in effect is the kind's row's business.
 fn keep_last_good(mut object: Object, before: Option<&Object>) -> Object {
     let unusable =
@@ -308,15 +314,9 @@ fn keep_last_good(mut object: Object, before: Option<&Object>) -> Object {
     let (message, hint) = match before.filter(|_| keeps) {
         Some(before) => {
             object.model = before.model.clone();
-            (
-                "this version cannot be used; the last good one stays in effect",
-                "correct the errors, and this version takes its place",
-            )
+            (LAST_GOOD_STAYS, "correct the errors, and this version takes its place")
         }
-        None => (
-            "nothing of this object is in effect",
-            "correct the errors; what could not be read of it is checked then, too",
-        ),
+        None => (NOTHING_IN_EFFECT, "correct the errors; what could not be read of it is checked then, too"),
     };
     object.problems.push(Problem::new(Severity::Info, Reason::InvalidValue, "", message).hint(hint));
     object

@@ -5,6 +5,7 @@ use crate::{
     progress::{NAMED, Reached},
 };
 use mesh_model::{Problem, Reason, Severity};
+use pilot_ingest::{LAST_GOOD_STAYS, NOTHING_IN_EFFECT};
 
 /// What is known of how far an object's resources have got.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,12 @@ pub fn collect(generation: i64, problems: &[Problem], programmed: Programmed<'_>
     };
     // Only what stands in the way is news; the rest is on view in `meltemi analyze`.
     let least = if accepted { Severity::Warning } else { Severity::Error };
+    let (effect, own): (Vec<&Problem>, Vec<&Problem>) =
+        own.into_iter().partition(|problem| says_what_is_in_effect(problem));
     let own: Vec<&Problem> = own.into_iter().filter(|problem| problem.severity >= least).collect();
+    // What is in effect instead comes first: long messages are cut.
+    let texts = [listed(&effect), listed(&own)].into_iter().filter(|text| !text.is_empty());
+    let own = texts.collect::<Vec<_>>().join("; ");
     let resolved = unresolved.is_empty();
     let reason_of_refs = match unresolved.iter().map(|problem| problem.reason).min() {
         None => "ResolvedRefs",
@@ -40,7 +46,7 @@ pub fn collect(generation: i64, problems: &[Problem], programmed: Programmed<'_>
         Some(_) => "NotFound",
     };
     [
-        Condition::new(ConditionType::Accepted, accepted, reason, listed(&own), generation),
+        Condition::new(ConditionType::Accepted, accepted, reason, own, generation),
         Condition::new(
             ConditionType::ResolvedRefs,
             resolved,
@@ -62,6 +68,10 @@ pub fn collect(generation: i64, problems: &[Problem], programmed: Programmed<'_>
 /// Whether an object with these problems is in effect as it is written.
 pub(crate) fn is_accepted(problems: &[Problem]) -> bool {
     !problems.iter().any(|problem| !problem.reason.is_of_reference() && problem.severity == Severity::Error)
+}
+
+fn says_what_is_in_effect(problem: &Problem) -> bool {
+    [LAST_GOOD_STAYS, NOTHING_IN_EFFECT].contains(&&*problem.message)
 }
 
 fn of_reached(reached: &Reached, generation: i64) -> Condition {
@@ -186,6 +196,18 @@ mod tests {
         let worse = said(&[missing, unsupported, bad], &reached(1, 1));
         assert_eq!(worse[0], line("False", "Invalid", "spec.y: no"));
         assert_eq!((&*worse[2].0, &*worse[2].1), ("False", "NotAccepted"));
+    }
+
+    #[test]
+    fn what_stays_in_effect_is_said_first() {
+        let bad = Problem::error(Reason::InvalidValue, "spec.hosts[0]", "é".repeat(2000));
+        let note = Problem::new(Severity::Info, Reason::InvalidValue, "", LAST_GOOD_STAYS).hint("correct it");
+        let other = Problem::new(Severity::Info, Reason::InvalidValue, "", "worth knowing");
+        let line = &said(&[bad, note, other], &reached(1, 1))[0];
+        let begin =
+            "this version cannot be used; the last good one stays in effect (correct it); spec.hosts[0]: é";
+        assert!((&*line.0, &*line.1) == ("False", "Invalid") && line.2.starts_with(begin), "{line:?}");
+        assert!(!line.2.contains("worth knowing"), "{line:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::told::{apply, leader, prepare, until};
 use anyhow::{Result, ensure};
 use mesh_testkit::ApiServer;
-use pilot_ingest::{Settings, Source, look};
+use pilot_ingest::{LAST_GOOD_STAYS, NOTHING_IN_EFFECT, Settings, Source, look};
 use std::time::Duration;
 
 const OBJECTS: &str = "\
@@ -41,6 +41,20 @@ async fn agrees(server: &ApiServer) -> Result<()> {
     let (_, found) = look(source(), Settings::default(), within).await?;
     ensure!(found.entries == control_plane.pilot().report().entries, "{found:#?}");
     ensure!(found.entries.len() > nothing.entries.len(), "{found:#?}");
+
+    // A slip: what was good before stays, which whoever looks only now cannot know.
+    apply(server, namespace, &OBJECTS.replace("hosts: [web]", "hosts: ['a b']")).await?;
+    let keeps =
+        |status: &str, _: &str, message: &str| status == "False" && message.starts_with(LAST_GOOD_STAYS);
+    for object in ["virtualservice/web", "virtualservice/web-too"] {
+        until(server, namespace, object, "Accepted", keeps).await?;
+    }
+    let (_, found) = look(source(), Settings::default(), within).await?;
+    let says = |message: &str| {
+        let problems = found.entries.iter().flat_map(|entry| &entry.problems);
+        problems.filter(|problem| problem.message == message).count()
+    };
+    ensure!((says(NOTHING_IN_EFFECT), says(LAST_GOOD_STAYS)) == (2, 0), "{found:#?}");
 
     server.kill();
     let error = look(source(), Settings::default(), within).await;
