@@ -258,8 +258,9 @@ impl Store {
         if from.is_none() {
             self.events.came(name.kind, event(&before, &objects));
         }
-        let before: Vec<Object> = before.into_iter().filter(|object| object.model.is_some()).collect();
-        held.extend(objects.into_iter().map(|object| keep_last_good(object, before.first())));
+        // Of several in one file each has its own past: the last good one of another is not its.
+        let objects = objects.into_iter().enumerate();
+        held.extend(objects.map(|(at, object)| keep_last_good(object, before.get(at))));
         held.sort_by(|left, right| left.source.cmp(&right.source));
         self.told.set_object(&name, &held);
         let new = self.meaning(&name, &held).cloned();
@@ -311,7 +312,7 @@ fn keep_last_good(mut object: Object, before: Option<&Object>) -> Object {
         return object;
     }
     let keeps = row(object.object.kind).is_some_and(|row| row.when_bad == WhenBad::LastGood);
-    let (message, hint) = match before.filter(|_| keeps) {
+    let (message, hint) = match before.filter(|before| keeps && before.model.is_some()) {
         Some(before) => {
             object.model = before.model.clone();
             (LAST_GOOD_STAYS, "correct the errors, and this version takes its place")

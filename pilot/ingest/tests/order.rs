@@ -104,6 +104,19 @@ fn an_unusable_version_keeps_the_last_good_one() {
 }
 
 #[test]
+fn a_bad_one_is_not_given_the_last_good_one_of_another_document() {
+    let text = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n\
+                spec: {hosts: [good.example.com], http: [{directResponse: {status: 200}}]}\n---\n\
+                apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {hosts: ['*']}\n";
+    let file = || parse_file(&"a.yaml".into(), text.as_bytes(), &Context::default());
+    let mut ingest = Ingest::new(Context::default());
+    ingest.apply(vec![file()]);
+    let before = Report::new(&ingest.snapshot());
+    ingest.apply(vec![file()]);
+    assert_eq!(Report::new(&ingest.snapshot()), before);
+}
+
+#[test]
 fn a_half_written_file_keeps_what_it_said() {
     let service =
         "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{name: http, port: 80}]}\n";
