@@ -128,9 +128,10 @@ async fn waited(server: &ApiServer) -> Result<()> {
     let accepted = ["--for=accepted", "--timeout=20s", "-n", namespace.as_str(), "vs/bad"];
     let (code, said, complaint) = wait(server, &accepted).await?;
     ensure!(code == Some(1) && said.is_empty(), "{code:?} {said}");
-    let begins =
-        format!("error: VirtualService {namespace}/bad is not Accepted after 20s: Invalid: spec.http[0]");
-    ensure!(complaint.starts_with(&begins), "{complaint}");
+    let begins = format!(
+        "error: VirtualService {namespace}/bad is not Accepted after 20s: Invalid: nothing of this version is in effect"
+    );
+    ensure!(complaint.starts_with(&begins) && complaint.contains("spec.http[0]"), "{complaint}");
 
     // The leader is gone without a word. Another has to wait until its lease has run out; then it writes, and only it.
     let second = ControlPlane::start(server, "second").await?;
