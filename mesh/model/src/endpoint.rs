@@ -1,9 +1,6 @@
 //! Endpoints: where a service's requests end up.
 
-use crate::{
-    CLUSTER_LABEL, EndpointAddress, Labels, Locality, NETWORK_LABEL, NODE_LABEL, REGION_LABEL,
-    SUB_ZONE_LABEL, Str, ZONE_LABEL,
-};
+use crate::{EndpointAddress, Labels, Locality, Str, locality_lb::place_label};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,24 +51,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The value of a label, of those too that tell where it runs, in the cluster `cluster`; empty when it has none. Where it runs is better
-    /// known than what labels say (Istio's `AugmentLabels`).
-    pub fn label<'a>(&'a self, name: &str, cluster: &'a str) -> &'a str {
-        let known = match name {
-            REGION_LABEL => &*self.locality.region,
-            ZONE_LABEL => &*self.locality.zone,
-            SUB_ZONE_LABEL => &*self.locality.sub_zone,
-            NETWORK_LABEL => &*self.network,
-            NODE_LABEL => &*self.node,
-            CLUSTER_LABEL => cluster,
-            _ => "",
-        };
-        if known.is_empty() { self.labels.get(name).map_or("", |value| &**value) } else { known }
+    /// The value of a label, of those too that tell where it runs, in the cluster `cluster`. Where it runs is better known than what labels
+    /// say (Istio's `AugmentLabels`).
+    pub fn label<'a>(&'a self, name: &str, cluster: &'a Str) -> Option<&'a Str> {
+        let known = place_label(name, &self.locality, &self.network, Some(&self.node), cluster);
+        known.or_else(|| self.labels.get(name))
     }
 
     /// Whether it has all of `labels`.
-    pub fn has_labels(&self, labels: &Labels, cluster: &str) -> bool {
-        labels.iter().all(|(name, value)| *self.label(name, cluster) == **value)
+    pub fn has_labels(&self, labels: &Labels, cluster: &Str) -> bool {
+        labels.iter().all(|(name, value)| self.label(name, cluster) == Some(value))
     }
 }
 

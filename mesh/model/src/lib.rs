@@ -55,7 +55,7 @@ pub use host::{Host, ShortNameOf, resolve_short_name};
 pub use locality_lb::{
     CLUSTER_LABEL, Distribution, Failover, LOCALITY_LABELS, LocalityLb, LocalityMatch, NETWORK_LABEL,
     NODE_LABEL, PLACE_LABELS, PriorityLabel, REGION_LABEL, RegionFailover, SUB_ZONE_LABEL, ZONE_LABEL,
-    locality_of,
+    locality_of, place_label,
 };
 pub use merged_rule::MergedRule;
 pub use mesh::{Change, Mesh, ServiceKey};

@@ -20,6 +20,26 @@ pub const CLUSTER_LABEL: &str = "topology.istio.io/cluster";
 pub const PLACE_LABELS: [&str; 6] =
     [REGION_LABEL, ZONE_LABEL, SUB_ZONE_LABEL, NETWORK_LABEL, NODE_LABEL, CLUSTER_LABEL];
 
+/// The value of one of these labels for something that runs at a place, as far as that is known.
+pub fn place_label<'a>(
+    name: &str,
+    locality: &'a Locality,
+    network: &'a Str,
+    node: Option<&'a Str>,
+    cluster: &'a Str,
+) -> Option<&'a Str> {
+    let known = match name {
+        REGION_LABEL => &locality.region,
+        ZONE_LABEL => &locality.zone,
+        SUB_ZONE_LABEL => &locality.sub_zone,
+        NETWORK_LABEL => network,
+        NODE_LABEL => node?,
+        CLUSTER_LABEL => cluster,
+        _ => return None,
+    };
+    Some(known).filter(|known| !known.is_empty())
+}
+
 /// What becomes of localities.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum LocalityLb {

@@ -52,7 +52,12 @@ struct Cost {
 }
 
 impl Cost {
-    const NOTHING: Self = Self { repeats: 1, size: 0 };
+    const NOTHING: Self = Self::of(0);
+
+    /// Of so many instructions, without repetitions.
+    const fn of(size: u32) -> Self {
+        Self { repeats: 1, size }
+    }
 
     fn with(self, other: Self) -> Self {
         Self { repeats: self.repeats.max(other.repeats), size: self.size.saturating_add(other.size) }
@@ -79,7 +84,7 @@ impl<'a> Translation<'a> {
     fn step(&mut self, character: char) -> Result<(), Error> {
         let (here, after) = (self.rest, &self.rest[character.len_utf8()..]);
         match character {
-            '*' | '+' | '?' => self.repeat(after, 1, &here[..1]),
+            '*' | '+' | '?' => self.repeat(after, 1, &here[..1])?,
             '{' => match counts(here) {
                 Some((least, most, after)) => {
                     let text = &here[..here.len() - after.len()];
@@ -89,44 +94,39 @@ impl<'a> Translation<'a> {
                     if most.is_some_and(|most| most < least) {
                         return Err(Error::BadCounts(text.to_owned()));
                     }
-                    self.repeat(after, most.unwrap_or(least).max(1), text)
+                    self.repeat(after, most.unwrap_or(least).max(1), text)?;
                 }
                 None => self.atom(after, &escape::literal('{')),
             },
-            '(' => self.open(after),
+            '(' => self.open(after)?,
             ')' => {
                 self.push(after, ")", Before::Nothing);
-                let group = self.here.cost.with(Cost { repeats: 1, size: 2 });
+                let group = self.here.cost.with(Cost::of(2));
                 self.here = self.open.pop().ok_or(Error::UnopenedGroup)?;
                 self.before = Before::Atom(group);
-                Ok(())
             }
             '|' => {
                 self.push(after, "|", Before::Nothing);
-                self.here.cost = self.here.cost.with(Cost { repeats: 1, size: 1 });
-                Ok(())
+                self.here.cost = self.here.cost.with(Cost::of(1));
             }
             '[' => {
                 let (class, after) = class::class(after)?;
-                self.push(after, &class.text, Before::Atom(Cost { repeats: 1, size: class.ranges }));
-                Ok(())
+                self.push(after, &class.text, Before::Atom(Cost::of(class.ranges)));
             }
             '\\' if after.starts_with('Q') => {
                 let (text, after) = after[1..].split_once(r"\E").unwrap_or((&after[1..], ""));
-                for character in text.chars() {
-                    self.atom(after, &escape::literal(character))?;
-                }
+                text.chars().for_each(|character| self.atom(after, &escape::literal(character)));
                 self.rest = after;
-                Ok(())
             }
             '\\' => {
                 let (text, after) = escape::outside(after)?;
-                self.atom(after, &text)
+                self.atom(after, &text);
             }
             '.' => self.atom(after, if self.here.line_ends { escape::ANY } else { escape::ANY_BUT_LINE_END }),
             '^' | '$' => self.atom(after, &here[..1]),
             other => self.atom(after, &escape::literal(other)),
         }
+        Ok(())
     }
 
     fn push(&mut self, rest: &'a str, text: &str, before: Before<'a>) {
@@ -138,9 +138,8 @@ impl<'a> Translation<'a> {
         self.before = before;
     }
 
-    fn atom(&mut self, rest: &'a str, text: &str) -> Result<(), Error> {
-        self.push(rest, text, Before::Atom(Cost { repeats: 1, size: 1 }));
-        Ok(())
+    fn atom(&mut self, rest: &'a str, text: &str) {
+        self.push(rest, text, Before::Atom(Cost::of(1)));
     }
 
     /// `text` repeats what is before it up to `times`.
@@ -173,7 +172,8 @@ impl<'a> Translation<'a> {
     /// What follows `(`.
     fn open(&mut self, after: &'a str) -> Result<(), Error> {
         let Some(special) = after.strip_prefix('?') else {
-            return self.capture(after);
+            self.capture(after);
+            return Ok(());
         };
         let named = special.strip_prefix("P<").or_else(|| special.strip_prefix('<'));
         if ["=", "!", "<=", "<!"].iter().any(|look| special.starts_with(look)) {
@@ -188,7 +188,8 @@ impl<'a> Translation<'a> {
                 return Err(Error::BadGroupName(name.to_owned()));
             }
             // Captured by its number: names are for people.
-            return self.capture(after);
+            self.capture(after);
+            return Ok(());
         }
         let end = special.find([':', ')']).ok_or(Error::UnclosedGroup)?;
         let (flags, rest) = special.split_at(end);
@@ -215,10 +216,9 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
-    fn capture(&mut self, after: &'a str) -> Result<(), Error> {
+    fn capture(&mut self, after: &'a str) {
         self.groups += 1;
         self.enter(after, "(", self.here);
-        Ok(())
     }
 
     /// Begins a group in `outside`.

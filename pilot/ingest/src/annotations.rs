@@ -4,7 +4,7 @@
 
 mod values;
 
-use crate::{kinds::check_annotation, nearest::nearest};
+use crate::{kinds::check_annotation, nearest::nearest, schema::below};
 use mesh_model::{Kind, Problem, Reason, Severity};
 use serde_json::{Map, Value};
 
@@ -169,11 +169,6 @@ pub fn check(kind: Kind, annotations: Option<&Map<String, Value>>, path: &str) -
         }
     }
     problems
-}
-
-/// `inner` from the place `path`.
-fn below(path: &str, inner: &str) -> String {
-    if inner.is_empty() { path.to_owned() } else { format!("{path}.{inner}") }
 }
 
 fn check_value(key: &str, value: &str, path: &str) -> Option<Problem> {

@@ -60,5 +60,5 @@ pub use source::{Source, look, start};
 pub use store::{DocumentProblem, Edit, LAST_GOOD_STAYS, NOTHING_IN_EFFECT};
 pub use suppress::{Suppress, Suppression, codes};
 pub use updates::{Update, Updates};
-pub use values::read_duration;
+pub use values::{read_duration, read_switch};
 pub use watch::{connect, served};

@@ -17,7 +17,6 @@ use files::Files;
 use held::Held;
 pub(crate) use held::{emptied, never_closed};
 use notify::{RecursiveMode, Watcher};
-
 use std::{
     path::{Path, PathBuf},
     time::Duration,

@@ -119,6 +119,12 @@ pub fn misfit(error: mesh_api::TypeError, undecodable: bool) -> Problem {
     Problem::error(reason, path, format!("expected {expected}, found {found}")).hint(hint)
 }
 
+/// `path` from the place `above`.
+pub fn below(above: &str, path: &str) -> String {
+    let dot = if above.is_empty() || path.is_empty() || path.starts_with('[') { "" } else { "." };
+    format!("{above}{dot}{path}")
+}
+
 /// Adds to `found` those of `more` that say something about a place of which nothing bad is said yet.
 pub fn add_new(found: &mut Vec<Problem>, more: Vec<Problem>) {
     for problem in more {

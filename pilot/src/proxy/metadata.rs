@@ -99,7 +99,7 @@ fn mode(metadata: Option<&Struct>) -> &str {
 /// Whether a switch is on. Istio writes them as text, in any of the ways that Go reads.
 pub(super) fn flag(metadata: Option<&Struct>, key: &str) -> bool {
     match field(metadata, key).and_then(|value| value.kind.as_ref()) {
-        Some(ValueKind::StringValue(text)) => matches!(&**text, "1" | "t" | "T" | "true" | "TRUE" | "True"),
+        Some(ValueKind::StringValue(text)) => pilot_ingest::read_switch(text) == Some(true),
         Some(ValueKind::BoolValue(on)) => *on,
         _ => false,
     }

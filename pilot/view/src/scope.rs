@@ -2,9 +2,8 @@
 
 use crate::{Capture, Families, NodeOptions, Proxy, inbound::own_ports, spec::NameLookup};
 use mesh_model::{
-    CLUSTER_LABEL, Destination, ExportTo, Host, Labels, Mesh, MeshTracing, NETWORK_LABEL, NODE_LABEL,
-    NamespacedName, OutboundPolicy, ProxySettings, REGION_LABEL, SUB_ZONE_LABEL, Service, Sidecar,
-    SidecarListener, Str, Vip, ZONE_LABEL,
+    Destination, ExportTo, Host, Labels, Mesh, MeshTracing, NETWORK_LABEL, NamespacedName, OutboundPolicy,
+    ProxySettings, Service, Sidecar, SidecarListener, Str, Vip, place_label,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -88,17 +87,10 @@ fn client_labels(mesh: &Mesh, proxy: &Proxy, keys: BTreeSet<Str>) -> Labels {
 
 /// A label of a client. Where it runs is told by labels too, and better known than what labels say.
 fn client_label(mesh: &Mesh, proxy: &Proxy, key: &str) -> Option<Str> {
-    let workload = || proxy.workload.as_ref().and_then(|object| mesh.workload(object));
-    let known = match key {
-        REGION_LABEL => Some(proxy.locality.region.clone()),
-        ZONE_LABEL => Some(proxy.locality.zone.clone()),
-        SUB_ZONE_LABEL => Some(proxy.locality.sub_zone.clone()),
-        NETWORK_LABEL => Some(proxy.network.clone()),
-        NODE_LABEL => workload().map(|workload| workload.node.clone()),
-        CLUSTER_LABEL => Some(mesh.config().cluster.clone()),
-        _ => None,
-    };
-    known.filter(|value| !value.is_empty()).or_else(|| proxy.labels.get(key).cloned())
+    let workload = proxy.workload.as_ref().and_then(|object| mesh.workload(object));
+    let node = workload.map(|workload| &workload.node);
+    let known = place_label(key, &proxy.locality, &proxy.network, node, &mesh.config().cluster);
+    known.or_else(|| proxy.labels.get(key)).cloned()
 }
 
 /// A scope over a mesh: the questions that derivation asks.

@@ -133,9 +133,10 @@ impl Mesh {
     /// service's, otherwise of the root namespace; of these the most specific host. Some of them may select other clients.
     pub fn destination_rules_for(&self, client: &Str, service: &Service) -> Vec<&Arc<DestinationRule>> {
         let namespaces = [client, service.namespace(), &self.config.root_namespace];
+        let hosts: Vec<Host> = service.host.and_wildcards().collect();
         let found = namespaces.into_iter().find_map(|namespace| {
-            service.host.and_wildcards().find_map(|candidate| {
-                let mut rules = self.destination_rules_of_host(&candidate);
+            hosts.iter().find_map(|candidate| {
+                let mut rules = self.destination_rules_of_host(candidate);
                 rules
                     .retain(|rule| rule.metadata.namespace() == namespace && rule.export_to.includes(client));
                 (!rules.is_empty()).then_some(rules)

@@ -3,7 +3,7 @@
 //! In: an annotation of a pod and its value. Out: what is to be written instead of one that Istio's injection refuses, so that the pod would not
 //! come up in a cluster.
 
-use std::net::IpAddr;
+use crate::values::{read_range, read_switch};
 
 /// What a value is.
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +44,7 @@ pub(super) fn hint(key: &str, value: &str) -> Option<&'static str> {
     let (fits, hint) = match form {
         Form::Number => (value.parse::<u32>().is_ok(), "write a whole number, as in \"10\""),
         Form::Port => (value.parse::<u16>().is_ok(), "write the number of a port, as in \"15021\""),
-        // As Go reads them.
-        Form::Flag => (
-            matches!(
-                value,
-                "1" | "t" | "T" | "true" | "TRUE" | "True" | "0" | "f" | "F" | "false" | "FALSE" | "False"
-            ),
-            "write \"true\" or \"false\"",
-        ),
+        Form::Flag => (read_switch(value).is_some(), "write \"true\" or \"false\""),
         Form::Interception => {
             (matches!(value, "REDIRECT" | "TPROXY" | "NONE"), "write REDIRECT, TPROXY or NONE")
         }
@@ -72,11 +65,5 @@ fn is_port(text: &str) -> bool {
 
 /// Without spaces, unlike ports.
 fn is_range(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let bits = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    length.parse::<u8>().is_ok_and(|length| length <= bits)
+    text.contains('/') && read_range(text).is_some()
 }

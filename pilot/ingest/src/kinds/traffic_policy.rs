@@ -106,9 +106,7 @@ fn parse_port_policy(
         at_number.error_hint(Reason::Required, "which port is this about?", "write `port: {number: ..}`");
         return None;
     };
-    if [load_balancer.is_none(), connection_pool.is_none(), outlier_detection.is_none(), tls.is_none()]
-        == [true; 4]
-    {
+    if load_balancer.is_none() && connection_pool.is_none() && outlier_detection.is_none() && tls.is_none() {
         at.warning_hint(
             Reason::Required,
             "nothing is said of this port; Istio refuses this",

@@ -25,8 +25,7 @@ impl Scope<'_> {
     pub(super) fn check_wider_hosts(&self, value: &VirtualService, found: &mut Found) {
         let kinds = [Traffic::Http, Traffic::Tls, Traffic::Tcp];
         for host in value.hosts.iter().filter(|host| host.is_wildcard() && value.for_mesh()) {
-            let below = host.as_str().trim_start_matches("*.");
-            let wider = below.match_indices('.').map(|(at, _)| Host::new(&format!("*{}", &below[at..])));
+            let wider = host.and_wildcards().skip(1).filter(|wider| wider.as_str() != "*");
             for other in wider.flat_map(|wider| self.virtual_services_of_host(&wider)) {
                 let meet = other.metadata.object != value.metadata.object
                     && other.for_mesh()
@@ -35,28 +34,15 @@ impl Scope<'_> {
                 if !meet {
                     continue;
                 }
-                let tell = |of: &VirtualService, message| {
-                    let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
-                    (of.metadata.object.clone(), problem)
-                };
-                for (object, problem) in [
-                    tell(
-                        value,
-                        format!(
-                            "{} has a wildcard that takes in {host}; for that this one counts",
-                            other.metadata.object
-                        ),
-                    ),
-                    tell(
-                        other,
-                        format!(
-                            "{} routes {host}, which a wildcard here takes in; for that the other one counts",
-                            value.metadata.object
-                        ),
-                    ),
-                ] {
-                    found.add(&object, problem);
-                }
+                let (narrower, wider) = (&value.metadata.object, &other.metadata.object);
+                let info = |message| Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
+                let message =
+                    format!("{wider} has a wildcard that takes in {host}; for that this one counts");
+                found.add(narrower, info(message));
+                let message = format!(
+                    "{narrower} routes {host}, which a wildcard here takes in; for that the other one counts"
+                );
+                found.add(wider, info(message));
             }
         }
     }

@@ -177,7 +177,7 @@ impl Scope<'_> {
             || endpoints.iter().flat_map(|endpoints| endpoints.ports.values()).flat_map(|list| list.iter());
         // Endpoints that nobody knows labels of, or none at all: there is nothing to compare with, but for where they run.
         let no_labels = all().all(|endpoint| endpoint.labels.is_empty());
-        let cluster = &*self.config().cluster;
+        let cluster = &self.config().cluster;
         for subset in &value.subsets {
             let by_place = subset.labels.keys().all(|key| PLACE_LABELS.contains(&&**key));
             if all().next().is_none() || (no_labels && !by_place) {

@@ -47,3 +47,12 @@ pub fn parse_status(number: impl Into<i64>, at: &At<'_>) -> Option<u16> {
         }
     }
 }
+
+/// A switch that is written as text, as Go reads it (`strconv.ParseBool`); `None`: it is none.
+pub fn read_switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}

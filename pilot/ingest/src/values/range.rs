@@ -6,18 +6,8 @@ use std::net::IpAddr;
 
 /// A range such as `10.1.0.0/16`, or one address. Bits behind the prefix say nothing, and are cleared.
 pub fn parse_range(text: &str, at: &At<'_>) -> Option<Cidr> {
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (text, None),
-    };
-    let address: Option<IpAddr> = address.parse().ok();
-    let full = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
-    let range = address.and_then(|address| {
-        let length: u8 = length.map_or(Some(full(address)), |length| length.parse().ok())?;
-        (length <= full(address)).then(|| Cidr { address: network(address, length), length })
-    });
-    match (range, address) {
-        (Some(range), Some(address)) => {
+    match read_range(text) {
+        Some((range, address)) => {
             if range.address != address {
                 at.warning_hint(
                     Reason::InvalidValue,
@@ -27,7 +17,7 @@ pub fn parse_range(text: &str, at: &At<'_>) -> Option<Cidr> {
             }
             Some(range)
         }
-        _ => {
+        None => {
             at.error_hint(
                 Reason::InvalidValue,
                 format!("`{text}` is neither an IP address nor a range"),
@@ -36,6 +26,18 @@ pub fn parse_range(text: &str, at: &At<'_>) -> Option<Cidr> {
             None
         }
     }
+}
+
+/// The range, and the address that it is written with.
+pub fn read_range(text: &str) -> Option<(Cidr, IpAddr)> {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let full = if address.is_ipv4() { 32 } else { 128 };
+    let length: u8 = length.map_or(Some(full), |length| length.parse().ok())?;
+    (length <= full).then(|| (Cidr { address: network(address, length), length }, address))
 }
 
 /// The first address of the range; `length` is at most the address's own.

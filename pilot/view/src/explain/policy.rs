@@ -8,7 +8,6 @@ use mesh_model::{
     ConnectionPool, ConsistentHash, Duration, HashKey, HashRing, HttpPool, LoadBalancing, OutlierDetection,
     Percent, SimpleLb, TcpPool, UpgradePolicy,
 };
-use std::fmt::Display;
 
 /// What Envoy has where nothing is said.
 const USUAL_ERRORS: u32 = 5;
@@ -150,7 +149,7 @@ fn outliers(block: &OutlierDetection) -> String {
     }
     let time = base_ejection_time.unwrap_or(USUAL_EJECTION);
     let percent = |percent: &Option<Percent>, usual: &str| {
-        percent.as_ref().map_or_else(|| usual.to_owned(), |percent: &Percent| shown(percent))
+        percent.as_ref().map_or_else(|| usual.to_owned(), Percent::to_string)
     };
     let mut line = format!(
         "after {} in a row an endpoint is left out for {time}, or longer each time, but never more than {} of all",
@@ -158,11 +157,7 @@ fn outliers(block: &OutlierDetection) -> String {
         percent(max_ejection, "10%"),
     );
     if let Some(min_health) = min_health {
-        line.push_str(&format!("; when less than {} of all are well, all are used", shown(min_health)));
+        line.push_str(&format!("; when less than {} of all are well, all are used", min_health));
     }
     line
-}
-
-fn shown(value: impl Display) -> String {
-    value.to_string()
 }

@@ -77,7 +77,7 @@ fn subsets<'a>(context: &'a ServiceContext<'_>) -> impl Iterator<Item = Option<&
 }
 
 fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>, mesh: &Mesh) -> Arc<[Endpoint]> {
-    let cluster = &*mesh.config().cluster;
+    let cluster = &mesh.config().cluster;
     let selected =
         |endpoint: &Endpoint| subset.is_none_or(|subset| endpoint.has_labels(&subset.labels, cluster));
     match all.iter().all(selected) {
@@ -184,8 +184,8 @@ impl<'a> Draft<'a> {
     }
 
     fn preference(&self, place: &Place, endpoints: &[Endpoint]) -> Preference {
-        let cluster = &*self.context.scope.mesh.config().cluster;
-        prefer(self.locality(), &place.labels, (endpoints, cluster), self.detects_outliers())
+        let cluster = &self.context.scope.mesh.config().cluster;
+        prefer(self.locality(), &place.labels, endpoints, cluster, self.detects_outliers())
     }
 
     fn cluster(self, discovery: ClusterDiscovery) -> ClusterSpec {

@@ -37,7 +37,8 @@ pub fn localities(setting: &LocalityLb, detects_outliers: bool) -> Localities {
 pub fn prefer(
     setting: &LocalityLb,
     client: &Labels,
-    (endpoints, cluster): (&[Endpoint], &str),
+    endpoints: &[Endpoint],
+    cluster: &Str,
     detects_outliers: bool,
 ) -> Preference {
     match setting {
@@ -85,11 +86,11 @@ fn ranked(endpoints: &[Endpoint], rank: impl Fn(&Endpoint) -> (usize, usize)) ->
 }
 
 /// The more of the labels are equal, in their order, the nearer.
-fn label_rank(labels: &[PriorityLabel], client: &Labels, endpoint: &Endpoint, cluster: &str) -> usize {
+fn label_rank(labels: &[PriorityLabel], client: &Labels, endpoint: &Endpoint, cluster: &Str) -> usize {
     let differs = |label: &PriorityLabel| {
         let PriorityLabel { name, value } = label;
         let wanted = value.as_ref().or_else(|| client.get(name)).map_or("", |value| &**value);
-        wanted != endpoint.label(name, cluster)
+        wanted != endpoint.label(name, cluster).map_or("", |value| &**value)
     };
     labels.iter().position(differs).map_or(0, |equal| labels.len() - equal)
 }

@@ -5,7 +5,7 @@
 
 use super::ServiceContext;
 use crate::{Families, scope::Place};
-use mesh_model::{Endpoint, EndpointAddress, Health, NODE_LABEL, Service, ServicePort, Vip};
+use mesh_model::{Endpoint, EndpointAddress, Health, NODE_LABEL, Service, ServicePort, Str, Vip};
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 /// See the module.
@@ -40,7 +40,9 @@ fn once_a_pod(endpoints: Arc<[Endpoint]>, ipv6: bool) -> Arc<[Endpoint]> {
     if !(any(true) && any(false)) {
         return endpoints;
     }
-    let pod = |endpoint: &Endpoint| (endpoint.namespace.clone(), endpoint.workload.clone());
+    fn pod(endpoint: &Endpoint) -> (&Str, &Str) {
+        (&endpoint.namespace, &endpoint.workload)
+    }
     let spoken = endpoints.iter().filter(|endpoint| !endpoint.workload.is_empty() && is(endpoint, ipv6));
     let reached: HashSet<_> = spoken.map(pod).collect();
     let counts = |endpoint: &&Endpoint| is(endpoint, ipv6) || !reached.contains(&pod(endpoint));

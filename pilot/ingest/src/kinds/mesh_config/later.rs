@@ -3,8 +3,7 @@
 //! In: settings as written, and what of them is read. Out: of the others that they have no effect and why, or that there is none of the name. Whoever
 //! builds a part takes its rows away.
 
-use super::schema::below;
-use crate::{at::At, nearest::nearest};
+use crate::{at::At, nearest::nearest, schema::below};
 use mesh_model::{Problem, Reason, Severity};
 use serde_json::Value;
 

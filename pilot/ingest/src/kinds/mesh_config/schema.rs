@@ -4,7 +4,11 @@
 //! them, to read them and to tell misspelt ones, so that no list of names is kept beside the types.
 
 use super::{later, networks::MeshNetworks, written::Settings};
-use crate::{at::At, decode::decode, schema::misfit};
+use crate::{
+    at::At,
+    decode::decode,
+    schema::{below, misfit},
+};
 use mesh_model::Problem;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -52,10 +56,4 @@ pub(super) fn read<T: DeserializeOwned>(
         }
     }
     read
-}
-
-/// `path` from the place `above`.
-pub(super) fn below(above: &str, path: &str) -> String {
-    let dot = if above.is_empty() || path.is_empty() || path.starts_with('[') { "" } else { "." };
-    format!("{above}{dot}{path}")
 }

@@ -27,22 +27,15 @@ pub(super) fn check_hosts(hosts: &[Host], ports: &[ServicePort], told: ToldApart
     let refused = format!(
         "connections to port `{name}` need not tell which of {count} hosts is meant, which Istio refuses"
     );
+    let here = match told {
+        ToldApart::Not => "all go to the endpoints of one of them",
+        ToldApart::NeedNot => "all of them have the same endpoints",
+        ToldApart::ByAddress => "each has an address, for clients with Istio's DNS proxy",
+    };
+    let message = format!("{refused}; here {here}");
     match told {
-        ToldApart::Not => {
-            let message = format!("{refused}; here all go to the endpoints of one of them");
-            at.warning_hint(Reason::Conflict, message, hint);
-        }
-        ToldApart::NeedNot => {
-            at.info_hint(
-                Reason::Conflict,
-                format!("{refused}; here all of them have the same endpoints"),
-                hint,
-            );
-        }
-        ToldApart::ByAddress => {
-            let message = format!("{refused}; here each has an address, for clients with Istio's DNS proxy");
-            at.info_hint(Reason::Conflict, message, hint);
-        }
+        ToldApart::Not => at.warning_hint(Reason::Conflict, message, hint),
+        ToldApart::NeedNot | ToldApart::ByAddress => at.info_hint(Reason::Conflict, message, hint),
     }
 }
 
