@@ -1,9 +1,9 @@
 //! TLS towards a server outside the mesh, with certificates in files that the agent hands to Envoy. The server is OpenSSL.
 
-use super::{Authority, HTTP_PROXY_PORT, Pair, Stage, WITHIN};
+use super::{Authority, HTTP_PROXY_PORT, Pair, Stage, WITHIN, run};
 use crate::certificates::Validity;
 use anyhow::{Result, ensure};
-use mesh_testkit::{Envoy, eventually, ports::Loopback};
+use mesh_testkit::{eventually, ports::Loopback};
 use mesh_tests::traffic::Request;
 use std::{net::SocketAddr, path::Path, process::Stdio};
 use tokio::process::{Child, Command};
@@ -13,10 +13,7 @@ const PORT: u16 = 8443;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_in_files() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    files().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(files()).await;
 }
 
 /// A server that wants a certificate of `roots`.

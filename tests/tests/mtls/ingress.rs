@@ -1,10 +1,10 @@
 //! TLS of a Sidecar's `ingress`: clients outside the mesh, by OpenSSL, and certificates in files that the agent hands to Envoy.
 
-use super::{Authority, Pair, Stage, WITHIN, mode};
+use super::{Authority, Pair, Stage, WITHIN, mode, run};
 use crate::certificates::Validity;
 use anyhow::{Context, Result, ensure};
 use mesh_pki::{Facts, credential::read_certificates};
-use mesh_testkit::{Envoy, eventually};
+use mesh_testkit::eventually;
 use std::{net::SocketAddr, path::Path, process::Stdio};
 
 const PORT: u16 = 8443;
@@ -12,10 +12,7 @@ const NAME: &str = "spiffe://elsewhere/ns/a/sa/client";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_outside_the_mesh() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    outside().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(outside()).await;
 }
 
 /// A Sidecar of which the one port has TLS with the files of `directory`.

@@ -1,16 +1,13 @@
 //! What is logged of connections that a sidecar takes by no chain: plaintext where only mTLS is taken.
 
-use super::{By, Stage, WITHIN, mode};
+use super::{By, Stage, WITHIN, mode, run};
 use anyhow::{Context, Result, ensure};
-use mesh_testkit::{Envoy, eventually};
+use mesh_testkit::eventually;
 use std::fs;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_no_chain_takes() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    logged().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(logged()).await;
 }
 
 async fn logged() -> Result<()> {

@@ -1,9 +1,9 @@
 //! What gets through in which mode: requests, bytes, and a port on which either may come; from a sidecar, in plaintext, and by mTLS as it is.
 
-use super::{By, CLIENT, HTTP, HTTP_PROXY_PORT, Pair, Stage, WITHIN, target};
+use super::{By, CLIENT, HTTP, HTTP_PROXY_PORT, Pair, Stage, WITHIN, run, target};
 use crate::certificates::Validity;
 use anyhow::{Context, Result, ensure};
-use mesh_testkit::{Envoy, eventually};
+use mesh_testkit::eventually;
 use mesh_tests::traffic::Request;
 use std::net::SocketAddr;
 
@@ -20,10 +20,7 @@ spec: {{mtls: {{mode: {mode}}}}}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn modes_by_protocol_and_client() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    modes().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(modes()).await;
 }
 
 async fn modes() -> Result<()> {
@@ -94,10 +91,7 @@ spec: {spec}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn levels_from_the_mesh_to_a_port() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    levels().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(levels()).await;
 }
 
 async fn levels() -> Result<()> {

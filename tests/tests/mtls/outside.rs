@@ -1,10 +1,10 @@
 //! What ServiceEntries and DestinationRules say of servers: their names, what is asked for, and how much of TLS is spoken to whom.
 //! The servers are OpenSSL outside the mesh, and a sidecar that a WorkloadEntry stands for.
 
-use super::{Authority, HTTP_PROXY_PORT, Stage, WITHIN, whoami};
+use super::{Authority, HTTP_PROXY_PORT, Stage, WITHIN, run, whoami};
 use crate::certificates::Validity;
 use anyhow::{Result, ensure};
-use mesh_testkit::{Envoy, eventually, ports::Loopback};
+use mesh_testkit::{eventually, ports::Loopback};
 use mesh_tests::traffic::Request;
 use std::{net::SocketAddr, process::Stdio};
 use tokio::process::{Child, Command};
@@ -18,18 +18,12 @@ const CIPHER: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_by_name_port_and_subject() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    outside().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(outside()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_entry_says_whose_it_is() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    entry().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(entry()).await;
 }
 
 /// A server that refuses whoever asks for another name, and speaks TLS 1.2 with one cipher and one curve.

@@ -1,18 +1,15 @@
 //! Certificates that are no longer good, though they have not expired: lists come into effect while Envoys run.
 
-use super::{By, CLIENT, REVOKED, SERVER, Stage, WITHIN};
+use super::{By, CLIENT, REVOKED, SERVER, Stage, WITHIN, run};
 use crate::certificates::{Authority, Validity};
 use anyhow::{Result, ensure};
 use mesh_pki::TrustBundle;
-use mesh_testkit::{Envoy, eventually};
+use mesh_testkit::eventually;
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revoked_certificates_are_refused_and_others_go_on() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    revoked().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(revoked()).await;
 }
 
 /// A ConfigMap as a kubelet mounts it: each version in a directory of its own, behind a link that is turned.

@@ -1,9 +1,9 @@
 //! What the workload hears of its client's certificate, to whom mTLS is spoken at all, and who may answer: `x-forwarded-client-cert`, where a
 //! ServiceEntry says its servers are, and whose accounts a Service names.
 
-use super::{By, CLIENT, HTTP_PROXY_PORT, Stage, WITHIN, objects};
+use super::{By, CLIENT, HTTP_PROXY_PORT, Stage, WITHIN, objects, run};
 use anyhow::{Context, Result, ensure};
-use mesh_testkit::{Envoy, eventually};
+use mesh_testkit::eventually;
 use mesh_tests::traffic::Request;
 use std::net::SocketAddr;
 
@@ -16,18 +16,12 @@ const CLAIMED: &str = "By=nobody;URI=spiffe://nowhere";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_workload_hears_of_its_client_what_the_mesh_says() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    certificates().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(certificates()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mtls_is_spoken_within_the_mesh() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    locations().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(locations()).await;
 }
 
 /// What is seen of the client by the server of `host`.
@@ -79,10 +73,7 @@ async fn certificates() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_may_say_who_else_serves_it() {
-    if Envoy::binary().is_none() {
-        return;
-    }
-    others().await.unwrap_or_else(|error| panic!("{error:#}"));
+    run(others()).await;
 }
 
 async fn others() -> Result<()> {
