@@ -26,7 +26,7 @@ use mesh_tests::{
     },
 };
 use names::Names;
-use pilot::{Config, SourceConfig};
+use pilot::{Config, Pilot, SourceConfig};
 use settings::Settings;
 use std::{
     fs,
@@ -47,26 +47,34 @@ const CONFIGURATION_OF_METADATA: &str = include_str!("redirect/transparent.yaml"
 
 #[test]
 fn redirected_traffic_goes_through_both_sidecars() {
+    redirecting(redirected);
+}
+
+/// Runs a test with an Envoy, where traffic can be redirected.
+pub fn redirecting(test: impl FnOnce(PathBuf) -> Result<()>) {
     let Some(binary) = Envoy::binary() else { return };
-    if or_skip("redirected traffic in network namespaces", namespace::available()).is_none() {
-        return;
+    if or_skip("redirected traffic in network namespaces", namespace::available()).is_some() {
+        test(binary).unwrap_or_else(|error| panic!("{error:#}"));
     }
-    redirected(binary).unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// A control plane on the bridge, which asks the Envoys of all pods how they are, for the files in a directory. It ends with the trigger.
+pub async fn control_plane(network: &Network, files: &Path) -> Result<(drain::Trigger, Pilot)> {
+    let config = Config {
+        grpc_address: SocketAddr::new(network.hub.address(), 0),
+        ..Config::new(SourceConfig::Files(files.to_owned()))
+    };
+    let (trigger, drain) = drain::channel();
+    Ok((trigger, pilot::start(config, &Readiness::new(), &drain).await?))
 }
 
 fn redirected(binary: PathBuf) -> Result<()> {
     let network = Arc::new(Network::new(2)?);
     let [client, app] = network.members.as_slice() else { anyhow::bail!("two members") };
-    // The control plane is on the bridge, and asks both Envoys how they are.
     network.hub.run_async(|| async {
         let directory = SweptDir::new("meltemi-redirect-")?;
         fs::write(directory.path().join("mesh.yaml"), lacking(CONFIGURATION).as_bytes())?;
-        let config = Config {
-            grpc_address: SocketAddr::new(network.hub.address(), 0),
-            ..Config::new(SourceConfig::Files(directory.path().to_owned()))
-        };
-        let (_trigger, drain) = drain::channel();
-        let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
+        let (_trigger, pilot) = control_plane(&network, directory.path()).await?;
         let xds = pilot.grpc_address();
         let _outside = echo_at(network.hub.address(), "outside").await?;
         let _places = places::serve(&network.hub).await?;

@@ -4,16 +4,15 @@
 use super::AFTER_EACH;
 use crate::{
     figures,
-    redirect::{echo_at, sidecar},
+    redirect::{control_plane, echo_at, redirecting, sidecar},
 };
 use anyhow::{Context, Result, ensure};
-use mesh_runtime::{drain, ready::Readiness};
-use mesh_testkit::{Envoy, SweptDir, or_skip};
+use mesh_testkit::SweptDir;
 use mesh_tests::traffic::{
     Load, Streams,
-    namespace::{self, Namespace, Network},
+    namespace::{Namespace, Network},
 };
-use pilot::{Config, Pilot, SourceConfig};
+use pilot::Pilot;
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
@@ -140,11 +139,7 @@ spec:
 
 #[test]
 fn redirected_traffic_notices_no_edit() {
-    let Some(binary) = Envoy::binary() else { return };
-    if or_skip("redirected traffic in network namespaces", namespace::available()).is_none() {
-        return;
-    }
-    redirected(binary).unwrap_or_else(|error| panic!("{error:#}"));
+    redirecting(redirected);
 }
 
 fn redirected(binary: PathBuf) -> Result<()> {
@@ -155,12 +150,7 @@ fn redirected(binary: PathBuf) -> Result<()> {
         let files = directory.path().join("files");
         fs::create_dir(&files)?;
         fs::write(files.join("mesh.yaml"), HERE.yaml())?;
-        let config = Config {
-            grpc_address: SocketAddr::new(network.hub.address(), 0),
-            ..Config::new(SourceConfig::Files(files.clone()))
-        };
-        let (_trigger, drain) = drain::channel();
-        let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
+        let (_trigger, pilot) = control_plane(&network, &files).await?;
         let (xds, six) = (pilot.grpc_address(), |at: &Namespace| [IpAddr::from(at.address_v6())]);
         let (near, far) = (six(client), six(app));
         let near = sidecar("client", client, &near, &binary, xds);

@@ -1,21 +1,17 @@
 //! What node metadata asks of listeners: TPROXY, requests of HTTP/1.0, times, and an HTTP proxy beside redirection. And what a proxy does
 //! where clients call a pod's own port, or speak MongoDB.
 
-use super::{CONFIGURATION_OF_METADATA, WITHIN, echo_at, get, launched};
+use super::{CONFIGURATION_OF_METADATA, WITHIN, control_plane, echo_at, get, launched, redirecting};
 use anyhow::{Context, Result, ensure};
-use mesh_runtime::{drain, ready::Readiness};
-use mesh_testkit::{Envoy, Launch, SweptDir, eventually, or_skip};
-use mesh_tests::traffic::{
-    Request,
-    namespace::{self, Network},
+use mesh_testkit::{Launch, SweptDir, eventually};
+use mesh_tests::{
+    lacking::lacking,
+    traffic::{
+        Request,
+        namespace::{self, Network},
+    },
 };
-use pilot::{Config, SourceConfig};
-use std::{
-    fs,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{fs, net::IpAddr, path::PathBuf, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -28,11 +24,7 @@ const PROXY: u16 = 15007;
 
 #[test]
 fn node_metadata_has_the_effect_that_istio_gives_it() {
-    let Some(binary) = Envoy::binary() else { return };
-    if or_skip("redirected traffic in network namespaces", namespace::available()).is_none() {
-        return;
-    }
-    served(binary).unwrap_or_else(|error| panic!("{error:#}"));
+    redirecting(served);
 }
 
 fn served(binary: PathBuf) -> Result<()> {
@@ -41,13 +33,8 @@ fn served(binary: PathBuf) -> Result<()> {
     app.intercept(&network.hub)?;
     network.hub.run_async(|| async {
         let directory = SweptDir::new("meltemi-transparent-")?;
-        fs::write(directory.path().join("mesh.yaml"), CONFIGURATION_OF_METADATA)?;
-        let config = Config {
-            grpc_address: SocketAddr::new(network.hub.address(), 0),
-            ..Config::new(SourceConfig::Files(directory.path().to_owned()))
-        };
-        let (_trigger, drain) = drain::channel();
-        let pilot = pilot::start(config, &Readiness::new(), &drain).await?;
+        fs::write(directory.path().join("mesh.yaml"), lacking(CONFIGURATION_OF_METADATA).as_bytes())?;
+        let (_trigger, pilot) = control_plane(&network, directory.path()).await?;
         let xds = pilot.grpc_address();
         let launch = |by: &namespace::Namespace| Launch { by: by.envoy_command(), admin: by.address() };
         let proxy = PROXY.to_string();
