@@ -18,6 +18,8 @@ enum Rule {
     Label,
     /// One part that begins with a letter (RFC 1035).
     LetterFirst,
+    /// One part, in which capitals may be.
+    AnyCase,
 }
 
 const LONGEST_LABEL: usize = 63;
@@ -70,19 +72,26 @@ pub fn label_fault(text: &str) -> Option<String> {
     fault(text, Rule::Label)
 }
 
+/// Why no subset can be called `text`: that is a label, too, in which capitals may be.
+pub fn subset_fault(text: &str) -> Option<String> {
+    fault(text, Rule::AnyCase)
+}
+
 /// Why `text` is no such name.
 fn fault(text: &str, rule: Rule) -> Option<String> {
     let longest = if rule == Rule::Subdomain { LONGEST_SUBDOMAIN } else { LONGEST_LABEL };
     if text.len() > longest {
         return Some(format!("it is longer than {longest} characters"));
     }
-    let dots = rule == Rule::Subdomain;
+    let (dots, any_case) = (rule == Rule::Subdomain, rule == Rule::AnyCase);
     let allowed = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || (dots && byte == b'.')
+        let is_letter = byte.is_ascii_lowercase() || (any_case && byte.is_ascii_uppercase());
+        is_letter || byte.is_ascii_digit() || byte == b'-' || (dots && byte == b'.')
     };
     if !text.bytes().all(allowed) {
         let dot = if dots { ", `-` and `.`" } else { " and `-`" };
-        return Some(format!("only small letters, digits{dot} are allowed"));
+        let letters = if any_case { "letters" } else { "small letters" };
+        return Some(format!("only {letters}, digits{dot} are allowed"));
     }
     let bad_part = |part: &str| part.is_empty() || part.starts_with('-') || part.ends_with('-');
     if text.split('.').any(bad_part) {

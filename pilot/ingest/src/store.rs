@@ -2,6 +2,10 @@
 //!
 //! In: edits from the watches or the files. Out: which objects mean something else than before. Knows nothing of what they mean.
 
+mod withheld;
+
+pub use withheld::Withheld;
+
 use crate::{
     events::{Event, Events},
     kinds::{Model, Object, WhenBad, row},
@@ -60,15 +64,6 @@ pub struct Difference {
     pub old: Option<Model>,
     /// Now.
     pub new: Option<Model>,
-}
-
-/// An object that cannot be joined because Meltemi is wrong.
-#[derive(Debug)]
-pub struct Withheld {
-    /// What it is taken to mean.
-    pub stand_in: Option<Model>,
-    /// What is said of it.
-    pub defect: Problem,
 }
 
 /// Everything known, by object. The first in order of source is in effect; others of the same name wait behind it.
@@ -155,35 +150,6 @@ impl Store {
         // One that is gone may be withheld all the same.
         let gone = self.withheld.keys().filter(|name| !self.objects.contains_key(*name));
         self.objects.keys().chain(gone).filter_map(|name| Some((name, self.model(name)?)))
-    }
-
-    /// Has an object mean something else than it says, and says that of it.
-    pub fn withhold(&mut self, object: &ObjectRef, withheld: Withheld) {
-        self.release(object);
-        if let Some(held) = self.objects.get_mut(object) {
-            if let Some(first) = held.first_mut() {
-                first.problems.push(withheld.defect.clone());
-            }
-            self.told.set_object(object, held);
-        }
-        self.withheld.insert(object.clone(), withheld);
-    }
-
-    /// Has an object mean what it says again: what differs by that.
-    pub fn release(&mut self, object: &ObjectRef) -> Option<Difference> {
-        let old = self.model(object).cloned();
-        self.take_withheld(object)?;
-        let new = self.model(object).cloned();
-        (old != new).then(|| Difference { object: object.clone(), old, new })
-    }
-
-    fn take_withheld(&mut self, object: &ObjectRef) -> Option<Withheld> {
-        let withheld = self.withheld.remove(object)?;
-        if let Some(held) = self.objects.get_mut(object) {
-            held.iter_mut().for_each(|held| held.problems.retain(|problem| *problem != withheld.defect));
-            self.told.set_object(object, held);
-        }
-        Some(withheld)
     }
 
     /// Forgets what came of joining objects.

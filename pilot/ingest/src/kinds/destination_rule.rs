@@ -5,7 +5,7 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    names::label_fault,
+    names::subset_fault,
     values::{parse_export_to, parse_host, parse_labels},
 };
 use mesh_api::networking::destination_rule as api;
@@ -101,10 +101,10 @@ fn parse_subset(
         );
         return None;
     }
-    if let Some(fault) = label_fault(&name.to_ascii_lowercase()) {
+    if let Some(fault) = subset_fault(&name) {
         at_name.warning_hint(
             Reason::InvalidValue,
-            format!("Istio refuses a subset called `{name}`: {}", fault.replace("small letters", "letters")),
+            format!("Istio refuses a subset called `{name}`: {fault}"),
             "use letters, digits and `-`, as in v1",
         );
     }

@@ -12,8 +12,16 @@ use std::{
     sync::Arc,
 };
 
-/// Why clients do not get a subset that some rule defines: in words, and what to do about it.
-type Cause = (Severity, String, String);
+/// Why clients do not get a subset that some rule defines.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Cause {
+    severity: Severity,
+    /// What is said before the names of their namespaces.
+    before: &'static str,
+    /// And after them.
+    after: String,
+    hint: String,
+}
 
 impl Scope<'_> {
     pub(super) fn check_subset(&self, object: &ObjectRef, reference: &Reference, found: &mut Found) {
@@ -56,13 +64,14 @@ impl Scope<'_> {
                 (!is_own, service.registry != Registry::Kubernetes, service.metadata.precedence())
             });
             let Some(service) = services.first().filter(|found| !found.host.is_wildcard()) else { continue };
-            if let Some((at_most, what, hint)) = self.cause(&client, service, subset, rules) {
-                causes.entry((severity.min(at_most), what, hint)).or_default().push(client);
+            if let Some(cause) = self.cause(&client, service, subset, rules) {
+                let cause = Cause { severity: severity.min(cause.severity), ..cause };
+                causes.entry(cause).or_default().push(client);
             }
         }
-        for ((severity, what, hint), clients) in causes {
+        for (Cause { severity, before, after, hint }, clients) in causes {
             let clients: Vec<&str> = clients.iter().map(|client| &**client).collect();
-            let message = what.replace(CLIENTS, &clients.join(", "));
+            let message = format!("{before} {} {after}", clients.join(", "));
             let problem = Problem::new(severity, Reason::NotFound, format!("{path}.subset"), message);
             found.add(object, problem.hint(hint));
         }
@@ -117,18 +126,25 @@ impl Scope<'_> {
                 !for_some.iter().any(|other| other.selector == rule.selector && defines(other))
             })?;
             let object = &without.metadata.object;
-            let what = format!(
-                "for workloads of {CLIENTS} that {object} selects that rule alone counts, and it lacks the subset `{subset}` of {host}: their requests fail"
-            );
-            return Some((Severity::Info, what, format!("add the subset to {object}, too")));
+            return Some(Cause {
+                severity: Severity::Info,
+                before: "for workloads of",
+                after: format!(
+                    "that {object} selects that rule alone counts, and it lacks the subset `{subset}` of {host}: their requests fail"
+                ),
+                hint: format!("add the subset to {object}, too"),
+            });
         }
         if let Some(rule) = for_some.iter().find(|rule| defines(rule)) {
             let object = &rule.metadata.object;
-            let what = format!(
-                "only workloads of {CLIENTS} that {object} selects have the subset `{subset}` of {host}; requests of others there fail"
-            );
-            let hint = "add a DestinationRule without `workloadSelector` that has it, too";
-            return Some((Severity::Warning, what, hint.to_owned()));
+            return Some(Cause {
+                severity: Severity::Warning,
+                before: "only workloads of",
+                after: format!(
+                    "that {object} selects have the subset `{subset}` of {host}; requests of others there fail"
+                ),
+                hint: "add a DestinationRule without `workloadSelector` that has it, too".to_owned(),
+            });
         }
         let rule = rules.iter().find(|rule| rule.host.covers(host) && defines(rule))?;
         let object = &rule.metadata.object;
@@ -154,15 +170,11 @@ impl Scope<'_> {
         } else {
             return None;
         };
-        let what = format!(
-            "clients in {CLIENTS} follow no DestinationRule with the subset `{subset}` of {host}; their requests fail"
-        );
-        Some((Severity::Warning, what, hint))
+        let after =
+            format!("follow no DestinationRule with the subset `{subset}` of {host}; their requests fail");
+        Some(Cause { severity: Severity::Warning, before: "clients in", after, hint })
     }
 }
-
-/// Stands in a [`Cause`] for the names of namespaces.
-const CLIENTS: &str = "{clients}";
 
 /// The namespaces that the matches of the route at `path` name; `None` when one of them names none.
 fn named_clients(value: &VirtualService, path: &str) -> Option<BTreeSet<Str>> {
