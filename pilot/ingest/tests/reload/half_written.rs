@@ -1,7 +1,9 @@
 //! Files that are caught before they are whole: what they said last stays.
 
 use super::*;
-use std::io::Write as _;
+use pilot_ingest::Report;
+use std::{io::Write as _, sync::Arc};
+use tokio::sync::watch;
 
 /// Whatever a file looks like that was closed in the midst: what it defined last stays, and the report says what is wrong with it.
 #[tokio::test]
@@ -21,11 +23,8 @@ async fn what_cannot_be_told_apart_from_half_a_file_takes_nothing_away() {
         ("apiVersion: v1\nkind: Servic\nmetadata: {name: a}", "kind"),
     ] {
         fs::write(root.join("a.yaml"), half).unwrap();
-        let report = tokio::select! {
-            report = reports.wait_for(|report| report.entries.iter().any(|entry| entry.problems[0].path == path)) =>
-                report.unwrap().clone(),
-            update = updates.next() => panic!("{half:?}: {update:?}"),
-        };
+        let says = |report: &Report| report.entries.iter().any(|entry| entry.problems[0].path == path);
+        let report = reported(&mut reports, &mut updates, says).await;
         assert_eq!(report.entries[0].source.to_string(), "a.yaml:1", "{half:?}");
     }
     // A kind that is not built never was there, so it is no reason to keep what went.
@@ -34,13 +33,23 @@ async fn what_cannot_be_told_apart_from_half_a_file_takes_nothing_away() {
     until(&mut updates, &["a"]).await;
 }
 
+/// The first report that `says` so. Until then the mesh stays as it is.
+async fn reported(
+    reports: &mut watch::Receiver<Arc<Report>>,
+    updates: &mut Updates,
+    mut says: impl FnMut(&Report) -> bool,
+) -> Arc<Report> {
+    tokio::select! {
+        report = reports.wait_for(|report| says(report)) => report.unwrap().clone(),
+        update = updates.next() => panic!("{update:?}"),
+    }
+}
+
 /// Waits for a file beside: what was written before that one has been looked at then. None of `stays` may go meanwhile.
 async fn until_beside(updates: &mut Updates, root: &Path, beside: &str, stays: &[&str]) {
     write(root, &format!("{beside}.yaml"), &[beside]);
     loop {
-        let update = next(updates).await;
-        let names: Vec<_> =
-            update.mesh.services().map(|service| service.metadata.object.name.name.to_string()).collect();
+        let names = services(&next(updates).await);
         assert!(stays.iter().all(|name| names.iter().any(|there| there == name)), "{names:?}");
         if names.iter().any(|name| name == beside) {
             return;
@@ -92,10 +101,7 @@ async fn a_file_that_was_emptied_keeps_what_it_said_for_a_while() {
     let mut reports = updates.reports();
     next(&mut updates).await;
     fs::write(root.join("a.yaml"), "").unwrap();
-    let report = tokio::select! {
-        report = reports.wait_for(|report| !report.entries.is_empty()) => report.unwrap().clone(),
-        update = updates.next() => panic!("{update:?}"),
-    };
+    let report = reported(&mut reports, &mut updates, |report| !report.entries.is_empty()).await;
     assert_eq!(report.entries[0].source.to_string(), "a.yaml:1");
     assert!(report.entries[0].problems[0].message.starts_with("the file is empty now"), "{report:?}");
     until_beside(&mut updates, root, "c", &["a", "b"]).await;
@@ -120,10 +126,7 @@ async fn mesh_settings_that_were_emptied_stay_for_a_while() {
     let mut reports = updates.reports();
     next(&mut updates).await;
     fs::write(&file, "").unwrap();
-    let report = tokio::select! {
-        report = reports.wait_for(|report| !report.entries.is_empty()) => report.unwrap().clone(),
-        update = updates.next() => panic!("{update:?}"),
-    };
+    let report = reported(&mut reports, &mut updates, |report| !report.entries.is_empty()).await;
     assert!(report.entries[0].problems[0].message.starts_with("the file is empty now"), "{report:?}");
     fs::write(&file, "outboundTrafficPolicy: {mode: ALLOW_ANY}\n").unwrap();
     let update = next(&mut updates).await;

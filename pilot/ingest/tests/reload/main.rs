@@ -20,13 +20,15 @@ async fn next(updates: &mut Updates) -> Update {
     tokio::time::timeout(Duration::from_secs(30), updates.next()).await.expect("an update").expect("a source")
 }
 
+/// The names of the services that there are.
+fn services(update: &Update) -> Vec<String> {
+    update.mesh.services().map(|service| service.metadata.object.name.name.to_string()).collect()
+}
+
 /// Waits until the mesh has exactly these services: a burst of changes may come in one update or in several.
 async fn until(updates: &mut Updates, expected: &[&str]) {
     loop {
-        let update = next(updates).await;
-        let names: Vec<_> =
-            update.mesh.services().map(|service| service.metadata.object.name.name.to_string()).collect();
-        if names == expected {
+        if services(&next(updates).await) == expected {
             return;
         }
     }
