@@ -1,8 +1,9 @@
 //! Mesh-wide settings: the part of Istio's MeshConfig that has an effect today.
 
 use crate::{
-    AccessLog, ConnectionPool, DefaultExports, Duration, EntryVisibility, LabelSelector, Labels, LocalityLb,
-    MeshTracing, Network, OutlierDetection, ProxySettings, ProxyStart, Retries, Str, TcpKeepalive, TlsLimits,
+    AccessLog, ClientTls, ConnectionPool, DefaultExports, Duration, EntryVisibility, LabelSelector, Labels,
+    LocalityLb, MeshTracing, Network, OutlierDetection, ProxySettings, ProxyStart, Retries, Str,
+    TcpKeepalive, TlsLimits,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -70,6 +71,8 @@ pub struct MeshConfig {
     pub connect_timeout: Duration,
     /// `outboundTrafficPolicy.mode`.
     pub outbound_policy: OutboundPolicy,
+    /// `outboundTrafficPolicy.tls`: how connections to hosts are secured that no service names and that are looked up.
+    pub outbound_tls: ClientTls,
     /// `protocolDetectionTimeout`; zero waits for ever.
     pub protocol_detection_timeout: Duration,
     /// `dnsRefreshRate`.
@@ -158,6 +161,7 @@ impl Default for MeshConfig {
             root_namespace: "istio-system".into(),
             connect_timeout: Duration::from_secs(10),
             outbound_policy: OutboundPolicy::AllowAny,
+            outbound_tls: ClientTls::Disable,
             protocol_detection_timeout: Duration::ZERO,
             dns_refresh_rate: Duration::from_secs(60),
             outbound_port: 15001,

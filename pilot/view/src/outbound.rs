@@ -16,7 +16,7 @@ pub use listener::{PortKey, PortUse, port_listener};
 pub(crate) use listener::{opaque_chains, plain_text_http, unknown};
 pub(crate) use route::applies;
 pub use route::route_configuration;
-pub(crate) use tls::{file_certificate, peer_check};
+pub(crate) use tls::{file_certificate, peer_check, strangers_socket};
 pub use virtual_host::placeholder;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use crate::{
     Families, Scope,
-    outbound::{HTTP_PROXY, plain_text_http, unknown},
+    outbound::{HTTP_PROXY, plain_text_http, strangers_socket, unknown},
     spec::{
         CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec,
         Inspectors, ListenerSpec, Localities, NetworkSpec, RouteConfigurationSpec, RouteSource, TcpSpec,
@@ -106,8 +106,12 @@ pub fn scope_clusters(scope: &Scope<'_>) -> Vec<ClusterSpec> {
         ),
     ];
     clusters.extend(scope.stranger_lookup().map(|lookup| {
-        let discovery = ClusterDiscovery::Dynamic(lookup);
-        plain_cluster(scope.mesh, ANY_NAME, discovery, UpstreamProtocol::Downstream)
+        let (discovery, socket) = match strangers_socket(scope) {
+            Some(socket) => (ClusterDiscovery::Dynamic(lookup), socket),
+            None => (ClusterDiscovery::Nowhere, UpstreamSocket::Plain),
+        };
+        let cluster = plain_cluster(scope.mesh, ANY_NAME, discovery, UpstreamProtocol::Downstream);
+        ClusterSpec { socket, ..cluster }
     }));
     clusters.into_iter().map(|cluster| cluster.of_proxy(scope.settings())).collect()
 }

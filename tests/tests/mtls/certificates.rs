@@ -54,6 +54,11 @@ impl Authority {
         self.sign(vec![SanType::URI(spiffe.try_into()?)], DistinguishedName::new(), validity)
     }
 
+    /// For a name of DNS alone, as servers outside the mesh have it.
+    pub fn issue_name(&self, name: &str) -> Result<Pair> {
+        self.sign(vec![SanType::DnsName(name.try_into()?)], DistinguishedName::new(), Validity::Now)
+    }
+
     /// The same of a workload that has a name of DNS, too.
     pub fn identity_called(&self, spiffe: &str, name: &str) -> Result<Identity> {
         let names = vec![SanType::URI(spiffe.try_into()?), SanType::DnsName(name.try_into()?)];

@@ -18,6 +18,7 @@ mod modes;
 mod outside;
 mod redirected;
 mod revoked;
+mod strangers;
 mod told;
 
 use anyhow::{Context, Result, bail};

@@ -6,6 +6,7 @@ mod discovery;
 mod identity;
 mod later;
 mod networks;
+mod outbound;
 mod providers;
 mod proxy_config;
 mod schema;
@@ -33,15 +34,14 @@ use crate::{
     values::{parse_default_export, parse_duration, parse_port, parse_positive_duration},
 };
 use mesh_model::{
-    DefaultExports, DefaultTrafficPolicy, InboundPolicy, MeshConfig, OutboundPolicy, PathNormalization,
-    Problem, Reason,
+    DefaultExports, DefaultTrafficPolicy, InboundPolicy, MeshConfig, PathNormalization, Problem, Reason,
 };
 use serde_json::{Map, Value};
 use stat_name::parse_stat_name;
 use std::sync::Arc;
 use written::{
-    H2UpgradePolicy, InboundMode, InboundTrafficPolicy, Normalization, OutboundMode, OutboundTrafficPolicy,
-    PathNormalizationSetting, Settings, TrafficPolicy,
+    H2UpgradePolicy, InboundMode, InboundTrafficPolicy, Normalization, PathNormalizationSetting, Settings,
+    TrafficPolicy,
 };
 
 pub use identity::{IdentitySettings, RootSettings, read_identity};
@@ -145,12 +145,9 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     if let Some(value) = connect_timeout.and_then(|value| parse_positive_duration(value, &at_field)) {
         config.connect_timeout = value;
     }
-    if let Some(OutboundTrafficPolicy { mode }) = outbound_traffic_policy {
-        config.outbound_policy = match mode {
-            None | Some(OutboundMode::RegistryOnly) => OutboundPolicy::RegistryOnly,
-            Some(OutboundMode::AllowAny) => OutboundPolicy::AllowAny,
-            Some(OutboundMode::AllowAnyDynamicDns) => OutboundPolicy::AllowAnyDynamicDns,
-        };
+    if let Some(policy) = outbound_traffic_policy {
+        (config.outbound_policy, config.outbound_tls) =
+            outbound::parse(policy, &at.field("outboundTrafficPolicy"));
     }
     let at_field = at.field("protocolDetectionTimeout");
     if let Some(value) = protocol_detection_timeout.and_then(|value| parse_duration(value, &at_field)) {

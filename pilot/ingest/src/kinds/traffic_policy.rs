@@ -9,7 +9,7 @@ mod tls;
 pub use connection_pool::{parse_connection_pool, parse_keepalive};
 pub use locality::parse_locality_lb;
 pub use outlier_detection::parse_outlier_detection;
-pub use tls::{SYSTEM, parse_file, parse_names};
+pub use tls::{SYSTEM, parse_file, parse_names, parse_tls};
 
 use crate::{
     at::At,
@@ -65,7 +65,7 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, selects: bool, at: &At<'
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
         proxy_protocol: proxy_protocol.map(parse_proxy_protocol),
         retry_budget: retry_budget.map(|block| parse_retry_budget(block, &at.field("retryBudget"))),
-        tls: tls.map(|block| tls::parse_tls(block, selects, &at.field("tls"))),
+        tls: tls.map(|block| parse_tls(block, selects, &at.field("tls"))),
         tunnel: tunnel.and_then(|block| parse_tunnel(block, &at.field("tunnel"))),
         ports,
     }
@@ -120,7 +120,7 @@ fn parse_port_policy(
             .map(|block| connection_pool::parse_connection_pool(block, &at.field("connectionPool"))),
         outlier_detection: outlier_detection
             .map(|block| outlier_detection::parse_outlier_detection(block, &at.field("outlierDetection"))),
-        tls: tls.map(|block| tls::parse_tls(block, selects, &at.field("tls"))),
+        tls: tls.map(|block| parse_tls(block, selects, &at.field("tls"))),
     };
     Some((parse_port(number, &at_number)?, policy))
 }

@@ -1,13 +1,16 @@
 //! How a cluster's connections are secured: as its DestinationRule says, otherwise by mTLS to endpoints that take it.
 
 use super::ServiceContext;
-use crate::spec::{
-    ClusterDiscovery, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamProtocol, UpstreamSocket,
-    UpstreamTls, credential_authorities, credential_certificate,
+use crate::{
+    Scope,
+    spec::{
+        ClusterDiscovery, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamProtocol, UpstreamSocket,
+        UpstreamTls, credential_authorities, credential_certificate,
+    },
 };
 use mesh_model::{
-    Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Halves, NamespacedName, Registry,
-    ServicePort, Str,
+    Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Halves, NamespacedName, OutboundPolicy,
+    Registry, ServicePort, Str,
 };
 
 /// A cluster as far as it matters here.
@@ -128,27 +131,47 @@ impl Connecting<'_> {
 
     /// TLS with certificates from elsewhere.
     fn given(&self, given: &GivenTls) -> UpstreamTls {
-        let GivenTls { certificate, authorities, names, server_name } = given;
         let Self { context: ServiceContext { scope, service, rule: _ }, .. } = self;
-        let names = match names.is_empty() && service.registry == Registry::External {
+        let names = match given.names.is_empty() && service.registry == Registry::External {
             true => &service.subject_alt_names,
-            false => names,
+            false => &given.names,
         };
-        let peer = authorities.as_ref().map(|authorities| peer_check(authorities, names));
-        UpstreamTls {
-            certificate: certificate.as_ref().map(|certificate| match certificate {
-                Certificate::Files { chain, key } => file_certificate(chain, key),
-                Certificate::Credential(name) => credential_certificate(name),
-            }),
-            checks_host: server_name.is_none() && names.is_empty() && peer.is_some(),
-            peer,
-            server_name: server_name.clone(),
-            alpn: match self.protocol {
-                UpstreamProtocol::Http2 => vec!["h2".into()],
-                UpstreamProtocol::Http1 | UpstreamProtocol::Downstream | UpstreamProtocol::Tcp => Vec::new(),
-            },
-            limits: scope.mesh.config().tls_defaults.clone(),
+        given_tls(given, names, self.protocol, scope)
+    }
+}
+
+/// How connections to hosts are secured that no service names and that are looked up, as the mesh says; `None` as in
+/// [`Connecting::socket`].
+pub fn strangers_socket(scope: &Scope<'_>) -> Option<UpstreamSocket> {
+    let config = scope.mesh.config();
+    match &config.outbound_tls {
+        _ if scope.outbound_policy() != OutboundPolicy::AllowAnyDynamicDns => Some(UpstreamSocket::Plain),
+        ClientTls::Disable => Some(UpstreamSocket::Plain),
+        ClientTls::Given(given) if scope.key.has_identity => {
+            let tls = given_tls(given, &given.names, UpstreamProtocol::Downstream, scope);
+            Some(UpstreamSocket::Tls(tls))
         }
+        ClientTls::Given(_) | ClientTls::Mesh { .. } | ClientTls::OfGateways | ClientTls::Impossible => None,
+    }
+}
+
+/// TLS with certificates from elsewhere, to servers of these names.
+fn given_tls(given: &GivenTls, names: &[Str], protocol: UpstreamProtocol, scope: &Scope<'_>) -> UpstreamTls {
+    let GivenTls { certificate, authorities, names: _, server_name } = given;
+    let peer = authorities.as_ref().map(|authorities| peer_check(authorities, names));
+    UpstreamTls {
+        certificate: certificate.as_ref().map(|certificate| match certificate {
+            Certificate::Files { chain, key } => file_certificate(chain, key),
+            Certificate::Credential(name) => credential_certificate(name),
+        }),
+        checks_host: server_name.is_none() && names.is_empty() && peer.is_some(),
+        peer,
+        server_name: server_name.clone(),
+        alpn: match protocol {
+            UpstreamProtocol::Http2 => vec!["h2".into()],
+            UpstreamProtocol::Http1 | UpstreamProtocol::Downstream | UpstreamProtocol::Tcp => Vec::new(),
+        },
+        limits: scope.mesh.config().tls_defaults.clone(),
     }
 }
 

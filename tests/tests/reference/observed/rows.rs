@@ -247,6 +247,21 @@ pub(super) const OBSERVED: &[Observed] = &[
         ],
     ),
     by(
+        "tests/tests/mtls/strangers.rs",
+        "strangers_are_called_by_tls",
+        &[(
+            "MeshConfig",
+            &[
+                "outboundTrafficPolicy.tls",
+                "outboundTrafficPolicy.tls.mode",
+                "outboundTrafficPolicy.tls.caCertificates",
+                "outboundTrafficPolicy.tls.insecureSkipVerify",
+                "outboundTrafficPolicy.tls.sni",
+                "outboundTrafficPolicy.tls.subjectAltNames",
+            ],
+        )],
+    ),
+    by(
         "tests/tests/mtls/outside.rs",
         "a_workload_entry_says_whose_it_is",
         &[("WorkloadEntry", &["serviceAccount"])],
@@ -436,7 +451,8 @@ pub(super) const OBSERVED: &[Observed] = &[
                     "extensionProviders[].envoyFileAccessLog.logFormat.text",
                     "extensionProviders[].envoyFileAccessLog.omitEmptyValues",
                     "h2UpgradePolicy",
-                    "outboundTrafficPolicy*",
+                    "outboundTrafficPolicy",
+                    "outboundTrafficPolicy.mode",
                     "pathNormalization*",
                 ],
             ),

@@ -43,7 +43,6 @@ pub const ROWS: &[(&str, &[Later])] = &[
     ("defaultProviders", OF_DEFAULT_PROVIDERS),
     ("defaultTrafficPolicy", OF_DEFAULT_POLICY),
     ("extensionProviders[]", PROVIDERS),
-    ("outboundTrafficPolicy", OF_OUTBOUND),
 ];
 
 /// Of the mesh.
@@ -129,13 +128,6 @@ const OF_DEFAULT_POLICY: &[Later] = &[
     later("tls", "", SINGLE),
     later("tunnel", "", SINGLE),
 ];
-
-/// Of `outboundTrafficPolicy`.
-const OF_OUTBOUND: &[Later] = &[later(
-    "tls",
-    "",
-    "TLS towards hosts that nobody knows, which Meltemi does not speak yet: a ServiceEntry and its DestinationRule say it for a host",
-)];
 
 /// Of `defaultProviders`.
 const OF_DEFAULT_PROVIDERS: &[Later] = &[later("metrics", "", TELEMETRY)];

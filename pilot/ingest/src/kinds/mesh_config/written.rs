@@ -12,8 +12,8 @@ use mesh_api::{
     Duration as ApiDuration,
     networking::{
         traffic_policy::{
-            ConnectionPoolSettings, LocalityLbSetting, OutlierDetection, ZoneAwareLbSetting,
-            connection_pool::TcpKeepalive,
+            ClientTlsSettings, ConnectionPoolSettings, LocalityLbSetting, OutlierDetection,
+            ZoneAwareLbSetting, connection_pool::TcpKeepalive,
         },
         virtual_service::HttpRetry,
     },
@@ -124,6 +124,8 @@ pub struct TrafficPolicy {
 pub struct OutboundTrafficPolicy {
     /// It is refused, passed on, or resolved.
     pub mode: Option<OutboundMode>,
+    /// TLS towards hosts that nobody knows, with `ALLOW_ANY_DYNAMIC_DNS`.
+    pub tls: Option<ClientTlsSettings>,
 }
 
 #[derive(Deserialize, JsonSchema)]
