@@ -16,7 +16,7 @@ pub use replicas::{LOCAL_CLUSTER, is_replica};
 use crate::{
     Capture, Proxy, Scope, ScopeKey,
     spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ListenerSpec, UpstreamProtocol},
-    well_known::{INBOUND_SOURCE, inbound_sources, plain_cluster, pool},
+    well_known::{INBOUND_SOURCE, inbound_sources, plain_cluster, pool_as_spoken},
 };
 use listeners::Listening;
 use mesh_model::{EndpointAddress, InboundPolicy, Mesh, MeshTracing, ObjectRef, Protocol, Str};
@@ -109,7 +109,8 @@ fn port_cluster(
     ClusterSpec {
         origins: origins(entry.origins()),
         stat_name: entry.service.as_ref().and_then(|of| of.stat_name(pattern)),
-        connection_pool: pool(mesh, ingress::own_pool(mesh, proxy, entry)),
+        // The application speaks what its port says.
+        connection_pool: pool_as_spoken(mesh, ingress::own_pool(mesh, proxy, entry)),
         ..plain_cluster(mesh, &cluster_name(entry.target), discovery, protocol)
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 use mesh_model::{
     ConnectionPool, Duration, LoadBalancing, Mesh, OutboundPolicy, RouteHeaders, Str, TcpKeepalive,
+    UpgradePolicy,
 };
 use std::{
     collections::BTreeSet,
@@ -48,7 +49,7 @@ pub fn plain_cluster(
         discovery,
         protocol,
         load_balancing: LoadBalancing::default(),
-        connection_pool: pool(mesh, None),
+        connection_pool: pool_as_spoken(mesh, None),
         outlier_detection: None,
         warmup: None,
         localities: Localities::Usual,
@@ -64,9 +65,10 @@ pub fn plain_cluster(
     }
 }
 
-/// Settings of connections: a destination's `own`, with what it leaves open of the mesh's keepalive.
+/// Settings of connections: a destination's `own` or those of the mesh, with what it leaves open of the mesh's keepalive.
 pub fn pool(mesh: &Mesh, own: Option<ConnectionPool>) -> ConnectionPool {
-    let mut pool = own.unwrap_or_default();
+    let defaults = &mesh.config().default_policy;
+    let mut pool = own.or_else(|| defaults.connection_pool.clone()).unwrap_or_default();
     pool.tcp.keepalive = match (pool.tcp.keepalive, &mesh.config().keepalive) {
         (own, None) => own,
         (None, Some(mesh)) => Some(mesh.clone()),
@@ -76,6 +78,14 @@ pub fn pool(mesh: &Mesh, own: Option<ConnectionPool>) -> ConnectionPool {
             interval: interval.or(mesh.interval),
         }),
     };
+    pool
+}
+
+/// The same where no policy has a say in what is spoken: that is up to who is called, or to the client.
+pub fn pool_as_spoken(mesh: &Mesh, own: Option<ConnectionPool>) -> ConnectionPool {
+    let mut pool = pool(mesh, own);
+    pool.http.h2_upgrade = UpgradePolicy::Default;
+    pool.http.use_client_protocol = false;
     pool
 }
 

@@ -2,6 +2,7 @@
 //! else's requests would show it.
 
 mod connections;
+mod limits;
 mod places;
 mod retries;
 mod sidecars;

@@ -4,7 +4,7 @@
 
 use super::{INBOUND_SOURCE, InboundPort, OfService, Ports};
 use crate::{Capture, Proxy, Scope, ScopeKey, spec::ClusterDiscovery};
-use mesh_model::{ConnectionPool, EndpointAddress, Mesh, Sidecar, SidecarIngress, UpgradePolicy};
+use mesh_model::{ConnectionPool, EndpointAddress, Mesh, Sidecar, SidecarIngress};
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -49,16 +49,16 @@ pub fn discovery(entry: &InboundPort<'_>, proxy: &Proxy) -> Option<ClusterDiscov
 /// The limits of connections to the workload: the entry's, the Sidecar's, or those that clients of the service keep, so that both sides
 /// are made for the same load.
 pub fn own_pool(mesh: &Mesh, proxy: &Proxy, entry: &InboundPort<'_>) -> Option<ConnectionPool> {
-    let by_entry = entry.ingress.and_then(|ingress| ingress.pool.as_ref());
-    let by_sidecar = by_entry.or(entry.sidecar.and_then(|sidecar| sidecar.inbound_pool.as_ref()));
-    let mut pool = by_sidecar.cloned().or_else(|| {
+    sidecar_pool(entry).cloned().or_else(|| {
         let OfService { service, port } = entry.service.as_ref()?;
         let key = ScopeKey::of(mesh, proxy);
         let rule = Scope::new(mesh, &key).destination_rule(service)?;
         rule.policy.for_port(None, port.number).connection_pool
-    })?;
-    // The application speaks what its port says.
-    pool.http.h2_upgrade = UpgradePolicy::Default;
-    pool.http.use_client_protocol = false;
-    Some(pool)
+    })
+}
+
+/// What the Sidecar says of them, for the entry or for all.
+pub fn sidecar_pool<'a>(entry: &InboundPort<'a>) -> Option<&'a ConnectionPool> {
+    let by_entry = entry.ingress.and_then(|ingress| ingress.pool.as_ref());
+    by_entry.or(entry.sidecar.and_then(|sidecar| sidecar.inbound_pool.as_ref()))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     chains::{Content, Names, Taken, chains},
-    cluster_name, origins,
+    cluster_name, ingress, origins,
     ports::{InboundPort, OfService, Ports},
     requests::{Requests, inbound_http},
 };
@@ -164,6 +164,7 @@ impl Listening<'_> {
         taken: &Taken,
     ) -> Vec<FilterChainSpec> {
         let InboundPort { target, protocol, service, sidecar, ingress: _ } = entry;
+        let limits = ingress::sidecar_pool(entry).map(|pool| &pool.tcp);
         let mesh = self.mesh;
         let cluster = cluster_name(*target);
         let operation = match service {
@@ -190,6 +191,8 @@ impl Listening<'_> {
         let tcp = || {
             let proxy = self.tcp_to(&cluster);
             NetworkSpec::Tcp(TcpSpec {
+                idle_timeout: limits.and_then(|limits| limits.idle_timeout).or(proxy.idle_timeout),
+                max_connection_duration: limits.and_then(|limits| limits.max_connection_duration),
                 stat_prefix: stat_prefix.clone().unwrap_or_else(|| proxy.stat_prefix.clone()),
                 mongo: *protocol == Protocol::Mongo,
                 ..proxy

@@ -205,7 +205,7 @@ impl<'a> Draft<'a> {
         let defaults = &config.default_policy;
         let LoadBalancer { algorithm: load_balancing, warmup, locality: _ } =
             load_balancer.unwrap_or_default();
-        let connection_pool = pool(scope.mesh, connection_pool.or_else(|| defaults.connection_pool.clone()));
+        let connection_pool = pool(scope.mesh, connection_pool);
         let outlier_detection = outlier_detection.or_else(|| defaults.outlier_detection.clone());
         let passthrough = load_balancing == LoadBalancing::Simple(SimpleLb::Passthrough);
         let load_balancing =

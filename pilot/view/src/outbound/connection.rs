@@ -5,6 +5,7 @@ use crate::{
     Scope,
     spec::{SniLookup, TcpSpec, WeightedCluster},
     stat_name::{Subject, stat_name},
+    well_known::pool,
 };
 use mesh_model::{
     Cidr, ClusterPolicy, ConnectionMatch, ConnectionRoute, ConsistentHash, HashKey, LoadBalancing, ObjectRef,
@@ -181,7 +182,7 @@ fn tcp_proxy(
     policy: &ClusterPolicy,
     tunnel: Option<Tunnel>,
 ) -> TcpSpec {
-    let pool = policy.connection_pool.clone().unwrap_or_default();
+    let pool = pool(scope.mesh, policy.connection_pool.clone());
     let algorithm = policy.load_balancer.as_ref().map(|balancer| &balancer.algorithm);
     TcpSpec {
         stat_prefix,

@@ -15,10 +15,11 @@ use crate::{
         ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource,
         TcpSpec, Transport, WeightedCluster,
     },
+    well_known::pool_as_spoken,
 };
 use mesh_model::{
     Cidr, EndpointAddress, Metadata, ObjectRef, OutboundPolicy, Protocol, RouteHeaders, Service, ServicePort,
-    Str, Vip,
+    Str, TcpPool, Vip,
 };
 use std::{
     collections::BTreeMap,
@@ -402,11 +403,12 @@ pub fn unknown(scope: &Scope<'_>) -> TcpSpec {
         OutboundPolicy::AllowAnyDynamicDns => "PassthroughCluster".into(),
         OutboundPolicy::RegistryOnly => "BlackHoleCluster".into(),
     };
+    let TcpPool { idle_timeout, max_connection_duration, .. } = pool_as_spoken(scope.mesh, None).tcp;
     TcpSpec {
         stat_prefix: cluster.clone(),
         clusters: vec![WeightedCluster { cluster, weight: 1, headers: RouteHeaders::default() }],
-        idle_timeout: scope.key.options.idle_timeout,
-        max_connection_duration: None,
+        idle_timeout: idle_timeout.or(scope.key.options.idle_timeout),
+        max_connection_duration,
         hash_source_ip: false,
         tunnel: None,
         mongo: false,

@@ -247,6 +247,16 @@ pub(super) const OBSERVED: &[Observed] = &[
         ],
     ),
     by(
+        "tests/tests/settings/limits.rs",
+        "limits_of_the_mesh_hold_at_servers_and_for_bytes",
+        &[("MeshConfig", &["defaultTrafficPolicy.connectionPool"])],
+    ),
+    by(
+        "tests/tests/settings/limits.rs",
+        "a_sidecar_ends_connections_of_bytes_that_come_in",
+        &[("Sidecar", &["ingress[].connectionPool"])],
+    ),
+    by(
         "tests/tests/mtls/strangers.rs",
         "strangers_are_called_by_tls",
         &[(
