@@ -126,6 +126,11 @@ impl Sidecar {
         self.egress.is_empty() || self.egress.iter().any(|egress| egress.imports(client, namespace, host))
     }
 
+    /// Whether an entry says that `host` of `namespace` is left out.
+    pub fn leaves_out(&self, client: &str, namespace: &str, host: &Host) -> bool {
+        self.egress.iter().any(|egress| egress.leaves_out(client, namespace, host))
+    }
+
     /// The listeners at which clients of namespace `client` call port `port` of the service `host` of `namespace`: `None` is the
     /// service's own address. A port that one entry has a listener for is no other entry's.
     pub fn listeners(
@@ -154,6 +159,12 @@ impl SidecarEgress {
         let of_namespace =
             |egress: &&EgressHost| egress.namespace_for(client).is_none_or(|wanted| wanted == namespace);
         self.hosts.iter().filter(of_namespace).any(|egress| egress.host.overlaps(host))
-            && !self.excluded.iter().filter(of_namespace).any(|egress| egress.host.covers(host))
+            && !self.leaves_out(client, namespace, host)
+    }
+
+    fn leaves_out(&self, client: &str, namespace: &str, host: &Host) -> bool {
+        let of_namespace =
+            |egress: &&EgressHost| egress.namespace_for(client).is_none_or(|wanted| wanted == namespace);
+        self.excluded.iter().filter(of_namespace).any(|egress| egress.host.covers(host))
     }
 }

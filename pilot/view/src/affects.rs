@@ -63,6 +63,13 @@ fn add_with_dependants(mesh: &Mesh, host: &Host, hosts: &mut BTreeSet<Host>) {
             }
         }
     }
+    // Hosts without service are routed on the ports of the services that their VirtualService is about.
+    for candidate in host.and_wildcards() {
+        let values = mesh.virtual_services_of_host(&candidate).into_iter();
+        hosts.extend(
+            values.filter(|value| value.hosts.len() > 1).flat_map(|value| value.hosts.iter().cloned()),
+        );
+    }
     // A VirtualService's wildcard is a virtual host of its own only while no service is below it.
     let above = host.and_wildcards().filter(|above| !mesh.virtual_services_of_host(above).is_empty());
     hosts.extend(above);

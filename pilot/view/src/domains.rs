@@ -1,11 +1,8 @@
 //! The names under which clients call a host: domains of its virtual hosts.
 
-use crate::Scope;
-use mesh_model::{Host, Registry, Service, ShortNameOf, Str, Traffic, Vip};
+use crate::{Scope, unserved};
+use mesh_model::{Host, Registry, Service, ShortNameOf, Str, Vip};
 use std::net::IpAddr;
-
-/// The port on which a host that only a VirtualService names has a virtual host.
-pub const UNKNOWN_HOSTS_PORT: u16 = 80;
 
 /// The domains of a service's `port`, the canonical name first, those of its other names included. A short form or an address that is another host's own name, or an
 /// older service's address, belongs to that one: a domain twice in a route configuration would make Envoy reject all of it.
@@ -14,11 +11,11 @@ pub fn of_service(scope: &Scope<'_>, service: &Service, port: u16) -> Vec<Str> {
     let mut domains = of_host(host);
     domains.extend(short_names(scope, service));
     for alias in scope.aliases(host) {
-        // A VirtualService for just this name has its own virtual host on the port of unknown hosts.
-        let own = port == UNKNOWN_HOSTS_PORT
-            && scope.virtual_service_exactly(&alias.host, &alias.host, Traffic::Http).is_some();
-        domains.extend(of_host(&alias.host).into_iter().filter(|_| !own));
-        domains.extend(short_names(scope, alias));
+        // Where a VirtualService is about just this name, it has a virtual host of its own.
+        if unserved::decides(scope, &alias.host, port).is_none() {
+            domains.extend(of_host(&alias.host));
+            domains.extend(short_names(scope, alias));
+        }
     }
     if service.headless {
         let wildcards: Vec<Str> = domains
@@ -58,7 +55,7 @@ pub fn server_names(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
 }
 
 /// The forms besides its host under which a Kubernetes service is called, but for those that are other hosts' own names.
-fn short_names(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
+pub fn short_names(scope: &Scope<'_>, service: &Service) -> Vec<Str> {
     let suffix = format!(".{}.svc.{}", service.namespace(), scope.mesh.config().domain);
     // A ServiceEntry-like host name of a Kubernetes service would not have these forms.
     if service.registry != Registry::Kubernetes || !service.host.as_str().ends_with(&suffix) {

@@ -20,6 +20,7 @@ mod select;
 pub mod spec;
 mod stat_name;
 mod tracing;
+mod unserved;
 mod well_known;
 
 pub use credentials::derive_secrets;

@@ -14,9 +14,10 @@ mod virtual_host;
 pub(crate) use connection::{Opaque, RuleIndex, opaque_parts, traffic_of};
 pub use listener::{PortKey, PortUse, port_listener};
 pub(crate) use listener::{opaque_chains, plain_text_http, unknown};
-pub(crate) use route::applies;
 pub use route::route_configuration;
+pub(crate) use route::{applies, concerns};
 pub(crate) use tls::{file_certificate, peer_check, strangers_socket};
+pub(crate) use virtual_host::has_own_routes;
 pub use virtual_host::placeholder;
 
 use crate::{
@@ -121,7 +122,7 @@ fn destination_cluster(destination: &Destination) -> mesh_model::Str {
 }
 
 /// Whether requests on `port` are routed one by one.
-fn routes_requests(port: &ServicePort) -> bool {
+pub(crate) fn routes_requests(port: &ServicePort) -> bool {
     port.protocol.is_http() || port.protocol == Protocol::Auto
 }
 

@@ -3,7 +3,7 @@
 use crate::{Capture, Families, NodeOptions, Proxy, inbound::own_ports, spec::NameLookup};
 use mesh_model::{
     Destination, ExportTo, Host, Labels, Mesh, MeshTracing, NETWORK_LABEL, NamespacedName, OutboundPolicy,
-    ProxySettings, Service, Sidecar, SidecarListener, Str, Vip, place_label,
+    ProxySettings, Service, Sidecar, SidecarListener, Str, Vip, VirtualService, place_label,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -119,6 +119,11 @@ impl<'a> Scope<'a> {
                 .is_none_or(|sidecar| sidecar.imports(&self.key.namespace, namespace, host))
     }
 
+    /// Whether there is a Sidecar that leaves `host` of `namespace` out; without any, all is seen.
+    pub fn leaves_out(&self, namespace: &str, host: &Host) -> bool {
+        self.sidecar.as_ref().is_none_or(|sidecar| sidecar.leaves_out(&self.key.namespace, namespace, host))
+    }
+
     /// Where clients of this scope call `service`: at its own addresses, or else at those that they are told.
     pub fn vips(&self, service: &Service) -> Vec<Vip> {
         let told = service.allocated.iter().flatten().filter(|_| self.key.dns_capture);
@@ -134,6 +139,20 @@ impl<'a> Scope<'a> {
             Some(sidecar) => sidecar.listeners(&self.key.namespace, namespace, host, port),
             None => vec![None],
         }
+    }
+
+    /// The listeners at which clients call port `port` of hosts that only `value` names.
+    pub fn doors_of_routes(&self, value: &VirtualService, port: u16) -> Vec<Option<&SidecarListener>> {
+        let hosts = value.hosts.iter();
+        let mut doors: Vec<_> =
+            hosts.flat_map(|host| self.doors(value.metadata.namespace(), host, port)).collect();
+        let mut seen = Vec::new();
+        doors.retain(|door| {
+            let is_new = !seen.contains(door);
+            seen.push(*door);
+            is_new
+        });
+        doors
     }
 
     /// The listeners that the Sidecar asks for.

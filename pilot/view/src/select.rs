@@ -62,36 +62,54 @@ impl<'a> Scope<'a> {
 
     /// Whether a service that `host` stands for has this port.
     pub fn serves_below(&self, host: &Host, port: u16) -> bool {
-        let has_port = |service: &Service| {
-            service.port(port).is_some() && self.sees(service.namespace(), &service.host, &service.export_to)
-        };
+        let has_port = |service: &Service| service.port(port).is_some() && self.sees_service(service);
         if host.is_wildcard() {
             self.mesh.services().any(|service| host.covers(&service.host) && has_port(service))
         } else {
-            self.service(host).is_some_and(|service| service.port(port).is_some())
+            let service = self.service(host).filter(|service| service.alias_of().is_none());
+            service.is_some_and(|service| service.port(port).is_some())
         }
+    }
+
+    /// Whether clients of this scope see `service`.
+    pub fn sees_service(&self, service: &Service) -> bool {
+        self.sees(service.namespace(), &service.host, &service.export_to)
     }
 
     /// Whether requests for exactly `host` have a virtual host of that name.
     pub fn claims(&self, host: &Host) -> bool {
-        self.service(host).is_some() || self.virtual_service_exactly(host, host, Traffic::Http).is_some()
+        self.service(host).is_some() || !self.virtual_services_exactly(host, host, Traffic::Http).is_empty()
     }
 
-    /// The VirtualService that routes `traffic` for `host`: the most specific of its hosts wins, then the oldest.
-    pub fn virtual_service(&self, host: &Host, traffic: Traffic) -> Option<&'a Arc<VirtualService>> {
-        host.and_wildcards().find_map(|candidate| self.virtual_service_exactly(&candidate, host, traffic))
+    /// The VirtualServices that route `traffic` for `host`, in the order in which they are asked: those of the most specific of their hosts
+    /// first, then the older. As in Istio, the first that has a route for the client on the port that it calls decides.
+    pub fn virtual_services(
+        &self,
+        host: &Host,
+        traffic: Traffic,
+    ) -> impl Iterator<Item = &'a Arc<VirtualService>> {
+        host.and_wildcards()
+            .flat_map(move |candidate| self.virtual_services_exactly(&candidate, host, traffic))
     }
 
-    /// The oldest VirtualService that routes `traffic` for exactly `candidate` and is seen by clients that call `host`.
-    pub fn virtual_service_exactly(
+    /// Those that route it for exactly `candidate`, the oldest first, and that are seen by clients that call `host`.
+    pub fn virtual_services_exactly(
         &self,
         candidate: &Host,
         host: &Host,
         traffic: Traffic,
-    ) -> Option<&'a Arc<VirtualService>> {
-        let sees = |value: &VirtualService| self.sees(value.metadata.namespace(), host, &value.export_to);
-        let mut all = self.mesh.virtual_services_of_host(candidate).into_iter();
-        all.find(|value| value.for_mesh() && value.routes(traffic) && sees(value))
+    ) -> Vec<&'a Arc<VirtualService>> {
+        let mut all = self.mesh.virtual_services_of_host(candidate);
+        all.retain(|value| value.for_mesh() && value.routes(traffic) && self.sees_routes(value, host));
+        all
+    }
+
+    /// Whether clients see what `value` says of `host`. As in Istio, a Sidecar that imports one of its hosts has all of it, but for those
+    /// that it leaves out.
+    fn sees_routes(&self, value: &VirtualService, host: &Host) -> bool {
+        let namespace = value.metadata.namespace();
+        let sees = |host: &Host| self.sees(namespace, host, &value.export_to);
+        sees(host) || !self.leaves_out(namespace, host) && value.hosts.iter().any(sees)
     }
 
     /// What DestinationRules say about `service`: those of the client's namespace, otherwise of the service's, otherwise

@@ -117,9 +117,8 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     };
     let at_ports = at.field("ports");
     let mut parsed = Vec::new();
-    // Another name has the ports of what it names; as in Kubernetes and Istio, its own mean nothing.
-    let ports = if is_name { Vec::new() } else { ports.unwrap_or_default() };
-    for (index, port) in ports.into_iter().enumerate() {
+    // Another name is called on the ports of what it names; its own are those on which VirtualServices for it count.
+    for (index, port) in ports.unwrap_or_default().into_iter().enumerate() {
         if let Some(port) = parse_service_port(port, &parsed, &at_ports.index(index)) {
             // Of a number that is there for UDP, too, proxies carry the other one, whichever is written first.
             parsed.retain(|above| above.number != port.number);

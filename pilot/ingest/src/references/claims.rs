@@ -12,12 +12,15 @@ impl Scope<'_> {
     pub(super) fn check_aliased_hosts(&self, value: &VirtualService, found: &mut Found) {
         for host in value.hosts.iter().filter(|_| value.for_mesh()) {
             let services = self.services_of_host(host);
-            let Some(target) = services.first().and_then(|service| service.alias_of()) else { continue };
+            let Some(service) = services.first() else { continue };
+            // With ports of its own it says itself where it is called.
+            let Some(target) = service.alias_of().filter(|_| service.ports.is_empty()) else { continue };
             let message = format!(
                 "{host} is only another name of {target}, so these routes are for requests to {host} on port 80 alone"
             );
             let problem = Problem::warning(Reason::Unreachable, "spec.hosts", message);
-            found.add(&value.metadata.object, problem.hint(format!("write {target} instead")));
+            let hint = format!("write {target} instead, or give the Service that is called so its `ports`");
+            found.add(&value.metadata.object, problem.hint(hint));
         }
     }
 

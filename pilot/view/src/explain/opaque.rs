@@ -69,7 +69,9 @@ fn origin(
         }
         let part = opaque_parts(scope, service, port).into_iter().find(|part| made(part, taken))?;
         let traffic = traffic_of(port);
-        let value = scope.virtual_service(&service.host, traffic)?;
+        let mut values = scope.virtual_services(&service.host, traffic);
+        let value =
+            values.find(|value| part.config.as_ref().is_none_or(|by| value.metadata.object == *by))?;
         Some((value.clone(), traffic, part.config.is_some().then_some(part.at)))
     })
 }

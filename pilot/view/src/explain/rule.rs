@@ -5,11 +5,12 @@ use super::{
 };
 use crate::{
     Scope,
-    outbound::applies,
+    outbound::{applies, concerns},
     spec::{ActionSpec, ForwardSpec, RouteSpec, VirtualHostSpec},
 };
 use mesh_model::{
-    Abort, AbortCode, Fault, Kind, Labels, NamespacedName, ObjectRef, RewritePath, Str, VirtualService,
+    Abort, AbortCode, Fault, Host, Kind, Labels, NamespacedName, ObjectRef, RewritePath, Str, Traffic,
+    VirtualService,
 };
 
 /// A rule as its author wrote it, and the route it became, unless it is not for this client.
@@ -18,6 +19,22 @@ struct Rule<'a> {
     delegate: Option<&'a (NamespacedName, usize)>,
     name: String,
     outcome: Result<&'a RouteSpec, Vec<String>>,
+}
+
+impl Rule<'_> {
+    /// Where it is, in the VirtualService `object`.
+    fn at(self, scene: &Scene<'_>, object: Option<&ObjectRef>) -> RuleAt {
+        let Self { path, delegate, name, outcome } = self;
+        RuleAt {
+            object: object.map(|object| scene.located(object)),
+            path,
+            delegate: delegate.map(|(name, index)| {
+                let object = ObjectRef { kind: Kind::VirtualService, name: name.clone() };
+                (scene.located(&object), format!("spec.http[{index}]"))
+            }),
+            name: outcome.map_or_else(|_| name.into(), |route| route.name.clone()),
+        }
+    }
 }
 
 /// Goes through the rules of `host` and writes into `explanation` what it finds.
@@ -34,8 +51,24 @@ pub fn follow(
         let values = scope.mesh.virtual_services();
         values.into_iter().find(|value| value.metadata.object == *object)
     });
+    let (name, port) = host.name.rsplit_once(':').unwrap_or_default();
+    let port = port.parse().unwrap_or_default();
+    // Those that are asked first, and have no route for this client.
+    let asked = Host::new(name);
+    let asked = scope.virtual_services(&asked, Traffic::Http);
+    let without = asked
+        .take_while(|value| Some(&value.metadata.object) != object.as_ref())
+        .filter(|value| !concerns(scope, port, value));
+    for value in without {
+        for rule in written(scope, value, port, &[]) {
+            let Rule { outcome: Err(because), .. } = &rule else { continue };
+            let rule =
+                RulePassed { because: because.clone(), rule: rule.at(scene, Some(&value.metadata.object)) };
+            explanation.passed.push(rule);
+        }
+    }
     let rules = match value {
-        Some(value) => written(scope, value, host),
+        Some(value) => written(scope, value, port, &host.routes),
         None => host
             .routes
             .iter()
@@ -47,16 +80,9 @@ pub fn follow(
             })
             .collect(),
     };
-    for Rule { path, delegate, name, outcome } in rules {
-        let rule = RuleAt {
-            object: object.as_ref().map(|object| scene.located(object)),
-            path,
-            delegate: delegate.map(|(name, index)| {
-                let object = ObjectRef { kind: Kind::VirtualService, name: name.clone() };
-                (scene.located(&object), format!("spec.http[{index}]"))
-            }),
-            name: outcome.as_ref().map_or_else(|_| name.into(), |route| route.name.clone()),
-        };
+    for rule in rules {
+        let outcome = rule.outcome.clone();
+        let rule = rule.at(scene, object.as_ref());
         match outcome.and_then(|route| {
             let unmet = condition::unmet(&route.matches, request);
             if unmet.is_empty() { Ok(route) } else { Err(unmet) }
@@ -72,10 +98,14 @@ pub fn follow(
     explanation.outcome = Outcome::Answered { status: 404, why: "no rule takes the request".to_owned() };
 }
 
-/// The rules of `value` beside the routes of `host`, which were made from those that are for this client, in the same order.
-fn written<'h>(scope: &Scope<'_>, value: &'h VirtualService, host: &'h VirtualHostSpec) -> Vec<Rule<'h>> {
-    let port = host.name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
-    let mut routes = host.routes.iter();
+/// The rules of `value` beside the routes on `port`, which were made from those that are for this client, in the same order.
+fn written<'h>(
+    scope: &Scope<'_>,
+    value: &'h VirtualService,
+    port: u16,
+    routes: &'h [RouteSpec],
+) -> Vec<Rule<'h>> {
+    let mut routes = routes.iter();
     let mut rules = Vec::new();
     for http in &value.http {
         let path = format!("spec.http[{}]", http.index);

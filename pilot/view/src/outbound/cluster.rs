@@ -18,8 +18,8 @@ use crate::{
 };
 use mesh_model::{
     ClientTls, ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality,
-    LocalityLb, Mesh, NETWORK_LABEL, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb, Str,
-    Subset, UpgradePolicy,
+    LocalityLb, Mesh, NETWORK_LABEL, Percent, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb,
+    Str, Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
@@ -44,7 +44,10 @@ pub fn derive_place(context: &ServiceContext<'_>, place: &Place, port: &ServiceP
     let all = usable(context, place, port);
     for subset in subsets(context) {
         let draft = Draft::new(context, port, subset);
-        let endpoints = || draft.reached(place, selected(subset, &all, context.scope.mesh));
+        let endpoints = || {
+            let selected = selected(subset, &all, context.scope.mesh);
+            draft.reached(place, if draft.panics() { ready(&selected) } else { selected })
+        };
         let refresh = context.scope.mesh.config().dns_refresh_rate;
         let discovery = match draft.origin() {
             Origin::None(_) => continue,
@@ -83,6 +86,15 @@ fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>, mesh: &Mesh) -> Arc<
     match all.iter().all(selected) {
         true => all.clone(),
         false => all.iter().filter(|endpoint| selected(endpoint)).cloned().collect(),
+    }
+}
+
+/// Those that are ready.
+fn ready(all: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
+    let is_ready = |endpoint: &Endpoint| endpoint.health == Health::Healthy;
+    match all.iter().all(is_ready) {
+        true => all.clone(),
+        false => all.iter().filter(|endpoint| is_ready(endpoint)).cloned().collect(),
     }
 }
 
@@ -168,6 +180,15 @@ impl<'a> Draft<'a> {
     /// As in Istio: outlier detection by the mesh's default alone does not make near endpoints come first.
     fn detects_outliers(&self) -> bool {
         self.policy.outlier_detection.is_some()
+    }
+
+    /// Whether clients trust no outlier detection any more when too few endpoints are left. Envoy would then send requests to those that are
+    /// not ready as well, so as in Istio it does not get to know these.
+    fn panics(&self) -> bool {
+        let defaults = &self.context.scope.mesh.config().default_policy;
+        let detection = self.policy.outlier_detection.as_ref().or(defaults.outlier_detection.as_ref());
+        let min_health = detection.and_then(|detection| detection.min_health);
+        min_health.is_some_and(|percent| percent > Percent::NONE)
     }
 
     /// `endpoints` as clients in `place` reach them: those of other networks through the gateways there.

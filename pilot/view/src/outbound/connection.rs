@@ -53,12 +53,19 @@ pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort, protocol: Proto
 
 fn parts(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> {
     let ServiceContext { scope, service, rule: _ } = context;
+    let mut values = scope.virtual_services(&service.host, traffic_of(port));
+    let parts = values.find_map(|value| {
+        let parts = parts_of(context, port, value);
+        (!parts.is_empty()).then_some(parts)
+    });
+    parts.unwrap_or_else(|| vec![to_service(context, port)])
+}
+
+/// Those that `value` routes, and what it leaves to the service; empty: none of its rules is for these clients on this port.
+fn parts_of(context: &ServiceContext<'_>, port: &ServicePort, value: &VirtualService) -> Vec<Opaque> {
+    let scope = context.scope;
     let traffic = traffic_of(port);
     let mut parts = Vec::new();
-    let Some(value) = scope.virtual_service(&service.host, traffic) else {
-        parts.push(to_service(context, port));
-        return parts;
-    };
     let routes = match traffic {
         Traffic::Tls => &value.tls,
         Traffic::Tcp | Traffic::Http => &value.tcp,
@@ -76,13 +83,8 @@ fn parts(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> {
             parts.extend(parts_of.into_iter().map(|part| Opaque { at, ..part }));
         }
     }
-    // Connections with other server names are nobody's, as with Istio: only a VirtualService without any rule for this port
-    // leaves them to the service.
-    let left_over = match traffic {
-        Traffic::Tls => parts.is_empty(),
-        Traffic::Tcp | Traffic::Http => !all_taken,
-    };
-    if left_over {
+    // Connections with other server names are nobody's, as with Istio.
+    if traffic != Traffic::Tls && !all_taken && !parts.is_empty() {
         parts.push(to_service(context, port));
     }
     parts

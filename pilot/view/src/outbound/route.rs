@@ -12,21 +12,29 @@ use crate::{
 use mesh_model::{
     ClusterPolicy, Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing,
     Mirror, OutboundPolicy, Redirect, RedirectPort, Resolution, Retries, RouteHeaders, ServicePort, Str,
-    StringMatch, VirtualService, WeightedDestination,
+    StringMatch, Traffic, VirtualService, WeightedDestination,
 };
 use std::sync::Arc;
 
-/// The routes of a service's port.
-pub fn of_service(
-    context: &ServiceContext<'_>,
+/// The routes of a service's port, and the VirtualService that says so: the first that has any for these clients, or else none.
+pub fn of_service<'a>(
+    context: &ServiceContext<'a>,
     port: &ServicePort,
-    value: Option<&VirtualService>,
-) -> Vec<RouteSpec> {
+) -> (Option<&'a Arc<VirtualService>>, Vec<RouteSpec>) {
     let ServiceContext { scope, service, rule: _ } = context;
-    match value {
-        Some(value) => of_virtual_service(scope, &service.host, port.number, value),
-        None => vec![default_route(scope, &service.host, port.number)],
+    let mut values = scope.virtual_services(&service.host, Traffic::Http);
+    match values.find(|value| concerns(scope, port.number, value)) {
+        Some(value) => (Some(value), of_virtual_service(scope, &service.host, port.number, value)),
+        None => (None, vec![default_route(scope, &service.host, port.number)]),
     }
+}
+
+/// Whether any of the routes of `value` is for clients of `scope` that call `port`.
+pub(crate) fn concerns(scope: &Scope<'_>, port: u16, value: &VirtualService) -> bool {
+    let mut routes = value.http.iter();
+    routes.any(|HttpRoute { matches, .. }| {
+        matches.is_empty() || matches.iter().any(|condition| applies(scope, port, condition))
+    })
 }
 
 /// The route of a host without VirtualService.

@@ -4,10 +4,10 @@ use super::{HTTP_PROXY, HostView, ServiceContext, egress, route, route_name, rou
 use crate::{
     Capture, Scope, domains,
     spec::{ActionSpec, RouteMatchSpec, RouteSpec, VirtualHostSpec},
+    unserved,
 };
 use mesh_model::{
-    Host, ObjectRef, Protocol, RouteHeaders, Service, ServicePort, SidecarListener, Str, Traffic,
-    VirtualService,
+    Host, ObjectRef, Protocol, RouteHeaders, Service, ServicePort, SidecarListener, Str, VirtualService,
 };
 use std::sync::Arc;
 
@@ -23,11 +23,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     if doors.is_empty() {
         return;
     }
-    let value = scope.virtual_service(&service.host, Traffic::Http);
-    let routes = route::of_service(context, port, value.map(|value| &**value));
-    if routes.is_empty() {
-        return;
-    }
+    let (value, routes) = route::of_service(context, port);
     let domains = domains::of_service(scope, service, port.number);
     let mut named = Named {
         name: format!("{}:{}", service.host, port.number).into(),
@@ -54,7 +50,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
 }
 
 /// A sniffed port of a service with an address of its own has a route configuration of its own.
-fn has_own_routes(scope: &Scope<'_>, service: &Service) -> bool {
+pub fn has_own_routes(scope: &Scope<'_>, service: &Service) -> bool {
     !scope.vips(service).is_empty() || service.headless
 }
 
@@ -99,30 +95,27 @@ impl Named<'_> {
     }
 }
 
-/// Adds the virtual host of a host that a VirtualService names and no service has on that port. The port is not said: Istio
-/// assumes 80. A wildcard that services have is about these services and nothing else.
+/// Adds the virtual hosts of a host that a VirtualService names, on the ports that no service of that name has. A wildcard that services
+/// have is about these services and nothing else.
 pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
-    const PORT: u16 = domains::UNKNOWN_HOSTS_PORT;
-    let Some(value) = scope.virtual_service_exactly(host, host, Traffic::Http) else { return };
-    if scope.serves_below(host, PORT) {
-        return;
-    }
-    let routes = route::of_virtual_service(scope, host, PORT, value);
-    if routes.is_empty() {
-        return;
-    }
-    let domains = domains::of_host(host);
-    let name = format!("{host}:{PORT}").into();
-    let attempt_count = !scope.settings().headers.without_attempt_count;
-    let mut named =
-        Named { name, routes, attempt_count, origins: origins(std::iter::empty(), Some(value)), view };
-    for door in scope.doors(value.metadata.namespace(), host, PORT) {
-        match (door, &scope.key.capture) {
-            (Some(listener), _) => named.add_to_listener(listener, &domains, PORT),
-            (None, capture) => {
-                named.add_to_proxy(scope, &domains, PORT);
-                if let Capture::Redirect = capture {
-                    named.add(route_name(capture, PORT), domains.clone());
+    for port in unserved::ports(scope, host) {
+        let Some(value) = unserved::decides(scope, host, port) else { continue };
+        let domains = unserved::domains(scope, host);
+        let mut named = Named {
+            name: format!("{host}:{port}").into(),
+            routes: route::of_virtual_service(scope, host, port, value),
+            attempt_count: !scope.settings().headers.without_attempt_count,
+            origins: origins(std::iter::empty(), Some(value)),
+            view,
+        };
+        for door in scope.doors_of_routes(value, port) {
+            match (door, &scope.key.capture) {
+                (Some(listener), _) => named.add_to_listener(listener, &domains, port),
+                (None, capture) => {
+                    named.add_to_proxy(scope, &domains, port);
+                    if let Capture::Redirect = capture {
+                        named.add(route_name(capture, port), domains.clone());
+                    }
                 }
             }
         }

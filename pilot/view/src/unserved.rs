@@ -1,0 +1,71 @@
+//! Hosts on ports that no service of that name answers on, and that a VirtualService routes all the same.
+//!
+//! As in Istio, such a host has a virtual host on each port for requests that a service has which the same VirtualService is about, and on
+//! port 80. What is only another name of a service counts as one without ports here, once a VirtualService is about that name.
+
+use crate::{
+    Capture, Scope, domains,
+    outbound::{concerns, has_own_routes, routes_requests},
+};
+use mesh_model::{Host, Protocol, Service, ServicePort, Str, Traffic, VirtualService};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// The port on which a host has a virtual host that only a VirtualService names, whatever else this is about.
+pub const UNKNOWN_HOSTS_PORT: u16 = 80;
+
+/// The ports on which requests for exactly `host` go where a VirtualService says and no service of that name answers.
+pub fn ports(scope: &Scope<'_>, host: &Host) -> BTreeSet<u16> {
+    let values = scope.virtual_services_exactly(host, host, Traffic::Http);
+    let mut ports: BTreeSet<u16> = values.iter().flat_map(|value| offered(scope, host, value)).collect();
+    ports.retain(|port| !scope.serves_below(host, *port));
+    ports
+}
+
+/// The VirtualService that says where they go; `None`: none that concerns these clients on this port.
+pub fn decides<'a>(scope: &Scope<'a>, host: &Host, port: u16) -> Option<&'a Arc<VirtualService>> {
+    if scope.serves_below(host, port) {
+        return None;
+    }
+    let values = scope.virtual_services_exactly(host, host, Traffic::Http).into_iter();
+    values
+        .filter(|value| concerns(scope, port, value))
+        .find(|value| offered(scope, host, value).contains(&port))
+}
+
+/// The domains of its virtual host.
+pub fn domains(scope: &Scope<'_>, host: &Host) -> Vec<Str> {
+    let mut domains = domains::of_host(host);
+    if let Some(alias) = scope.service(host).filter(|service| service.alias_of().is_some()) {
+        domains.extend(domains::short_names(scope, alias));
+    }
+    domains
+}
+
+/// The ports on which `value` routes `host`, as far as no service of that name answers there.
+fn offered(scope: &Scope<'_>, host: &Host, value: &VirtualService) -> BTreeSet<u16> {
+    let mut ports = BTreeSet::from([UNKNOWN_HOSTS_PORT]);
+    let mut add = |service: &Service| {
+        let routed = service.ports.iter().filter(|port| has_shared_routes(scope, service, port));
+        ports.extend(routed.map(|port| port.number));
+    };
+    for named in &value.hosts {
+        if !named.is_wildcard() {
+            // Where a service answers to the name itself, its ports are its own.
+            let services =
+                scope.service(named).filter(|service| named != host || service.alias_of().is_some());
+            services.into_iter().for_each(|service| add(service));
+        } else if named != host {
+            let below = scope.mesh.services().filter(|service| named.covers(&service.host));
+            below.filter(|service| scope.sees_service(service)).for_each(|service| add(service));
+        }
+    }
+    ports
+}
+
+/// Whether requests for `port` are told apart by their hosts from those for other services.
+fn has_shared_routes(scope: &Scope<'_>, service: &Service, port: &ServicePort) -> bool {
+    let alone = scope.key.capture == Capture::Redirect
+        && port.protocol == Protocol::Auto
+        && has_own_routes(scope, service);
+    routes_requests(port) && !alone
+}
