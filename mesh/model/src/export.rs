@@ -25,6 +25,14 @@ impl ExportTo {
         }
     }
 
+    /// Whether nobody but clients in `namespace` sees it.
+    pub fn is_only(&self, namespace: &str) -> bool {
+        match self {
+            ExportTo::All | ExportTo::Default => false,
+            ExportTo::Namespaces(names) => names.iter().map(|name| &**name).eq([namespace]),
+        }
+    }
+
     /// Whether all that see what is exported to `other` see it.
     pub fn covers(&self, other: &ExportTo) -> bool {
         match (self, other) {

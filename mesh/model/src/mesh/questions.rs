@@ -131,18 +131,22 @@ impl Mesh {
 
     /// The DestinationRules that decide for clients in `client` that call `service`: those of the client's namespace, otherwise of the
     /// service's, otherwise of the root namespace; of these the most specific host. Some of them may select other clients.
+    ///
+    /// As in Istio, rules of the root namespace are for everybody: its own clients follow first those that nobody else sees.
     pub fn destination_rules_for(&self, client: &Str, service: &Service) -> Vec<&Arc<DestinationRule>> {
-        let namespaces = [client, service.namespace(), &self.config.root_namespace];
+        let root = &self.config.root_namespace;
         let hosts: Vec<Host> = service.host.and_wildcards().collect();
-        let found = namespaces.into_iter().find_map(|namespace| {
+        let of = |namespace: &Str, counts: &dyn Fn(&DestinationRule) -> bool| {
             hosts.iter().find_map(|candidate| {
                 let mut rules = self.destination_rules_of_host(candidate);
-                rules
-                    .retain(|rule| rule.metadata.namespace() == namespace && rule.export_to.includes(client));
+                rules.retain(|rule| {
+                    rule.metadata.namespace() == namespace && rule.export_to.includes(client) && counts(rule)
+                });
                 (!rules.is_empty()).then_some(rules)
             })
-        });
-        found.unwrap_or_default()
+        };
+        let own = of(client, &|rule| client != root || rule.export_to.is_only(client));
+        own.or_else(|| of(service.namespace(), &|_| true)).or_else(|| of(root, &|_| true)).unwrap_or_default()
     }
 
     /// The Sidecar that applies to a workload of `namespace` with `labels`: one that selects it, otherwise the

@@ -4,8 +4,12 @@ use super::{SOON, service};
 use crate::{CLIENT, figures, run};
 use anyhow::{Result, ensure};
 use mesh_testkit::eventually;
-use mesh_tests::traffic::{Request, Traffic};
-use std::{collections::BTreeSet, net::SocketAddr, time::Instant};
+use mesh_tests::traffic::{HTTP_PORT, Outside, Request, Traffic};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Instant,
+};
 
 /// How many requests are lost before an endpoint is ejected, if all go there.
 const FAILURES: usize = 3;
@@ -151,6 +155,36 @@ fn too_few_healthy_replicas_are_not_trusted() {
                 ),
             )?;
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn nobody_panics_towards_pods_that_are_not_ready() {
+    run(async |traffic| {
+        // Two of three are not ready, which is more than the threshold lets pass; they would answer.
+        let outside = Outside::start("unready", &BTreeMap::from([("v1".to_owned(), 3)])).await?;
+        let addresses = outside.addresses();
+        let endpoints: String = [true, false, false]
+            .into_iter()
+            .zip(&addresses)
+            .map(|(ready, address)| {
+                format!("  - {{addresses: ['{address}'], conditions: {{ready: {ready}}}}}\n")
+            })
+            .collect();
+        let yaml = format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: unready, namespace: traffic}}\n\
+             spec: {{ports: [{{name: http, port: 80, targetPort: {HTTP_PORT}}}]}}\n---\n\
+             apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+             metadata: {{name: unready-1, namespace: traffic, labels: {{kubernetes.io/service-name: unready}}}}\n\
+             addressType: IPv4\nports: [{{name: http, port: {HTTP_PORT}}}]\nendpoints:\n{endpoints}---\n\
+             apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: unready, namespace: traffic}}\n\
+             spec: {{host: unready, trafficPolicy: {{outlierDetection: {{minHealthPercent: 70}}}}}}\n"
+        );
+        traffic.apply("unready.yaml", &yaml).await?;
+        let request = Request::get("http://unready.traffic/")?;
+        let (lost, pods) = send(&request, traffic.proxy(CLIENT)?, REQUESTS).await?;
+        ensure!(lost == 0 && pods.iter().eq(["v1-0"]), "{lost} lost, {pods:?}");
         Ok(())
     });
 }
