@@ -88,7 +88,13 @@ impl LivedReport {
 
     fn entries_of(&self, object: &ObjectRef, told: &[Told], is_hidden: bool) -> Vec<Arc<ObjectReport>> {
         let between = self.between.get(object).into_iter().flatten();
-        let mut of_mesh: Vec<Problem> = self.checks.of(object).chain(between).cloned().collect();
+        let mut of_mesh: Vec<Problem> = Vec::new();
+        for problem in self.checks.of(object).chain(between) {
+            // Several services may lead to one workload, and each finds the same of it.
+            if !of_mesh.contains(problem) {
+                of_mesh.push(problem.clone());
+            }
+        }
         if is_hidden && has_status(object.kind) {
             let namespace = &object.name.namespace;
             let message =
