@@ -5,7 +5,10 @@
 use crate::{
     assemble::Part,
     joins::{Joins, pod, selects},
-    kinds::{EndpointSlice, InlineEndpoint, KubernetesService, Model, Node, ServiceEntry, SliceEndpoint},
+    kinds::{
+        DRAINING_LABEL, EndpointSlice, InlineEndpoint, KubernetesService, Model, Node, ServiceEntry,
+        SliceEndpoint,
+    },
     store::Store,
 };
 use mesh_model::{
@@ -179,6 +182,7 @@ impl Known<'_> {
                 made.service_account = workload.service_account.clone();
                 made.network = workload.network.clone();
                 made.mtls = workload.mtls && self.allows_mtls(&made);
+                leave(&mut made);
                 return made;
             }
         }
@@ -205,6 +209,7 @@ impl Known<'_> {
         made.network = workload.network.clone();
         made.node = workload.node.clone();
         made.mtls = workload.mtls && self.allows_mtls(&made);
+        leave(&mut made);
         Some(made)
     }
 
@@ -218,6 +223,7 @@ impl Known<'_> {
         let mut made = self.of_inline(endpoint, number, object, true);
         // The workload's labels are shared by all services that select it.
         made.labels = workload.labels.clone();
+        leave(&mut made);
         made
     }
 
@@ -249,6 +255,7 @@ impl Known<'_> {
             mtls: crate::kinds::accepts_mtls(labels),
         };
         made.mtls &= self.allows_mtls(&made);
+        leave(&mut made);
         made
     }
 
@@ -275,6 +282,13 @@ impl Known<'_> {
             hostname: Str::default(),
             mtls: false,
         }
+    }
+}
+
+/// As in Istio, what is labelled so is about to go: it gets no new requests, and keeps those that it has.
+fn leave(endpoint: &mut Endpoint) {
+    if endpoint.labels.get(DRAINING_LABEL).is_some_and(|value| !value.is_empty()) {
+        endpoint.health = Health::Draining;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::address::{endpoint_address, socket_address};
 use crate::config_source::ads;
-use crate::dns_cache::build_dns_cache;
+use crate::dns_cache::{build_dns_cache, build_resolver};
 use crate::endpoints::build_localities;
 use crate::envoy::cluster::Cluster;
 use crate::envoy::cluster::cluster::{
@@ -85,6 +85,7 @@ fn apply_dns(
     cluster.dns_refresh_rate = (refresh > Duration::from_millis(1)).then(|| duration(refresh));
     cluster.dns_jitter = Some(duration(DNS_JITTER));
     cluster.respect_dns_ttl = true;
+    cluster.typed_dns_resolver_config = Some(build_resolver());
     cluster.load_assignment = Some(endpoint::ClusterLoadAssignment {
         cluster_name: cluster.name.clone(),
         endpoints: build_localities(endpoints, preference, |_| true),

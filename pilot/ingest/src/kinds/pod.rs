@@ -39,6 +39,8 @@ pub struct Pod {
 
 /// Label that overrides the node's locality, with `.` for `/`, which labels cannot have.
 pub const LOCALITY_LABEL: &str = "istio-locality";
+/// Label of workloads that are about to go, whatever its value is but empty.
+pub const DRAINING_LABEL: &str = "istio.io/draining";
 /// Label of workloads whose proxy accepts mutual TLS.
 pub const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
 

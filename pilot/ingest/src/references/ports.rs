@@ -128,9 +128,8 @@ fn uses_of<'a>(scope: &Scope<'a>, service: &'a Service) -> Vec<(&'a EndpointAddr
     let ports = service.ports.iter().flat_map(|port| {
         let endpoints = endpoints.on_port(port.number).iter();
         // A socket has no port, and is whatever each service takes it for.
-        let has_port = |address: &EndpointAddress| {
-            matches!(address, EndpointAddress::Ip(_) | EndpointAddress::Name(_))
-        };
+        let has_port =
+            |address: &EndpointAddress| matches!(address, EndpointAddress::Ip(_) | EndpointAddress::Name(_));
         let endpoints = endpoints.filter(move |endpoint| has_port(&endpoint.address));
         endpoints
             .map(move |endpoint| (&endpoint.address, endpoint.port, (service, port.number, port.protocol)))

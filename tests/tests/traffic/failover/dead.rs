@@ -188,3 +188,24 @@ fn nobody_panics_towards_pods_that_are_not_ready() {
         Ok(())
     });
 }
+
+#[test]
+fn a_replica_that_is_labelled_so_gets_nothing_more() {
+    run(async |traffic| {
+        let outside = Outside::start("drained", &BTreeMap::from([("v1".to_owned(), 2)])).await?;
+        let entry = outside.service_entry("drained", "drained.test");
+        let [_, leaving] = outside.addresses()[..] else { anyhow::bail!("two replicas") };
+        let leaves = format!("{leaving}, labels: {{istio.io/draining: 'true', ");
+        let labelled = entry.replace(&format!("{leaving}, labels: {{"), &leaves);
+        ensure!(labelled != entry, "{entry}");
+        let request = Request::get("http://drained.test/")?;
+        for (yaml, expected) in
+            [(&entry, &["v1-0", "v1-1"][..]), (&labelled, &["v1-0"]), (&entry, &["v1-0", "v1-1"])]
+        {
+            traffic.apply("drained.yaml", yaml).await?;
+            let (lost, pods) = send(&request, traffic.proxy(CLIENT)?, REQUESTS).await?;
+            ensure!(lost == 0 && pods.iter().eq(expected), "{lost} lost, {pods:?}");
+        }
+        Ok(())
+    });
+}

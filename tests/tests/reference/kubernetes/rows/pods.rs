@@ -17,6 +17,8 @@ pub(super) const POD: &[Row] = &[
     ),
     envoy("metadata.labels[security.istio.io/tlsMode]", "`istio`: its sidecar takes mutual TLS.")
         .seen("tests/tests/mtls/modes.rs", "modes_by_protocol_and_client"),
+    envoy("metadata.labels[istio.io/draining]", "It is about to go: no more requests come.")
+        .seen("tests/tests/traffic/failover/dead.rs", "a_replica_that_is_labelled_so_gets_nothing_more"),
     envoy("metadata.labels[topology.istio.io/network]", "Its network."),
     nothing(
         "metadata.labels[topology.istio.io/cluster]",
