@@ -23,6 +23,7 @@ pub use counts::Counts;
 use crate::readers::Readers;
 use mesh_model::{Mesh, MtlsMode, NamespacedName, ObjectRef, PeerModes, Problem, Reason, Str};
 use pilot_status::Registrations;
+use pilot_view::ListenerKey;
 use pilot_xds::snapshot::{LAYERS, Snapshot};
 use scope::ScopeState;
 use state::{State, Subscriber};
@@ -58,9 +59,12 @@ impl Publisher {
         let mut problems: BTreeMap<ObjectRef, Vec<Problem>> = BTreeMap::new();
         for scope in state.scopes.values().filter(|scope| !scope.is_vacant()) {
             for (key, object) in scope.conflicts() {
-                let message = format!("connections to {}:{} go to an older service", key.address, key.port);
-                let problem = Problem::warning(Reason::Conflict, "spec.ports", message)
-                    .hint("give one of the two an address of its own, or another port");
+                let message = format!("connections to {key} go to an older service");
+                let hint = match key {
+                    ListenerKey::Port { .. } => "give one of the two an address of its own, or another port",
+                    ListenerKey::Unix(_) => "leave one of the two out of the Sidecar's `egress` there",
+                };
+                let problem = Problem::warning(Reason::Conflict, "spec.ports", message).hint(hint);
                 let known = problems.entry(object.clone()).or_default();
                 if !known.contains(&problem) {
                     known.push(problem);

@@ -74,7 +74,8 @@ pub use proxy_settings::{ConnectionSettings, EscapedSlashes, ProxySettings, Unde
 pub use proxy_start::{ProxyConfig, ProxyStart, Tracer};
 pub use service::{Registry, Resolution, Service, ServicePort};
 pub use sidecar::{
-    EgressHost, EgressNamespace, IngressEndpoint, Sidecar, SidecarEgress, SidecarIngress, SidecarListener,
+    EgressHost, EgressNamespace, IngressEndpoint, ListenerPlace, Sidecar, SidecarEgress, SidecarIngress,
+    SidecarListener, SidecarPort,
 };
 pub use string_match::StringMatch;
 pub use tls::{

@@ -32,7 +32,9 @@ pub struct SidecarIngress {
     /// Its place in the object.
     pub index: usize,
     /// Where the proxy listens.
-    pub listener: SidecarListener,
+    pub port: SidecarPort,
+    /// What is spoken.
+    pub protocol: Protocol,
     /// Where requests go; `None`: to the port that they came for.
     pub endpoint: Option<IngressEndpoint>,
     /// `connectionPool`, in place of the Sidecar's.
@@ -63,19 +65,50 @@ impl IngressEndpoint {
     }
 }
 
-/// `port`, `bind` and `captureMode` of a listener.
+/// The listener of an `egress` entry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct SidecarListener {
-    /// Port.
-    pub port: u16,
+    /// Where the proxy listens.
+    pub place: ListenerPlace,
     /// What is spoken.
     pub protocol: Protocol,
     /// Whether clients speak to it as to an HTTP proxy (`HTTP_PROXY`).
     pub is_proxy: bool,
+}
+
+/// Where a proxy listens for its workload's own connections.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum ListenerPlace {
+    /// At a port.
+    Port(SidecarPort),
+    /// At a Unix domain socket, by its path; `@` begins an abstract one. Nothing is ever redirected there.
+    Unix(Str),
+}
+
+/// The number of a `port`, with `bind` and `captureMode` beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct SidecarPort {
+    /// Number.
+    pub number: u16,
     /// Its address; `None`: as such listeners have.
     pub bind: Option<IpAddr>,
     /// Whether traffic comes to the listener itself (`captureMode: NONE`), instead of being redirected.
     pub is_bound: bool,
+}
+
+impl SidecarListener {
+    /// Its port; `None`: it is at a Unix domain socket.
+    pub fn port(&self) -> Option<&SidecarPort> {
+        match &self.place {
+            ListenerPlace::Port(port) => Some(port),
+            ListenerPlace::Unix(_) => None,
+        }
+    }
+
+    /// Whether clients may mean any port of a service there, and say which by the authorities of their requests.
+    pub fn has_all_ports(&self) -> bool {
+        self.is_proxy || self.port().is_none()
+    }
 }
 
 /// One `egress` entry.
@@ -143,12 +176,13 @@ impl Sidecar {
         if self.egress.is_empty() {
             return vec![None];
         }
-        let listeners = || self.egress.iter().filter_map(|egress| egress.listener.as_ref());
-        let taken = listeners().any(|listener| listener.port == port);
+        let mut listeners = self.egress.iter().filter_map(|egress| egress.listener.as_ref());
+        let at_port = |listener: &SidecarListener| listener.port().is_some_and(|own| own.number == port);
+        let taken = listeners.any(at_port);
         let imported = self.egress.iter().filter(|egress| egress.imports(client, namespace, host));
         let of_entries = imported.filter_map(|egress| match &egress.listener {
             None => (!taken).then_some(None),
-            Some(listener) => (listener.is_proxy || listener.port == port).then_some(Some(listener)),
+            Some(listener) => (listener.has_all_ports() || at_port(listener)).then_some(Some(listener)),
         });
         of_entries.collect()
     }

@@ -19,15 +19,18 @@ pub(crate) fn ip_and_port(address: IpAddr, port: u16) -> core::Address {
     tcp(address.to_string(), port)
 }
 
+/// A Unix domain socket, by its path.
+pub(crate) fn unix_socket(path: &str) -> core::Address {
+    let pipe = core::Pipe { path: path.to_owned(), ..Default::default() };
+    core::Address { address: Some(core::address::Address::Pipe(pipe)) }
+}
+
 /// Where an endpoint listens.
 pub(crate) fn endpoint_address(address: &EndpointAddress, port: u16) -> core::Address {
     match address {
         EndpointAddress::Ip(ip) => ip_and_port(*ip, port),
         EndpointAddress::Name(name) => tcp(name.to_string(), port),
-        EndpointAddress::Unix(path) => {
-            let pipe = core::Pipe { path: path.to_string(), ..Default::default() };
-            core::Address { address: Some(core::address::Address::Pipe(pipe)) }
-        }
+        EndpointAddress::Unix(path) => unix_socket(path),
         // Never sent: it stands for what is reached through a gateway, or not at all.
         EndpointAddress::BehindGateway => core::Address::default(),
     }

@@ -7,12 +7,12 @@ mod inspectors;
 mod tcp_proxy;
 
 use crate::access_log::build_listener_access_log;
-use crate::address::ip_and_port;
+use crate::address::{ip_and_port, unix_socket};
 use crate::envoy::listener::listener::ConnectionBalanceConfig;
 use crate::envoy::listener::listener::connection_balance_config::{BalanceType, ExactBalance};
 use crate::envoy::{core, listener};
 use crate::value::{boolean, uint32};
-use pilot_view::spec::{Direction, ListenerSpec};
+use pilot_view::spec::{Direction, ListenerAddress, ListenerSpec};
 use std::net::IpAddr;
 
 /// The listener that the spec describes.
@@ -20,8 +20,6 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
     let ListenerSpec {
         name,
         address,
-        additional,
-        port,
         bind_to_port,
         use_original_dst,
         transparent,
@@ -34,10 +32,17 @@ pub fn build_listener(spec: &ListenerSpec) -> listener::Listener {
         buffer_limit,
         origins: _, // Not part of the message.
     } = spec;
+    let (address, additional_addresses) = match address {
+        ListenerAddress::Port { address, additional, port } => {
+            let additional = additional.iter().map(|address| additional_address(*address, *port));
+            (ip_and_port(*address, *port), additional.collect())
+        }
+        ListenerAddress::Unix(path) => (unix_socket(path), Vec::new()),
+    };
     let mut listener = listener::Listener {
         name: name.to_string(),
-        address: Some(ip_and_port(*address, *port)),
-        additional_addresses: additional.iter().map(|address| additional_address(*address, *port)).collect(),
+        address: Some(address),
+        additional_addresses,
         // Both are true or absent in Istio's form, and absent means the usual thing.
         bind_to_port: if *bind_to_port { None } else { boolean(false) },
         use_original_dst: if *use_original_dst { boolean(true) } else { None },

@@ -11,6 +11,7 @@ mod log;
 mod number;
 mod range;
 mod regex;
+mod socket;
 mod time;
 
 pub use header::{parse_header_format, parse_header_name, parse_header_value};
@@ -20,4 +21,5 @@ pub use log::log_fault;
 pub use number::{parse_percent, parse_port, parse_status, read_switch};
 pub use range::{parse_range, read_range};
 pub use regex::parse_regex;
+pub use socket::{SOCKET, parse_socket};
 pub use time::{parse_duration, parse_positive_duration, parse_timestamp, read_duration};

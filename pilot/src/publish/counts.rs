@@ -4,7 +4,7 @@
 
 use super::{Publisher, scope::ScopeState};
 use mesh_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use pilot_view::PortKey;
+use pilot_view::ListenerKey;
 use pilot_xds::{
     layer::Layer,
     resource::{Resource, ResourceType},
@@ -46,8 +46,8 @@ impl Publisher {
         let mesh = state.mesh.clone();
         let in_use = || state.scopes.values().filter(|scope| !scope.is_vacant());
         let standing = || state.proxies.values().map(|subscriber| subscriber.home.standing);
-        let taken: BTreeSet<PortKey> =
-            in_use().flat_map(|scope| scope.conflicts().map(|(key, _)| *key)).collect();
+        let taken: BTreeSet<ListenerKey> =
+            in_use().flat_map(|scope| scope.conflicts().map(|(key, _)| key.clone())).collect();
         // Many scopes and places have the same one.
         let layers: BTreeMap<u64, Arc<Layer>> =
             in_use().flat_map(ScopeState::place_layers).map(|layer| (layer.id(), layer.clone())).collect();

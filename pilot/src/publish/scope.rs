@@ -15,7 +15,7 @@ use crate::proxy::{NameForm, Takes};
 use mesh_model::{Host, Mesh, ObjectRef, OutboundPolicy, Problem, Str};
 use names::Names;
 use pilot_view::{
-    Capture, HostView, Place, PortKey, PortUse, Scope, ScopeKey,
+    Capture, HostView, ListenerKey, Place, PortUse, Scope, ScopeKey,
     affects::Affected,
     hosts, port_listener, scope_clusters, scope_listeners,
     spec::{ListenerSpec, NetworkSpec, RouteSource, VirtualHostSpec},
@@ -63,7 +63,7 @@ struct Contribution {
     /// Those that places have, because their endpoints are part of them.
     placed: Box<[Str]>,
     virtual_hosts: Box<[Arc<VirtualHostSpec>]>,
-    ports: Box<[PortKey]>,
+    ports: Box<[ListenerKey]>,
 }
 
 impl Contribution {
@@ -85,7 +85,7 @@ struct Update<'a> {
 /// What an update touched beyond the hosts themselves.
 #[derive(Default)]
 struct Dirty {
-    ports: BTreeSet<PortKey>,
+    ports: BTreeSet<ListenerKey>,
     routes: BTreeSet<Str>,
 }
 
@@ -263,17 +263,17 @@ impl ScopeState {
                 self.routes.insert(spec, pool, edit, &mut dirty.routes);
             }
         }
-        let mut uses: BTreeMap<PortKey, Vec<PortUse>> = BTreeMap::new();
+        let mut uses: BTreeMap<ListenerKey, Vec<PortUse>> = BTreeMap::new();
         for (key, port_use) in ports {
             uses.entry(key).or_default().push(port_use);
         }
-        let ports = uses.keys().copied().collect();
+        let ports = uses.keys().cloned().collect();
         for key in old.ports.iter().filter(|key| !uses.contains_key(key)) {
-            self.ports.remove(*key, host);
-            dirty.ports.insert(*key);
+            self.ports.remove(key, host);
+            dirty.ports.insert(key.clone());
         }
         for (key, uses) in uses {
-            if self.ports.set(key, host, pool.port_uses(uses)) {
+            if self.ports.set(key.clone(), host, pool.port_uses(uses)) {
                 dirty.ports.insert(key);
             }
         }
@@ -285,10 +285,10 @@ impl ScopeState {
         }
     }
 
-    fn set_port(&mut self, scope: &Scope<'_>, key: PortKey, update: &mut Update<'_>) {
-        let (listener, lost) = port_listener(scope, key, self.ports.of(key));
+    fn set_port(&mut self, scope: &Scope<'_>, key: ListenerKey, update: &mut Update<'_>) {
+        let (listener, lost) = port_listener(scope, &key, self.ports.of(&key));
         let lost = lost.into_iter().map(|metadata| metadata.object.clone()).collect();
-        self.ports.set_lost(key, lost);
+        self.ports.set_lost(&key, lost);
         match listener {
             Some(spec) => self.set_listener(spec, update),
             None => {
@@ -313,7 +313,7 @@ impl ScopeState {
     }
 
     /// Services that take no connections on a port because an older one without address of its own does.
-    pub fn conflicts(&self) -> impl Iterator<Item = (&PortKey, &ObjectRef)> {
+    pub fn conflicts(&self) -> impl Iterator<Item = (&ListenerKey, &ObjectRef)> {
         self.ports.lost()
     }
 

@@ -27,7 +27,7 @@ pub use credentials::derive_secrets;
 pub use inbound::{INBOUND_CLUSTERS, Inbound, LOCAL_CLUSTER, Standing, inbound, is_replica};
 pub use names::derive_names;
 pub use outbound::{
-    HostView, PlaceView, PortKey, PortUse, derive_host, derive_place, placeholder, port_listener,
+    HostView, ListenerKey, PlaceView, PortUse, derive_host, derive_place, placeholder, port_listener,
     route_configuration,
 };
 pub use proxy::{Capture, Families, NodeOptions, Proxy};

@@ -4,6 +4,7 @@ mod cluster;
 mod connection;
 mod egress;
 mod listener;
+mod listener_key;
 mod locality;
 mod networks;
 mod route;
@@ -12,8 +13,9 @@ mod usable;
 mod virtual_host;
 
 pub(crate) use connection::{Opaque, RuleIndex, opaque_parts, traffic_of};
-pub use listener::{PortKey, PortUse, port_listener};
+pub use listener::{PortUse, port_listener};
 pub(crate) use listener::{opaque_chains, plain_text_http, unknown};
+pub use listener_key::ListenerKey;
 pub use route::route_configuration;
 pub(crate) use route::{applies, concerns};
 pub(crate) use tls::{file_certificate, peer_check, strangers_socket};
@@ -37,7 +39,7 @@ pub struct HostView {
     /// A virtual host for each HTTP port.
     pub virtual_hosts: Vec<Arc<VirtualHostSpec>>,
     /// What it needs of listeners.
-    pub ports: Vec<(PortKey, PortUse)>,
+    pub ports: Vec<(ListenerKey, PortUse)>,
 }
 
 /// What one host contributes to a scope that depends on where clients are.

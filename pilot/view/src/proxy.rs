@@ -1,5 +1,6 @@
 //! Who asks for configuration.
 
+use crate::spec::ListenerAddress;
 use mesh_model::{ConnectionSettings, Duration, Labels, Locality, Mesh, ObjectRef, ProxySettings, Str};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -86,12 +87,13 @@ impl Families {
         }
     }
 
-    /// Where a listener at `address` listens, too: one for any address is for any of either version.
-    pub fn beside(self, address: IpAddr) -> Vec<IpAddr> {
-        match self {
+    /// Where a listener at `port` of `address` is: one for any address is for any of either version.
+    pub fn listening(self, address: IpAddr, port: u16) -> ListenerAddress {
+        let additional = match self {
             Families::Both if address == self.any() => vec![Ipv6Addr::UNSPECIFIED.into()],
             Families::V4 | Families::V6 | Families::Both => Vec::new(),
-        }
+        };
+        ListenerAddress::Port { address, additional, port }
     }
 }
 

@@ -16,8 +16,8 @@ mod tracing;
 pub use cluster::{ClusterDiscovery, ClusterSpec, Localities, ServiceRef, UpstreamProtocol};
 pub use endpoints::{EndpointsSpec, Preference};
 pub use listener::{
-    ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NameLookup, NetworkSpec,
-    RouteSource, SniLookup, TcpSpec, Transport,
+    ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerAddress, ListenerSpec, NameLookup,
+    NetworkSpec, RouteSource, SniLookup, TcpSpec, Transport,
 };
 pub use name::NameSpec;
 pub use route::{

@@ -5,8 +5,8 @@ use crate::{
     outbound::{HTTP_PROXY, plain_text_http, strangers_socket, unknown},
     spec::{
         CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, HttpSpec,
-        Inspectors, ListenerSpec, Localities, NetworkSpec, RouteConfigurationSpec, RouteSource, TcpSpec,
-        UpstreamProtocol, UpstreamSocket, WeightedCluster,
+        Inspectors, ListenerAddress, ListenerSpec, Localities, NetworkSpec, RouteConfigurationSpec,
+        RouteSource, TcpSpec, UpstreamProtocol, UpstreamSocket, WeightedCluster,
     },
 };
 use mesh_model::{
@@ -157,9 +157,7 @@ pub fn virtual_outbound(scope: &Scope<'_>, ports: &BTreeSet<u16>) -> ListenerSpe
     let loop_guard = loop_guard(scope.mesh, "virtualOutbound-blackhole", config.outbound_port);
     ListenerSpec {
         name: "virtualOutbound".into(),
-        address: scope.key.families.any(),
-        additional: scope.key.families.beside(scope.key.families.any()),
-        port: config.outbound_port,
+        address: scope.key.families.listening(scope.key.families.any(), config.outbound_port),
         bind_to_port: true,
         use_original_dst: true,
         transparent: scope.key.options.transparent,
@@ -251,9 +249,7 @@ fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
         access_log: access_log.clone(),
     };
     ListenerSpec {
-        address: bind,
-        additional: Vec::new(),
-        port,
+        address: ListenerAddress::port(bind, port),
         bind_to_port: true,
         use_original_dst: false,
         transparent: false,

@@ -15,8 +15,8 @@ use mesh_model::{
 use pilot_envoy::{build_cluster, build_listener};
 use pilot_view::spec::{
     ActionSpec, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, DownstreamTls, FilterChainSpec,
-    ForwardSpec, HttpSpec, Inspectors, ListenerSpec, MirrorSpec, NameLookup, NetworkSpec, PeerCheck,
-    PeerName, Preference, RouteMatchSpec, RouteSource, RouteSpec, SniLookup, TcpSpec, Transport,
+    ForwardSpec, HttpSpec, Inspectors, ListenerAddress, ListenerSpec, MirrorSpec, NameLookup, NetworkSpec,
+    PeerCheck, PeerName, Preference, RouteMatchSpec, RouteSource, RouteSpec, SniLookup, TcpSpec, Transport,
     UpstreamProtocol, UpstreamSocket, UpstreamTls,
 };
 use serde_json::{Value, json};
@@ -279,8 +279,17 @@ fn listeners() -> Vec<ListenerSpec> {
     };
     vec![
         ListenerSpec {
-            additional: vec![Ipv6Addr::UNSPECIFIED.into()],
+            address: ListenerAddress::Port {
+                address: Ipv4Addr::UNSPECIFIED.into(),
+                additional: vec![Ipv6Addr::UNSPECIFIED.into()],
+                port: 9080,
+            },
             ..listener("0.0.0.0_9080", 9080, vec![outbound])
+        },
+        ListenerSpec {
+            address: ListenerAddress::Unix("@mesh".into()),
+            bind_to_port: true,
+            ..listener("unix://@mesh", 0, vec![chain("all", ChainMatch::default(), tcp(vec![to("pool", 1)]))])
         },
         listener("0.0.0.0_443", 443, vec![chain("names", wanted, by_name)]),
         ListenerSpec {

@@ -6,9 +6,9 @@ use mesh_model::{
 };
 use pilot_view::spec::{
     ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec,
-    HttpSpec, Inspectors, ListenerSpec, Localities, NetworkSpec, RouteConfigurationSpec, RouteMatchSpec,
-    RouteSource, RouteSpec, ServiceRef, TcpSpec, UpstreamProtocol, UpstreamSocket, VirtualHostSpec,
-    WeightedCluster,
+    HttpSpec, Inspectors, ListenerAddress, ListenerSpec, Localities, NetworkSpec, RouteConfigurationSpec,
+    RouteMatchSpec, RouteSource, RouteSpec, ServiceRef, TcpSpec, UpstreamProtocol, UpstreamSocket,
+    VirtualHostSpec, WeightedCluster,
 };
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -171,9 +171,7 @@ pub fn chain(name: &str, matches: ChainMatch, network: NetworkSpec) -> FilterCha
 pub fn listener(name: &str, port: u16, chains: Vec<FilterChainSpec>) -> ListenerSpec {
     ListenerSpec {
         name: name.into(),
-        address: Ipv4Addr::UNSPECIFIED.into(),
-        additional: vec![],
-        port,
+        address: ListenerAddress::port(Ipv4Addr::UNSPECIFIED.into(), port),
         bind_to_port: false,
         use_original_dst: false,
         transparent: false,

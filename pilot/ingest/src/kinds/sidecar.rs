@@ -9,10 +9,14 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    values::{parse_host, parse_labels},
+    values::{SOCKET, parse_host, parse_labels},
 };
+use listener::{Written, parse_egress_listener};
 use mesh_api::networking::sidecar as api;
-use mesh_model::{Destination, EgressHost, EgressNamespace, OutboundPolicy, Reason, Sidecar, SidecarEgress};
+use mesh_model::{
+    Destination, EgressHost, EgressNamespace, ListenerPlace, OutboundPolicy, Reason, Sidecar, SidecarEgress,
+    SidecarListener, SidecarPort,
+};
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -71,10 +75,16 @@ fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
     let api::EgressListener { port, bind, capture_mode, hosts } = listener;
     let has_port = port.is_some();
     let listener = match port {
-        Some(port) => listener::parse(port, bind, capture_mode, at),
+        Some(port) => parse_egress_listener(Written { port, bind, capture: capture_mode }, at),
         None => {
             let bound = matches!(capture_mode, Some(api::CaptureMode::None));
-            if bind.is_some_and(|bind| !bind.is_empty()) || bound {
+            if bind.as_deref().is_some_and(|bind| bind.starts_with(SOCKET)) {
+                at.warning_hint(
+                    Reason::Required,
+                    "without a port these services are called at their own addresses: the proxy does not listen at the socket",
+                    "add `port`, without a number, as in `port: {protocol: HTTP}`",
+                );
+            } else if bind.is_some_and(|bind| !bind.is_empty()) || bound {
                 at.warning_hint(
                     Reason::NotSupported,
                     "without a port these services are called at their own addresses, whatever `bind` and `captureMode` say",
@@ -185,21 +195,31 @@ fn report_early(egress: &[api::EgressListener], at: &At<'_>) {
     }
 }
 
-/// What is about one port twice.
+/// What is about one port or socket twice.
 fn report_doubles(egress: &[SidecarEgress], at: &At<'_>) {
-    let mut seen = BTreeSet::new();
+    let (mut ports, mut sockets) = (BTreeSet::new(), BTreeSet::new());
     let mut everything = None;
+    let tell = |at: &At<'_>, place: String| {
+        let message = format!("{place} has a listener already; both have the same services");
+        at.warning_hint(Reason::Duplicate, message, "merge the two entries");
+    };
     for (index, SidecarEgress { listener, hosts, excluded: _ }) in egress.iter().enumerate() {
         let at = at.index(index);
         match listener {
             // What cannot be used has been told already.
             None if hosts.is_empty() => {}
-            Some(listener) if !seen.insert((listener.bind, listener.port)) => {
-                let message =
-                    format!("port {} has a listener already; both have the same services", listener.port);
-                at.field("port").warning_hint(Reason::Duplicate, message, "merge the two entries");
+            Some(SidecarListener { place: ListenerPlace::Port(port), protocol: _, is_proxy: _ }) => {
+                // How connections get there makes no difference.
+                let SidecarPort { number, bind, is_bound: _ } = port;
+                if !ports.insert((bind, number)) {
+                    tell(&at.field("port"), format!("port {number}"));
+                }
             }
-            Some(_) => {}
+            Some(SidecarListener { place: ListenerPlace::Unix(path), protocol: _, is_proxy: _ }) => {
+                if !sockets.insert(path) {
+                    tell(&at.field("bind"), format!("the socket {path}"));
+                }
+            }
             None => {
                 if let Some(first) = everything.replace(index) {
                     let message = format!("egress[{first}] has no port either; they count as one");

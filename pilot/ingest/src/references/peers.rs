@@ -54,7 +54,7 @@ pub(super) fn check_given_tls(scope: &Scope<'_>, namespace: &str, found: &mut Fo
         let Some(sidecar) = sidecar.filter(|sidecar| has_tls(sidecar)) else { continue };
         let modes = scope.peer_modes(namespace, &workload.labels);
         for ingress in sidecar.ingress.iter().filter(|ingress| ingress.tls.is_some()) {
-            let port = ingress.listener.port;
+            let port = ingress.port.number;
             let object = &sidecar.metadata.object;
             if modes.on_port(port) == MtlsMode::Disable || !told.insert((object, ingress.index)) {
                 continue;

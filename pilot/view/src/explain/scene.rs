@@ -8,7 +8,7 @@ use super::{
     rule,
 };
 use crate::{
-    ANY_NAME, Capture, Place, PortKey, PortUse, Proxy, Scope, ScopeKey, derive_host, derive_place, hosts,
+    ANY_NAME, Capture, ListenerKey, Place, PortUse, Proxy, Scope, ScopeKey, derive_host, derive_place, hosts,
     port_listener, route_configuration, scope_clusters, scope_listeners,
     spec::{CatchAll, ClusterSpec, ListenerSpec, TcpSpec, VirtualHostSpec},
 };
@@ -51,7 +51,7 @@ impl<'a> Scene<'a> {
             key: key.clone(),
         };
         let (scope, place) = (Scope::new(mesh, &key), Place::of(mesh, proxy));
-        let mut ports: BTreeMap<PortKey, BTreeMap<Host, Vec<PortUse>>> = BTreeMap::new();
+        let mut ports: BTreeMap<ListenerKey, BTreeMap<Host, Vec<PortUse>>> = BTreeMap::new();
         for host in hosts(mesh) {
             let view = derive_host(&scope, &host);
             scene.clusters.extend(view.clusters.into_iter().map(|spec| (spec.name.clone(), spec)));
@@ -67,8 +67,8 @@ impl<'a> Scene<'a> {
         }
         scene.clusters.extend(scope_clusters(&scope).into_iter().map(|spec| (spec.name.clone(), spec)));
         let shared =
-            ports.iter().filter_map(|(key, uses)| port_listener(&scope, *key, uses.values().flatten()).0);
-        let numbers = ports.keys().map(|key| key.port).collect();
+            ports.iter().filter_map(|(key, uses)| port_listener(&scope, key, uses.values().flatten()).0);
+        let numbers = ports.keys().filter_map(ListenerKey::port).collect();
         let listeners = scope_listeners(&scope, &numbers).into_iter().chain(shared);
         scene.listeners = listeners.map(|spec| (spec.name.clone(), spec)).collect();
         scene

@@ -76,5 +76,5 @@ pub fn servers(mesh: &Mesh, spec: &ClusterSpec, endpoints: &[Endpoint]) -> BTree
 fn ends_own_tls(mesh: &Mesh, endpoint: &Endpoint) -> bool {
     let sidecar = mesh.sidecar_for(&endpoint.namespace, &endpoint.labels);
     let mut ingress = sidecar.into_iter().flat_map(|sidecar| &sidecar.ingress);
-    ingress.any(|ingress| ingress.listener.port == endpoint.port && ingress.tls.is_some())
+    ingress.any(|ingress| ingress.port.number == endpoint.port && ingress.tls.is_some())
 }

@@ -14,15 +14,15 @@ use std::{
 pub fn ports(sidecar: &Arc<Sidecar>) -> Ports<'_> {
     let mut ports = Ports::new();
     for ingress in &sidecar.ingress {
-        let SidecarIngress { index: _, listener, endpoint: _, pool: _, tls: _ } = ingress;
+        let SidecarIngress { index: _, port, protocol, endpoint: _, pool: _, tls: _ } = ingress;
         let entry = InboundPort {
-            target: listener.port,
-            protocol: listener.protocol,
+            target: port.number,
+            protocol: *protocol,
             service: None,
             sidecar: Some(sidecar),
             ingress: Some(ingress),
         };
-        ports.insert(listener.port, entry);
+        ports.insert(port.number, entry);
     }
     ports
 }

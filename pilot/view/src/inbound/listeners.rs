@@ -10,8 +10,8 @@ use crate::{
     Proxy,
     outbound::plain_text_http,
     spec::{
-        ChainMatch, Direction, FilterChainSpec, Inspectors, ListenerSpec, NetworkSpec, Origins, TcpSpec,
-        TracingSpec,
+        ChainMatch, Direction, FilterChainSpec, Inspectors, ListenerAddress, ListenerSpec, NetworkSpec,
+        Origins, TcpSpec, TracingSpec,
     },
     well_known::{loop_guard, tcp_to},
 };
@@ -99,9 +99,7 @@ impl Listening<'_> {
         port_chains.extend(unknown);
         ListenerSpec {
             name: "virtualInbound".into(),
-            address: families.any(),
-            additional: families.beside(families.any()),
-            port: config.inbound_port,
+            address: families.listening(families.any(), config.inbound_port),
             bind_to_port: true,
             use_original_dst: false,
             transparent: proxy.options.transparent,
@@ -134,9 +132,7 @@ impl Listening<'_> {
         ListenerSpec {
             chains: self.port_chains(&name, &ChainMatch::default(), entry, &taken),
             name,
-            address: bind,
-            additional: Vec::new(),
-            port: *target,
+            address: ListenerAddress::port(bind, *target),
             bind_to_port: true,
             use_original_dst: false,
             transparent: false,

@@ -34,8 +34,8 @@ pub struct InboundPort<'a> {
 impl InboundPort<'_> {
     /// The address of a listener of its own, as far as it is known here; `None`: it is part of virtualInbound.
     pub fn own_listener(&self) -> Option<Option<IpAddr>> {
-        let listener = &self.ingress?.listener;
-        listener.is_bound.then_some(listener.bind)
+        let port = &self.ingress?.port;
+        port.is_bound.then_some(port.bind)
     }
 
     /// The TLS that the proxy ends for clients outside the mesh: as Istio, where nothing of the mesh is taken.

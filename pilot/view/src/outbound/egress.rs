@@ -1,25 +1,23 @@
 //! Listeners that a Sidecar asks for: `egress` with a port.
 //!
 //! They have the port, the protocol and the address that the Sidecar says, and of the services that it imports there those with that
-//! port; an HTTP proxy has all of theirs.
+//! port; an HTTP proxy has all of theirs, and so has a listener at a Unix domain socket, which has no port itself.
 
 use super::{
     HTTP_PROXY, HostView, ServiceContext, connection,
-    listener::{ANY, PortKey, PortUse, own_names, uses},
+    listener::{ANY, PortUse, own_names, uses},
+    listener_key::{ListenerKey, route_name},
 };
 use crate::Scope;
-use mesh_model::{Protocol, ServicePort, SidecarListener, Str, Vip};
+use mesh_model::{ListenerPlace, Protocol, ServicePort, SidecarListener, SidecarPort, Vip};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The route configuration of a listener.
-pub fn route_name(listener: &SidecarListener) -> Str {
-    listener.port.to_string().into()
-}
-
-/// Whether `name` is the route configuration of an HTTP proxy, where the ports of authorities tell services apart.
-pub fn is_proxy_route(scope: &Scope<'_>, name: &str) -> bool {
+/// Whether `name` is the route configuration of listeners where the ports of authorities tell services apart.
+pub fn tells_by_port(scope: &Scope<'_>, name: &str) -> bool {
     name == HTTP_PROXY
-        || scope.sidecar_listeners().any(|listener| listener.is_proxy && *route_name(listener) == *name)
+        || scope
+            .sidecar_listeners()
+            .any(|listener| listener.has_all_ports() && *route_name(&listener.place) == *name)
 }
 
 /// Whether requests for `port` are routed one by one at `listener`.
@@ -36,20 +34,43 @@ fn spoken(listener: &SidecarListener, port: &ServicePort) -> Protocol {
     }
 }
 
-/// Where `listener` is; `None`: at the addresses of its services.
-fn address(scope: &Scope<'_>, listener: &SidecarListener) -> Option<IpAddr> {
+/// Where a listener is.
+enum At {
+    /// In one place, for all of its services.
+    One(ListenerKey),
+    /// At this port of each service's own addresses.
+    Services(u16),
+}
+
+fn at(scope: &Scope<'_>, place: &ListenerPlace) -> At {
+    match place {
+        ListenerPlace::Unix(path) => At::One(ListenerKey::Unix(path.clone())),
+        ListenerPlace::Port(own) => match address(scope, own) {
+            Some(address) => At::One(ListenerKey::Port { address, port: own.number }),
+            None => At::Services(own.number),
+        },
+    }
+}
+
+/// The one address of a listener at `port`, if it has one.
+fn address(scope: &Scope<'_>, port: &SidecarPort) -> Option<IpAddr> {
+    let SidecarPort { number: _, bind, is_bound } = port;
     match scope.key.capture.own_door() {
-        Some(door) => Some(scope.key.capture.bind(listener.bind, door)),
-        None if listener.is_bound => Some(listener.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))),
-        None => listener.bind,
+        Some(door) => Some(scope.key.capture.bind(*bind, door)),
+        None if *is_bound => Some(bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+        None => *bind,
     }
 }
 
 /// Whether the listener on `key` opens a socket because a Sidecar says so.
-pub fn is_bound(scope: &Scope<'_>, key: PortKey) -> bool {
-    scope.sidecar_listeners().any(|listener| {
-        listener.is_bound && listener.port == key.port && address(scope, listener) == Some(key.address)
-    })
+pub fn is_bound(scope: &Scope<'_>, key: &ListenerKey) -> bool {
+    match key {
+        ListenerKey::Unix(_) => true,
+        ListenerKey::Port { address: at, port } => {
+            let mut ports = scope.sidecar_listeners().filter_map(SidecarListener::port);
+            ports.any(|own| own.is_bound && own.number == *port && address(scope, own) == Some(*at))
+        }
+    }
 }
 
 /// Adds what `port` needs of `listener` to `view`.
@@ -60,11 +81,15 @@ pub fn derive(
     view: &mut HostView,
 ) {
     let ServiceContext { scope, service, rule: _ } = context;
-    let at = address(scope, listener);
-    let routes = routes_requests(listener, port).then(|| route_name(listener));
-    let key = |address| PortKey { address, port: listener.port };
+    let at = at(scope, &listener.place);
+    let any = |port| ListenerKey::Port { address: ANY, port };
+    let routes = routes_requests(listener, port).then(|| route_name(&listener.place));
     if listener.is_proxy || spoken(listener, port).is_http() {
-        view.ports.push((key(at.unwrap_or(ANY)), PortUse::of_requests(service, port, routes)));
+        let key = match at {
+            At::One(key) => key,
+            At::Services(number) => any(number),
+        };
+        view.ports.push((key, PortUse::of_requests(service, port, routes)));
         return;
     }
     let protocol = spoken(listener, port);
@@ -75,16 +100,18 @@ pub fn derive(
         .iter()
         .filter_map(|vip| if let Vip::Ip(address) = vip { Some(*address) } else { None })
         .collect();
-    let addresses = match at {
-        Some(address) => vec![address],
-        None if single.is_empty() => vec![ANY],
-        None => single,
-    };
-    for address in addresses {
+    let (keys, names) = match at {
+        At::One(key) => (vec![key], names.as_slice()),
+        At::Services(number) if single.is_empty() => (vec![any(number)], names.as_slice()),
         // At an address of its own it is the only one there.
-        let names = if at.is_some() || address == ANY { names.as_slice() } else { &[None] };
+        At::Services(number) => {
+            let of_address = |address| ListenerKey::Port { address, port: number };
+            (single.into_iter().map(of_address).collect(), [None].as_slice())
+        }
+    };
+    for key in keys {
         for entry in uses(service, &opaque, routes.clone(), &[], names) {
-            view.ports.push((key(address), entry));
+            view.ports.push((key.clone(), entry));
         }
     }
 }

@@ -7,13 +7,15 @@
 use super::{
     HostView, ServiceContext,
     connection::{self, Opaque},
-    destination_cluster, egress, route_name,
+    destination_cluster, egress,
+    listener_key::ListenerKey,
+    route_name,
 };
 use crate::{
     Capture, Scope, domains,
     spec::{
-        ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource,
-        TcpSpec, Transport, WeightedCluster,
+        ChainMatch, Direction, FilterChainSpec, HttpSpec, Inspectors, ListenerAddress, ListenerSpec,
+        NetworkSpec, RouteSource, TcpSpec, Transport, WeightedCluster,
     },
     well_known::pool_as_spoken,
 };
@@ -25,22 +27,6 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
 };
-
-/// The address and port of a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortKey {
-    /// `0.0.0.0`: any destination.
-    pub address: IpAddr,
-    /// Port.
-    pub port: u16,
-}
-
-impl PortKey {
-    /// The listener's name.
-    pub fn name(&self) -> Str {
-        format!("{}_{}", self.address, self.port).into()
-    }
-}
 
 /// What one service needs of a listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -138,7 +124,7 @@ pub(super) fn own_names(scope: &Scope<'_>, service: &Service, is_tls: bool) -> V
 fn derive_usual(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostView) {
     let ServiceContext { scope, service, rule: _ } = context;
     let capture = &scope.key.capture;
-    let mut add = |address, entry| view.ports.push((PortKey { address, port: port.number }, entry));
+    let mut add = |address, entry| view.ports.push((ListenerKey::Port { address, port: port.number }, entry));
     if port.protocol.is_http() {
         if let Capture::Redirect = capture {
             let routes = Some(route_name(capture, port.number));
@@ -187,7 +173,7 @@ fn derive_usual(context: &ServiceContext<'_>, port: &ServicePort, view: &mut Hos
 /// The listener on `key` for what hosts need of it, in order of host, and the hosts that lost to an older one on the same destination.
 pub fn port_listener<'u>(
     scope: &Scope<'_>,
-    key: PortKey,
+    key: &ListenerKey,
     uses: impl Iterator<Item = &'u PortUse>,
 ) -> (Option<ListenerSpec>, Vec<&'u Metadata>) {
     let mut sorted: Vec<&PortUse> = uses.collect();
@@ -305,12 +291,14 @@ pub fn port_listener<'u>(
     origins.dedup();
     let by_name = chains.iter().any(|chain| !chain.matches.server_names.is_empty());
     let families = scope.key.families;
-    let address = if key.address == ANY { families.any() } else { key.address };
+    let address = match key {
+        ListenerKey::Port { address: ANY, port } => families.listening(families.any(), *port),
+        ListenerKey::Port { address, port } => families.listening(*address, *port),
+        ListenerKey::Unix(path) => ListenerAddress::Unix(path.clone()),
+    };
     let listener = ListenerSpec {
         name: key.name(),
         address,
-        additional: families.beside(address),
-        port: key.port,
         bind_to_port: matches!(scope.key.capture, Capture::None { .. }) || egress::is_bound(scope, key),
         use_original_dst: false,
         transparent: false,

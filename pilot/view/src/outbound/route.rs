@@ -308,7 +308,7 @@ pub fn route_configuration(
         // A sniffed port's own route configuration has the one virtual host `*`; there is nothing to add to it.
         vhds: !takes_all || !name.contains(':'),
         attempt_count: !scope.settings().headers.without_attempt_count,
-        ignore_port: !egress::is_proxy_route(scope, name),
+        ignore_port: !egress::tells_by_port(scope, name),
         virtual_hosts: inline,
         origins: origins.into(),
     }

@@ -1,6 +1,6 @@
 //! Virtual hosts: one for each host and HTTP port.
 
-use super::{HTTP_PROXY, HostView, ServiceContext, egress, route, route_name, routes_requests};
+use super::{HTTP_PROXY, HostView, ServiceContext, egress, listener_key, route, route_name, routes_requests};
 use crate::{
     Capture, Scope, domains,
     spec::{ActionSpec, RouteMatchSpec, RouteSpec, VirtualHostSpec},
@@ -90,8 +90,11 @@ impl Named<'_> {
 
     /// For a listener that a Sidecar asks for.
     fn add_to_listener(&mut self, listener: &SidecarListener, domains: &[Str], port: u16) {
-        let domains = if listener.is_proxy { domains::with_port(domains, port) } else { domains.to_vec() };
-        self.add(egress::route_name(listener), domains);
+        let domains = match listener.has_all_ports() {
+            true => domains::with_port(domains, port),
+            false => domains.to_vec(),
+        };
+        self.add(listener_key::route_name(&listener.place), domains);
     }
 }
 

@@ -9,14 +9,10 @@ use std::{net::IpAddr, sync::Arc};
 /// A listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerSpec {
-    /// `virtualOutbound`, `virtualInbound`, or `<address>_<port>`.
+    /// `virtualOutbound`, `virtualInbound`, `<address>_<port>`, or `unix://<path>`.
     pub name: Str,
     /// Where it listens, or stands for when `bind_to_port` is false.
-    pub address: IpAddr,
-    /// Where it listens, too, on the same port.
-    pub additional: Vec<IpAddr>,
-    /// Port.
-    pub port: u16,
+    pub address: ListenerAddress,
     /// Whether it opens a socket. Listeners behind virtualOutbound do not.
     pub bind_to_port: bool,
     /// Hands connections on to the listener that matches their original destination (virtualOutbound).
@@ -39,6 +35,29 @@ pub struct ListenerSpec {
     pub buffer_limit: Option<u32>,
     /// Whom to tell when it is rejected.
     pub origins: Origins,
+}
+
+/// Where a listener is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListenerAddress {
+    /// At a port.
+    Port {
+        /// Of this address.
+        address: IpAddr,
+        /// And of these.
+        additional: Vec<IpAddr>,
+        /// Its number.
+        port: u16,
+    },
+    /// At a Unix domain socket, by its path; `@` begins an abstract one.
+    Unix(Str),
+}
+
+impl ListenerAddress {
+    /// At `port` of `address` alone.
+    pub fn port(address: IpAddr, port: u16) -> Self {
+        Self::Port { address, additional: Vec::new(), port }
+    }
 }
 
 /// Mirrors `core.v3.TrafficDirection`.

@@ -2,7 +2,7 @@
 
 use crate::{
     at::At,
-    values::{parse_dns_name, parse_port, shared_labels},
+    values::{SOCKET, parse_dns_name, parse_port, parse_socket, shared_labels},
 };
 use mesh_api::networking::workload_entry::WorkloadEntrySpec;
 use mesh_model::{
@@ -129,15 +129,8 @@ fn parse_endpoint_address(
         );
         return None;
     }
-    if let Some(path) = text.strip_prefix("unix://") {
-        if !path.starts_with(['/', '@']) || path.ends_with('/') {
-            at.error_hint(
-                Reason::InvalidValue,
-                format!("`{text}` is not the path of a socket"),
-                "write unix:///absolute/path or unix://@name",
-            );
-            return None;
-        }
+    if text.starts_with(SOCKET) {
+        let path = parse_socket(text, at)?;
         if resolution.is_some_and(|resolution| *resolution != Resolution::Static) {
             at.error_hint(
                 Reason::Conflict,
@@ -146,7 +139,7 @@ fn parse_endpoint_address(
             );
             return None;
         }
-        return Some(EndpointAddress::Unix(path.into()));
+        return Some(EndpointAddress::Unix(path));
     }
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(EndpointAddress::Ip(address));

@@ -1,7 +1,14 @@
 //! `ingress`: where a workload is reached.
 
-use super::{listener, server_tls::parse_server_tls};
-use crate::{at::At, kinds::traffic_policy::parse_connection_pool, values::parse_port};
+use super::{
+    listener::{Written, parse_ingress_port},
+    server_tls::parse_server_tls,
+};
+use crate::{
+    at::At,
+    kinds::traffic_policy::parse_connection_pool,
+    values::{SOCKET, parse_port, parse_socket},
+};
 use mesh_api::networking::sidecar as api;
 use mesh_model::{IngressEndpoint, Reason, SidecarIngress};
 use std::{collections::BTreeSet, net::SocketAddr};
@@ -13,10 +20,10 @@ pub fn parse(entries: Vec<api::IngressListener>, at: &At<'_>) -> Vec<SidecarIngr
     for (index, entry) in entries.into_iter().enumerate() {
         let at = at.index(index);
         let Some(ingress) = parse_entry(index, entry, &at) else { continue };
-        if ports.insert(ingress.listener.port) {
+        if ports.insert(ingress.port.number) {
             parsed.push(ingress);
         } else {
-            let message = format!("port {} is there before; this entry has no effect", ingress.listener.port);
+            let message = format!("port {} is there before; this entry has no effect", ingress.port.number);
             at.field("port").error_hint(Reason::Duplicate, message, "merge the two entries");
         }
     }
@@ -30,12 +37,12 @@ fn parse_entry(index: usize, entry: api::IngressListener, at: &At<'_>) -> Option
         Some(tls) => Some(parse_server_tls(tls, &at.field("tls"))?),
         None => None,
     };
-    let listener = listener::parse(port, bind, capture_mode, at)?;
+    let (port, protocol) = parse_ingress_port(Written { port, bind, capture: capture_mode }, at)?;
     let endpoint = match default_endpoint.as_deref() {
         None | Some("") => None,
         Some(text) => Some(parse_endpoint(text, &at.field("defaultEndpoint"))?),
     };
-    if listener.is_bound && endpoint.is_none() {
+    if port.is_bound && endpoint.is_none() {
         at.field("defaultEndpoint").warning_hint(
             Reason::Required,
             "the proxy listens here itself, and is not told where the workload does",
@@ -43,17 +50,12 @@ fn parse_entry(index: usize, entry: api::IngressListener, at: &At<'_>) -> Option
         );
     }
     let pool = connection_pool.map(|pool| parse_connection_pool(pool, &at.field("connectionPool")));
-    Some(SidecarIngress { index, listener, endpoint, pool, tls })
+    Some(SidecarIngress { index, port, protocol, endpoint, pool, tls })
 }
 
 fn parse_endpoint(text: &str, at: &At<'_>) -> Option<IngressEndpoint> {
-    if let Some(path) = text.strip_prefix("unix://") {
-        // The whole of an abstract socket is its name.
-        if path.starts_with(['/', '@']) {
-            return Some(IngressEndpoint::Unix(path.into()));
-        }
-        at.error_hint(Reason::InvalidValue, format!("`{text}` is no absolute path"), "write unix:///path");
-        return None;
+    if text.starts_with(SOCKET) {
+        return parse_socket(text, at).map(IngressEndpoint::Unix);
     }
     // `:8080` is the workload's own address.
     let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };

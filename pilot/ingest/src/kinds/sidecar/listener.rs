@@ -1,40 +1,123 @@
 //! `port`, `bind` and `captureMode`, of either direction.
 
-use crate::{at::At, values::parse_port};
+use crate::{
+    at::At,
+    values::{SOCKET, parse_port, parse_socket},
+};
 use mesh_api::networking::sidecar as api;
-use mesh_model::{Protocol, Reason, SidecarListener};
+use mesh_model::{ListenerPlace, Protocol, Reason, SidecarListener, SidecarPort, Str};
 use std::net::IpAddr;
 
-/// Reads a listener; `None` when it cannot be one.
-pub fn parse(
-    port: api::SidecarPort,
-    bind: Option<String>,
+/// What the two directions write alike.
+pub struct Written {
+    pub port: api::SidecarPort,
+    pub bind: Option<String>,
+    pub capture: Option<api::CaptureMode>,
+}
+
+/// Reads where a workload is reached, and what is spoken there; `None` when it can be nowhere.
+pub fn parse_ingress_port(written: Written, at: &At<'_>) -> Option<(SidecarPort, Protocol)> {
+    let Written { port, bind, capture } = written;
+    let (protocol, _) = parse_protocol(&port, at);
+    let number = parse_number(port.number, at, "write the number of the port, as in `number: 8080`")?;
+    let bind = bind.filter(|text| !text.is_empty());
+    if bind.as_deref().is_some_and(is_socket) {
+        at.field("bind").error_hint(
+            Reason::InvalidValue,
+            "Unix domain socket addresses are not allowed in ingress, as in Istio: others could not reach them; the entry is left out",
+            "write an IP address; where the workload itself is at a socket, write `defaultEndpoint: unix:///path`",
+        );
+        return None;
+    }
+    let port = SidecarPort { number, bind: parse_bind(bind, at)?, is_bound: is_bound(capture) };
+    Some((port, protocol))
+}
+
+/// Reads where a workload calls others; `None` when it can be nowhere.
+pub fn parse_egress_listener(written: Written, at: &At<'_>) -> Option<SidecarListener> {
+    let Written { port, bind, capture } = written;
+    let (protocol, is_proxy) = parse_protocol(&port, at);
+    // Istio's API does not tell a number of zero from none.
+    let number = port.number.filter(|number| *number > 0);
+    let bind = bind.filter(|text| !text.is_empty());
+    let place = match bind.as_deref().filter(|text| is_socket(text)) {
+        Some(text) => ListenerPlace::Unix(parse_place(text, number, capture, at)?),
+        None => {
+            let hint = "write its port, as in `number: 8080`, or else the path of a socket, as in `bind: unix:///path`";
+            let number = parse_number(number, at, hint)?;
+            let (bind, is_bound) = (parse_bind(bind, at)?, is_bound(capture));
+            ListenerPlace::Port(SidecarPort { number, bind, is_bound })
+        }
+    };
+    Some(SidecarListener { place, protocol, is_proxy })
+}
+
+/// Reads the path of a socket, and says what beside it contradicts it.
+fn parse_place(
+    text: &str,
+    number: Option<u32>,
     capture: Option<api::CaptureMode>,
     at: &At<'_>,
-) -> Option<SidecarListener> {
-    let api::SidecarPort { number, protocol, name: _, target_port } = port; // A name is for people alone, as in Istio.
+) -> Option<Str> {
+    if number.is_some() {
+        at.field("port").field("number").error_hint(
+            Reason::Conflict,
+            "a Unix domain socket has no port; the listener is left out",
+            "leave the number out, or write an IP address in `bind`",
+        );
+        return None;
+    }
+    let path = parse_socket(text, &at.field("bind"))?;
+    if capture == Some(api::CaptureMode::Iptables) {
+        at.field("captureMode").warning_hint(
+            Reason::Conflict,
+            "nothing is redirected to a Unix domain socket: the proxy listens there itself; Istio refuses this",
+            "leave `captureMode` out, or write NONE",
+        );
+    }
+    Some(path)
+}
+
+fn is_socket(bind: &str) -> bool {
+    bind.starts_with(SOCKET)
+}
+
+fn is_bound(capture: Option<api::CaptureMode>) -> bool {
+    match capture {
+        Some(api::CaptureMode::None) => true,
+        Some(api::CaptureMode::Default | api::CaptureMode::Iptables) | None => false,
+    }
+}
+
+fn parse_number(number: Option<u32>, at: &At<'_>, hint: &str) -> Option<u16> {
     let at_port = at.field("port");
+    let at = at_port.field("number");
+    match number {
+        Some(number) => parse_port(number, &at),
+        None => {
+            at.error_hint(Reason::Required, "where does the proxy listen?", hint);
+            None
+        }
+    }
+}
+
+/// What is spoken, and whether as to an HTTP proxy.
+fn parse_protocol(port: &api::SidecarPort, at: &At<'_>) -> (Protocol, bool) {
+    // A name is for people alone, as in Istio.
+    let api::SidecarPort { number: _, protocol, name: _, target_port } = port;
+    let at = at.field("port");
     if target_port.is_some() {
-        at_port.field("targetPort").warning_hint(
+        at.field("targetPort").warning_hint(
             Reason::NotSupported,
             "the port behind a listener is not said here, as in Istio; this has no effect",
             "of `ingress`, write `defaultEndpoint: 127.0.0.1:PORT`",
         );
     }
-    let Some(number) = number else {
-        at_port.field("number").error_hint(
-            Reason::Required,
-            "where does the proxy listen?",
-            "write the number of the port, as in `number: 8080`",
-        );
-        return None;
-    };
-    let port = parse_port(number, &at_port.field("number"))?;
     let is_proxy = protocol.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("HTTP_PROXY"));
     let protocol = match protocol.as_deref() {
         None | Some("") => Protocol::Auto,
         Some(text) => Protocol::parse(text).unwrap_or_else(|| {
-            at_port.field("protocol").warning_hint(
+            at.field("protocol").warning_hint(
                 Reason::InvalidValue,
                 format!("`{text}` is no protocol; it is found out from what clients send"),
                 "write HTTP, HTTP2, GRPC, TLS, HTTPS or TCP",
@@ -42,29 +125,19 @@ pub fn parse(
             Protocol::Auto
         }),
     };
-    let at_bind = at.field("bind");
-    let bind = match bind.as_deref() {
-        None | Some("") => None,
-        Some(text) if text.starts_with("unix:") => {
-            at_bind.error_hint(
-                Reason::NotSupported,
-                "Meltemi does not let proxies listen at unix-domain sockets, so this listener is left out",
-                "write an IP address",
-            );
-            return None;
-        }
-        Some(text) => match text.parse::<IpAddr>() {
-            Ok(address) => Some(address),
-            Err(_) => {
-                at_bind.error_hint(
-                    Reason::InvalidValue,
-                    format!("`{text}` is no IP address; the listener is left out"),
-                    "write an address such as 127.0.0.1 or 0.0.0.0",
-                );
-                return None;
-            }
-        },
-    };
-    let is_bound = matches!(capture, Some(api::CaptureMode::None));
-    Some(SidecarListener { port, protocol, is_proxy, bind, is_bound })
+    (protocol, is_proxy)
+}
+
+/// The address, if there is one; `None` when it is none.
+fn parse_bind(bind: Option<String>, at: &At<'_>) -> Option<Option<IpAddr>> {
+    let Some(text) = bind else { return Some(None) };
+    let address = text.parse().ok();
+    if address.is_none() {
+        at.field("bind").error_hint(
+            Reason::InvalidValue,
+            format!("`{text}` is no IP address; the listener is left out"),
+            "write an address such as 127.0.0.1 or 0.0.0.0",
+        );
+    }
+    address.map(Some)
 }
