@@ -17,7 +17,7 @@ pub use deaf::Deaf;
 pub use identities::Identities;
 pub use load::{Load, Outcome};
 pub use outside::{HTTP_PORT, Outside, TCP_PORT};
-pub use request::{Answer, Request};
+pub use request::{Answer, Request, connect_to_socket};
 pub use streams::Streams;
 
 use crate::lacking::lacking;

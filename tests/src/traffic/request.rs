@@ -11,10 +11,14 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use meltemi_local::echo::EchoAnswer;
 use std::{
+    io,
     net::SocketAddr,
     time::{Duration, Instant},
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
 
 /// Longer than anything a test waits for on purpose.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -112,15 +116,40 @@ impl Request {
     /// # Errors
     /// When there is no whole answer.
     pub async fn send(&self, proxy: SocketAddr) -> Result<Answer> {
-        let what = || format!("{} {} by {proxy}", self.method, self.uri);
-        let answer = tokio::time::timeout(WITHIN, self.exchange(proxy)).await;
+        let connect = async {
+            let stream = TcpStream::connect(proxy).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        self.send_on(&proxy.to_string(), connect).await
+    }
+
+    /// Sends it to whoever listens at a Unix domain socket; `@` begins the name of an abstract one.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub async fn send_to_socket(&self, path: &str) -> Result<Answer> {
+        self.send_on(path, connect_to_socket(path)).await
+    }
+
+    async fn send_on<S>(&self, to: &str, connect: impl Future<Output = io::Result<S>>) -> Result<Answer>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let what = || format!("{} {} by {to}", self.method, self.uri);
+        let started = Instant::now();
+        let exchange = async {
+            let stream = connect.await.context("the sidecar can't be reached")?;
+            self.exchange(stream, started).await
+        };
+        let answer = tokio::time::timeout(WITHIN, exchange).await;
         answer.with_context(|| format!("{}: no answer within {WITHIN:?}", what()))?.with_context(what)
     }
 
-    async fn exchange(&self, proxy: SocketAddr) -> Result<Answer> {
-        let started = Instant::now();
-        let stream = TcpStream::connect(proxy).await.context("the sidecar can't be reached")?;
-        stream.set_nodelay(true)?;
+    async fn exchange<S>(&self, stream: S, started: Instant) -> Result<Answer>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (stream, request) = (TokioIo::new(stream), self.request()?);
         // A connection ends with its sender, which lives until the body is read.
         let (head, body, _http1, _http2);
@@ -157,6 +186,17 @@ impl Request {
             request.headers_mut().insert(header::HOST, HeaderValue::from_str(authority.as_str())?);
         }
         Ok(request)
+    }
+}
+
+/// A connection to a Unix domain socket; `@` begins the name of an abstract one.
+///
+/// # Errors
+/// When nobody listens there.
+pub async fn connect_to_socket(path: &str) -> io::Result<UnixStream> {
+    match path.strip_prefix('@') {
+        Some(name) => UnixStream::connect(format!("\0{name}")).await,
+        None => UnixStream::connect(path).await,
     }
 }
 

@@ -15,6 +15,7 @@ mod protocols;
 mod redirect;
 mod reload;
 mod scoping;
+mod sockets;
 mod wire;
 mod workload_entries;
 mod zones;

@@ -177,13 +177,15 @@ pub(super) const OBSERVED: &[Observed] = &[
         "redirected_traffic_goes_through_both_sidecars",
         &[
             ("ServiceEntry", &["addresses"]),
-            (
-                "Sidecar",
-                &["egress[].bind", "egress[].captureMode", "ingress[].bind", "ingress[].captureMode"],
-            ),
+            ("Sidecar", &["egress[].captureMode", "ingress[].bind", "ingress[].captureMode"]),
         ],
     )
     .with("tests/tests/traffic/redirect.yaml"),
+    by(
+        "tests/tests/traffic/sockets.rs",
+        "a_proxy_listens_at_sockets_that_a_sidecar_names",
+        &[("Sidecar", &["egress[].bind"])],
+    ),
     by(
         "tests/tests/traffic/redirect.rs",
         "redirected_traffic_goes_through_both_sidecars",
