@@ -73,15 +73,10 @@ fn clusters(resources: &[&Value]) -> Table {
 fn listeners(resources: &[&Value]) -> Table {
     let mut table = Table::new(["LISTENER", "ADDRESS", "PORT", "CHAINS"]);
     for listener in resources {
-        let address = &listener["address"]["socket_address"];
+        let (address, port) = address(&listener["address"]);
         let chains = items(&listener["filter_chains"]).len()
             + usize::from(listener["default_filter_chain"].is_object());
-        table.row([
-            text(listener, "name"),
-            text(address, "address"),
-            scalar(&address["port_value"]),
-            chains.to_string(),
-        ]);
+        table.row([text(listener, "name"), address, port, chains.to_string()]);
     }
     table
 }
@@ -153,7 +148,7 @@ fn endpoints(resources: &[&Value]) -> Table {
     for assignment in resources {
         for locality in items(&assignment["endpoints"]) {
             for endpoint in items(&locality["lb_endpoints"]) {
-                let address = &endpoint["endpoint"]["address"]["socket_address"];
+                let (address, port) = address(&endpoint["endpoint"]["address"]);
                 let health = match text(endpoint, "health_status") {
                     text if text.is_empty() => "HEALTHY".to_owned(),
                     text => text,
@@ -162,7 +157,7 @@ fn endpoints(resources: &[&Value]) -> Table {
                     text if text.is_empty() => "1".to_owned(),
                     text => text,
                 };
-                let address = format!("{}:{}", text(address, "address"), scalar(&address["port_value"]));
+                let address = if port.is_empty() { address } else { format!("{address}:{port}") };
                 table.row([text(assignment, "cluster_name"), address, health, weight]);
             }
         }
@@ -176,6 +171,17 @@ fn names(kind: &str, resources: &[&Value]) -> Table {
         table.row([text(resource, "name")]);
     }
     table
+}
+
+/// An address, or the path of a Unix domain socket, and the port of what has one.
+fn address(value: &Value) -> (String, String) {
+    match value["pipe"]["path"].as_str() {
+        Some(path) => (format!("unix://{path}"), String::new()),
+        None => {
+            let socket = &value["socket_address"];
+            (text(socket, "address"), scalar(&socket["port_value"]))
+        }
+    }
 }
 
 fn items(value: &Value) -> &[Value] {
@@ -212,14 +218,20 @@ mod tests {
                 ],
             }}],
             "eds": [{"config": {"cluster_name": "outbound|80|v1|catalog", "endpoints": [{"lb_endpoints": [
-                {"endpoint": {"address": {"socket_address": {"address": "127.64.0.1", "port_value": 8080}}}}]}]}}],
+                {"endpoint": {"address": {"socket_address": {"address": "127.64.0.1", "port_value": 8080}}}},
+                {"endpoint": {"address": {"pipe": {"path": "/run/app.sock"}}}}]}]}}],
+            "lds": [{"config": {
+                "name": "unix://@mesh", "address": {"pipe": {"path": "@mesh"}}, "filter_chains": [{}], "default_filter_chain": {},
+            }}],
         });
         let text = short(dump.as_object().unwrap());
         let text = console::strip_ansi_codes(&text).into_owned();
         for line in [
             "http_proxy/catalog.shop.svc.cluster.local:80   catalog and 1 more   /admin* + x-user   answer 403",
             "/*                 90 outbound|80|v1|catalog, 10 outbound|80|v2|catalog",
-            "outbound|80|v1|catalog   127.64.0.1:8080   HEALTHY   1",
+            "outbound|80|v1|catalog   127.64.0.1:8080        HEALTHY   1",
+            "outbound|80|v1|catalog   unix:///run/app.sock   HEALTHY   1",
+            "unix://@mesh   unix://@mesh          2",
         ] {
             assert!(text.lines().any(|found| found.trim() == line), "{line} is not in:\n{text}");
         }
