@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
 use pilot_ingest::Settings;
-use pilot_view::explain::{Explanation, Request, Scene, choose, proxy_of};
+use pilot_view::explain::{ClientTarget, Explanation, Request, Scene, choose, proxy_of};
 
 const MESH: &str = r#"
 apiVersion: v1
@@ -154,10 +154,19 @@ fn explain(url: &str, headers: &[(&str, &str)]) -> Explanation {
 }
 
 fn explain_in(mesh: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
+    explain_to(mesh, None, url, headers)
+}
+
+fn explain_to(
+    mesh: &str,
+    destination: Option<ClientTarget>,
+    url: &str,
+    headers: &[(&str, &str)],
+) -> Explanation {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("mesh.yaml"), mesh).unwrap();
     let (mesh, report) = pilot_ingest::load(directory.path(), Settings::default()).unwrap();
-    let mut request = Request::get(url).unwrap();
+    let mut request = Request { destination, ..Request::get(url).unwrap() };
     request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let proxies: Vec<_> = mesh.workloads().map(|workload| proxy_of(workload)).collect();
     let proxy = choose(&proxies, "client").unwrap();
@@ -405,6 +414,52 @@ spec:
     );
     let json = serde_json::to_string(&explanation).unwrap();
     assert!(json.contains("at most 7 connections") && json.contains("security: plaintext"), "{json}");
+}
+
+/// Whoever connects to a socket means no port by that: requests name one, and bytes go to the one service there.
+#[test]
+fn sockets_of_the_proxy() {
+    let sidecar = r#"
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: client, namespace: shop }
+spec:
+  egress:
+  - { port: { protocol: HTTP, name: http }, bind: "unix:///run/mesh.sock", hosts: ["./*"] }
+  - { port: { protocol: TCP, name: tcp }, bind: "unix://@queue", hosts: [./queue.shop.svc.cluster.local] }
+"#;
+    let mesh = [MESH, ROUTED, sidecar].concat();
+    let ask = |socket: &str, url: &str| explain_to(&mesh, Some(socket.parse().unwrap()), url, &[]);
+    assert_says(
+        &ask("unix:///run/mesh.sock", "http://web/old"),
+        &[
+            "listener unix:///run/mesh.sock\n  the client connects to the socket /run/mesh.sock",
+            "virtual host web.shop.svc.cluster.local:80 in route configuration unix:%2Frun%2Fmesh.sock",
+            "rule spec.http[1].match[0] `old`",
+        ],
+    );
+    assert_says(
+        &ask("unix:///run/mesh.sock", "http://nobody.example.com/"),
+        &["outboundTrafficPolicy is ALLOW_ANY", "=> 503: whoever connects to a socket"],
+    );
+    assert_says(
+        &ask("unix://@queue", "tcp://queue:1"),
+        &[
+            "listener unix://@queue",
+            "not spec.tcp[0].match[1]",
+            "the port is 5672, not 5673\n",
+            "not spec.tcp[1].match[0]",
+            "the client connects to a socket, not to an address\n",
+            "rule spec.tcp[2]",
+            "=> cluster outbound|5672|v2|queue.shop",
+        ],
+    );
+    assert_says(
+        &ask("unix:///run/other.sock", "http://web/"),
+        &["has the proxy listen at the socket /run/other.sock"],
+    );
+    assert!("relative.sock".parse::<ClientTarget>().is_err());
 }
 
 /// Clusters that balance over nothing say where requests go instead.

@@ -1,12 +1,12 @@
 //! Flags of what tells about configuration: `wait` and `explain`.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use http::{HeaderName, HeaderValue, Method};
 use meltemi_local::duration::parse_duration;
 use pilot_status::ConditionType;
-use pilot_view::explain::Request;
+use pilot_view::explain::{ClientTarget, Request};
 
 use super::{
     address::EndpointAddress,
@@ -61,9 +61,9 @@ pub struct ExplainRouteArgs {
     /// The HTTP method
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
     pub method: Method,
-    /// The IP address that the client connects to [default: what its DNS says]
-    #[arg(long, value_name = "IP")]
-    pub destination: Option<IpAddr>,
+    /// What the client connects to: an IP address, or unix:///path for a socket of its proxy [default: what its DNS says]
+    #[arg(long, value_name = "ADDRESS")]
+    pub destination: Option<ClientTarget>,
     /// How to print the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,

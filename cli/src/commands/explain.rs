@@ -39,7 +39,7 @@ fn of_files(path: &Path, args: &ExplainRouteArgs) -> Result<Explained> {
         args;
     let settings = Settings { domain: domain.clone(), ..Settings::default() };
     let (mesh, report) = pilot_ingest::load(path, settings)?;
-    let mut request = Request { method: method.to_string(), destination: *destination, ..url.clone() };
+    let mut request = Request { method: method.to_string(), destination: destination.clone(), ..url.clone() };
     for (name, value) in headers {
         let Ok(value) = value.to_str() else { bail!("the value of header {name} is not text") };
         request.headers.push((name.as_str().to_owned(), value.to_owned()));

@@ -24,8 +24,8 @@ pub(super) struct Question {
     /// A line each, `name: value`.
     #[serde(default)]
     headers: String,
-    /// The address that the client connects to, if not the one that DNS says.
-    destination: Option<std::net::IpAddr>,
+    /// The address or socket that the client connects to, if not the address that DNS says.
+    destination: Option<String>,
 }
 
 pub(super) async fn explain(State(pilot): State<Pilot>, Query(question): Query<Question>) -> Response {
@@ -38,7 +38,7 @@ pub(super) async fn explain(State(pilot): State<Pilot>, Query(question): Query<Q
 fn answer(pilot: &Pilot, question: Question) -> Result<Value, String> {
     let Question { from, url, method, headers, destination } = question;
     let mut request = Request::get(&url).map_err(|error| error.to_string())?;
-    request.destination = destination;
+    request.destination = destination.map(|text| text.parse()).transpose()?;
     if let Some(method) = method {
         request.method = method;
     }

@@ -24,5 +24,5 @@ pub use answer::{
     Aborted, Endpoints, Explanation, HostTaken, ListenerTaken, ObjectAt, Outcome, RuleAt, RulePassed, Target,
 };
 pub use client::{UnknownClient, choose, proxy_of};
-pub use request::{BadUrl, Request};
+pub use request::{BadUrl, ClientTarget, Request};
 pub use scene::Scene;

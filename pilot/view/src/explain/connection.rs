@@ -1,8 +1,8 @@
 //! Which listener gets a connection, and which of its filter chains, by Envoy's rules.
 
-use super::{ListenerTaken, Request, Scene};
+use super::{ClientTarget, ListenerTaken, Request, Scene};
 use crate::{
-    alias,
+    ListenerKey, alias,
     spec::{
         ChainMatch, FilterChainSpec, Inspectors, ListenerSpec, NetworkSpec, RouteSource, TcpSpec, Transport,
     },
@@ -42,17 +42,18 @@ struct Connection<'r> {
 pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
     // Where nothing is redirected the client connects to the proxy, whatever it has in mind.
     let door = scene.capture().own_door();
-    let destination = door.or_else(|| request.destination.or_else(|| resolve(scene, request.host())));
-    let connection = Connection {
-        request,
-        source: scene.address(),
-        destination,
-        port: request.port(),
-        tls: request.scheme == "https",
+    let (source, destination) = match &request.destination {
+        // Neither end has an address there.
+        Some(ClientTarget::Unix(_)) => (None, None),
+        Some(ClientTarget::Ip(address)) => (scene.address(), door.or(Some(*address))),
+        None => (scene.address(), door.or_else(|| resolve(scene, request.host()))),
     };
-    let found = match door {
-        None => redirected(scene, &connection),
-        Some(door) => explicit(scene, &connection, door, scene.http_proxy_port()),
+    let connection =
+        Connection { request, source, destination, port: request.port(), tls: request.scheme == "https" };
+    let found = match (&request.destination, door) {
+        (Some(ClientTarget::Unix(path)), _) => at_socket(scene, path),
+        (_, None) => redirected(scene, &connection),
+        (_, Some(door)) => explicit(scene, &connection, door, scene.http_proxy_port()),
     };
     match found {
         Ok((listener, why)) => enter(listener, &connection, why),
@@ -61,6 +62,13 @@ pub fn choose<'s>(scene: &'s Scene<'_>, request: &Request) -> Way<'s> {
 }
 
 type Found<'s> = Result<(&'s ListenerSpec, String), String>;
+
+fn at_socket<'s>(scene: &'s Scene<'_>, path: &Str) -> Found<'s> {
+    match scene.listeners.get(&ListenerKey::Unix(path.clone()).name()) {
+        Some(listener) => Ok((listener, format!("the client connects to the socket {path}"))),
+        None => Err(format!("no `egress` of the client's Sidecar has the proxy listen at the socket {path}")),
+    }
+}
 
 fn redirected<'s>(scene: &'s Scene<'_>, connection: &Connection<'_>) -> Found<'s> {
     let Connection { request, source: _, destination, port, tls: _ } = *connection;

@@ -4,7 +4,7 @@
 //! not by the order of rules; of two rules for the same connections the first counts.
 
 use super::{
-    Explanation, Request, RuleAt, RulePassed, Scene,
+    ClientTarget, Explanation, Request, RuleAt, RulePassed, Scene,
     rule::{ForClient, not_for},
 };
 use crate::{
@@ -12,7 +12,9 @@ use crate::{
     outbound::{Opaque, RuleIndex, opaque_parts, traffic_of},
     spec::{FilterChainSpec, TcpSpec},
 };
-use mesh_model::{ConnectionMatch, ConnectionRoute, Host, Mesh, Protocol, Traffic, VirtualService};
+use mesh_model::{
+    ConnectionMatch, ConnectionRoute, Host, Mesh, Protocol, ServicePort, Traffic, VirtualService,
+};
 use std::{net::IpAddr, sync::Arc};
 
 /// Where a connection went.
@@ -26,7 +28,16 @@ pub struct Taken<'s> {
 /// Writes into `explanation` which rule took the connection, and which before it did not.
 pub fn follow(scene: &Scene<'_>, taken: &Taken<'_>, request: &Request, explanation: &mut Explanation) {
     let scope = scene.scope();
-    let Some((value, traffic, at)) = origin(&scope, scene.mesh(), taken, request.port()) else { return };
+    // A socket has no port: whichever of its services' ports the connection went to.
+    let called = match request.destination {
+        Some(ClientTarget::Unix(_)) => None,
+        Some(ClientTarget::Ip(_)) | None => Some(request.port()),
+    };
+    // Nor has whoever connects to it an address.
+    let client = scene.address().filter(|_| called.is_some());
+    let Some(Origin { value, traffic, at, port }) = origin(&scope, scene.mesh(), taken, called) else {
+        return;
+    };
     let (kind, routes) = match traffic {
         Traffic::Tls => ("tls", &value.tls),
         Traffic::Tcp | Traffic::Http => ("tcp", &value.tcp),
@@ -48,31 +59,40 @@ pub fn follow(scene: &Scene<'_>, taken: &Taken<'_>, request: &Request, explanati
                 explanation.rule = Some(rule);
                 return;
             }
-            let because = unmet(&scope, condition, taken, request, scene.address());
+            let because = unmet(&Asked { scope: &scope, taken, request, port }, condition, client);
             explanation.passed.push(RulePassed { rule, because });
         }
     }
 }
 
-/// The VirtualService that is about the connection, and which of its rules took it, if one did.
-fn origin(
-    scope: &Scope<'_>,
-    mesh: &Mesh,
-    taken: &Taken<'_>,
-    number: u16,
-) -> Option<(Arc<VirtualService>, Traffic, Option<RuleIndex>)> {
+/// What a connection is about.
+struct Origin {
+    /// The VirtualService for it.
+    value: Arc<VirtualService>,
+    traffic: Traffic,
+    /// Which of its rules took the connection, if one did.
+    at: Option<RuleIndex>,
+    /// The service's port.
+    port: u16,
+}
+
+/// What the connection to port `called` is about; `None`: to any port.
+fn origin(scope: &Scope<'_>, mesh: &Mesh, taken: &Taken<'_>, called: Option<u16>) -> Option<Origin> {
+    let opaque = |port: &&ServicePort| {
+        let is_called = called.is_none_or(|called| port.number == called);
+        is_called && !port.protocol.is_http() && port.protocol != Protocol::Udp
+    };
     hosts(mesh).iter().find_map(|host| {
         let service = scope.service(host).filter(|service| service.host == *host)?;
-        let port = service.port(number)?;
-        if port.protocol.is_http() || port.protocol == Protocol::Udp {
-            return None;
-        }
-        let part = opaque_parts(scope, service, port).into_iter().find(|part| made(part, taken))?;
-        let traffic = traffic_of(port);
-        let mut values = scope.virtual_services(&service.host, traffic);
-        let value =
-            values.find(|value| part.config.as_ref().is_none_or(|by| value.metadata.object == *by))?;
-        Some((value.clone(), traffic, part.config.is_some().then_some(part.at)))
+        service.ports.iter().filter(opaque).find_map(|port| {
+            let part = opaque_parts(scope, service, port).into_iter().find(|part| made(part, taken))?;
+            let traffic = traffic_of(port);
+            let mut values = scope.virtual_services(&service.host, traffic);
+            let by = part.config.as_ref();
+            let value = values.find(|value| by.is_none_or(|by| value.metadata.object == *by))?.clone();
+            let at = part.config.is_some().then_some(part.at);
+            Some(Origin { value, traffic, at, port: port.number })
+        })
     })
 }
 
@@ -88,14 +108,18 @@ fn made(part: &Opaque, taken: &Taken<'_>) -> bool {
     same && tcp == taken.tcp
 }
 
+/// What is asked about.
+struct Asked<'a> {
+    scope: &'a Scope<'a>,
+    taken: &'a Taken<'a>,
+    request: &'a Request,
+    /// The port that the client means.
+    port: u16,
+}
+
 /// Why a rule does not take the connection.
-fn unmet(
-    scope: &Scope<'_>,
-    condition: &ConnectionMatch,
-    taken: &Taken<'_>,
-    request: &Request,
-    client: Option<IpAddr>,
-) -> Vec<String> {
+fn unmet(asked: &Asked<'_>, condition: &ConnectionMatch, client: Option<IpAddr>) -> Vec<String> {
+    let Asked { scope, taken, request, port: called } = *asked;
     let ConnectionMatch {
         index: _,
         sni_hosts,
@@ -108,7 +132,7 @@ fn unmet(
     } = condition;
     let wanted =
         ForClient { port: *port, source_namespace: source_namespace.as_ref(), source_labels, gateways };
-    let mut because = not_for(scope, request.port(), &wanted);
+    let mut because = not_for(scope, called, &wanted);
     let asked = Host::new(request.host());
     if !sni_hosts.is_empty() && request.scheme != "https" {
         because.push("it is not TLS, so it has no server name".to_owned());
@@ -119,6 +143,9 @@ fn unmet(
     let within = |address| subnets.iter().any(|range| range.contains(address));
     match taken.destination {
         _ if subnets.is_empty() => {}
+        None if matches!(request.destination, Some(ClientTarget::Unix(_))) => {
+            because.push("the client connects to a socket, not to an address".to_owned());
+        }
         None => because.push("where the client connects to is not known".to_owned()),
         Some(address) if within(address) => {}
         Some(address) => {

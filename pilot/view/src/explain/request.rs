@@ -1,5 +1,6 @@
 //! A request as a client sends it: the URL taken apart as far as routing looks at it.
 
+use mesh_model::Str;
 use std::{fmt, net::IpAddr};
 
 /// A request that has not been sent.
@@ -16,7 +17,37 @@ pub struct Request {
     /// Further headers, names in lower case, in the order in which they are sent.
     pub headers: Vec<(String, String)>,
     /// Where the client connects to; `None`: where its DNS says.
-    pub destination: Option<IpAddr>,
+    pub destination: Option<ClientTarget>,
+}
+
+/// Where a client connects to, when not to what its DNS says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientTarget {
+    /// An IP address.
+    Ip(IpAddr),
+    /// A Unix domain socket of the proxy, by its path; `@` begins an abstract one.
+    Unix(Str),
+}
+
+impl std::str::FromStr for ClientTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = text.strip_prefix("unix://").filter(|path| path.starts_with(['/', '@']));
+        let address = || text.parse().map(Self::Ip).ok();
+        path.map(|path| Self::Unix(path.into())).or_else(address).ok_or_else(|| {
+            format!("`{text}` is nothing that can be connected to: write an IP address, unix:///path or unix://@name")
+        })
+    }
+}
+
+impl fmt::Display for ClientTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix://{path}"),
+        }
+    }
 }
 
 /// Why a text is no URL.

@@ -1,7 +1,7 @@
 //! Everything one proxy is given, as specs, so that many requests can be asked about.
 
 use super::{
-    Explanation, HostTaken, ObjectAt, Outcome, Request,
+    ClientTarget, Explanation, HostTaken, ObjectAt, Outcome, Request,
     answer::Target,
     authority, connection, destination, opaque,
     path::{self, Made},
@@ -191,6 +191,13 @@ impl<'a> Scene<'a> {
         };
         explanation.effects.extend(effect.map(|effect| format!("{nobody}; {effect}")));
         explanation.outcome = match configuration.catch_all {
+            CatchAll::AllowAny if matches!(request.destination, Some(ClientTarget::Unix(_))) => {
+                Outcome::Answered {
+                    status: 503,
+                    why: "whoever connects to a socket has said no address to which the request could go"
+                        .to_owned(),
+                }
+            }
             CatchAll::AllowAny => {
                 Outcome::Forwarded(vec![destination::unknown(self, "PassthroughCluster".into())])
             }
