@@ -340,6 +340,8 @@ fn sidecars() -> BoxedStrategy<FileEdit> {
         "{port: {number: 80, protocol: HTTP, name: a}, hosts: ['*/*']}, ",
         "{port: {number: 90, protocol: TCP, name: a}, bind: 127.0.0.9, captureMode: NONE, hosts: ['./*']}, ",
         "{port: {number: 7070, protocol: HTTP_PROXY, name: a}, hosts: ['y/*']}, ",
+        "{port: {protocol: HTTP, name: a}, bind: 'unix:///run/a.sock', hosts: ['./*']}, ",
+        "{port: {protocol: TCP, name: a}, bind: 'unix://@a', hosts: ['*/*']}, {port: {name: b}, bind: 'unix:///run/a.sock', hosts: ['y/*']}, ",
     ]);
     let text = (selector, hosts, policy, ingress, listener).prop_map(
         |(selector, hosts, policy, ingress, listener)| {

@@ -52,10 +52,10 @@ fn a_proxy_listens_at_sockets_that_a_sidecar_names() {
                       spec:\n  hosts: [near.test]\n  http:\n\
                       \x20 - match: [{uri: {prefix: /far}}]\n    route: [{destination: {host: far.test}}]\n\
                       \x20 - route: [{destination: {host: near.test}}]\n---\n";
-        let sidecar = |http: &str| {
+        let sidecar = |http: &str, policy: &str| {
             format!(
                 "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: plugged, namespace: plugged}}\n\
-                 spec:\n  outboundTrafficPolicy: {{mode: REGISTRY_ONLY}}\n  egress:\n\
+                 spec:\n  outboundTrafficPolicy: {{mode: {policy}}}\n  egress:\n\
                  \x20 - {{port: {{protocol: HTTP, name: http}}, bind: 'unix://{http}', hosts: ['./*']}}\n\
                  \x20 - {{port: {{protocol: HTTP_PROXY, name: proxy}}, bind: 'unix://{name}', hosts: [./near.test]}}\n\
                  \x20 - {{port: {{number: 0, protocol: TCP, name: tcp}}, bind: 'unix://{}', hosts: [./bytes.test]}}\n",
@@ -63,7 +63,9 @@ fn a_proxy_listens_at_sockets_that_a_sidecar_names() {
             )
         };
         let http = path("http");
-        traffic.apply("plugged.yaml", &(services.concat() + routes + &sidecar(&http))).await?;
+        traffic
+            .apply("plugged.yaml", &(services.concat() + routes + &sidecar(&http, "REGISTRY_ONLY")))
+            .await?;
 
         // Two hosts on different ports, by one socket.
         let get = |url: &str| Ok::<_, anyhow::Error>(Request::get(url)?.direct());
@@ -82,8 +84,15 @@ fn a_proxy_listens_at_sockets_that_a_sidecar_names() {
 
         // A socket that the Sidecar does not name any more is nobody's, and the next one is there.
         let moved = path("moved");
-        traffic.apply("plugged.yaml", &(services.concat() + routes + &sidecar(&moved))).await?;
+        traffic.apply("plugged.yaml", &(services.concat() + routes + &sidecar(&moved, "ALLOW_ANY"))).await?;
         from("near", get("http://near.test/")?.send_to_socket(&moved).await)?;
+        let nobody = get("http://nobody.example.com/")?.send_to_socket(&moved).await?;
+        ensure!(
+            nobody.status == 503,
+            "who has connected to a socket has said no address: {}",
+            nobody.summary()
+        );
+        ensure!(get("http://near.test/")?.send_to_socket(&http).await.is_err(), "the old one is there");
         Ok(())
     });
 }
