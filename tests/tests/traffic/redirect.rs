@@ -265,6 +265,9 @@ async fn ask(application: IpAddr, outside: IpAddr) -> Result<()> {
             answer.summary()
         );
     }
+    // Or at a socket of its own, where nothing is ever redirected.
+    let answer = Request::get("http://app/")?.direct().send_to_socket("@mesh").await?;
+    ensure!(answer.status == 200 && seen(&answer) == "route", "by a socket: {}", answer.summary());
     // Likewise for what comes in: at an address of its own, beside what is redirected.
     let answer = get("client", ([127, 0, 0, 3].into(), 7084)).await?;
     ensure!(answer.status == 200 && answer.pod() == "client", "{}", answer.summary());

@@ -6,7 +6,10 @@ use meltemi_local::echo::{EchoAnswer, WHOAMI};
 use mesh_testkit::SweptDir;
 use mesh_tests::traffic::{Answer, HTTP_PORT, Outside, Request, TCP_PORT, connect_to_socket};
 use std::collections::BTreeMap;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixListener,
+};
 
 /// An answer from this version, of whichever service has it.
 fn from(version: &str, answer: Result<Answer>) -> Result<()> {
@@ -82,8 +85,9 @@ fn a_proxy_listens_at_sockets_that_a_sidecar_names() {
         let version = whoami(&path("bytes")).await?;
         ensure!(version == "bytes", "{version}");
 
-        // A socket that the Sidecar does not name any more is nobody's, and the next one is there.
+        // A socket that the Sidecar does not name any more is nobody's, and the next one is there, also where one was left behind.
         let moved = path("moved");
+        drop(UnixListener::bind(&moved)?);
         traffic.apply("plugged.yaml", &(services.concat() + routes + &sidecar(&moved, "ALLOW_ANY"))).await?;
         from("near", get("http://near.test/")?.send_to_socket(&moved).await)?;
         let nobody = get("http://nobody.example.com/")?.send_to_socket(&moved).await?;

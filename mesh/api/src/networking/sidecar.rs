@@ -92,8 +92,9 @@ pub struct IngressListener {
 pub struct EgressListener {
     /// Port to listen on. Without one this is the listener for all ports that no other covers.
     pub port: Option<SidecarPort>,
-    /// IP to listen on; or a Unix domain socket, as `unix:///path` or (abstract) `unix://@name`. All ports of the services are there: requests
-    /// name one as in `web:9080`, or mean 80; connections of bytes go to the first of the oldest service.
+    /// IP to listen on; or a Unix domain socket, as `unix:///path` (in a volume that proxy and workload share) or `unix://@name`
+    /// (abstract). All ports of the services are there: requests name one as in `web:9080`, or mean 80; connections of bytes go to the
+    /// first port of the oldest service.
     pub bind: Option<String>,
     /// How traffic comes to the listener.
     pub capture_mode: Option<CaptureMode>,
@@ -108,7 +109,7 @@ pub struct EgressListener {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SidecarPort {
-    /// Port number; none, or 0, for a listener at a Unix domain socket.
+    /// Port number; of `egress`, none (or 0) where `bind` is a Unix domain socket.
     pub number: Option<u32>,
     /// HTTP, HTTPS, HTTP2, GRPC, GRPC-WEB, MONGO, TCP or TLS.
     pub protocol: Option<String>,

@@ -3,6 +3,8 @@
 //! Services with an address of their own have TCP listeners of their own (`VIP_PORT`); HTTP services share `0.0.0.0_PORT`,
 //! where requests are told apart by `Host`. Where both kinds meet on one address, the listener sniffs. TLS services without an
 //! address of their own are told apart by SNI.
+//!
+//! What a Sidecar asks for (`egress`) is at a port or a socket that it names.
 
 use super::{
     HostView, ServiceContext,
