@@ -287,9 +287,10 @@ fn listeners() -> Vec<ListenerSpec> {
             ..listener("0.0.0.0_9080", 9080, vec![outbound])
         },
         ListenerSpec {
-            address: ListenerAddress::Unix("@mesh".into()),
+            // As long as a path may be.
+            address: ListenerAddress::Unix(format!("/{}", "m".repeat(106)).into()),
             bind_to_port: true,
-            ..listener("unix://@mesh", 0, vec![chain("all", ChainMatch::default(), tcp(vec![to("pool", 1)]))])
+            ..listener("unix:///mm", 0, vec![chain("all", ChainMatch::default(), tcp(vec![to("pool", 1)]))])
         },
         listener("0.0.0.0_443", 443, vec![chain("names", wanted, by_name)]),
         ListenerSpec {
