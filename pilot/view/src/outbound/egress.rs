@@ -20,10 +20,15 @@ pub fn tells_by_port(scope: &Scope<'_>, name: &str) -> bool {
             .any(|listener| listener.has_all_ports() && *route_name(&listener.place) == *name)
 }
 
-/// Whether requests for `port` are routed one by one at `listener`.
+/// Whether requests for `port` are routed one by one at `listener`. As in Istio, one that has all ports of its services has requests routed to
+/// those alone that may be called by requests.
 pub fn routes_requests(listener: &SidecarListener, port: &ServicePort) -> bool {
+    if listener.is_proxy {
+        return super::routes_requests(port);
+    }
     let protocol = spoken(listener, port);
-    listener.is_proxy || protocol.is_http() || protocol == Protocol::Auto
+    let may_be = !listener.has_all_ports() || super::routes_requests(port);
+    (protocol.is_http() || protocol == Protocol::Auto) && may_be
 }
 
 /// What is spoken at `listener`: as the Sidecar says, or else as the service.
@@ -83,7 +88,7 @@ pub fn derive(
     let ServiceContext { scope, service, rule: _ } = context;
     let at = at(scope, &listener.place);
     let any = |port| ListenerKey::Port { address: ANY, port };
-    let routes = routes_requests(listener, port).then(|| route_name(&listener.place));
+    let routes = (listener.is_proxy || routes_requests(listener, port)).then(|| route_name(&listener.place));
     if listener.is_proxy || spoken(listener, port).is_http() {
         let key = match at {
             At::One(key) => key,
