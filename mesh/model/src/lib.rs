@@ -74,8 +74,8 @@ pub use proxy_settings::{ConnectionSettings, EscapedSlashes, ProxySettings, Unde
 pub use proxy_start::{ProxyConfig, ProxyStart, Tracer};
 pub use service::{Registry, Resolution, Service, ServicePort};
 pub use sidecar::{
-    EgressHost, EgressNamespace, IngressEndpoint, ListenerPlace, Sidecar, SidecarEgress, SidecarIngress,
-    SidecarListener, SidecarPort,
+    EgressHost, EgressNamespace, IngressEndpoint, ListenerPlace, Sidecar, SidecarAddress, SidecarEgress,
+    SidecarIngress, SidecarListener, SidecarPort,
 };
 pub use string_match::StringMatch;
 pub use tls::{

@@ -81,6 +81,8 @@ pub struct SidecarListener {
 pub enum ListenerPlace {
     /// At a port.
     Port(SidecarPort),
+    /// At the own ports of all services that no other entry has a listener for, but not at their addresses.
+    Each(SidecarAddress),
     /// At a Unix domain socket, by its path; `@` begins an abstract one. Nothing is ever redirected there.
     Unix(Str),
 }
@@ -90,24 +92,31 @@ pub enum ListenerPlace {
 pub struct SidecarPort {
     /// Number.
     pub number: u16,
-    /// Its address; `None`: as such listeners have.
+    /// Where the port is.
+    pub at: SidecarAddress,
+}
+
+/// `bind` and `captureMode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct SidecarAddress {
+    /// The address; `None`: as such listeners have.
     pub bind: Option<IpAddr>,
     /// Whether traffic comes to the listener itself (`captureMode: NONE`), instead of being redirected.
     pub is_bound: bool,
 }
 
 impl SidecarListener {
-    /// Its port; `None`: it is at a Unix domain socket.
+    /// Its port; `None`: it is at a Unix domain socket, or at many.
     pub fn port(&self) -> Option<&SidecarPort> {
         match &self.place {
             ListenerPlace::Port(port) => Some(port),
-            ListenerPlace::Unix(_) => None,
+            ListenerPlace::Each(_) | ListenerPlace::Unix(_) => None,
         }
     }
 
     /// Whether clients may mean any port of a service there, and say which by the authorities of their requests.
     pub fn has_all_ports(&self) -> bool {
-        self.is_proxy || self.port().is_none()
+        self.is_proxy || matches!(self.place, ListenerPlace::Unix(_))
     }
 }
 
@@ -182,6 +191,9 @@ impl Sidecar {
         let imported = self.egress.iter().filter(|egress| egress.imports(client, namespace, host));
         let of_entries = imported.filter_map(|egress| match &egress.listener {
             None => (!taken).then_some(None),
+            Some(listener) if matches!(listener.place, ListenerPlace::Each(_)) => {
+                (!taken).then_some(Some(listener))
+            }
             Some(listener) => (listener.has_all_ports() || at_port(listener)).then_some(Some(listener)),
         });
         of_entries.collect()

@@ -83,7 +83,7 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
             std::iter::once(listening.virtual_inbound(&ports)).chain(own).collect()
         }
         Capture::None { bind, application: _ } => {
-            let own = |port: &InboundPort<'_>| port.ingress.and_then(|ingress| ingress.port.bind);
+            let own = |port: &InboundPort<'_>| port.ingress.and_then(|ingress| ingress.port.at.bind);
             ports.values().map(|port| listening.bound(proxy.capture.bind(own(port), *bind), port)).collect()
         }
     };

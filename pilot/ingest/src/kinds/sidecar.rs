@@ -9,13 +9,13 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    values::{SOCKET, parse_host, parse_labels},
+    values::{parse_host, parse_labels},
 };
-use listener::{Written, parse_egress_listener};
+use listener::{Written, parse_each, parse_egress_listener};
 use mesh_api::networking::sidecar as api;
 use mesh_model::{
-    Destination, EgressHost, EgressNamespace, ListenerPlace, OutboundPolicy, Reason, Sidecar, SidecarEgress,
-    SidecarListener, SidecarPort,
+    Destination, EgressHost, EgressNamespace, ListenerPlace, OutboundPolicy, Reason, Sidecar, SidecarAddress,
+    SidecarEgress, SidecarListener, SidecarPort,
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
@@ -76,23 +76,7 @@ fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
     let has_port = port.is_some();
     let listener = match port {
         Some(port) => parse_egress_listener(Written { port, bind, capture: capture_mode }, at),
-        None => {
-            let bound = matches!(capture_mode, Some(api::CaptureMode::None));
-            if bind.as_deref().is_some_and(|bind| bind.starts_with(SOCKET)) {
-                at.warning_hint(
-                    Reason::Required,
-                    "without a port these services are called at their own addresses: the proxy does not listen at the socket",
-                    "add `port`, without a number, as in `port: {protocol: HTTP}`",
-                );
-            } else if bind.is_some_and(|bind| !bind.is_empty()) || bound {
-                at.warning_hint(
-                    Reason::NotSupported,
-                    "without a port these services are called at their own addresses, whatever `bind` and `captureMode` say",
-                    "add `port`",
-                );
-            }
-            None
-        }
+        None => parse_each(bind, capture_mode, at),
     };
     if has_port && listener.is_none() {
         // Without its listener it is not one for everything instead.
@@ -210,7 +194,7 @@ fn report_doubles(egress: &[SidecarEgress], at: &At<'_>) {
             None if hosts.is_empty() => {}
             Some(SidecarListener { place: ListenerPlace::Port(port), protocol: _, is_proxy: _ }) => {
                 // How connections get there makes no difference.
-                let SidecarPort { number, bind, is_bound: _ } = port;
+                let SidecarPort { number, at: SidecarAddress { bind, is_bound: _ } } = port;
                 if !ports.insert((bind, number)) {
                     tell(&at.field("port"), format!("port {number}"));
                 }
@@ -220,7 +204,7 @@ fn report_doubles(egress: &[SidecarEgress], at: &At<'_>) {
                     tell(&at.field("bind"), format!("the socket {path}"));
                 }
             }
-            None => {
+            None | Some(SidecarListener { place: ListenerPlace::Each(_), protocol: _, is_proxy: _ }) => {
                 if let Some(first) = everything.replace(index) {
                     let message = format!("egress[{first}] has no port either; they count as one");
                     at.warning_hint(Reason::Duplicate, message, "list all hosts in one of them");

@@ -1,40 +1,77 @@
 //! What Sidecars import and Services select.
 
 use super::{Found, scope::Scope};
-use mesh_model::{Host, Problem, Reason, Registry, Service, Severity, Sidecar, Visibility};
-use std::sync::Arc;
+use mesh_model::{
+    EgressHost, Host, Problem, Reason, Registry, Service, Severity, Sidecar, SidecarEgress, SidecarListener,
+    Visibility,
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// More ports than this are not listed.
+const SHOWN: usize = 8;
 
 impl Scope<'_> {
     pub(super) fn check_sidecar(&self, value: &Sidecar, found: &mut Found) {
         let own = value.metadata.namespace();
-        for (listener, egress) in value.egress.iter().enumerate() {
-            for wanted in &egress.hosts {
-                if wanted.host.as_str() == "*" {
+        for (index, egress) in value.egress.iter().enumerate() {
+            let mut all_import = true;
+            for wanted in egress.hosts.iter().filter(|wanted| wanted.host.as_str() != "*") {
+                if self.imported(wanted, own).next().is_some() {
                     continue;
                 }
-                let namespace = wanted.namespace_for(own);
-                let imports = |service: &Service| {
-                    namespace.is_none_or(|namespace| *namespace == **service.namespace())
-                        && service.export_to.includes(own)
-                        && wanted.host.overlaps(&service.host)
-                };
-                let any = match (wanted.host.is_wildcard(), namespace) {
-                    (false, _) => self.visible(&wanted.host, own).into_iter().any(|service| imports(service)),
-                    (true, Some(namespace)) => {
-                        self.services_of_namespace(namespace).any(|service| imports(service))
-                    }
-                    (true, None) => self.services().any(|service| imports(service)),
-                };
-                if !any {
-                    let namespace = namespace.unwrap_or("*");
-                    let message = format!("`{namespace}/{}` imports nothing", wanted.host);
-                    let path = format!("spec.egress[{listener}].hosts");
-                    let problem = Problem::warning(Reason::NotFound, path, message);
-                    let hint = self.why_not_imported(&wanted.host, own, namespace);
-                    found.add(&value.metadata.object, problem.hint(hint));
+                all_import = false;
+                let namespace = wanted.namespace_for(own).unwrap_or("*");
+                let message = format!("`{namespace}/{}` imports nothing", wanted.host);
+                let path = format!("spec.egress[{index}].hosts");
+                let problem = Problem::warning(Reason::NotFound, path, message);
+                let hint = self.why_not_imported(&wanted.host, own, namespace);
+                found.add(&value.metadata.object, problem.hint(hint));
+            }
+            let listener = egress.listener.as_ref().filter(|listener| all_import && !listener.is_proxy);
+            if let Some(port) = listener.and_then(SidecarListener::port) {
+                let path = format!("spec.egress[{index}].port.number");
+                if let Some(problem) = self.check_listener(egress, port.number, own) {
+                    found.add(&value.metadata.object, Problem { path, ..problem });
                 }
             }
         }
+    }
+
+    /// A listener for a port that none of its services has, so that there is none.
+    fn check_listener(&self, egress: &SidecarEgress, port: u16, own: &str) -> Option<Problem> {
+        let services = egress.hosts.iter().flat_map(|wanted| self.imported(wanted, own));
+        let ports: BTreeSet<u16> =
+            services.flat_map(|service| service.ports.iter().map(|port| port.number)).collect();
+        if ports.is_empty() || ports.contains(&port) {
+            return None;
+        }
+        let message =
+            format!("none of the services that are imported here has a port {port}, so nothing listens");
+        let mut known: Vec<_> = ports.iter().take(SHOWN).map(u16::to_string).collect();
+        if ports.len() > SHOWN {
+            known.push("..".to_owned());
+        }
+        let hint = format!("write a port of theirs: {}", known.join(", "));
+        Some(Problem::warning(Reason::NotFound, "", message).hint(hint))
+    }
+
+    /// The services that an entry of a Sidecar in namespace `own` imports.
+    fn imported<'s>(
+        &'s self,
+        wanted: &'s EgressHost,
+        own: &'s str,
+    ) -> impl Iterator<Item = &'s Arc<Service>> {
+        let namespace = wanted.namespace_for(own);
+        let all: Vec<&Arc<Service>> = match (wanted.host.is_wildcard(), namespace) {
+            (false, _) => self.visible(&wanted.host, own).into_iter().collect(),
+            (true, Some(namespace)) => self.services_of_namespace(namespace).collect(),
+            (true, None) => self.services().collect(),
+        };
+        all.into_iter().filter(move |service| {
+            namespace.is_none_or(|namespace| *namespace == **service.namespace())
+                && service.export_to.includes(own)
+                && wanted.host.overlaps(&service.host)
+        })
     }
 
     /// What to do about a host that is imported from `namespace` (`*`: any) into `own`, and is not there.

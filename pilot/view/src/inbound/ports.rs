@@ -35,7 +35,7 @@ impl InboundPort<'_> {
     /// The address of a listener of its own, as far as it is known here; `None`: it is part of virtualInbound.
     pub fn own_listener(&self) -> Option<Option<IpAddr>> {
         let port = &self.ingress?.port;
-        port.is_bound.then_some(port.bind)
+        port.at.is_bound.then_some(port.at.bind)
     }
 
     /// The TLS that the proxy ends for clients outside the mesh: as Istio, where nothing of the mesh is taken.

@@ -9,7 +9,7 @@ use super::{
     listener_key::{ListenerKey, route_name},
 };
 use crate::Scope;
-use mesh_model::{ListenerPlace, Protocol, ServicePort, SidecarListener, SidecarPort, Vip};
+use mesh_model::{ListenerPlace, Protocol, ServicePort, SidecarAddress, SidecarListener, SidecarPort, Vip};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Whether `name` is the route configuration of listeners where the ports of authorities tell services apart.
@@ -17,7 +17,7 @@ pub fn tells_by_port(scope: &Scope<'_>, name: &str) -> bool {
     name == HTTP_PROXY
         || scope
             .sidecar_listeners()
-            .any(|listener| listener.has_all_ports() && *route_name(&listener.place) == *name)
+            .any(|listener| listener.has_all_ports() && *route_name(&listener.place, 0) == *name)
 }
 
 /// Whether requests for `port` are routed one by one at `listener`. As in Istio, one that has all ports of its services has requests routed to
@@ -47,19 +47,22 @@ enum At {
     Services(u16),
 }
 
-fn at(scope: &Scope<'_>, place: &ListenerPlace) -> At {
-    match place {
-        ListenerPlace::Unix(path) => At::One(ListenerKey::Unix(path.clone())),
-        ListenerPlace::Port(own) => match address(scope, own) {
-            Some(address) => At::One(ListenerKey::Port { address, port: own.number }),
-            None => At::Services(own.number),
-        },
+/// Where the listener at `place` is for services on `port`.
+fn at(scope: &Scope<'_>, place: &ListenerPlace, port: u16) -> At {
+    let (own, port) = match place {
+        ListenerPlace::Unix(path) => return At::One(ListenerKey::Unix(path.clone())),
+        ListenerPlace::Port(SidecarPort { number, at }) => (at, *number),
+        ListenerPlace::Each(at) => (at, port),
+    };
+    match address(scope, own) {
+        Some(address) => At::One(ListenerKey::Port { address, port }),
+        None => At::Services(port),
     }
 }
 
-/// The one address of a listener at `port`, if it has one.
-fn address(scope: &Scope<'_>, port: &SidecarPort) -> Option<IpAddr> {
-    let SidecarPort { number: _, bind, is_bound } = port;
+/// The one address of a listener at ports, if it has one.
+fn address(scope: &Scope<'_>, at: &SidecarAddress) -> Option<IpAddr> {
+    let SidecarAddress { bind, is_bound } = at;
     match scope.key.capture.own_door() {
         Some(door) => Some(scope.key.capture.bind(*bind, door)),
         None if *is_bound => Some(bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))),
@@ -72,8 +75,13 @@ pub fn is_bound(scope: &Scope<'_>, key: &ListenerKey) -> bool {
     match key {
         ListenerKey::Unix(_) => true,
         ListenerKey::Port { address: at, port } => {
-            let mut ports = scope.sidecar_listeners().filter_map(SidecarListener::port);
-            ports.any(|own| own.is_bound && own.number == *port && address(scope, own) == Some(*at))
+            scope.sidecar_listeners().any(|listener| match &listener.place {
+                ListenerPlace::Port(SidecarPort { number, at: own }) => {
+                    number == port && own.is_bound && address(scope, own) == Some(*at)
+                }
+                ListenerPlace::Each(own) => own.is_bound && address(scope, own) == Some(*at),
+                ListenerPlace::Unix(_) => false,
+            })
         }
     }
 }
@@ -86,9 +94,10 @@ pub fn derive(
     view: &mut HostView,
 ) {
     let ServiceContext { scope, service, rule: _ } = context;
-    let at = at(scope, &listener.place);
+    let at = at(scope, &listener.place, port.number);
     let any = |port| ListenerKey::Port { address: ANY, port };
-    let routes = (listener.is_proxy || routes_requests(listener, port)).then(|| route_name(&listener.place));
+    let routes = (listener.is_proxy || routes_requests(listener, port))
+        .then(|| route_name(&listener.place, port.number));
     if listener.is_proxy || spoken(listener, port).is_http() {
         let key = match at {
             At::One(key) => key,

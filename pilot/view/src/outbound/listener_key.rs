@@ -47,11 +47,12 @@ impl fmt::Display for ListenerKey {
     }
 }
 
-/// The name of the route configuration of a listener that a Sidecar asks for. As names of virtual hosts begin with it, up to a slash, it has
+/// The name of the route configuration for services on `port` of a listener that a Sidecar asks for. As names of virtual hosts begin with it, up to a slash, it has
 /// none itself.
-pub fn route_name(place: &ListenerPlace) -> Str {
+pub fn route_name(place: &ListenerPlace, port: u16) -> Str {
     match place {
-        ListenerPlace::Port(SidecarPort { number, bind: _, is_bound: _ }) => number.to_string().into(),
+        ListenerPlace::Port(SidecarPort { number, at: _ }) => number.to_string().into(),
+        ListenerPlace::Each(_) => port.to_string().into(),
         ListenerPlace::Unix(path) => format!("unix:{}", path.replace('%', "%25").replace('/', "%2F")).into(),
     }
 }
@@ -65,7 +66,7 @@ mod tests {
     fn paths_have_route_configurations_of_their_own() {
         let paths = ["/run/mesh", "/run/mesh/a", "/run%2Fmesh", "@run/mesh", "@run"];
         let names: BTreeSet<Str> =
-            paths.map(|path| route_name(&ListenerPlace::Unix(path.into()))).into_iter().collect();
+            paths.map(|path| route_name(&ListenerPlace::Unix(path.into()), 80)).into_iter().collect();
         assert_eq!(names.len(), paths.len(), "{names:?}");
         assert!(names.iter().all(|name| !name.contains('/')), "{names:?}");
     }

@@ -7,7 +7,8 @@ use crate::{
     unserved,
 };
 use mesh_model::{
-    Host, ObjectRef, Protocol, RouteHeaders, Service, ServicePort, SidecarListener, Str, VirtualService,
+    Host, ListenerPlace, ObjectRef, Protocol, RouteHeaders, Service, ServicePort, SidecarListener, Str,
+    VirtualService,
 };
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub fn derive(context: &ServiceContext<'_>, port: &ServicePort, view: &mut HostV
     };
     for door in doors {
         match (door, &scope.key.capture, port.protocol) {
-            (Some(listener), ..) => named.add_to_listener(listener, &domains, port.number),
+            (Some(listener), ..) => named.add_to_listener(scope, listener, &domains, port.number),
             (None, Capture::Redirect, Protocol::Auto) if has_own_routes(scope, service) => {
                 named.add_to_proxy(scope, &domains, port.number);
                 named.add(named.name.clone(), vec!["*".into()]);
@@ -89,12 +90,15 @@ impl Named<'_> {
     }
 
     /// For a listener that a Sidecar asks for.
-    fn add_to_listener(&mut self, listener: &SidecarListener, domains: &[Str], port: u16) {
+    fn add_to_listener(&mut self, scope: &Scope<'_>, listener: &SidecarListener, domains: &[Str], port: u16) {
+        if matches!(listener.place, ListenerPlace::Each(_)) {
+            self.add_to_proxy(scope, domains, port);
+        }
         let domains = match listener.has_all_ports() {
             true => domains::with_port(domains, port),
             false => domains.to_vec(),
         };
-        self.add(listener_key::route_name(&listener.place), domains);
+        self.add(listener_key::route_name(&listener.place, port), domains);
     }
 }
 
@@ -113,7 +117,7 @@ pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostVie
         };
         for door in scope.doors_of_routes(value, port) {
             match (door, &scope.key.capture) {
-                (Some(listener), _) => named.add_to_listener(listener, &domains, port),
+                (Some(listener), _) => named.add_to_listener(scope, listener, &domains, port),
                 (None, capture) => {
                     named.add_to_proxy(scope, &domains, port);
                     if let Capture::Redirect = capture {

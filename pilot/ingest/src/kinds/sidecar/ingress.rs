@@ -42,7 +42,7 @@ fn parse_entry(index: usize, entry: api::IngressListener, at: &At<'_>) -> Option
         None | Some("") => None,
         Some(text) => Some(parse_endpoint(text, &at.field("defaultEndpoint"))?),
     };
-    if port.is_bound && endpoint.is_none() {
+    if port.at.is_bound && endpoint.is_none() {
         at.field("defaultEndpoint").warning_hint(
             Reason::Required,
             "the proxy listens here itself, and is not told where the workload does",

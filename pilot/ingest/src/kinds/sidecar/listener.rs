@@ -5,7 +5,7 @@ use crate::{
     values::{SOCKET, parse_port, parse_socket},
 };
 use mesh_api::networking::sidecar as api;
-use mesh_model::{ListenerPlace, Protocol, Reason, SidecarListener, SidecarPort, Str};
+use mesh_model::{ListenerPlace, Protocol, Reason, SidecarAddress, SidecarListener, SidecarPort, Str};
 use std::net::IpAddr;
 
 /// What the two directions write alike.
@@ -29,7 +29,7 @@ pub fn parse_ingress_port(written: Written, at: &At<'_>) -> Option<(SidecarPort,
         );
         return None;
     }
-    let port = SidecarPort { number, bind: parse_bind(bind, at)?, is_bound: is_bound(capture) };
+    let port = SidecarPort { number, at: parse_address(bind, capture, at)? };
     Some((port, protocol))
 }
 
@@ -45,11 +45,40 @@ pub fn parse_egress_listener(written: Written, at: &At<'_>) -> Option<SidecarLis
         None => {
             let hint = "write its port, as in `number: 8080`, or else the path of a socket, as in `bind: unix:///path`";
             let number = parse_number(number, at, hint)?;
-            let (bind, is_bound) = (parse_bind(bind, at)?, is_bound(capture));
-            ListenerPlace::Port(SidecarPort { number, bind, is_bound })
+            ListenerPlace::Port(SidecarPort { number, at: parse_address(bind, capture, at)? })
         }
     };
     Some(SidecarListener { place, protocol, is_proxy })
+}
+
+/// Reads where a workload calls others at their own ports, which no `port` is said for; `None`: at their own addresses.
+pub fn parse_each(
+    bind: Option<String>,
+    capture: Option<api::CaptureMode>,
+    at: &At<'_>,
+) -> Option<SidecarListener> {
+    let bind = bind.filter(|text| !text.is_empty());
+    if bind.as_deref().is_some_and(is_socket) {
+        at.warning_hint(
+            Reason::Required,
+            "without a port these services are called at their own addresses: the proxy does not listen at the socket",
+            "add `port`, without a number, as in `port: {protocol: HTTP}`",
+        );
+        return None;
+    }
+    let address = parse_address(bind, capture, at)?;
+    let is_elsewhere = address.is_bound || address.bind.is_some();
+    let place = ListenerPlace::Each(address);
+    is_elsewhere.then_some(SidecarListener { place, protocol: Protocol::Auto, is_proxy: false })
+}
+
+/// `bind` and `captureMode`; `None`: it is no address.
+fn parse_address(
+    bind: Option<String>,
+    capture: Option<api::CaptureMode>,
+    at: &At<'_>,
+) -> Option<SidecarAddress> {
+    Some(SidecarAddress { bind: parse_bind(bind, at)?, is_bound: is_bound(capture) })
 }
 
 /// Reads the path of a socket, and says what beside it contradicts it.
