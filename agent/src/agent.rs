@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use mesh_pki::TrustBundle;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Identity,
-    envoy::{Bootstrap, Inclusion, Listen, Node, Sockets, Source, Tracer, build_bootstrap},
+    envoy::{Bootstrap, Inclusion, Listen, Node, Sockets, Source, Telemetry, build_bootstrap},
     health::Known,
     metrics::AgentMetrics,
     relay::{self, Own, Relay},
@@ -44,8 +45,10 @@ pub struct AgentSettings {
     pub stats: Inclusion,
     /// Envoy's runtime flags.
     pub runtime: BTreeMap<String, String>,
-    /// Where Envoy's spans go whose listeners name no other tracer.
-    pub tracer: Option<Tracer>,
+    /// Whom Envoy tells of itself and of what passes.
+    pub telemetry: Telemetry,
+    /// Roots that Envoy trusts besides those that come with its certificate.
+    pub roots: Option<TrustBundle>,
     /// The certificate.
     pub workload: workload::Settings,
     /// Where the mesh's revocation lists would be.
@@ -130,7 +133,8 @@ impl Agent {
             sockets,
             stats,
             runtime,
-            tracer,
+            telemetry,
+            roots,
             workload,
             revocations,
             discovery,
@@ -160,7 +164,7 @@ impl Agent {
         let serves_status = serves_status.map_err(|source| AgentError::Listen { address, source })?;
         let path = directory.join("envoy-rev.json");
         let source = Source::Agent { sockets, listen };
-        let bootstrap = Bootstrap { node, admin: listen.admin, source, stats, runtime, tracer };
+        let bootstrap = Bootstrap { node, admin: listen.admin, source, stats, runtime, telemetry };
         let json = format!("{:#}\n", build_bootstrap(&bootstrap));
         std::fs::write(&path, json).map_err(AgentError::file(&path))?;
 
@@ -173,7 +177,8 @@ impl Agent {
                     None => Workload::restart(workload, Some(state.join("identity.json"))),
                 };
                 let identity = workload.current();
-                let sources = sds::Sources { identity: identity.clone(), revocations: Some(revocations) };
+                let sources =
+                    sds::Sources { identity: identity.clone(), revocations: Some(revocations), roots };
                 let serving = sds::serve(listener, sources, end.clone());
                 tasks.push(tokio::spawn(serving).abort_handle());
                 (Some(workload), Some(identity))

@@ -8,6 +8,7 @@ mod certificates;
 mod duration;
 mod pod_info;
 mod proxy_config;
+mod telemetry;
 
 use std::{
     collections::BTreeMap,
@@ -158,9 +159,12 @@ impl Variables {
             .map_err(|(path, problem)| EnvironmentError::new(path, problem))?;
         let locality = info.labels.get("istio-locality").map(|text| locality(text)).unwrap_or_default();
         let canonical = info.labels.get("service.istio.io/canonical-name").or_else(|| info.labels.get("app"));
-        let cluster = match &config.service_cluster {
-            Some(cluster) => cluster.clone(),
-            None => format!("{}.{namespace}", canonical.map_or("istio-proxy", String::as_str)),
+        let label = |name: &str| info.labels.get(name).map(String::as_str);
+        let workload = self.get("ISTIO_META_WORKLOAD_NAME").unwrap_or("istio-proxy");
+        let cluster = match (&config.service_cluster, config.service_name) {
+            (Some(cluster), _) => cluster.clone(),
+            (None, Some(name)) => name.of(label, workload, &namespace),
+            (None, None) => format!("{}.{namespace}", canonical.map_or("istio-proxy", String::as_str)),
         };
         let metadata = self.metadata(&config, &info, &addresses)?;
         let cluster_id =
@@ -185,6 +189,7 @@ impl Variables {
             .join(self.get("WORKLOAD_IDENTITY_SOCKET_FILE").unwrap_or("socket"));
         let sockets = Sockets { configuration: directory.join("XDS"), secrets };
         let stats = config.stats_inclusion(&info.annotations);
+        let telemetry = config.telemetry(&info.annotations);
 
         let discovery_address = config.discovery_address.clone();
         let authority_address = self.get("CA_ADDR").unwrap_or(&discovery_address).to_owned();
@@ -242,17 +247,20 @@ impl Variables {
             log_level,
             component_log_level,
             drain: config.drain,
+            flush_interval: config.flush_interval,
+            flush_size: config.flush_size,
             only_ipv6: addresses.iter().all(IpAddr::is_ipv6),
         };
         let extras = Extras { readiness: config.readiness, ..self.extras(&node, config.status_port)? };
-        let (runtime, tracer) = (config.runtime_values, config.tracer);
+        let (runtime, roots) = (config.runtime_values, config.roots);
         let agent = AgentSettings {
             node,
             listen,
             sockets,
             stats,
             runtime,
-            tracer,
+            telemetry,
+            roots,
             workload,
             revocations,
             discovery,

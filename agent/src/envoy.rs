@@ -8,10 +8,14 @@ pub mod bootstrap;
 pub mod command;
 pub mod node;
 pub mod process;
+pub mod telemetry;
 pub mod tracer;
+pub mod upstream;
 
 pub use bootstrap::{Bootstrap, Inclusion, Listen, Sockets, Source, build_bootstrap};
 pub use command::CommandLine;
-pub use node::{Locality, Node, Role};
+pub use node::{Locality, Node, Role, ServiceName};
 pub use process::Spawner;
+pub use telemetry::Telemetry;
 pub use tracer::{Tracer, TracerKind};
+pub use upstream::{Keepalive, Tls, Upstream};

@@ -33,6 +33,6 @@ pub mod workload;
 pub use agent::{Agent, AgentError, AgentSettings, Parts};
 pub use authority::{Authority, EnrolError};
 pub use identity::Identity;
-pub use mesh_pki::keys::KeyKind;
+pub use mesh_pki::{TrustBundle, keys::KeyKind};
 pub use revoked::Revoked;
 pub use workload::{Settings, Workload};

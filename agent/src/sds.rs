@@ -19,6 +19,7 @@ use std::{
     sync::Arc,
 };
 
+use mesh_pki::TrustBundle;
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::watch,
@@ -38,11 +39,13 @@ pub struct Sources {
     pub identity: watch::Receiver<Option<Identity>>,
     /// Where the mesh's revocation lists would be.
     pub revocations: Option<PathBuf>,
+    /// Roots that are trusted besides those that come with the certificate.
+    pub roots: Option<TrustBundle>,
 }
 
 impl From<watch::Receiver<Option<Identity>>> for Sources {
     fn from(identity: watch::Receiver<Option<Identity>>) -> Self {
-        Self { identity, revocations: None }
+        Self { identity, revocations: None, roots: None }
     }
 }
 
@@ -80,8 +83,8 @@ pub async fn serve(
     sources: impl Into<Sources>,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let Sources { identity, revocations } = sources.into();
-    let files = Arc::new(service::Files::new(revocations));
+    let Sources { identity, revocations, roots } = sources.into();
+    let files = Arc::new(service::Files::new(revocations, roots));
     let service = service::Secrets { identity, files, end: shutdown.clone() };
     Server::builder()
         .add_service(service)

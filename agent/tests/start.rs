@@ -34,7 +34,8 @@ fn settings(directory: &Path, status: SocketAddr) -> AgentSettings {
         sockets: Sockets { configuration: directory.join("xds"), secrets: directory.join("sds") },
         stats: Inclusion::default(),
         runtime: BTreeMap::new(),
-        tracer: None,
+        telemetry: Default::default(),
+        roots: None,
         workload: Settings {
             authority: Authority {
                 address: nowhere.clone(),

@@ -7,6 +7,7 @@ pub mod admin;
 mod agent;
 mod bootstrap;
 mod supervisor;
+mod telemetry;
 
 use std::{
     io,

@@ -8,12 +8,14 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::duration::parse_duration;
+use super::{duration::parse_duration, telemetry};
 use crate::envoy::{
-    Tracer, TracerKind,
+    ServiceName, Telemetry,
     bootstrap::{ADMIN_PORT, Inclusion, STATUS_PORT},
+    command::FLUSH_INTERVAL,
 };
 use crate::health::Probe;
+use mesh_pki::TrustBundle;
 
 /// The settings.
 #[derive(Debug, Clone)]
@@ -30,7 +32,11 @@ pub(super) struct ProxyConfig {
     pub proxy_metadata: BTreeMap<String, String>,
     pub runtime_values: BTreeMap<String, String>,
     pub stats: StatsMatcher,
-    pub tracer: Option<Tracer>,
+    pub telemetry: Telemetry,
+    pub service_name: Option<ServiceName>,
+    pub flush_interval: Duration,
+    pub flush_size: Option<u32>,
+    pub roots: Option<TrustBundle>,
     pub readiness: Option<Probe>,
     pub written: Value,
 }
@@ -60,28 +66,15 @@ struct Written {
     proxy_metadata: BTreeMap<String, String>,
     runtime_values: BTreeMap<String, String>,
     proxy_stats_matcher: StatsMatcher,
-    tracing: Option<Tracing>,
+    tracing_service_name: Option<ServiceName>,
+    file_flush_interval: Option<String>,
+    file_flush_min_size_kb: Option<u32>,
+    ca_certificates_pem: Vec<String>,
     readiness_probe: Option<Value>,
     #[serde(flatten)]
+    telemetry: telemetry::Written,
+    #[serde(flatten)]
     others: BTreeMap<String, Value>,
-}
-
-/// Of `tracing`, what belongs into a bootstrap; the control plane acts on the rest.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Tracing {
-    zipkin: Option<TracedTo>,
-    datadog: Option<TracedTo>,
-    tls_settings: Option<Value>,
-    lightstep: Option<Value>,
-    stackdriver: Option<Value>,
-    open_census_agent: Option<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct TracedTo {
-    #[serde(default)]
-    address: String,
 }
 
 /// Fields that others act on: the injector, or the control plane, which is told the whole text.
@@ -114,7 +107,11 @@ impl Default for ProxyConfig {
             proxy_metadata: BTreeMap::new(),
             runtime_values: BTreeMap::new(),
             stats: StatsMatcher::default(),
-            tracer: None,
+            telemetry: Telemetry::default(),
+            service_name: None,
+            flush_interval: FLUSH_INTERVAL,
+            flush_size: None,
+            roots: None,
             readiness: None,
             written: Value::Object(Map::new()),
         }
@@ -143,8 +140,12 @@ impl ProxyConfig {
             proxy_metadata,
             runtime_values,
             proxy_stats_matcher,
-            tracing,
+            tracing_service_name,
+            file_flush_interval,
+            file_flush_min_size_kb,
+            ca_certificates_pem,
             readiness_probe,
+            telemetry,
             others,
         } = written;
         let usual = Self::default();
@@ -152,12 +153,15 @@ impl ProxyConfig {
             Some(text) => parse_duration(&text).map_err(|problem| format!("{field}: {problem}")),
             None => Ok(default),
         };
-        let (tracer, untraced) = parse_tracing(tracing.unwrap_or_default());
+        let mut untold = Vec::new();
+        let telemetry = telemetry.parse(&mut untold);
+        let roots = Some(ca_certificates_pem.concat()).filter(|pem| !pem.trim().is_empty());
+        let roots = roots.map(|pem| TrustBundle::from_pem(&pem)).transpose();
         let unsupported = others
             .keys()
             .filter(|field| !OF_OTHERS.contains(&field.as_str()))
             .map(|field| format!("PROXY_CONFIG: {field} is not supported (NotSupported) and has no effect"))
-            .chain(untraced)
+            .chain(untold)
             .chain(unsupported_limits(&others))
             .chain(
                 ["customConfigFile", "proxyBootstrapTemplatePath"]
@@ -183,13 +187,26 @@ impl ProxyConfig {
             proxy_metadata,
             runtime_values,
             stats: proxy_stats_matcher,
-            tracer,
+            telemetry,
+            service_name: tracing_service_name,
+            flush_interval: duration("fileFlushInterval", file_flush_interval, usual.flush_interval)?,
+            flush_size: file_flush_min_size_kb.filter(|size| *size > 0),
+            roots: roots.map_err(|error| format!("caCertificatesPem: {error}"))?,
             readiness: readiness_probe
                 .map(|probe| Probe::parse(&probe).map_err(|problem| problem.to_string()))
                 .transpose()?,
             written: value,
         };
         Ok((config, unsupported))
+    }
+
+    /// Whom the proxy tells, with the tags that the pod's annotations ask for.
+    pub fn telemetry(&self, annotations: &BTreeMap<String, String>) -> Telemetry {
+        let more = annotations.get("sidecar.istio.io/extraStatTags").map(String::as_str).unwrap_or_default();
+        let more = more.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned);
+        let mut telemetry = self.telemetry.clone();
+        telemetry.tags.extend(more);
+        telemetry
     }
 
     /// Stats that the mesh or the pod's annotations ask for.
@@ -209,34 +226,6 @@ impl ProxyConfig {
     }
 }
 
-/// The tracer, and what is written of tracing that has no effect.
-fn parse_tracing(tracing: Tracing) -> (Option<Tracer>, Vec<String>) {
-    let Tracing { zipkin, datadog, tls_settings, lightstep, stackdriver, open_census_agent } = tracing;
-    let others = [
-        ("tlsSettings", tls_settings.is_some()),
-        ("lightstep", lightstep.is_some()),
-        ("stackdriver", stackdriver.is_some()),
-        ("openCensusAgent", open_census_agent.is_some()),
-    ];
-    let mut unsupported: Vec<String> = others
-        .into_iter()
-        .filter(|(_, set)| *set)
-        .map(|(field, _)| {
-            format!("PROXY_CONFIG: tracing.{field} is not supported (NotSupported) and has no effect")
-        })
-        .collect();
-    let wanted = zipkin.map(|to| (TracerKind::Zipkin, to)).or(datadog.map(|to| (TracerKind::Datadog, to)));
-    let Some((kind, TracedTo { address })) = wanted.filter(|(_, to)| !to.address.is_empty()) else {
-        return (None, unsupported);
-    };
-    let tracer = Tracer::at(kind, &address);
-    if tracer.is_none() {
-        unsupported
-            .push(format!("PROXY_CONFIG: tracing: `{address}` is not host:port, and nothing is traced"));
-    }
-    (tracer, unsupported)
-}
-
 /// A limit that the control plane has no say in, and that is not set here either.
 fn unsupported_limits(others: &BTreeMap<String, Value>) -> Option<String> {
     others.get("connectionSettings")?.get("listenerConnectionLimit")?;
@@ -254,19 +243,21 @@ fn relative(path: String) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envoy::{Tracer, TracerKind, Upstream};
 
     #[test]
     fn json_and_yaml_are_read_and_what_has_no_effect_is_told() {
         for text in [
-            r#"{"discoveryAddress":"a:1","concurrency":3,"drainDuration":"1m5s","tracing":{"zipkin":{"address":"z:9411"},"tlsSettings":{}},"meshId":"m"}"#,
-            "discoveryAddress: a:1\nconcurrency: 3\ndrainDuration: 1m5s\ntracing:\n  zipkin: {address: 'z:9411'}\n  tlsSettings: {}\nmeshId: m\n",
+            r#"{"discoveryAddress":"a:1","concurrency":3,"drainDuration":"1m5s","tracing":{"zipkin":{"address":"z:9411"},"lightstep":{}},"meshId":"m"}"#,
+            "discoveryAddress: a:1\nconcurrency: 3\ndrainDuration: 1m5s\ntracing:\n  zipkin: {address: 'z:9411'}\n  lightstep: {}\nmeshId: m\n",
         ] {
             let (config, unsupported) = ProxyConfig::parse(text).unwrap();
             assert_eq!((&*config.discovery_address, config.concurrency), ("a:1", Some(3)));
             assert_eq!(config.drain, Duration::from_secs(65));
             assert_eq!(unsupported.len(), 1, "{unsupported:?}");
             assert!(unsupported[0].contains("tracing"), "{unsupported:?}");
-            assert_eq!(config.tracer, Tracer::at(TracerKind::Zipkin, "z:9411"));
+            let to = Upstream::at("z:9411").unwrap();
+            assert_eq!(config.telemetry.tracer, Some(Tracer { kind: TracerKind::Zipkin, to }));
             assert_eq!(config.written["tracing"]["zipkin"]["address"], "z:9411");
         }
         assert!(ProxyConfig::parse("concurrency: many").unwrap_err().contains("many"));

@@ -5,6 +5,7 @@
 //! for health and Prometheus.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -12,12 +13,15 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Node, Tracer};
+use super::{Node, Telemetry};
 
 mod clusters;
+mod stats;
 
 pub(super) use clusters::build_assignment;
 use clusters::{build_grpc_cluster, build_local_cluster, build_tcp_cluster};
+pub use stats::Inclusion;
+use stats::build_stats;
 
 /// The listener that Prometheus asks.
 pub const PROMETHEUS_PORT: u16 = 15090;
@@ -44,8 +48,8 @@ pub struct Bootstrap {
     pub stats: Inclusion,
     /// Envoy's runtime flags, beside those that are always set.
     pub runtime: BTreeMap<String, String>,
-    /// Where spans go whose listeners name no other tracer.
-    pub tracer: Option<Tracer>,
+    /// Whom the proxy tells of itself and of what passes.
+    pub telemetry: Telemetry,
 }
 
 /// Where an Envoy's configuration comes from.
@@ -84,52 +88,13 @@ pub struct Listen {
     pub prometheus: SocketAddr,
 }
 
-/// Stats by the beginning or end of their names, or by regular expression.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Inclusion {
-    /// Beginnings.
-    pub prefixes: Vec<String>,
-    /// Ends.
-    pub suffixes: Vec<String>,
-    /// Regular expressions.
-    pub regexps: Vec<String>,
-}
-
-/// What a mesh needs of Envoy's stats: readiness and drain ask for some of them. The rest costs memory for each cluster.
-const PREFIXES: [&str; 9] = [
-    "http.inbound",
-    "http.outbound",
-    "http.http_proxy",
-    "tcp.",
-    "listener_manager.",
-    "cluster_manager.",
-    "control_plane.",
-    "server.",
-    "cluster.xds-grpc.",
-];
-
-/// What one looks for when a request goes astray.
-const SUFFIXES: [&str; 14] = [
-    "upstream_rq_total",
-    "upstream_rq_completed",
-    "upstream_rq_retry",
-    "upstream_rq_timeout",
-    "upstream_rq_pending_overflow",
-    "upstream_cx_total",
-    "upstream_cx_active",
-    "upstream_cx_connect_fail",
-    "membership_healthy",
-    "membership_total",
-    "outlier_detection.ejections_active",
-    "outlier_detection.ejections_enforced_total",
-    // A drain waits for connections to end.
-    "downstream_cx_active",
-    "ssl.fail_verify_san",
-];
-
 /// The bootstrap of one proxy.
 pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
-    let Bootstrap { node, admin, source, stats, runtime, tracer } = bootstrap;
+    let Bootstrap { node, admin, source, stats, runtime, telemetry } = bootstrap;
+    let telemetry = match source {
+        Source::Agent { .. } => Cow::Borrowed(telemetry),
+        Source::ControlPlane(_) => Cow::Owned(telemetry.without_secrets()),
+    };
     // Set by the user, over ours.
     let mut flags = json!({
         // What Istio allows a regular expression; Envoy's own default refuses longer ones that Istio takes.
@@ -138,7 +103,7 @@ pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
     for (flag, value) in runtime {
         flags[flag] = json!(value);
     }
-    let mut resources = build_static_resources(*admin, source);
+    let mut resources = build_static_resources(*admin, source, telemetry.compressors());
     let mut bootstrap = json!({
         "node": node.build(),
         "admin": { "address": socket(*admin) },
@@ -155,19 +120,19 @@ pub fn build_bootstrap(bootstrap: &Bootstrap) -> Value {
                 "max_active_downstream_connections": connection_limit(node, runtime),
             },
         }] },
-        "stats_config": build_stats(stats),
+        "stats_config": build_stats(stats, &telemetry.stat_tags()),
+        "stats_sinks": telemetry.sinks(),
     });
-    if let Some(tracer) = tracer {
-        if let Some(clusters) = resources["clusters"].as_array_mut() {
-            clusters.push(tracer.cluster());
-        }
+    let mut more = telemetry.clusters();
+    if let Some(tracer) = &telemetry.tracer {
         bootstrap["tracing"] = tracer.tracing(&node.cluster);
     }
     if finds_replicas(node) {
-        if let Some(clusters) = resources["clusters"].as_array_mut() {
-            clusters.push(build_local_cluster());
-        }
+        more.push(build_local_cluster());
         bootstrap["cluster_manager"] = json!({ "local_cluster_name": LOCAL_CLUSTER });
+    }
+    if let Some(clusters) = resources["clusters"].as_array_mut() {
+        clusters.append(&mut more);
     }
     bootstrap["static_resources"] = resources;
     bootstrap
@@ -194,7 +159,7 @@ fn finds_replicas(node: &Node) -> bool {
     node.metadata.get("ENABLE_SELF_DISCOVERY").is_some_and(|value| value == "true")
 }
 
-fn build_static_resources(admin: SocketAddr, source: &Source) -> Value {
+fn build_static_resources(admin: SocketAddr, source: &Source, compressors: Vec<Value>) -> Value {
     match source {
         Source::ControlPlane(at) => json!({ "clusters": [build_grpc_cluster("xds-grpc", &socket(*at))] }),
         Source::Agent { sockets: Sockets { configuration, secrets }, listen } => {
@@ -207,8 +172,8 @@ fn build_static_resources(admin: SocketAddr, source: &Source) -> Value {
                     build_grpc_cluster("xds-grpc", &pipe(configuration)),
                 ],
                 "listeners": [
-                    build_listener("prometheus", *prometheus, "/stats/prometheus", "prometheus_stats"),
-                    build_listener("health", *health, "/healthz/ready", "agent"),
+                    build_listener("prometheus", *prometheus, ("/stats/prometheus", "prometheus_stats"), compressors),
+                    build_listener("health", *health, ("/healthz/ready", "agent"), Vec::new()),
                 ],
             })
         }
@@ -234,8 +199,17 @@ fn build_dynamic_resources() -> Value {
     })
 }
 
-/// A listener that answers one path, with what a static cluster says.
-fn build_listener(name: &str, at: SocketAddr, path: &str, cluster: &str) -> Value {
+/// A listener that answers one path, with what a static cluster says, through these filters.
+fn build_listener(
+    name: &str,
+    at: SocketAddr,
+    (path, cluster): (&str, &str),
+    mut filters: Vec<Value>,
+) -> Value {
+    filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+    }));
     json!({
         "name": name,
         "address": socket(at),
@@ -251,26 +225,10 @@ fn build_listener(name: &str, at: SocketAddr, path: &str, cluster: &str) -> Valu
                     "domains": ["*"],
                     "routes": [{ "match": { "path": path }, "route": { "cluster": cluster } }],
                 }] },
-                "http_filters": [{
-                    "name": "envoy.filters.http.router",
-                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
-                }],
+                "http_filters": filters,
             },
         }] }],
     })
-}
-
-fn build_stats(stats: &Inclusion) -> Value {
-    let Inclusion { prefixes, suffixes, regexps } = stats;
-    let prefixes = PREFIXES.into_iter().chain(prefixes.iter().map(String::as_str));
-    let suffixes = SUFFIXES.into_iter().chain(suffixes.iter().map(String::as_str));
-    let regexps = regexps.iter().map(|text| json!({ "safe_regex": { "regex": text } }));
-    let patterns: Vec<Value> = prefixes
-        .map(|text| json!({ "prefix": text }))
-        .chain(suffixes.map(|text| json!({ "suffix": text })))
-        .chain(regexps)
-        .collect();
-    json!({ "stats_matcher": { "inclusion_list": { "patterns": patterns } } })
 }
 
 fn pipe(path: &Path) -> Value {

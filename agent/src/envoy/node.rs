@@ -4,6 +4,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// What a proxy stands for.
@@ -33,6 +34,39 @@ impl fmt::Display for Role {
             Self::Sidecar => "sidecar",
             Self::Router => "router",
         })
+    }
+}
+
+/// What a workload is called in traces (Istio's `tracingServiceName`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ServiceName {
+    /// By its label `app`, with its namespace.
+    AppLabelAndNamespace,
+    /// By its canonical name.
+    CanonicalNameOnly,
+    /// By its canonical name, with its namespace.
+    CanonicalNameAndNamespace,
+}
+
+impl ServiceName {
+    /// The name of `workload` in `namespace` with these labels.
+    pub fn of<'a>(
+        self,
+        label: impl Fn(&str) -> Option<&'a str>,
+        workload: &'a str,
+        namespace: &str,
+    ) -> String {
+        let app = || label("app").unwrap_or(workload);
+        let canonical = || {
+            let mut named = ["service.istio.io/canonical-name", "app.kubernetes.io/name"].into_iter();
+            named.find_map(&label).unwrap_or_else(app)
+        };
+        match self {
+            Self::AppLabelAndNamespace => format!("{}.{namespace}", app()),
+            Self::CanonicalNameOnly => canonical().to_owned(),
+            Self::CanonicalNameAndNamespace => format!("{}.{namespace}", canonical()),
+        }
     }
 }
 

@@ -1,19 +1,18 @@
 //! The tracer of a bootstrap: where spans go whose listeners name no other one (Istio's `tracing` of a ProxyConfig).
 //!
-//! In: what takes spans, and where. Out: the `tracing` block and the static cluster that it names. The cluster is looked up by the proxy, and
-//! again and again: what takes spans may come later.
+//! In: what takes spans, and where. Out: the `tracing` block and the static cluster that it names.
 
 use serde_json::{Value, json};
+
+use super::{Upstream, upstream::Speaks};
 
 /// What takes spans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracer {
     /// What it speaks.
     pub kind: TracerKind,
-    /// Its name or IP address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// Where it is.
+    pub to: Upstream,
 }
 
 /// What is spoken to it.
@@ -25,14 +24,6 @@ pub enum TracerKind {
 }
 
 impl Tracer {
-    /// Of an address such as `zipkin.istio-system:9411`; `None` without a port.
-    pub fn at(kind: TracerKind, address: &str) -> Option<Self> {
-        let (host, port) = address.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = port.parse().ok()?;
-        (!host.is_empty()).then(|| Self { kind, host: host.to_owned(), port })
-    }
-
     fn cluster_name(&self) -> &'static str {
         match self.kind {
             TracerKind::Zipkin => "zipkin",
@@ -42,24 +33,13 @@ impl Tracer {
 
     /// Its cluster.
     pub(super) fn cluster(&self) -> Value {
-        let Self { kind: _, host, port } = self;
-        let name = self.cluster_name();
-        let address = json!({ "socket_address": { "address": host, "port_value": port } });
-        json!({
-            "name": name,
-            "type": "STRICT_DNS",
-            "respect_dns_ttl": true,
-            "dns_refresh_rate": "30s",
-            "connect_timeout": "1s",
-            "load_assignment": super::bootstrap::build_assignment(name, &address),
-        })
+        self.to.cluster(self.cluster_name(), Speaks::Http1)
     }
 
     /// The `tracing` block. `service` is what the workload is called in traces.
     pub(super) fn tracing(&self, service: &str) -> Value {
-        let Self { kind, host, port } = self;
-        let cluster = self.cluster_name();
-        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let Self { kind, to } = self;
+        let (cluster, authority) = (self.cluster_name(), to.authority());
         let config = match kind {
             TracerKind::Zipkin => json!({
                 "@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig",
@@ -67,7 +47,7 @@ impl Tracer {
                 "trace_id_128bit": true,
                 "shared_span_context": false,
                 "collector_service": { "http_uri": {
-                    "uri": format!("http://{host}:{port}/api/v2/spans"),
+                    "uri": format!("http://{authority}/api/v2/spans"),
                     "cluster": cluster,
                     "timeout": "5s",
                 } },
@@ -75,7 +55,7 @@ impl Tracer {
             TracerKind::Datadog => json!({
                 "@type": "type.googleapis.com/envoy.config.trace.v3.DatadogConfig",
                 "collector_cluster": cluster,
-                "collector_hostname": format!("{host}:{port}"),
+                "collector_hostname": authority,
                 "service_name": service,
             }),
         };

@@ -13,6 +13,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _, stream};
+use mesh_pki::TrustBundle;
 use mesh_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
@@ -51,13 +52,25 @@ pub(super) struct Secrets {
 #[derive(Debug)]
 pub(super) struct Files {
     revocations: RevocationFile,
+    /// Roots besides those of the identity.
+    roots: Option<TrustBundle>,
     watch: FileWatch,
 }
 
 impl Files {
     /// `revocations` is where the mesh's lists would be.
-    pub(super) fn new(revocations: Option<PathBuf>) -> Self {
-        Self { revocations: RevocationFile::new(revocations), watch: FileWatch::default() }
+    pub(super) fn new(revocations: Option<PathBuf>, roots: Option<TrustBundle>) -> Self {
+        Self { revocations: RevocationFile::new(revocations), roots, watch: FileWatch::default() }
+    }
+
+    /// The identity as Envoy is to have it.
+    fn told(&self, identity: Identity) -> Now {
+        let identity = match &self.roots {
+            Some(roots) => Identity { trusted: identity.trusted.with(roots), ..identity },
+            None => identity,
+        };
+        // What is revoked is looked at by all that is trusted.
+        Now { revoked: self.revocations.read(&identity), identity }
     }
 }
 
@@ -138,13 +151,13 @@ impl<F: Form> Talk<F> {
     /// Waits for what is to be said; `None` when the stream or the workload has ended.
     async fn next(&mut self) -> Option<F::Response> {
         loop {
-            let Files { revocations, watch } = &*self.files;
+            let Files { revocations, roots: _, watch } = &*self.files;
             let files = self.session.files(revocations.path());
             // Before they are read: what happens from now on is told.
             self.word.mark_unchanged();
             let followed = watch.follow(&files);
             let identity = self.identity.borrow_and_update().clone();
-            let now = identity.map(|identity| Now { revoked: revocations.read(&identity), identity });
+            let now = identity.map(|identity| self.files.told(identity));
             if let Some(answer) = now.and_then(|now| F::answer(&mut self.session, &now)) {
                 return Some(answer);
             }

@@ -9,6 +9,7 @@ mod machine;
 mod memory;
 mod mutual;
 mod settings;
+mod telling;
 mod world;
 
 use std::{os::unix::fs::PermissionsExt as _, time::Duration};

@@ -29,7 +29,7 @@ const SETTINGS: &str = r#"
         "inclusionSuffixes": [".load_success"],
         "inclusionRegexps": ["^main_thread[.].*"]
     },
-    "extraStatTags": ["one"]
+    "statNameLength": 100
 "#;
 /// As the downward API writes them.
 const ANNOTATIONS: &str = "sidecar.istio.io/statsInclusionPrefixes=\"thread_local_cluster_manager.,overload.\"\n\
@@ -99,7 +99,7 @@ async fn told(envoy: &Path) -> Result<()> {
     ensure!(root.join("run/proxy/state/identity.json").exists(), "configPath: what is kept is elsewhere");
     ensure!(!root.join("etc/istio/proxy").exists(), "configPath: something is in the usual place");
     ensure!(
-        proxy.log().contains("extraStatTags is not supported"),
+        proxy.log().contains("statNameLength is not supported"),
         "what has no effect is told:\n{}",
         proxy.log()
     );

@@ -21,7 +21,7 @@ use meltemi_agent::{
 };
 use tokio::sync::watch;
 
-use super::{EnvoyError, EnvoySettings, SidecarSpec, bootstrap};
+use super::{EnvoyError, EnvoySettings, SidecarSpec, bootstrap, telemetry};
 
 /// The name in the control plane's certificate.
 const SERVER_NAME: &str = "localhost";
@@ -80,7 +80,8 @@ pub(super) async fn start(
         sockets: Sockets { configuration: directory.join("xds"), secrets: directory.join("sds") },
         stats: Inclusion::default(),
         runtime: BTreeMap::new(),
-        tracer: bootstrap::tracer(spec),
+        telemetry: telemetry::telemetry(&spec.start),
+        roots: telemetry::roots(&spec.start),
         workload: Settings {
             authority: Authority {
                 address: address.clone(),

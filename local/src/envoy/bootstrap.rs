@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use meltemi_agent::envoy::{
-    self, Bootstrap, Inclusion, Listen, Locality, Node, Role, Source, Tracer, TracerKind, bootstrap,
+    self, Bootstrap, Inclusion, Listen, Locality, Node, Role, ServiceName, Source, bootstrap,
 };
 use serde_json::{Map, Value, json};
 
-use super::{EnvoySettings, SidecarSpec};
+use super::{EnvoySettings, SidecarSpec, telemetry::telemetry};
 use crate::HTTP_PROXY_PORT;
 
 /// The bootstrap of one sidecar that has no agent: it asks the control plane in plaintext.
@@ -18,26 +18,25 @@ pub fn build_bootstrap(spec: &SidecarSpec, settings: &EnvoySettings) -> Value {
         source: Source::ControlPlane(settings.xds),
         stats: Inclusion::default(),
         runtime: std::collections::BTreeMap::new(),
-        tracer: tracer(spec),
+        telemetry: telemetry(&spec.start),
     })
-}
-
-/// Where its spans go whose listeners name no other tracer.
-pub(super) fn tracer(spec: &SidecarSpec) -> Option<Tracer> {
-    let mesh_model::Tracer { datadog, address } = spec.start.tracer.as_ref()?;
-    Tracer::at(if *datadog { TracerKind::Datadog } else { TracerKind::Zipkin }, address)
 }
 
 /// Who a sidecar says it is.
 pub(super) fn node(spec: &SidecarSpec, settings: &EnvoySettings) -> Node {
     let SidecarSpec { identity, pod_address, application, labels, service_account, locality, start } = spec;
     let (pod, namespace) = (&identity.pod, &identity.namespace);
-    let labels: Map<String, Value> =
+    let label = |name: &str| labels.get(name).map(|value| &**value);
+    let cluster = start.service_name.map_or_else(
+        || format!("{}.{namespace}", identity.workload),
+        |name| service_name(name).of(label, &identity.workload, namespace),
+    );
+    let told: Map<String, Value> =
         labels.iter().map(|(key, value)| (key.to_string(), Value::from(value.as_ref()))).collect();
     let metadata = [
         ("NAME", pod.as_ref().into()),
         ("NAMESPACE", namespace.as_ref().into()),
-        ("LABELS", json!(labels)),
+        ("LABELS", json!(told)),
         ("SERVICE_ACCOUNT", service_account.as_ref().into()),
         ("INSTANCE_IPS", pod_address.to_string().into()),
         ("CLUSTER_ID", settings.cluster_id.as_str().into()),
@@ -68,13 +67,21 @@ pub(super) fn node(spec: &SidecarSpec, settings: &EnvoySettings) -> Node {
         pod: pod.to_string(),
         namespace: namespace.to_string(),
         domain: format!("{namespace}.svc.{}", settings.domain),
-        cluster: format!("{}.{namespace}", identity.workload),
+        cluster,
         locality: Locality {
             region: locality.region.to_string(),
             zone: locality.zone.to_string(),
             sub_zone: locality.sub_zone.to_string(),
         },
         metadata,
+    }
+}
+
+fn service_name(name: mesh_model::ServiceName) -> ServiceName {
+    match name {
+        mesh_model::ServiceName::AppLabelAndNamespace => ServiceName::AppLabelAndNamespace,
+        mesh_model::ServiceName::CanonicalNameOnly => ServiceName::CanonicalNameOnly,
+        mesh_model::ServiceName::CanonicalNameAndNamespace => ServiceName::CanonicalNameAndNamespace,
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use meltemi_agent::{
     Agent, Identity,
-    envoy::{CommandLine, process::terminate},
+    envoy::{CommandLine, command::FLUSH_INTERVAL, process::terminate},
 };
 use tokio::{
     process::Child,
@@ -116,20 +116,24 @@ impl Supervisor {
         let log = log.map_err(EnvoyError::write(&log_path))?;
         let log_too = log.try_clone().map_err(EnvoyError::write(&log_path))?;
 
+        let start = &self.spec.start;
         let line = CommandLine {
             binary: self.settings.binary.clone(),
             // One worker is plenty for a laptop. Zero is as many as there are processors.
-            concurrency: Some(self.spec.start.concurrency.unwrap_or(1)).filter(|count| *count > 0),
+            concurrency: Some(start.concurrency.unwrap_or(1)).filter(|count| *count > 0),
             log_level: "warning".to_owned(),
             // A line for each use of a deprecated field: nothing that the reader of a log can do anything about.
             component_log_level: "misc:error".to_owned(),
             drain: DRAIN,
+            flush_interval: start
+                .flush_interval
+                .map_or(FLUSH_INTERVAL, |it| Duration::from_nanos(it.as_nanos())),
+            flush_size: start.flush_size,
             only_ipv6: self.spec.pod_address.is_ipv6(),
         };
         let mut command = line.command(&bootstrap);
         // Envoy alone: the agent is a task of this process.
-        let environment = &self.spec.start.environment;
-        command.envs(environment.iter().map(|(name, value)| (&**name, &**value)));
+        command.envs(start.environment.iter().map(|(name, value)| (&**name, &**value)));
         command.stdin(Stdio::null()).stdout(log).stderr(log_too);
         let spawned = self.spawner.spawn(command).await;
         spawned.map_err(|source| EnvoyError::Run { binary: self.settings.binary.clone(), source })

@@ -42,7 +42,7 @@ mod virtual_service;
 mod visibility;
 mod workload;
 
-pub use access_log::{AccessLog, LogFile, LogFormat, LogValue};
+pub use access_log::{AccessLog, AccessLogger, LogFile, LogFormat, LogProtocol, LogService, LogValue};
 pub use address::{Cidr, EndpointAddress, Vip};
 pub use change::ChangeSet;
 pub use credential::{Credential, Hidden, KeyPair, TrustedAuthorities};
@@ -71,7 +71,7 @@ pub use problem::{Parsed, Problem, Reason, Severity};
 pub use protocol::Protocol;
 pub use proxy_headers::{ClientCertDetails, ForwardClientCert, ProxyHeaders, ServerHeader};
 pub use proxy_settings::{ConnectionSettings, EscapedSlashes, ProxySettings, Underscores};
-pub use proxy_start::{ProxyConfig, ProxyStart, Tracer};
+pub use proxy_start::{ProxyConfig, ProxyStart, RemoteService, ServiceName, Tracer};
 pub use service::{Registry, Resolution, Service, ServicePort};
 pub use sidecar::{
     EgressHost, EgressNamespace, IngressEndpoint, ListenerPlace, Sidecar, SidecarAddress, SidecarEgress,
@@ -83,8 +83,8 @@ pub use tls::{
     TlsLimits, TlsVersion,
 };
 pub use tracing::{
-    MeshTracing, ResourceDetectors, SpanTag, TracingProtocol, TracingProvider, TracingRequest,
-    TracingSettings,
+    MeshTracing, ProviderService, ResourceDetectors, SpanTag, TracingProtocol, TracingProvider,
+    TracingRequest, TracingSettings,
 };
 pub use traffic_policy::{
     ClusterPolicy, ConnectionPool, ConsistentHash, HashKey, HashRing, Http2Keepalive, HttpPool, LoadBalancer,

@@ -12,8 +12,8 @@ pub use difference::Change;
 use mentions::{destinations, single_vips, source_labels};
 
 use crate::{
-    ChangeSet, Credential, DestinationRule, Host, MeshConfig, MeshTracing, NamespacedName, ObjectRef,
-    PeerAuthentication, ProxyConfig, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
+    ChangeSet, Credential, DestinationRule, Host, MeshConfig, NamespacedName, ObjectRef, PeerAuthentication,
+    ProxyConfig, Service, ServiceEndpoints, Sidecar, Str, VirtualService, Workload,
     client_needs::ClientNeeds,
 };
 use imbl::{OrdMap, OrdSet};
@@ -117,13 +117,8 @@ impl Mesh {
         };
         let before = self.dynamic_services;
         self.dynamic_services = before + dynamic(&new) - dynamic(&old);
-        if let MeshTracing::Provider(provider) = &self.config.tracing {
-            // All listeners name its cluster, or none does.
-            let takes_spans = |service: &Option<Arc<Service>>| {
-                service.as_ref().is_some_and(|service| service.host == provider.host)
-            };
-            changes.everything |= takes_spans(&old) || takes_spans(&new);
-        }
+        // All listeners name its cluster, or none does.
+        changes.everything |= old.iter().chain(&new).any(|service| self.config.tells(&service.host));
         // Every proxy begins or ends to look names up.
         changes.everything |= (before == 0) != (self.dynamic_services == 0);
         if let Some(target) = old.as_ref().and_then(|old| old.alias_of()) {

@@ -1,8 +1,8 @@
 //! Mesh-wide settings: the part of Istio's MeshConfig that has an effect today.
 
 use crate::{
-    AccessLog, ClientTls, ConnectionPool, DefaultExports, Duration, EntryVisibility, LabelSelector, Labels,
-    LocalityLb, MeshTracing, Network, OutlierDetection, ProxySettings, ProxyStart, Retries, Str,
+    AccessLog, ClientTls, ConnectionPool, DefaultExports, Duration, EntryVisibility, Host, LabelSelector,
+    Labels, LocalityLb, MeshTracing, Network, OutlierDetection, ProxySettings, ProxyStart, Retries, Str,
     TcpKeepalive, TlsLimits,
 };
 use serde::Serialize;
@@ -87,7 +87,7 @@ pub struct MeshConfig {
     pub default_policy: DefaultTrafficPolicy,
     /// `localityLbSetting`, or `zoneAwareLbSetting`, which wins: for clusters whose own policy says nothing.
     pub locality: LocalityLb,
-    /// `accessLogFile` and what belongs to it; `None`: nothing is logged.
+    /// `accessLogFile` and what belongs to it, or the providers that are told instead; `None`: nothing is logged.
     pub access_log: Option<Arc<AccessLog>>,
     /// `tcpKeepalive`: of connections whose own settings leave it open, value by value.
     pub keepalive: Option<TcpKeepalive>,
@@ -143,6 +143,16 @@ impl MeshConfig {
     pub fn trust_domains(&self) -> impl Iterator<Item = &Str> {
         let aliases = self.trust_domain_aliases.iter().filter(|alias| **alias != self.trust_domain);
         std::iter::once(&self.trust_domain).chain(aliases)
+    }
+
+    /// Whether requests are told to this service, as spans or as accesses: one of `extensionProviders` in use.
+    pub fn tells(&self, host: &Host) -> bool {
+        let tracer = match &self.tracing {
+            MeshTracing::Provider(provider) => Some(&provider.to),
+            MeshTracing::Off | MeshTracing::Bootstrap => None,
+        };
+        let logs = self.access_log.iter().flat_map(|log| log.services());
+        tracer.into_iter().chain(logs).any(|to| to.host == *host)
     }
 
     /// Whether the namespace `name` with these labels belongs to the mesh. The root namespace always does.

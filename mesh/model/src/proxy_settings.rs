@@ -13,6 +13,8 @@ pub struct ProxySettings {
     pub tracing: TracingSettings,
     /// `connectionSettings`.
     pub connections: Arc<ConnectionSettings>,
+    /// Whether `envoyAccessLogService` names a service, for which the proxy has a cluster since its start.
+    pub access_log_service: bool,
 }
 
 /// `connectionSettings`, with what its profile says. `None`: as Envoy has it, or as other settings say.

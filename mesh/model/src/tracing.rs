@@ -16,15 +16,23 @@ pub enum MeshTracing {
     Provider(Arc<TracingProvider>),
 }
 
-/// One of `extensionProviders` that takes spans.
+/// The service that one of `extensionProviders` is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct TracingProvider {
-    /// The namespace of the service; `None`: whichever has it.
+pub struct ProviderService {
+    /// Its namespace; `None`: whichever has it.
     pub namespace: Option<Str>,
-    /// The service that takes spans.
+    /// Its name.
     pub host: Host,
     /// On which of its ports.
     pub port: u16,
+}
+
+/// One of `extensionProviders` that takes spans.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct TracingProvider {
+    /// The service that takes spans.
+    #[serde(flatten)]
+    pub to: ProviderService,
     /// `maxTagLength`: how much of a path is told.
     pub max_path_length: Option<u32>,
     /// What is spoken.

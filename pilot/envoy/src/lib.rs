@@ -14,6 +14,7 @@ mod encode;
 mod endpoints;
 mod envoy;
 mod filters;
+mod grpc;
 mod header_case;
 mod inline;
 mod listener;

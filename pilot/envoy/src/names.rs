@@ -28,6 +28,9 @@ pub(crate) const TLS: &str = "envoy.transport_sockets.tls";
 pub(crate) const UPSTREAM_PROXY_PROTOCOL: &str = "envoy.transport_sockets.upstream_proxy_protocol";
 
 pub(crate) const FILE_ACCESS_LOG: &str = "envoy.access_loggers.file";
+pub(crate) const HTTP_GRPC_ACCESS_LOG: &str = "envoy.access_loggers.http_grpc";
+pub(crate) const TCP_GRPC_ACCESS_LOG: &str = "envoy.access_loggers.tcp_grpc";
+pub(crate) const OTLP_ACCESS_LOG: &str = "envoy.access_loggers.open_telemetry";
 pub(crate) const PREVIOUS_HOSTS: &str = "envoy.retry_host_predicates.previous_hosts";
 pub(crate) const PREVIOUS_PRIORITIES: &str = "envoy.retry_priorities.previous_priorities";
 
@@ -36,6 +39,9 @@ pub(crate) const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.
 
 /// The cluster of the bootstrap that leads to the agent's secrets. Istio's name.
 pub(crate) const SDS_CLUSTER: &str = "sds-grpc";
+
+/// The cluster of the bootstrap that leads to the service that takes accesses. Istio's name.
+pub(crate) const ACCESS_LOG_CLUSTER: &str = "envoy_accesslog_service";
 
 /// Metadata that says where a resource comes from and what it is about.
 pub(crate) const ISTIO_METADATA: &str = "istio";

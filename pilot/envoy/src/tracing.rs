@@ -2,6 +2,7 @@
 
 use crate::envoy::hcm::http_connection_manager::Tracing;
 use crate::envoy::{core, trace, tracing, wkt};
+use crate::grpc::build_grpc_service;
 use crate::value::{boolean, duration, percent, uint32};
 use mesh_model::{Percent, ResourceDetectors, SpanTag, Str, TracingProtocol, TracingRequest};
 use mesh_proto::pack;
@@ -151,19 +152,6 @@ fn build_http_service(request: &TracingRequest, host: &str, cluster: &str) -> co
             http_upstream_type: Some(core::http_uri::HttpUpstreamType::Cluster(cluster.to_owned())),
         }),
         request_headers_to_add: headers.collect(),
-        ..Default::default()
-    }
-}
-
-fn build_grpc_service(host: &str, cluster: &str) -> core::GrpcService {
-    core::GrpcService {
-        target_specifier: Some(core::grpc_service::TargetSpecifier::EnvoyGrpc(
-            core::grpc_service::EnvoyGrpc {
-                cluster_name: cluster.to_owned(),
-                authority: host.to_owned(),
-                ..Default::default()
-            },
-        )),
         ..Default::default()
     }
 }

@@ -15,13 +15,18 @@ pub use replicas::{LOCAL_CLUSTER, is_replica};
 
 use crate::{
     Capture, Proxy, Scope, ScopeKey,
-    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ListenerSpec, UpstreamProtocol},
+    spec::{ClusterDiscovery, ClusterSpec, EndpointsSpec, ListenerSpec, TracingSpec, UpstreamProtocol},
     well_known::{INBOUND_SOURCE, inbound_sources, plain_cluster, pool_as_spoken},
 };
 use listeners::Listening;
-use mesh_model::{EndpointAddress, InboundPolicy, Mesh, MeshTracing, ObjectRef, Protocol, Str};
+use mesh_model::{
+    AccessLog, AccessLogger, EndpointAddress, InboundPolicy, Mesh, MeshTracing, ObjectRef, Protocol, Str,
+};
 use ports::{InboundPort, OfService, Ports};
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 /// How the names of all clusters begin to which the routes of inbound listeners lead.
 pub const INBOUND_CLUSTERS: &str = "inbound|";
@@ -42,14 +47,9 @@ pub struct Inbound {
 pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     let config = mesh.config();
     let (mut ports, standing) = ports::ports(mesh, proxy);
-    let tracing = match mesh.config().tracing {
-        MeshTracing::Off => None,
-        MeshTracing::Bootstrap | MeshTracing::Provider(_) => {
-            Scope::new(mesh, &ScopeKey::of(mesh, proxy)).tracing()
-        }
-    };
-    let listening =
-        Listening { mesh, proxy, modes: mesh.peer_modes(&proxy.namespace, &proxy.labels), tracing };
+    let (tracing, access_log) = told(mesh, proxy);
+    let modes = mesh.peer_modes(&proxy.namespace, &proxy.labels);
+    let listening = Listening { mesh, proxy, modes, tracing, access_log };
     for port in ports.values_mut() {
         if port.given_tls(&listening.modes).is_some() {
             port.protocol = port.protocol.within_tls();
@@ -90,6 +90,21 @@ pub fn inbound(mesh: &Mesh, proxy: &Proxy) -> Inbound {
     let settings = proxy.settings(mesh);
     let clusters = clusters.into_iter().map(|cluster| cluster.of_proxy(settings)).collect();
     Inbound { listeners, clusters, endpoints: replicas::replicas(mesh, proxy), standing }
+}
+
+/// Who is told of requests: of their spans, and of accesses.
+fn told(mesh: &Mesh, proxy: &Proxy) -> (Option<Arc<TracingSpec>>, Option<Arc<AccessLog>>) {
+    let config = mesh.config();
+    let only_files = || {
+        config.access_log.iter().flat_map(|log| &log.loggers).all(|by| matches!(by, AccessLogger::File(_)))
+    };
+    // What is seen is not looked at where nobody has to be seen.
+    if config.tracing == MeshTracing::Off && only_files() {
+        return (None, config.access_log.clone());
+    }
+    let key = ScopeKey::of(mesh, proxy);
+    let scope = Scope::new(mesh, &key);
+    (scope.tracing(), scope.access_log())
 }
 
 /// Where requests go that came for `entry`.

@@ -14,6 +14,7 @@ pub mod explain;
 mod inbound;
 mod names;
 mod outbound;
+mod providers;
 mod proxy;
 mod scope;
 mod select;
@@ -30,6 +31,7 @@ pub use outbound::{
     HostView, ListenerKey, PlaceView, PortUse, derive_host, derive_place, placeholder, port_listener,
     route_configuration,
 };
+pub use providers::provider_cluster;
 pub use proxy::{Capture, Families, NodeOptions, Proxy};
 pub use scope::{Place, Scope, ScopeKey};
 pub use select::hosts;

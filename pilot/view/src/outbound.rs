@@ -113,7 +113,7 @@ impl ServiceContext<'_> {
 }
 
 /// The name of an outbound cluster.
-fn cluster_name(port: u16, subset: &str, host: &Host) -> Str {
+pub(crate) fn cluster_name(port: u16, subset: &str, host: &Host) -> Str {
     format!("outbound|{port}|{subset}|{host}").into()
 }
 

@@ -4,10 +4,10 @@
 //! Envoy refuses a listener that names a cluster that it does not have.
 
 use crate::{
-    Scope,
+    Scope, provider_cluster,
     spec::{TracerSpec, TracingSpec},
 };
-use mesh_model::{MeshTracing, Protocol, TracingProvider, TracingSettings};
+use mesh_model::{MeshTracing, TracingProvider, TracingSettings};
 use std::sync::Arc;
 
 impl Scope<'_> {
@@ -30,14 +30,10 @@ impl Scope<'_> {
     }
 
     fn tracer(&self, provider: &TracingProvider) -> Option<TracerSpec> {
-        let TracingProvider { namespace, host, port, max_path_length: _, protocol } = provider;
-        let service = self.service(host)?;
-        let in_place = namespace.as_ref().is_none_or(|namespace| service.namespace() == namespace);
-        let port =
-            service.ports.iter().find(|own| own.number == *port && own.protocol != Protocol::Udp)?.number;
-        (in_place && service.alias_of().is_none()).then(|| TracerSpec {
-            host: host.to_shared(),
-            cluster: format!("outbound|{port}||{host}").into(),
+        let TracingProvider { to, max_path_length: _, protocol } = provider;
+        self.sees_provider(to).then(|| TracerSpec {
+            host: to.host.to_shared(),
+            cluster: provider_cluster(to),
             protocol: Arc::new(protocol.clone()),
             service_name: self.key.traced_as.clone(),
         })

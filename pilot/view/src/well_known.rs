@@ -10,8 +10,8 @@ use crate::{
     },
 };
 use mesh_model::{
-    ConnectionPool, Duration, LoadBalancing, Mesh, OutboundPolicy, RouteHeaders, Str, TcpKeepalive,
-    UpgradePolicy,
+    AccessLog, ConnectionPool, Duration, LoadBalancing, Mesh, OutboundPolicy, RouteHeaders, Str,
+    TcpKeepalive, UpgradePolicy,
 };
 use std::{
     collections::BTreeSet,
@@ -90,7 +90,7 @@ pub fn pool_as_spoken(mesh: &Mesh, own: Option<ConnectionPool>) -> ConnectionPoo
 }
 
 /// Bytes to the one cluster `name`.
-pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
+pub fn tcp_to(name: &str, access_log: Option<Arc<AccessLog>>) -> TcpSpec {
     TcpSpec {
         stat_prefix: name.into(),
         clusters: vec![WeightedCluster { cluster: name.into(), weight: 1, headers: RouteHeaders::default() }],
@@ -100,7 +100,7 @@ pub fn tcp_to(mesh: &Mesh, name: &str) -> TcpSpec {
         tunnel: None,
         mongo: false,
         sni_lookup: None,
-        access_log: mesh.config().access_log.clone(),
+        access_log,
     }
 }
 
@@ -154,7 +154,8 @@ pub fn virtual_outbound(scope: &Scope<'_>, ports: &BTreeSet<u16>) -> ListenerSpe
             ..Inspectors::default()
         },
     };
-    let loop_guard = loop_guard(scope.mesh, "virtualOutbound-blackhole", config.outbound_port);
+    let access_log = scope.access_log();
+    let loop_guard = loop_guard("virtualOutbound-blackhole", config.outbound_port, access_log.clone());
     ListenerSpec {
         name: "virtualOutbound".into(),
         address: scope.key.families.listening(scope.key.families.any(), config.outbound_port),
@@ -172,7 +173,7 @@ pub fn virtual_outbound(scope: &Scope<'_>, ports: &BTreeSet<u16>) -> ListenerSpe
             tls: None,
             network: NetworkSpec::Tcp(unknown(scope)),
         }),
-        access_log: config.access_log.clone(),
+        access_log,
         buffer_limit: scope.settings().connections.listener_buffer,
         origins: Arc::new([]),
     }
@@ -211,7 +212,7 @@ fn strangers_by_name(scope: &Scope<'_>) -> Option<FilterChainSpec> {
         accepts_http10: scope.key.options.accepts_http10,
         connections: scope.key.options.limit(&settings.connections),
         tracing: scope.tracing(),
-        access_log: scope.mesh.config().access_log.clone(),
+        access_log: scope.access_log(),
     };
     Some(FilterChainSpec {
         name,
@@ -222,17 +223,17 @@ fn strangers_by_name(scope: &Scope<'_>) -> Option<FilterChainSpec> {
 }
 
 /// Drops connections made to the proxy's own port, which would come back for ever.
-pub fn loop_guard(mesh: &Mesh, name: &str, port: u16) -> FilterChainSpec {
+pub fn loop_guard(name: &str, port: u16, access_log: Option<Arc<AccessLog>>) -> FilterChainSpec {
     FilterChainSpec {
         name: name.into(),
         matches: ChainMatch { destination_port: Some(port), ..ChainMatch::default() },
         tls: None,
-        network: NetworkSpec::Tcp(tcp_to(mesh, "BlackHoleCluster")),
+        network: NetworkSpec::Tcp(tcp_to("BlackHoleCluster", access_log)),
     }
 }
 
 fn http_proxy(scope: &Scope<'_>, bind: IpAddr, port: u16) -> ListenerSpec {
-    let access_log = scope.mesh.config().access_log.clone();
+    let access_log = scope.access_log();
     let name: Str = format!("{bind}_{port}").into();
     let http = HttpSpec {
         stat_prefix: format!("outbound_{name}").into(),

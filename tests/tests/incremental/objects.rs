@@ -438,6 +438,7 @@ fn mesh_config() -> BoxedStrategy<FileEdit> {
         "outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}",
         "connectTimeout: 3s",
         "accessLogFile: /dev/stdout",
+        "extensionProviders: [{name: log, envoyTcpAls: {service: a.x.svc.cluster.local, port: 80}}]\n    defaultProviders: {accessLogging: [log]}",
         "rootNamespace: y",
         "enableAutoMtls: false",
         "trustDomain: other.local",

@@ -64,6 +64,66 @@ pub const NOTES: &[Note] = &[
         "defaultConfig.proxyMetadata",
         "Environment of the Envoys of `meltemi up`, and of those whose agent is told so by PROXY_CONFIG; metadata of their nodes",
     ),
+    started_by_mesh(
+        "defaultConfig.envoyAccessLogService",
+        "Proxies are started with this service, where `enableEnvoyAccessLogService` sends accesses",
+    ),
+    started_by_mesh("defaultConfig.envoyAccessLogService.address", "Where accesses go"),
+    without_secrets("defaultConfig.envoyAccessLogService.tlsSettings.credentialName"),
+    telling(
+        "defaultConfig.envoyAccessLogService.tlsSettings",
+        "TLS towards that service, by the agent's secrets",
+    ),
+    telling("defaultConfig.envoyAccessLogService.tlsSettings.mode", "TLS towards that service"),
+    secrets("defaultConfig.envoyAccessLogService.tlsSettings*", "TLS towards that service"),
+    telling("defaultConfig.envoyAccessLogService.tcpKeepalive*", "Keepalive of connections to that service"),
+    started_by_mesh(
+        "defaultConfig.envoyMetricsService",
+        "`stats_sinks` of the bootstrap: proxies are started with this service",
+    ),
+    started_by_mesh("defaultConfig.envoyMetricsService.address", "Where metrics go"),
+    without_secrets("defaultConfig.envoyMetricsService.tlsSettings.credentialName"),
+    telling(
+        "defaultConfig.envoyMetricsService.tlsSettings",
+        "TLS towards that service, by the agent's secrets",
+    ),
+    telling("defaultConfig.envoyMetricsService.tlsSettings.mode", "TLS towards that service"),
+    secrets("defaultConfig.envoyMetricsService.tlsSettings*", "TLS towards that service"),
+    telling("defaultConfig.envoyMetricsService.tcpKeepalive*", "Keepalive of connections to that service"),
+    started_by_mesh(
+        "defaultConfig.envoyMetricsServiceAddress",
+        "As `envoyMetricsService.address`, which wins",
+    ),
+    started_by_mesh(
+        "defaultConfig.statsdUdpAddress",
+        "`stats_sinks` of the bootstrap: proxies send this statsd their metrics",
+    ),
+    started_by_mesh(
+        "defaultConfig.extraStatTags",
+        "`stats_tags` of the bootstrap, for `TAG.=.VALUE;.` in names of metrics",
+    ),
+    started_by_mesh("defaultConfig.fileFlushInterval", "Envoy's `--file-flush-interval-msec`"),
+    telling("defaultConfig.fileFlushMinSizeKb", "Envoy's `--file-flush-min-size-kb`"),
+    telling(
+        "defaultConfig.statsCompression",
+        "Whoever asks for metrics gets them by brotli, gzip or zstd, if it takes one of these; `false`: as they are",
+    ),
+    started_by_mesh("defaultConfig.zipkinAddress", "As `tracing.zipkin.address`, which wins"),
+    started_by_mesh(
+        "defaultConfig.tracingServiceName",
+        "`node.cluster` of the bootstrap, where no `serviceCluster` says it",
+    ),
+    without_secrets("defaultConfig.tracing.tlsSettings.credentialName"),
+    telling(
+        "defaultConfig.tracing.tlsSettings",
+        "TLS towards the tracer that proxies are started with, by the agent's secrets",
+    ),
+    telling("defaultConfig.tracing.tlsSettings.mode", "TLS towards the tracer that proxies are started with"),
+    secrets("defaultConfig.tracing.tlsSettings*", "TLS towards the tracer that proxies are started with"),
+    telling(
+        "defaultConfig.caCertificatesPem",
+        "Envoy trusts these roots besides those that come with its certificate",
+    ),
     agent(
         "defaultConfig.binaryPath",
         "**No effect** by itself, which is told. In `PROXY_CONFIG` of an agent: the Envoy that it runs, unless its flag `--envoy` names one",
@@ -149,6 +209,27 @@ const fn started_by_mesh(path: &'static str, effect: &'static str) -> Note {
 const fn agent(path: &'static str, does: &'static str) -> Note {
     let (file, test) = ("agent/tests/proxy/settings.rs", "a_proxy_runs_as_its_settings_say");
     Note { kind: "MeshConfig", path, effect: does, file, test }
+}
+
+/// TLS of what a bootstrap itself leads to.
+const fn secrets(path: &'static str, effect: &'static str) -> Note {
+    let (file, test) = ("agent/src/environment/telemetry.rs", "every_field_of_tls_counts");
+    Note { kind: "MeshConfig", path, effect, file, test }
+}
+
+/// Secrets, which a bootstrap does not have.
+const fn without_secrets(path: &'static str) -> Note {
+    let effect =
+        "None: a bootstrap has no Secrets. Nothing is told there then, and whoever writes it is told so";
+    let (file, test) =
+        ("agent/src/environment/telemetry.rs", "what_cannot_be_done_is_told_and_never_done_in_plaintext");
+    Note { kind: "MeshConfig", path, effect, file, test }
+}
+
+/// Whom proxies tell.
+const fn telling(path: &'static str, effect: &'static str) -> Note {
+    let (file, test) = ("agent/tests/proxy/telling.rs", "a_proxy_tells_whom_its_settings_say");
+    Note { kind: "MeshConfig", path, effect, file, test }
 }
 
 /// Roots of the mesh.

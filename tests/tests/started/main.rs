@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used)]
 
+mod accesses;
 mod collector;
 mod spans;
 
@@ -39,6 +40,8 @@ fn settings_of_the_mesh_start_proxies() {
         spans::told_in_time(traffic, &collector).await?;
         spans::told_no_more_than(traffic, &collector).await?;
         spans::told_of_what_is_not_there(traffic, &collector).await?;
+        accesses::told_of_accesses(traffic, &collector).await?;
+        accesses::told_of_metrics(traffic, &collector).await?;
         let admin = SocketAddr::new(traffic.proxy("client-0")?.ip(), ADMIN_PORT);
         let start = "defaultConfig: {concurrency: 3, proxyMetadata: {ISTIO_META_TEAM: mesh}, \
                      connectionSettings: {globalDownstreamConnectionLimit: 7001}}";

@@ -39,6 +39,9 @@ pub(super) async fn told_by_every_protocol(traffic: &Traffic, collector: &Collec
          defaultConfig: {{tracing: {{sampling: 100, zipkin: {{address: '{}:9411'}}, {TAGS}}}}}",
         collector.ip()
     );
+    let by_older_name = started
+        .replace(&format!(", zipkin: {{address: '{}:9411'}}", collector.ip()), "")
+        .replace("defaultConfig: {", &format!("defaultConfig: {{zipkinAddress: '{}:9411', ", collector.ip()));
     let started_for_datadog = started.replace("zipkin: {", "datadog: {");
     let otlp = |how: &str| provided(&format!("opentelemetry: {{service: collector.example.com, {how}}}"), "");
     let detected = otlp("port: 9411, http: {path: /v1/traces}, resourceDetectors: {environment: {}}")
@@ -63,6 +66,8 @@ pub(super) async fn told_by_every_protocol(traffic: &Traffic, collector: &Collec
             "/started-for-datadog",
             binary("POST /v0.4/traces", "/started-for-datadog", &[]),
         ),
+        // Beside the first that says the same it would be no edit.
+        (by_older_name, "/by-older-name", zipkin("/by-older-name")),
         (
             otlp("port: 9411, http: {path: /v1/traces, headers: [{name: x-key, value: 'a%'}]}"),
             "/otlp",

@@ -9,7 +9,12 @@ use crate::envoy::listener::{Filter, Listener, filter::ConfigType};
 use crate::envoy::route::route_action::ClusterSpecifier;
 use crate::envoy::route::{Route, RouteConfiguration, VirtualHost, route};
 use crate::envoy::tcp_proxy::{TcpProxy, tcp_proxy};
-use crate::envoy::{core, trace};
+use crate::envoy::{accesslog, core, trace};
+use crate::names::ACCESS_LOG_CLUSTER;
+use mesh_proto::envoy::extensions::access_loggers::{
+    grpc::v3::{HttpGrpcAccessLogConfig, TcpGrpcAccessLogConfig},
+    open_telemetry::v3::OpenTelemetryAccessLogConfig,
+};
 use mesh_proto::unpack;
 use pilot_xds::resource::ResourceType;
 use std::collections::BTreeSet;
@@ -72,6 +77,7 @@ pub(super) struct Named {
 impl Named {
     pub(super) fn of_listener(listener: &Listener) -> Self {
         let mut named = Named::default();
+        named.clusters.extend(listener.access_log.iter().filter_map(logged_to));
         let chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
         chains.flat_map(|chain| &chain.filters).for_each(|filter| named.add(filter));
         named
@@ -83,6 +89,7 @@ impl Named {
         if let Some(Ok(manager)) = unpack::<HttpConnectionManager>(config) {
             let provider = manager.tracing.as_ref().and_then(|tracing| tracing.provider.as_ref());
             self.clusters.extend(provider.and_then(traced_to));
+            self.clusters.extend(manager.access_log.iter().filter_map(logged_to));
             match manager.route_specifier {
                 Some(RouteSpecifier::Rds(rds)) => {
                     self.routes.insert(rds.route_config_name);
@@ -95,6 +102,7 @@ impl Named {
             }
         }
         if let Some(Ok(proxy)) = unpack::<TcpProxy>(config) {
+            self.clusters.extend(proxy.access_log.iter().filter_map(logged_to));
             match proxy.cluster_specifier {
                 Some(tcp_proxy::ClusterSpecifier::Cluster(cluster)) => {
                     self.clusters.insert(cluster);
@@ -108,6 +116,26 @@ impl Named {
     }
 }
 
+fn called(service: core::GrpcService) -> Option<String> {
+    match service.target_specifier? {
+        core::grpc_service::TargetSpecifier::EnvoyGrpc(envoy) => Some(envoy.cluster_name),
+        core::grpc_service::TargetSpecifier::GoogleGrpc(_) => None,
+    }
+}
+
+/// The cluster of a service that takes accesses; `None` for that of the bootstrap, which is not among those that are sent.
+fn logged_to(log: &accesslog::AccessLog) -> Option<String> {
+    let Some(accesslog::access_log::ConfigType::TypedConfig(config)) = &log.config_type else { return None };
+    let service = if let Some(Ok(http)) = unpack::<HttpGrpcAccessLogConfig>(config) {
+        http.common_config?.grpc_service
+    } else if let Some(Ok(tcp)) = unpack::<TcpGrpcAccessLogConfig>(config) {
+        tcp.common_config?.grpc_service
+    } else {
+        unpack::<OpenTelemetryAccessLogConfig>(config)?.ok()?.grpc_service
+    };
+    service.and_then(called).filter(|cluster| cluster != ACCESS_LOG_CLUSTER)
+}
+
 /// The cluster of a tracer.
 fn traced_to(provider: &trace::tracing::Http) -> Option<String> {
     let Some(trace::tracing::http::ConfigType::TypedConfig(config)) = &provider.config_type else {
@@ -116,10 +144,6 @@ fn traced_to(provider: &trace::tracing::Http) -> Option<String> {
     let http = |service: core::HttpService| match service.http_uri?.http_upstream_type? {
         core::http_uri::HttpUpstreamType::Cluster(cluster) => Some(cluster),
     };
-    let grpc = |service: core::GrpcService| match service.target_specifier? {
-        core::grpc_service::TargetSpecifier::EnvoyGrpc(envoy) => Some(envoy.cluster_name),
-        core::grpc_service::TargetSpecifier::GoogleGrpc(_) => None,
-    };
     if let Some(Ok(zipkin)) = unpack::<trace::ZipkinConfig>(config) {
         return zipkin.collector_service.and_then(http);
     }
@@ -127,10 +151,10 @@ fn traced_to(provider: &trace::tracing::Http) -> Option<String> {
         return Some(datadog.collector_cluster);
     }
     if let Some(Ok(skywalking)) = unpack::<trace::SkyWalkingConfig>(config) {
-        return skywalking.grpc_service.and_then(grpc);
+        return skywalking.grpc_service.and_then(called);
     }
     let Some(Ok(otlp)) = unpack::<trace::OpenTelemetryConfig>(config) else { return None };
-    otlp.http_service.and_then(http).or(otlp.grpc_service.and_then(grpc))
+    otlp.http_service.and_then(http).or(otlp.grpc_service.and_then(called))
 }
 
 fn host_clusters(host: &VirtualHost) -> impl Iterator<Item = String> {

@@ -1,7 +1,7 @@
 //! HTTP connection manager: routes requests. The same for every listener of a direction, apart from routes and names.
 
 use super::connections::apply_connections;
-use crate::access_log::build_access_log;
+use crate::access_log::{Told, build_access_log};
 use crate::config_source::ads;
 use crate::envoy::hcm::http_connection_manager::{
     CodecType, ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
@@ -44,7 +44,7 @@ pub(super) fn build_http(spec: &HttpSpec) -> HttpConnectionManager {
         stat_prefix: stat_prefix.to_string(),
         route_specifier: Some(build_routes(routes)),
         http_filters: build_filters(spec),
-        access_log: build_access_log(access_log.as_deref()),
+        access_log: build_access_log(access_log.as_deref(), Told::Requests),
         tracing: tracing.as_deref().map(build_tracing),
         // A sidecar's peer is the application or another sidecar, never the client at the edge.
         use_remote_address: boolean(false),

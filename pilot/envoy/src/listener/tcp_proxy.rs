@@ -1,6 +1,6 @@
 //! TCP proxy: forwards bytes.
 
-use crate::access_log::build_access_log;
+use crate::access_log::{Told, build_access_log};
 use crate::envoy::kind::HashPolicy;
 use crate::envoy::kind::hash_policy::{PolicySpecifier, SourceIp};
 use crate::envoy::tcp_proxy::TcpProxy;
@@ -30,7 +30,7 @@ pub(super) fn build_tcp_proxy(spec: &TcpSpec) -> TcpProxy {
         max_downstream_connection_duration: max_connection_duration
             .filter(|limit| limit.as_nanos() >= 1_000_000)
             .map(duration),
-        access_log: build_access_log(access_log.as_deref()),
+        access_log: build_access_log(access_log.as_deref(), Told::Connections),
         hash_policy: hash_source_ip.then(by_source_ip).into_iter().collect(),
         tunneling_config: tunnel.as_ref().map(build_tunnel),
         ..Default::default()

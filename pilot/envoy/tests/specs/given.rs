@@ -1,8 +1,8 @@
 //! Plain specs, which tests change in the place that they are about.
 
 use mesh_model::{
-    AccessLog, ConnectionPool, Duration, Endpoint, EndpointAddress, Health, Labels, LoadBalancing, Locality,
-    LogFile, LogFormat, PathNormalization, RouteHeaders, Str,
+    AccessLog, AccessLogger, ConnectionPool, Duration, Endpoint, EndpointAddress, Health, Labels,
+    LoadBalancing, Locality, LogFile, LogFormat, PathNormalization, RouteHeaders, Str,
 };
 use pilot_view::spec::{
     ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec,
@@ -193,5 +193,5 @@ pub fn access_log() -> Arc<AccessLog> {
 
 pub fn log_of(format: LogFormat) -> Arc<AccessLog> {
     let file = LogFile { path: "/dev/stdout".into(), format, omit_empty: false };
-    Arc::new(AccessLog { files: vec![file], listeners: true })
+    Arc::new(AccessLog { loggers: vec![AccessLogger::File(file)], listeners: true })
 }

@@ -9,6 +9,7 @@ mod networks;
 mod outbound;
 mod providers;
 mod proxy_config;
+mod proxy_start;
 mod schema;
 mod stat_name;
 mod tls;
@@ -98,6 +99,7 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
         access_log_format,
         access_log_encoding,
         disable_envoy_listener_log,
+        enable_envoy_access_log_service,
         tcp_keepalive,
         h2_upgrade_policy,
         path_normalization,
@@ -167,11 +169,19 @@ fn parse_mesh_settings(settings: &Value, at: &At<'_>) -> Option<MeshConfig> {
     if let Some(retries) = default_http_retry_policy {
         config.default_retries = Some(parse_retries(retries, &at.field("defaultHttpRetryPolicy")));
     }
+    if enable_envoy_access_log_service == Some(true) && !config.proxy.access_log_service {
+        at.field("enableEnvoyAccessLogService").warning_hint(
+            Reason::Required,
+            "nobody takes accesses: only proxies that bring the address of a service along tell one",
+            "write `defaultConfig: {envoyAccessLogService: {address: host:port}}`",
+        );
+    }
     let log = access_log::Settings {
         file: access_log_file,
         format: access_log_format,
         encoding: access_log_encoding,
         no_listeners: disable_envoy_listener_log,
+        service: enable_envoy_access_log_service,
         provided: told.access_log,
     };
     config.access_log = access_log::parse(log, at).or(config.access_log);

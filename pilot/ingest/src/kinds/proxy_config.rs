@@ -53,6 +53,6 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     Some(Model::ProxyConfig(Arc::new(ProxyConfig {
         metadata: meta.metadata,
         selector,
-        start: ProxyStart { concurrency: threads, environment, tracer: None, connection_limit: None },
+        start: ProxyStart { concurrency: threads, environment, ..ProxyStart::default() },
     })))
 }

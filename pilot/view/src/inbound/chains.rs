@@ -11,7 +11,7 @@ use crate::{
     },
     well_known::tcp_to,
 };
-use mesh_model::{ClientCheck, Mesh, MtlsMode, ServerTls, Str, TlsLimits, TlsVersion};
+use mesh_model::{AccessLog, ClientCheck, Mesh, MtlsMode, ServerTls, Str, TlsLimits, TlsVersion};
 use std::sync::Arc;
 
 /// What clients of the mesh offer for requests.
@@ -148,7 +148,7 @@ impl Names {
 
 /// The chains for connections that are as `matches` says.
 pub fn chains(
-    mesh: &Mesh,
+    access_log: Option<&Arc<AccessLog>>,
     names: &Names,
     matches: &ChainMatch,
     content: &Content,
@@ -172,7 +172,8 @@ pub fn chains(
     let mutual = |name: &Str| Str::from(format!("{name}-mtls"));
     match (taken, content) {
         (Taken::Nothing, _) => {
-            vec![chain(tcp_name, None, &[], &NetworkSpec::Tcp(tcp_to(mesh, "BlackHoleCluster")))]
+            let nowhere = NetworkSpec::Tcp(tcp_to("BlackHoleCluster", access_log.cloned()));
+            vec![chain(tcp_name, None, &[], &nowhere)]
         }
         (Taken::Plaintext, Content::Http(network)) => vec![chain(http_name, None, &[], network)],
         (Taken::Plaintext, Content::Tcp(network)) => vec![chain(tcp_name, None, &[], network)],

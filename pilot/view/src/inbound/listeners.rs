@@ -15,7 +15,7 @@ use crate::{
     },
     well_known::{loop_guard, tcp_to},
 };
-use mesh_model::{Mesh, MtlsMode, ObjectRef, PeerModes, Protocol, Str};
+use mesh_model::{AccessLog, Mesh, MtlsMode, ObjectRef, PeerModes, Protocol, Str};
 use std::{net::IpAddr, sync::Arc};
 
 /// Where connections go to addresses of the workload at which no service leads to it.
@@ -29,6 +29,8 @@ pub struct Listening<'a> {
     pub modes: PeerModes,
     /// What is told of requests.
     pub tracing: Option<Arc<TracingSpec>>,
+    /// Who is told of accesses.
+    pub access_log: Option<Arc<AccessLog>>,
 }
 
 impl Listening<'_> {
@@ -54,15 +56,16 @@ impl Listening<'_> {
 
     /// Bytes to the workload.
     fn tcp_to(&self, cluster: &str) -> TcpSpec {
-        TcpSpec { idle_timeout: self.proxy.options.idle_timeout, ..tcp_to(self.mesh, cluster) }
+        TcpSpec { idle_timeout: self.proxy.options.idle_timeout, ..tcp_to(cluster, self.access_log.clone()) }
     }
 
     /// Takes all that is redirected.
     pub fn virtual_inbound(&self, ports: &Ports<'_>) -> ListenerSpec {
-        let Self { mesh, proxy, modes, tracing: _ } = self;
+        let Self { mesh, proxy, modes, tracing: _, access_log } = self;
         let (config, families) = (mesh.config(), proxy.families());
         let own = || ports.values().filter(|port| port.own_listener().is_none());
-        let mut port_chains = vec![loop_guard(mesh, "virtualInbound-blackhole", config.inbound_port)];
+        let mut port_chains =
+            vec![loop_guard("virtualInbound-blackhole", config.inbound_port, access_log.clone())];
         let (mut skip_tls, mut skip_http) = (Vec::new(), Vec::new());
         for port in own() {
             let matches = ChainMatch { destination_port: Some(port.target), ..ChainMatch::default() };
@@ -116,7 +119,7 @@ impl Listening<'_> {
             },
             chains: port_chains,
             default_chain,
-            access_log: config.access_log.clone(),
+            access_log: access_log.clone(),
             buffer_limit: self.proxy.settings(self.mesh).connections.listener_buffer,
             origins: self.origins(ports.values()),
         }
@@ -145,7 +148,7 @@ impl Listening<'_> {
                 ..Inspectors::default()
             },
             default_chain: None,
-            access_log: config.access_log.clone(),
+            access_log: self.access_log.clone(),
             buffer_limit: self.proxy.settings(self.mesh).connections.listener_buffer,
             origins: self.origins(std::iter::once(entry)),
         }
@@ -199,7 +202,7 @@ impl Listening<'_> {
             protocol if protocol.is_http() => Content::Http(http()),
             _ => Content::Tcp(tcp()),
         };
-        chains(mesh, &Names::of_port(name, &content), matches, &content, taken)
+        chains(self.access_log.as_ref(), &Names::of_port(name, &content), matches, &content, taken)
     }
 
     /// The chains for ports that no service leads to.
@@ -222,6 +225,6 @@ impl Listening<'_> {
             )),
             tcp: NetworkSpec::Tcp(self.tcp_to(UNKNOWN)),
         };
-        chains(self.mesh, &names, matches, &content, taken)
+        chains(self.access_log.as_ref(), &names, matches, &content, taken)
     }
 }

@@ -87,6 +87,6 @@ pub fn inbound_http(listening: &Listening<'_>, requests: &Requests<'_>) -> HttpS
         accepts_http10: listening.proxy.options.accepts_http10,
         connections: listening.proxy.options.limit(&settings.connections),
         tracing: listening.tracing.clone(),
-        access_log: mesh.config().access_log.clone(),
+        access_log: listening.access_log.clone(),
     }
 }

@@ -199,6 +199,6 @@ fn tcp_proxy(
         tunnel,
         mongo: false,
         sni_lookup: None,
-        access_log: scope.mesh.config().access_log.clone(),
+        access_log: scope.access_log(),
     }
 }

@@ -180,7 +180,7 @@ pub fn port_listener<'u>(
 ) -> (Option<ListenerSpec>, Vec<&'u Metadata>) {
     let mut sorted: Vec<&PortUse> = uses.collect();
     sorted.sort_by_key(|entry| entry.metadata.precedence());
-    let access_log = scope.mesh.config().access_log.clone();
+    let access_log = scope.access_log();
     let (mut opaque, lost) = share(&sorted);
     // Whoever connects to a listener of the proxy's own means the one service behind it, whatever it is called.
     if let (Capture::None { .. }, [only]) = (&scope.key.capture, sorted.as_slice())
@@ -403,6 +403,6 @@ pub fn unknown(scope: &Scope<'_>) -> TcpSpec {
         tunnel: None,
         mongo: false,
         sni_lookup: None,
-        access_log: scope.mesh.config().access_log.clone(),
+        access_log: scope.access_log(),
     }
 }

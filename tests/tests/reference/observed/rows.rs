@@ -725,4 +725,29 @@ pub(super) const OBSERVED: &[Observed] = &[
         )],
     )
     .with("tests/tests/started/spans.rs"),
+    by(
+        "tests/tests/started/main.rs",
+        "settings_of_the_mesh_start_proxies",
+        &[(
+            "MeshConfig",
+            &[
+                "enableEnvoyAccessLogService",
+                "extensionProviders[].envoyHttpAls",
+                "extensionProviders[].envoyHttpAls.additionalRequestHeadersToLog",
+                "extensionProviders[].envoyHttpAls.additionalResponseHeadersToLog",
+                "extensionProviders[].envoyHttpAls.logName",
+                "extensionProviders[].envoyHttpAls.port",
+                "extensionProviders[].envoyHttpAls.service",
+                "extensionProviders[].envoyOtelAls",
+                "extensionProviders[].envoyOtelAls.logFormat*",
+                "extensionProviders[].envoyOtelAls.port",
+                "extensionProviders[].envoyOtelAls.service",
+                "extensionProviders[].envoyTcpAls",
+                "extensionProviders[].envoyTcpAls.logName",
+                "extensionProviders[].envoyTcpAls.port",
+                "extensionProviders[].envoyTcpAls.service",
+            ],
+        )],
+    )
+    .with("tests/tests/started/accesses.rs"),
 ];

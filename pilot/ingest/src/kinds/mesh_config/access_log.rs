@@ -1,10 +1,10 @@
-//! `accessLogFile`, `accessLogFormat` and `accessLogEncoding`, and the providers `envoyFileAccessLog`.
+//! `accessLogFile`, `accessLogFormat`, `accessLogEncoding` and `enableEnvoyAccessLogService`, and the providers `envoyFileAccessLog`.
 //!
 //! In: these as written. Out: a log that every Envoy accepts. A format that Envoy does not understand would make it refuse
 //! every listener of the mesh, so it is read here as Envoy reads it; what is wrong with it leaves Istio's format in effect.
 
 use crate::{at::At, document, values::log_fault};
-use mesh_model::{AccessLog, LogFile, LogFormat, LogValue, Problem, Reason, Str};
+use mesh_model::{AccessLog, AccessLogger, LogFile, LogFormat, LogValue, Problem, Reason, Str};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -24,13 +24,15 @@ pub struct Settings {
     pub format: Option<String>,
     pub encoding: Option<Encoding>,
     pub no_listeners: Option<bool>,
-    /// The files of `defaultProviders.accessLogging`, where it names some that can be used.
-    pub provided: Option<Vec<LogFile>>,
+    /// `enableEnvoyAccessLogService`.
+    pub service: Option<bool>,
+    /// Those of `defaultProviders.accessLogging`, where it names some that can be used.
+    pub provided: Option<Vec<AccessLogger>>,
 }
 
-/// Reads the settings. Without any file nothing is logged, whatever the others say.
+/// Reads the settings. Where nobody is told nothing is logged, whatever the others say.
 pub fn parse(settings: Settings, at: &At<'_>) -> Option<Arc<AccessLog>> {
-    let Settings { file, format, encoding, no_listeners, provided } = settings;
+    let Settings { file, format, encoding, no_listeners, service, provided } = settings;
     let at_format = at.field("accessLogFormat");
     let format = format.filter(|format| !format.is_empty());
     let format = match encoding {
@@ -38,15 +40,14 @@ pub fn parse(settings: Settings, at: &At<'_>) -> Option<Arc<AccessLog>> {
         Some(Encoding::Json) => LogFormat::Json(format.and_then(|text| parse_json(&text, &at_format))),
     };
     let listeners = !no_listeners.unwrap_or(false);
-    let files = match provided {
-        // They are told instead.
-        Some(files) => files,
-        None => {
-            let path = file.filter(|file| !file.is_empty())?;
-            vec![LogFile { path: path.into(), format, omit_empty: false }]
-        }
-    };
-    Some(Arc::new(AccessLog { files, listeners }))
+    // They are told instead.
+    let loggers = provided.unwrap_or_else(|| {
+        let path = file.filter(|file| !file.is_empty());
+        let file = path.map(|path| LogFile { path: path.into(), format, omit_empty: false });
+        let service = (service == Some(true)).then_some(AccessLogger::Bootstrap);
+        file.map(AccessLogger::File).into_iter().chain(service).collect()
+    });
+    (!loggers.is_empty()).then(|| Arc::new(AccessLog { loggers, listeners }))
 }
 
 /// `extensionProviders[].envoyFileAccessLog`.
@@ -165,12 +166,17 @@ fn parse_value(value: &Value, at: &At<'_>) -> Option<LogValue> {
 }
 
 fn check(text: &str, at: &At<'_>) -> Option<()> {
+    check_format(text, "Istio's format is used instead", at)
+}
+
+/// `None` when Envoy does not understand a format; `instead` is what happens then.
+pub(super) fn check_format(text: &str, instead: &str, at: &At<'_>) -> Option<()> {
     match log_fault(text) {
         None => Some(()),
         Some(fault) => {
             at.error_hint(
                 Reason::InvalidValue,
-                format!("{fault}; Istio's format is used instead"),
+                format!("{fault}; {instead}"),
                 "commands look like %RESPONSE_CODE% or %REQ(X-REQUEST-ID)%; a percent sign is %%",
             );
             None

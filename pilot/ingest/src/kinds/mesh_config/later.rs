@@ -23,7 +23,7 @@ const fn later(name: &'static str, as_is: &'static str, part: &'static str) -> L
 
 const CERTIFICATES: &str =
     "certificates and keys that others make, which Meltemi does not take by this setting";
-const TELEMETRY: &str = "telemetry providers other than tracers, which Meltemi does not have yet";
+const TELEMETRY: &str = "providers of metrics, which Meltemi does not have yet";
 const AUTHORIZATION: &str = "policies that ask who may do what, which Meltemi does not have yet";
 const INGRESS: &str = "gateways and Ingress, which Meltemi does not serve yet";
 const CLUSTERS: &str = "meshes of several clusters, which Meltemi does not join yet";
@@ -54,7 +54,6 @@ const OF_MESH: &[Later] = &[
     ),
     later("certificates", "", CERTIFICATES),
     later("configSources", "", "other sources of configuration: Meltemi reads one API server, or files"),
-    later("enableEnvoyAccessLogService", "false", TELEMETRY),
     later(
         "enablePrometheusMerge",
         "false",
@@ -74,18 +73,11 @@ const OF_MESH: &[Later] = &[
 const OF_PROXY: &[Later] = &[
     later("availabilityZone", "", "nothing: Istio does not use it either"),
     later("binaryPath", "", AGENT),
-    later("caCertificatesPem", "", CERTIFICATES),
     later("configPath", "", AGENT),
     later("controlPlaneAuthPolicy", "", "nothing: agents call the control plane by TLS, whatever it says"),
     later("customConfigFile", "", BOOTSTRAP),
     later("discoveryAddress", "", AGENT),
     later("drainDuration", "", AGENT),
-    later("envoyAccessLogService", "", TELEMETRY),
-    later("envoyMetricsService", "", TELEMETRY),
-    later("envoyMetricsServiceAddress", "", TELEMETRY),
-    later("extraStatTags", "", BOOTSTRAP),
-    later("fileFlushInterval", "", BOOTSTRAP),
-    later("fileFlushMinSizeKb", "", BOOTSTRAP),
     later("gatewayTopology", "", GATEWAYS),
     later("holdApplicationUntilProxyStarts", "false", INJECTION),
     later("image", "", INJECTION),
@@ -100,12 +92,8 @@ const OF_PROXY: &[Later] = &[
     later("sds", "", CERTIFICATES),
     later("serviceCluster", "", AGENT),
     later("statNameLength", "", BOOTSTRAP),
-    later("statsCompression", "", BOOTSTRAP),
-    later("statsdUdpAddress", "", TELEMETRY),
     later("statusPort", "", AGENT),
     later("terminationDrainDuration", "", AGENT),
-    later("tracingServiceName", "", TELEMETRY),
-    later("zipkinAddress", "", TELEMETRY),
 ];
 
 /// Of `connectionSettings`: what Envoy takes from its bootstrap alone.
@@ -116,7 +104,6 @@ const OF_TRACING: &[Later] = &[
     later("lightstep", "", NO_TRACER),
     later("openCensusAgent", "", NO_TRACER),
     later("stackdriver", "", NO_TRACER),
-    later("tlsSettings", "", BOOTSTRAP),
 ];
 
 /// Of `defaultTrafficPolicy`.
@@ -136,9 +123,6 @@ const OF_DEFAULT_PROVIDERS: &[Later] = &[later("metrics", "", TELEMETRY)];
 const PROVIDERS: &[Later] = &[
     later("envoyExtAuthzGrpc", "", AUTHORIZATION),
     later("envoyExtAuthzHttp", "", AUTHORIZATION),
-    later("envoyHttpAls", "", TELEMETRY),
-    later("envoyOtelAls", "", TELEMETRY),
-    later("envoyTcpAls", "", TELEMETRY),
     later("lightstep", "", NO_TRACER),
     later("opencensus", "", NO_TRACER),
     later("prometheus", "", TELEMETRY),

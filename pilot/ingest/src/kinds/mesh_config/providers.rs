@@ -13,11 +13,12 @@ use crate::{
 };
 use mesh_api::Duration as ApiDuration;
 use mesh_model::{
-    Destination, Duration, Host, LogFile, MeshTracing, Reason, ResourceDetectors, Str, TracingProtocol,
-    TracingProvider, TracingRequest,
+    AccessLogger, Destination, Duration, Host, MeshTracing, ProviderService, Reason, ResourceDetectors, Str,
+    TracingProtocol, TracingProvider, TracingRequest,
 };
 use std::sync::Arc;
 
+mod log_services;
 mod written;
 
 pub use written::{Defaults, Provider};
@@ -31,13 +32,13 @@ pub struct Told {
     /// Of requests, as spans.
     pub tracing: MeshTracing,
     /// Of accesses; `None`: `accessLogFile` says it.
-    pub access_log: Option<Vec<LogFile>>,
+    pub access_log: Option<Vec<AccessLogger>>,
 }
 
 /// What a provider takes.
 struct Takes {
     spans: Option<TracingProvider>,
-    accesses: Option<LogFile>,
+    accesses: Option<AccessLogger>,
 }
 
 /// Reads the three. `at` is the place of the mesh settings.
@@ -78,20 +79,20 @@ pub fn parse(
     }
 }
 
-/// The files of `wanted`. `None` when there is none among them: then nobody is told instead of `accessLogFile`.
-fn logs(wanted: &[String], known: &[(String, Takes)], at: &At<'_>) -> Option<Vec<LogFile>> {
-    let mut files: Vec<LogFile> = Vec::new();
+/// Those of `wanted`. `None` when there is none among them: then nobody is told instead of `accessLogFile`.
+fn logs(wanted: &[String], known: &[(String, Takes)], at: &At<'_>) -> Option<Vec<AccessLogger>> {
+    let mut told: Vec<AccessLogger> = Vec::new();
     for (index, wanted) in wanted.iter().enumerate() {
         let at = at.index(index);
         match known.iter().find(|(name, _)| name == wanted) {
-            Some((_, Takes { accesses: Some(file), spans: _ })) if !files.contains(file) => {
-                files.push(file.clone());
+            Some((_, Takes { accesses: Some(logger), spans: _ })) if !told.contains(logger) => {
+                told.push(logger.clone());
             }
             Some((_, Takes { accesses: Some(_), spans: _ })) => {}
             Some((_, Takes { accesses: None, spans: _ })) => at.error_hint(
-                Reason::NotSupported,
-                format!("accesses are not told to `{wanted}`: they are written into files only"),
-                "name a provider `envoyFileAccessLog`",
+                Reason::InvalidValue,
+                format!("`{wanted}` takes no accesses: it is not told of them"),
+                "name a provider that is envoyFileAccessLog, envoyHttpAls, envoyTcpAls or envoyOtelAls",
             ),
             None => at.error_hint(
                 Reason::NotFound,
@@ -100,7 +101,7 @@ fn logs(wanted: &[String], known: &[(String, Takes)], at: &At<'_>) -> Option<Vec
             ),
         }
     }
-    (!files.is_empty()).then_some(files)
+    (!told.is_empty()).then_some(told)
 }
 
 fn spans(
@@ -144,8 +145,14 @@ fn spans(
 }
 
 fn parse_provider(provider: Provider, at: &At<'_>) -> Takes {
-    let Provider { name: _, zipkin, datadog, skywalking, opentelemetry, file } = provider;
-    let accesses = file.map(|file| access_log::parse_provider(file, &at.field("envoyFileAccessLog")));
+    let Provider { name: _, zipkin, datadog, skywalking, opentelemetry, file, http_log, tcp_log, otlp_log } =
+        provider;
+    let file = file.map(|file| access_log::parse_provider(file, &at.field("envoyFileAccessLog")));
+    let http = http_log.and_then(|log| log_services::parse_http(log, &at.field("envoyHttpAls")));
+    let tcp = tcp_log.and_then(|log| log_services::parse_tcp(log, &at.field("envoyTcpAls")));
+    let otlp = otlp_log.and_then(|log| log_services::parse_otlp(log, &at.field("envoyOtelAls")));
+    let service = http.or(tcp).or(otlp).map(AccessLogger::Service);
+    let accesses = file.map(AccessLogger::File).or(service);
     Takes { spans: parse_tracer(zipkin, datadog, skywalking, opentelemetry, at), accesses }
 }
 
@@ -221,16 +228,22 @@ fn parse_tracer(
 
 fn parse_to(to: To, protocol: TracingProtocol, at: &At<'_>) -> Option<TracingProvider> {
     let To { service, port, max_tag_length } = to;
+    let to = parse_service(&service, port, at)?;
+    let max_path_length = max_tag_length.filter(|length| *length != 0);
+    Some(TracingProvider { to, max_path_length, protocol })
+}
+
+/// `service` and `port` of a provider.
+fn parse_service(service: &str, port: i64, at: &At<'_>) -> Option<ProviderService> {
     let at_service = at.field("service");
     let (namespace, name) = match service.split_once('/') {
         Some((namespace, name)) => (Some(Str::from(namespace)), name),
-        None => (None, service.as_str()),
+        None => (None, service),
     };
     let host: Host = parse_host(name, &at_service)?;
     let port = parse_port(port, &at.field("port"))?;
     at_service.refer(&Destination { host: host.clone(), subset: "".into(), port: Some(port) });
-    let max_path_length = max_tag_length.filter(|length| *length != 0);
-    Some(TracingProvider { namespace, host, port, max_path_length, protocol })
+    Some(ProviderService { namespace, host, port })
 }
 
 fn parse_request(

@@ -4,7 +4,7 @@
 
 use super::{
     connections::{self, Connections},
-    later, schema,
+    later, proxy_start, schema,
     tracing::{self, Tracing},
 };
 use crate::{
@@ -36,6 +36,8 @@ pub struct Written {
     /// Environment of proxies, and metadata of their nodes.
     #[serde(default)]
     proxy_metadata: BTreeMap<String, String>,
+    #[serde(flatten)]
+    start: proxy_start::Written,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -132,7 +134,7 @@ pub(super) fn parse(value: &Value, at: &At<'_>) -> (ProxySettings, ProxyStart) {
 }
 
 fn parse_written(written: Written, at: &At<'_>) -> (ProxySettings, ProxyStart) {
-    let Written { proxy_headers, tracing, connection_settings, concurrency, proxy_metadata } = written;
+    let Written { proxy_headers, tracing, connection_settings, concurrency, proxy_metadata, start } = written;
     let (connections, connection_limit) = connection_settings
         .map(|settings| connections::parse(settings, &at.field("connectionSettings")))
         .unwrap_or_default();
@@ -144,15 +146,22 @@ fn parse_written(written: Written, at: &At<'_>) -> (ProxySettings, ProxyStart) {
             later::report_injected(&at.field(name));
         }
     }
+    let environment = proxy_metadata.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let start = ProxyStart {
+        concurrency,
+        environment: environment.collect(),
+        connection_limit,
+        ..proxy_start::parse(start, tracer, at)
+    };
     let settings = ProxySettings {
+        access_log_service: start.access_log_service.is_some(),
         headers: proxy_headers
             .map(|headers| parse_headers(headers, &at.field("proxyHeaders")))
             .unwrap_or_default(),
         tracing,
         connections: Arc::new(connections),
     };
-    let environment = proxy_metadata.into_iter().map(|(name, value)| (name.into(), value.into()));
-    (settings, ProxyStart { concurrency, environment: environment.collect(), tracer, connection_limit })
+    (settings, start)
 }
 
 /// Reads the ProxyConfig that a proxy brings along. What is wrong with it nobody can be told: it is not an object.

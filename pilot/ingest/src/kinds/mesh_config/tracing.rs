@@ -3,10 +3,12 @@
 //! In: the block as written. Out: what it means for listeners. Which tracer a proxy has is a matter of its bootstrap, which its agent
 //! makes of the same block.
 
+use super::proxy_start::parse_client_tls;
 use crate::{
     at::At,
     values::{parse_header_name, parse_percent},
 };
+use mesh_api::networking::traffic_policy::ClientTlsSettings;
 use mesh_model::{Reason, SpanTag, Str, Tracer as Started, TracingSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,6 +31,8 @@ pub struct Tracing {
     zipkin: Option<Tracer>,
     /// A Datadog agent where spans go that no provider takes.
     datadog: Option<Tracer>,
+    /// TLS towards the tracer.
+    tls_settings: Option<ClientTlsSettings>,
 }
 
 /// A tracer that a bootstrap has.
@@ -67,7 +71,17 @@ struct Named {
 
 /// Reads the block.
 pub fn parse(tracing: Tracing, at: &At<'_>) -> (TracingSettings, Option<Started>) {
-    let Tracing { sampling, custom_tags, max_path_tag_length, enable_istio_tags, zipkin, datadog } = tracing;
+    let Tracing {
+        sampling,
+        custom_tags,
+        max_path_tag_length,
+        enable_istio_tags,
+        zipkin,
+        datadog,
+        tls_settings,
+    } = tracing;
+    // `None`: TLS is asked for that cannot be had.
+    let tls = parse_client_tls(tls_settings, &at.field("tlsSettings"));
     let mut started = None;
     for (name, tracer) in [("zipkin", zipkin), ("datadog", datadog)] {
         let Some(Tracer { address }) = tracer else { continue };
@@ -79,7 +93,10 @@ pub fn parse(tracing: Tracing, at: &At<'_>) -> (TracingSettings, Option<Started>
             at.field("address").error_hint(Reason::InvalidValue, message, "write host:port");
             continue;
         }
-        started.get_or_insert(Started { datadog: name == "datadog", address: address.into() });
+        if let Some(tls) = &tls {
+            let tls = tls.clone();
+            started.get_or_insert(Started { datadog: name == "datadog", address: address.into(), tls });
+        }
     }
     let usual = TracingSettings::default();
     let at_sampling = at.field("sampling");

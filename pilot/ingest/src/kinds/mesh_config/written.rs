@@ -49,6 +49,8 @@ pub struct Settings {
     pub access_log_encoding: Option<Encoding>,
     /// No log of connections that no listener takes.
     pub disable_envoy_listener_log: Option<bool>,
+    /// Accesses are told to the service of `defaultConfig.envoyAccessLogService`.
+    pub enable_envoy_access_log_service: Option<bool>,
     /// Keepalive of connections to endpoints.
     pub tcp_keepalive: Option<TcpKeepalive>,
     /// Whether HTTP/1.1 is sent as HTTP/2 between sidecars.

@@ -126,7 +126,6 @@ pub(super) const INJECTION: &[Row] = &[
         "Whether Envoy leaves a core dump.",
         INJECTED,
     ),
-    nothing("metadata.annotations[sidecar.istio.io/extraStatTags]", "More tags of metrics.", INJECTED),
     nothing(
         "metadata.annotations[sidecar.istio.io/interceptionMode]",
         "How connections are captured.",
@@ -261,9 +260,16 @@ pub(super) const INJECTION: &[Row] = &[
         "As above",
         STATS,
     ),
+    test(
+        "metadata.annotations[sidecar.istio.io/extraStatTags]",
+        "More tags of metrics, besides those of `extraStatTags` in the settings.",
+        "The agent, which reads the annotations of its pod: `stats_tags` of the bootstrap",
+        TAGS,
+    ),
 ];
 
 const STATS: (&str, &str) = ("agent/tests/proxy/settings.rs", "a_proxy_runs_as_its_settings_say");
+const TAGS: (&str, &str) = ("agent/tests/proxy/telling.rs", "a_proxy_tells_whom_its_settings_say");
 
 pub(super) const DEPLOYMENT: &[Row] = &[
     test(

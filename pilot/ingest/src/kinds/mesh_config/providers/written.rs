@@ -1,6 +1,6 @@
 //! `extensionProviders` and `defaultProviders` as they are written.
 
-use super::access_log;
+use super::{access_log, log_services};
 use mesh_api::Duration as ApiDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,6 +23,15 @@ pub struct Provider {
     /// A file takes accesses.
     #[serde(rename = "envoyFileAccessLog")]
     pub file: Option<access_log::FileProvider>,
+    /// A service takes accesses of requests.
+    #[serde(rename = "envoyHttpAls")]
+    pub http_log: Option<log_services::HttpProvider>,
+    /// A service takes accesses of connections.
+    #[serde(rename = "envoyTcpAls")]
+    pub tcp_log: Option<log_services::TcpProvider>,
+    /// A collector takes accesses by OTLP.
+    #[serde(rename = "envoyOtelAls")]
+    pub otlp_log: Option<log_services::OtlpProvider>,
 }
 
 /// `defaultProviders`.
