@@ -85,3 +85,55 @@ fn trusted(authorities: &Authorities) -> Option<String> {
 fn texts(texts: &[Str]) -> Vec<String> {
     texts.iter().map(ToString::to_string).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The proxies of a mesh do as those whose agents are told the same by PROXY_CONFIG.
+    #[test]
+    fn agents_are_told_what_the_mesh_says() {
+        let files = GivenTls {
+            certificate: Some(Certificate::Files { chain: "/c".into(), key: "/k".into() }),
+            authorities: Some(Authorities {
+                source: AuthoritySource::File("/a".into()),
+                revoked: Some("/l".into()),
+            }),
+            names: vec!["metrics".into()],
+            server_name: Some("metrics.example.com".into()),
+        };
+        let mesh = ClientTls::Mesh { server_name: None, names: Vec::new() };
+        let service = |tls: ClientTls| mesh_model::RemoteService {
+            address: "logs:9001".into(),
+            tls: Some(tls),
+            keepalive: Some(mesh_model::TcpKeepalive {
+                probes: Some(3),
+                time: Some(mesh_model::Duration::from_millis(1500)),
+                interval: None,
+            }),
+        };
+        let start = ProxyStart {
+            metrics_service: Some(service(ClientTls::Given(files))),
+            access_log_service: Some(service(mesh)),
+            stats_compression: Some(false),
+            ..ProxyStart::default()
+        };
+        let Telemetry { tracer, access_logs, metrics, statsd: _, tags: _, uncompressed } = telemetry(&start);
+        assert!(tracer.is_none() && uncompressed);
+        let keepalive = Some(Keepalive { probes: Some(3), time: Some(2), interval: None });
+        let at = Upstream { keepalive, ..Upstream::at("logs:9001").unwrap() };
+        let shown = Tls {
+            shows: Some("file-cert:/c~/k".to_owned()),
+            trusts: Some("file-root:/a~/l".to_owned()),
+            names: vec!["metrics".to_owned()],
+            server_name: Some("metrics.example.com".to_owned()),
+        };
+        assert_eq!(metrics, Some(Upstream { tls: Some(shown), ..at.clone() }));
+        let own =
+            Tls { shows: Some("default".to_owned()), trusts: Some("ROOTCA".to_owned()), ..Tls::default() };
+        assert_eq!(access_logs, Some(Upstream { tls: Some(own), ..at }));
+        let impossible =
+            ProxyStart { metrics_service: Some(service(ClientTls::Impossible)), ..ProxyStart::default() };
+        assert_eq!(telemetry(&impossible).metrics, None, "never in plaintext");
+    }
+}

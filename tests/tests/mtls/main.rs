@@ -170,7 +170,7 @@ impl Peer {
         let socket = directory.join(format!("{name}.sock"));
         let (listener, end) = (sds::bind(&socket).await?, CancellationToken::new());
         let revocations = Some(directory.join(REVOKED).join("ca-crl.pem"));
-        let sources = sds::Sources { identity: current, revocations };
+        let sources = sds::Sources { identity: current, revocations, roots: None };
         tokio::spawn(sds::serve(listener, sources, end.clone()));
         let spec = SidecarSpec {
             identity: called,

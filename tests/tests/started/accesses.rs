@@ -36,7 +36,7 @@ pub(super) async fn told_of_accesses(traffic: &Traffic, collector: &Collector) -
     let als = "service: collector.example.com, port: 4317";
     let http = provided(&format!(
         "envoyHttpAls: {{{als}, logName: shop-log, additionalRequestHeadersToLog: [x-team], \
-         additionalResponseHeadersToLog: [content-type]}}"
+         additionalResponseHeadersToLog: [x-envoy-upstream-service-time]}}"
     ));
     let tcp = provided(&format!("envoyTcpAls: {{{als}, logName: shop-tcp}}"));
     let otlp = provided(&format!(
@@ -46,7 +46,7 @@ pub(super) async fn told_of_accesses(traffic: &Traffic, collector: &Collector) -
     let usual = provided(&format!("envoyOtelAls: {{{als}}}"));
     for (settings, path, wanted) in [
         (bootstrap, "/bootstrap", vec![ALS, "/bootstrap", "http_envoy_accesslog"]),
-        (http, "/http", vec![ALS, "/http", "shop-log", "shop-front", "content-type"]),
+        (http, "/http", vec![ALS, "/http", "shop-log", "shop-front", "x-envoy-upstream-service-time"]),
         // Nothing of the request is told, but where it went.
         (tcp, "/tcp", vec![ALS, "shop-tcp", "outbound|80||app.set.svc.cluster.local"]),
         // Records say what the mesh says, and so not what the log is called.

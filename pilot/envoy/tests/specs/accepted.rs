@@ -253,6 +253,18 @@ fn listeners() -> Vec<ListenerSpec> {
         tracing: None,
         access_log: Some(json_log()),
     });
+    // Of requests and of connections.
+    let NetworkSpec::Http(requests) = http(RouteSource::Rds("9080".into())) else {
+        unreachable!("it is HTTP")
+    };
+    let told = HttpSpec { access_log: Some(super::given::every_log()), ..requests };
+    let told = chain(
+        "told",
+        ChainMatch { destination_port: Some(9081), ..Default::default() },
+        NetworkSpec::Http(told),
+    );
+    let NetworkSpec::Tcp(of_bytes) = by_name else { unreachable!("it is opaque") };
+    let by_name = NetworkSpec::Tcp(TcpSpec { access_log: Some(super::given::every_log()), ..of_bytes });
     let on = |protocols: &[&str]| ChainMatch {
         destination_port: Some(8080),
         application_protocols: protocols.iter().map(|protocol| (*protocol).into()).collect(),
@@ -284,7 +296,8 @@ fn listeners() -> Vec<ListenerSpec> {
                 additional: vec![Ipv6Addr::UNSPECIFIED.into()],
                 port: 9080,
             },
-            ..listener("0.0.0.0_9080", 9080, vec![outbound])
+            access_log: Some(super::given::every_log()),
+            ..listener("0.0.0.0_9080", 9080, vec![outbound, told])
         },
         ListenerSpec {
             // As long as a path may be.

@@ -1,8 +1,9 @@
 //! Plain specs, which tests change in the place that they are about.
 
 use mesh_model::{
-    AccessLog, AccessLogger, ConnectionPool, Duration, Endpoint, EndpointAddress, Health, Labels,
-    LoadBalancing, Locality, LogFile, LogFormat, PathNormalization, RouteHeaders, Str,
+    AccessLog, AccessLogger, ConnectionPool, Duration, Endpoint, EndpointAddress, Health, Host, Labels,
+    LoadBalancing, Locality, LogFile, LogFormat, LogProtocol, LogService, PathNormalization, ProviderService,
+    RouteHeaders, Str,
 };
 use pilot_view::spec::{
     ActionSpec, CatchAll, ChainMatch, ClusterDiscovery, ClusterSpec, Direction, FilterChainSpec, ForwardSpec,
@@ -194,4 +195,32 @@ pub fn access_log() -> Arc<AccessLog> {
 pub fn log_of(format: LogFormat) -> Arc<AccessLog> {
     let file = LogFile { path: "/dev/stdout".into(), format, omit_empty: false };
     Arc::new(AccessLog { loggers: vec![AccessLogger::File(file)], listeners: true })
+}
+
+/// Everybody who can be told, with the commands that take an extension.
+pub fn every_log() -> Arc<AccessLog> {
+    let service = |name: &str, protocol| {
+        let to = ProviderService { namespace: None, host: Host::new("logs.example.com"), port: 9001 };
+        AccessLogger::Service(LogService { to, name: name.into(), protocol })
+    };
+    let names = |name: &str| vec![Str::from(name)];
+    let requests = LogProtocol::Http {
+        filter_state: names("wasm.peer"),
+        request_headers: names(":authority"),
+        response_headers: names("x-cost"),
+        response_trailers: names("grpc-status"),
+    };
+    let attributes = [("path".into(), "%REQ_WITHOUT_QUERY(:PATH)%".into())];
+    let records = LogProtocol::Otlp {
+        body: Some("%METADATA(ROUTE:istio:config)%".into()),
+        attributes: attributes.into(),
+    };
+    let loggers = vec![
+        AccessLogger::Bootstrap,
+        service("requests", requests),
+        service("connections", LogProtocol::Tcp { filter_state: names("wasm.peer") }),
+        service("records", records),
+        service("usual", LogProtocol::Otlp { body: None, attributes: Default::default() }),
+    ];
+    Arc::new(AccessLog { loggers, listeners: true })
 }
