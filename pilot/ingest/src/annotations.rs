@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 /// Settings of the proxy of one pod, over those of the mesh.
 const PROXY_CONFIG: &str = "proxy.istio.io/config";
 
+/// Lets an AuthorizationPolicy refuse nothing yet; on anything else it does nothing, and what says it is in effect.
+const DRY_RUN: &str = "istio.io/dry-run";
+
 /// On what an annotation has a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum On {
@@ -178,6 +181,15 @@ fn check_value(key: &str, value: &str, path: &str) -> Option<Problem> {
 }
 
 fn check_key(kind: Kind, key: &str, path: &str) -> Option<Problem> {
+    if key == DRY_RUN {
+        let message =
+            format!("`{key}` is for AuthorizationPolicies: this {kind} is in effect; Istio refuses it");
+        let problem = Problem::warning(Reason::InvalidValue, path, message);
+        return Some(
+            problem
+                .hint("leave it out; what is wrong with a file says `meltemi analyze` before it is applied"),
+        );
+    }
     let (prefix, name) = key.split_at(key.find('/')? + 1);
     let of_prefix = || KNOWN.iter().filter(|(known, ..)| *known == prefix);
     match of_prefix().find(|(_, _, names)| names.contains(&name)) {

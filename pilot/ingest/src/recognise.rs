@@ -135,6 +135,12 @@ fn recognise(api_version: &str, kind: &str) -> Recognised {
             let problem = Problem::error(Reason::InvalidValue, "kind", format!("there is no kind `{kind}`"));
             return Recognised::Problem(problem.hint(format!("did you mean {near}?")));
         }
+        // One of another group is, too.
+        if !NOT_BUILT.contains(&(group, kind))
+            && let Some(problem) = of_other_group(api_version, kind)
+        {
+            return Recognised::Problem(problem);
+        }
         let message = format!("Meltemi does not read {kind} yet, so this object has no effect");
         let problem = Problem::warning(Reason::NotSupported, "kind", message);
         return Recognised::Problem(match group {
@@ -147,10 +153,8 @@ fn recognise(api_version: &str, kind: &str) -> Recognised {
         });
     }
     // A kind of the mesh under another group is a slip, and one that would go unnoticed.
-    if let Some(row) = KINDS.iter().find(|row| name(row) == kind && row.group.ends_with("istio.io")) {
-        let message = format!("`{api_version}` has no kind {kind}");
-        let problem = Problem::error(Reason::InvalidValue, "apiVersion", message);
-        return Recognised::Problem(problem.hint(format!("write {}", row.api_version())));
+    if let Some(problem) = of_other_group(api_version, kind) {
+        return Recognised::Problem(problem);
     }
     let core = group.is_empty() && !version.is_empty();
     if core && let Some(near) = nearest(kind, KINDS.iter().filter(|row| row.group.is_empty()).map(name)) {
@@ -159,4 +163,12 @@ fn recognise(api_version: &str, kind: &str) -> Recognised {
         return Recognised::Problem(problem.hint(format!("did you mean {near}?")));
     }
     Recognised::Foreign
+}
+
+/// Where the kind is one of the mesh, but not of this group.
+fn of_other_group(api_version: &str, kind: &str) -> Option<Problem> {
+    let row = KINDS.iter().find(|row| row.kind.as_str() == kind && row.group.ends_with("istio.io"))?;
+    let message = format!("`{api_version}` has no kind {kind}");
+    let problem = Problem::error(Reason::InvalidValue, "apiVersion", message);
+    Some(problem.hint(format!("write {}", row.api_version())))
 }
