@@ -15,8 +15,11 @@ mod socket;
 mod time;
 
 pub use header::{parse_header_format, parse_header_name, parse_header_value};
-pub use host::{parse_default_export, parse_dns_name, parse_export_to, parse_host, parse_source_namespace};
-pub use labels::{parse_labels, shared_labels};
+pub use host::{
+    parse_default_export, parse_dns_name, parse_export_to, parse_export_to_clients, parse_host,
+    parse_source_namespace,
+};
+pub use labels::{check_labels, parse_labels, parse_selector, parse_workload_selector, shared_labels};
 pub use log::log_fault;
 pub use number::{parse_percent, parse_port, parse_status, read_switch};
 pub use range::{parse_range, read_range};

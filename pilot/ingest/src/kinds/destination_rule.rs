@@ -6,7 +6,7 @@ use crate::{
     decode::decode_spec,
     meta::Meta,
     names::subset_fault,
-    values::{parse_export_to, parse_host, parse_labels},
+    values::{parse_export_to_clients, parse_host, parse_selector, parse_workload_selector},
 };
 use mesh_api::networking::destination_rule as api;
 use mesh_model::{DestinationRule, ExportTo, Failover, LocalityLb, Reason, Subset, TrafficPolicy};
@@ -41,9 +41,19 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         .collect();
     report_idle_failover(&policy, &subsets, &at);
     let export_to = match &workload_selector {
-        None => parse_export_to(&export_to, &at.field("exportTo")),
+        None => parse_export_to_clients(&export_to, &at.field("exportTo")),
         // It selects among the clients of its own namespace, whatever it says.
-        Some(_) => ExportTo::Namespaces([meta.metadata.namespace().clone()].into()),
+        Some(_) => {
+            let own = meta.metadata.namespace();
+            if export_to.iter().any(|entry| entry != "." && *entry != **own) {
+                at.field("exportTo").warning_hint(
+                    Reason::Conflict,
+                    "a rule with `workloadSelector` is for clients of its own namespace alone, whatever this says; Istio refuses it",
+                    "leave `exportTo` out, or `workloadSelector`",
+                );
+            }
+            ExportTo::Namespaces([own.clone()].into())
+        }
     };
     Some(Model::DestinationRule(Arc::new(DestinationRule {
         metadata: meta.metadata,
@@ -51,7 +61,9 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         policy,
         subsets,
         export_to,
-        selector: workload_selector.map(|selector| parse_labels(&selector.match_labels)),
+        selector: workload_selector.map(|selector| {
+            parse_workload_selector(&selector.match_labels, "matchLabels", &at.field("workloadSelector"))
+        }),
     })))
 }
 
@@ -118,7 +130,7 @@ fn parse_subset(
     }
     Some(Subset {
         name: name.into(),
-        labels: parse_labels(&labels),
+        labels: parse_selector(&labels, &at.field("labels")),
         policy: traffic_policy
             .map(|policy| parse_traffic_policy(policy, selects, &at.field("trafficPolicy")))
             .unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! PeerAuthentication. It must not fail open: of what cannot be understood comes that nothing but mTLS is taken.
 
 use super::Model;
-use crate::{at::At, decode::decode, meta::Meta, values::parse_labels};
+use crate::{at::At, decode::decode, meta::Meta, values::parse_workload_selector};
 use mesh_api::security::peer_authentication as api;
 use mesh_model::{Labels, Metadata, MtlsMode, PeerAuthentication, Reason, Str};
 use serde_json::Value;
@@ -26,8 +26,9 @@ fn parse_spec(
     at: &At<'_>,
 ) -> Option<PeerAuthentication> {
     let api::PeerAuthenticationSpec { selector, mtls, port_level_mtls } = spec;
-    let selector =
-        selector.map(|selector| parse_labels(&selector.match_labels)).filter(|labels| !labels.is_empty());
+    let selector = selector
+        .map(|selector| parse_workload_selector(&selector.match_labels, "matchLabels", &at.field("selector")))
+        .filter(|labels| !labels.is_empty());
     let wildcard = selector.iter().flatten().any(|(key, value)| key.contains('*') || value.contains('*'));
     if wildcard {
         at.field("selector").error_hint(

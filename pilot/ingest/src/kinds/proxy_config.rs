@@ -1,7 +1,7 @@
 //! ProxyConfig: what proxies are started with. Nothing of it shapes what they are served.
 
 use super::{Model, mesh_config::report_injected};
-use crate::{at::At, decode::decode, meta::Meta, values::parse_labels};
+use crate::{at::At, decode::decode, meta::Meta, values::parse_workload_selector};
 use mesh_api::networking::proxy_config as api;
 use mesh_model::{ProxyConfig, ProxyStart, Reason};
 use serde_json::Value;
@@ -49,7 +49,9 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         report_injected(&at_variables);
     }
     at.field("image").not_supported("imageType", image.is_some_and(|image| image.image_type.is_some()));
-    let selector = selector.map(|selector| parse_labels(&selector.match_labels));
+    let selector = selector.map(|selector| {
+        parse_workload_selector(&selector.match_labels, "matchLabels", &at.field("selector"))
+    });
     Some(Model::ProxyConfig(Arc::new(ProxyConfig {
         metadata: meta.metadata,
         selector,

@@ -3,6 +3,7 @@
 mod allocated;
 mod dynamic;
 mod endpoint;
+mod hosts;
 mod ports;
 
 pub use endpoint::{EndpointTemplate, InlineEndpoint, parse_endpoint, parse_template};
@@ -16,7 +17,7 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    values::{parse_dns_name, parse_export_to, parse_host, parse_labels, parse_range},
+    values::{parse_export_to, parse_range, parse_selector},
 };
 use mesh_api::networking::service_entry as api;
 use mesh_model::{
@@ -58,7 +59,15 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     let at = at.field("spec");
     let subject_alt_names = subject_alt_names.iter().map(|name| Str::from(name.as_str())).collect();
     let resolution = parse_resolution(resolution);
-    let selector = workload_selector.map(|selector| parse_labels(&selector.labels));
+    let selector = workload_selector
+        .map(|selector| parse_selector(&selector.labels, &at.field("workloadSelector").field("labels")));
+    if selector.is_some() && resolution == Resolution::Passthrough {
+        at.field("workloadSelector").warning_hint(
+            Reason::Conflict,
+            "with resolution NONE clients go where they called, and what is selected is never used; Istio warns of it",
+            "set `resolution: STATIC`, or leave the selector out",
+        );
+    }
     if selector.is_some() && !endpoints.is_empty() {
         at.error_hint(
             Reason::Conflict,
@@ -82,8 +91,12 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     if resolution == Resolution::DynamicDns {
         dynamic::check(external, !endpoints.is_empty() || selector.is_some(), &at)?;
     }
-    let hosts =
-        parse_hosts(&hosts, &resolution, !endpoints.is_empty() || selector.is_some(), &at.field("hosts"));
+    let hosts = hosts::parse_hosts(
+        &hosts,
+        &resolution,
+        !endpoints.is_empty() || selector.is_some(),
+        &at.field("hosts"),
+    );
     let allocated = allocated::parse(value, addresses.is_empty() && allocated::is_wanted(&meta, &resolution));
     let vips = parse_addresses(&addresses, &resolution, &at.field("addresses"));
     let says_ports = !ports.is_empty();
@@ -95,6 +108,13 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         return None;
     }
     let at_endpoints = at.field("endpoints");
+    if resolution == Resolution::Static && endpoints.is_empty() && selector.is_none() {
+        at_endpoints.warning_hint(
+            Reason::Required,
+            "there are no endpoints, so what is sent to these hosts fails",
+            "write them, as in `endpoints: [{address: 10.1.2.3}]`, or `workloadSelector`, or `resolution: DNS`",
+        );
+    }
     let told = match resolution {
         // What is called is what is reached.
         Resolution::Passthrough => None,
@@ -139,6 +159,15 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
             Some(endpoint)
         })
         .collect();
+    if let [only] = &export_to[..]
+        && only == "~"
+    {
+        at.field("exportTo").index(0).info_hint(
+            Reason::Unreachable,
+            "no client sees these hosts: who calls them is not routed by this",
+            "write `.` for this namespace, `*` for all, or leave `exportTo` out, if clients are to see them",
+        );
+    }
     let export_to = parse_export_to(&export_to, &at.field("exportTo"));
     let common = Common {
         meta,
@@ -219,49 +248,6 @@ fn parse_resolution(resolution: Option<api::Resolution>) -> Resolution {
         Some(api::Resolution::DnsRoundRobin) => Resolution::DnsRoundRobin,
         Some(api::Resolution::DynamicDns) => Resolution::DynamicDns,
     }
-}
-
-fn parse_hosts(hosts: &[String], resolution: &Resolution, has_endpoints: bool, at: &At<'_>) -> Vec<Host> {
-    if hosts.is_empty() {
-        at.error_hint(
-            Reason::Required,
-            "there are no hosts",
-            "write the names that clients call, as in `hosts: [api.example.com]`",
-        );
-    }
-    let mut parsed: Vec<Host> = Vec::with_capacity(hosts.len());
-    for (index, text) in hosts.iter().enumerate() {
-        let at = at.index(index);
-        if text == "*" {
-            at.error_hint(
-                Reason::InvalidValue,
-                "`*` would claim every name there is",
-                "write a domain, as in *.example.com",
-            );
-            continue;
-        }
-        // A ServiceEntry's hosts are names of the world: `db` is `db`, not a Service of this namespace.
-        let host = match text.starts_with('*') {
-            true => parse_host(text, &at),
-            false => parse_dns_name(text, &at).map(|name| Host::new(&name)),
-        };
-        let Some(host) = host else { continue };
-        let by_name = matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin);
-        if host.is_wildcard() && by_name && !has_endpoints {
-            at.error_hint(
-                Reason::InvalidValue,
-                format!("`{host}` cannot be resolved: it is a wildcard"),
-                "add `endpoints`, or set `resolution: NONE`",
-            );
-            continue;
-        }
-        if parsed.contains(&host) {
-            at.warning_hint(Reason::Duplicate, format!("`{host}` is named twice"), "leave one of them out");
-            continue;
-        }
-        parsed.push(host);
-    }
-    parsed
 }
 
 fn parse_addresses(addresses: &[String], resolution: &Resolution, at: &At<'_>) -> Vec<Vip> {

@@ -9,7 +9,8 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    values::{parse_host, parse_labels},
+    names::label_fault,
+    values::{parse_host, parse_workload_selector},
 };
 use listener::{Written, parse_each, parse_egress_listener};
 use mesh_api::networking::sidecar as api;
@@ -59,7 +60,9 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
     Some(Model::Sidecar(Arc::new(Sidecar {
         metadata: meta.metadata,
         selector: workload_selector
-            .map(|selector| parse_labels(&selector.labels))
+            .map(|selector| {
+                parse_workload_selector(&selector.labels, "labels", &at.field("workloadSelector"))
+            })
             .filter(|labels| !labels.is_empty()),
         ingress,
         inbound_pool: inbound_connection_pool
@@ -100,6 +103,7 @@ fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
             None => imported.extend(parse_egress_host(text, false, &at)),
         }
     }
+    report_covered(&imported, &at_hosts);
     if imported.is_empty() && !excluded.is_empty() {
         at_hosts.error_hint(
             Reason::Required,
@@ -108,6 +112,36 @@ fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
         );
     }
     SidecarEgress { listener, hosts: imported, excluded }
+}
+
+/// Hosts that are imported by another entry of the same listener, too.
+fn report_covered(hosts: &[EgressHost], at: &At<'_>) {
+    let own = EgressNamespace::Named(at.namespace().into());
+    let place = |host: &EgressHost| match &host.namespace {
+        EgressNamespace::Own => own.clone(),
+        other => other.clone(),
+    };
+    let covers = |wide: &EgressHost, narrow: &EgressHost| {
+        let in_namespace = wide.namespace == EgressNamespace::Any || place(wide) == place(narrow);
+        in_namespace && (wide.host.covers(&narrow.host) || wide.host.as_str() == "*")
+    };
+    let written = |host: &EgressHost| match &host.namespace {
+        EgressNamespace::Any => format!("*/{}", host.host),
+        EgressNamespace::Own => format!("./{}", host.host),
+        EgressNamespace::Named(name) => format!("{name}/{}", host.host),
+    };
+    for (index, narrow) in hosts.iter().enumerate() {
+        let before = |(other, wide): &(usize, &EgressHost)| {
+            *other != index && covers(wide, narrow) && (*other < index || !covers(narrow, wide))
+        };
+        if let Some((_, wide)) = hosts.iter().enumerate().find(before) {
+            at.info_hint(
+                Reason::Duplicate,
+                format!("`{}` is imported with `{}` already", written(narrow), written(wide)),
+                "leave it out",
+            );
+        }
+    }
 }
 
 /// Reads `namespace/dnsName`; where it is `excluded`, without the `~` before it.
@@ -132,7 +166,16 @@ fn parse_egress_host(text: &str, excluded: bool, at: &At<'_>) -> Option<EgressHo
             );
             return None;
         }
-        name => EgressNamespace::Named(name.into()),
+        name => {
+            if let Some(fault) = label_fault(name) {
+                at.warning_hint(
+                    Reason::Unreachable,
+                    format!("no namespace can be called `{name}`, so nothing is meant: {fault}"),
+                    "write a namespace's name, `*` for all or `.` for this one",
+                );
+            }
+            EgressNamespace::Named(name.into())
+        }
     };
     Some(EgressHost { namespace, host: parse_host(host, at)? })
 }

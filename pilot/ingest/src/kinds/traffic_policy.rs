@@ -43,6 +43,13 @@ pub fn parse_traffic_policy(policy: api::TrafficPolicy, selects: bool, at: &At<'
         proxy_protocol,
         retry_budget,
     } = policy;
+    if tunnel.is_some() && proxy_protocol.is_some() {
+        at.field("proxyProtocol").warning_hint(
+            Reason::Conflict,
+            "both this and `tunnel` are set; Istio refuses that",
+            "leave one of the two out",
+        );
+    }
     let at_ports = at.field("portLevelSettings");
     let mut ports = BTreeMap::new();
     for (index, settings) in port_level_settings.into_iter().enumerate() {

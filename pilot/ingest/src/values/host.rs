@@ -136,9 +136,7 @@ pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
                     );
                 }
             }
-            name if !name.contains('.') && label_fault(name).is_none() => {
-                insert(name, &mut namespaces, &at);
-            }
+            name if names::label_fault(name).is_none() => insert(name, &mut namespaces, &at),
             other => at.error_hint(
                 Reason::InvalidValue,
                 format!("`{other}` is not a namespace"),
@@ -147,6 +145,20 @@ pub fn parse_export_to(entries: &[String], at: &At<'_>) -> ExportTo {
         }
     }
     if all { ExportTo::All } else { ExportTo::Namespaces(namespaces) }
+}
+
+/// The same for objects that say something to clients alone: seen by nobody, they say nothing.
+pub fn parse_export_to_clients(entries: &[String], at: &At<'_>) -> ExportTo {
+    if let [only] = entries
+        && only == "~"
+    {
+        at.index(0).warning_hint(
+            Reason::Unreachable,
+            "no client sees this object, so it has no effect; Istio refuses this",
+            "write `.` for this namespace, `*` for all, or leave `exportTo` out",
+        );
+    }
+    parse_export_to(entries, at)
 }
 
 fn insert(name: &str, namespaces: &mut BTreeSet<Str>, at: &At<'_>) {

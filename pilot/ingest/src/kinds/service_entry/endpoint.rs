@@ -2,7 +2,7 @@
 
 use crate::{
     at::At,
-    values::{SOCKET, parse_dns_name, parse_port, parse_socket, shared_labels},
+    values::{SOCKET, check_labels, parse_dns_name, parse_port, parse_socket, shared_labels},
 };
 use mesh_api::networking::workload_entry::WorkloadEntrySpec;
 use mesh_model::{
@@ -94,6 +94,7 @@ pub fn parse_template(endpoint: WorkloadEntrySpec, at: &At<'_>) -> Option<Endpoi
     let WorkloadEntrySpec { address: _, ports, labels, network, locality, weight, service_account } =
         endpoint;
     let at_ports = at.field("ports");
+    check_labels(&labels, &at.field("labels"));
     // A port that cannot be read must not fall back to another one.
     let ports: Option<BTreeMap<Str, u16>> = ports
         .iter()

@@ -1,6 +1,6 @@
 //! `ports` of a ServiceEntry. One that cannot be read, or that is there already, is left out; what is left is told by name and number.
 
-use crate::{at::At, values::parse_port};
+use crate::{at::At, names::label_fault, values::parse_port};
 use mesh_api::networking::service_entry as api;
 use mesh_model::{Host, Protocol, Reason, ServicePort, Str};
 
@@ -57,6 +57,13 @@ pub(super) fn parse_ports(ports: Vec<api::ServicePort>, at: &At<'_>) -> Vec<Serv
         if name.is_empty() {
             at_name.error_hint(Reason::Required, "the port has no name", "write one, as in `name: http`");
             continue;
+        }
+        if let Some(fault) = label_fault(&name) {
+            at_name.info_hint(
+                Reason::InvalidValue,
+                format!("Istio refuses a port called `{name}`: {fault}"),
+                "for Istio write one such as http or http-api",
+            );
         }
         if parsed.iter().any(|other| *other.name == *name) {
             at_name.error_hint(

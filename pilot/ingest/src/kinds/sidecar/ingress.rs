@@ -10,7 +10,7 @@ use crate::{
     values::{SOCKET, parse_port, parse_socket},
 };
 use mesh_api::networking::sidecar as api;
-use mesh_model::{IngressEndpoint, Reason, SidecarIngress};
+use mesh_model::{IngressEndpoint, Protocol, Reason, SidecarIngress};
 use std::{collections::BTreeSet, net::SocketAddr};
 
 /// Reads all entries; what cannot be used is left out.
@@ -47,6 +47,14 @@ fn parse_entry(index: usize, entry: api::IngressListener, at: &At<'_>) -> Option
             Reason::Required,
             "the proxy listens here itself, and is not told where the workload does",
             "write 127.0.0.1:PORT, with another port than this",
+        );
+    }
+    let carries_bytes = !matches!(protocol, Protocol::Auto) && !protocol.is_http();
+    if carries_bytes && connection_pool.as_ref().is_some_and(|pool| pool.http.is_some()) {
+        at.field("connectionPool").field("http").warning_hint(
+            Reason::Conflict,
+            "no requests are seen on a port of this protocol, so this has no effect",
+            "write `tcp`, or `protocol: HTTP` for the port",
         );
     }
     let pool = connection_pool.map(|pool| parse_connection_pool(pool, &at.field("connectionPool")));

@@ -2,6 +2,7 @@
 
 use crate::{
     at::At,
+    names::label_fault,
     values::{SOCKET, parse_port, parse_socket},
 };
 use mesh_api::networking::sidecar as api;
@@ -132,9 +133,16 @@ fn parse_number(number: Option<u32>, at: &At<'_>, hint: &str) -> Option<u16> {
 
 /// What is spoken, and whether as to an HTTP proxy.
 fn parse_protocol(port: &api::SidecarPort, at: &At<'_>) -> (Protocol, bool) {
-    // A name is for people alone, as in Istio.
-    let api::SidecarPort { number: _, protocol, name: _, target_port } = port;
+    let api::SidecarPort { number: _, protocol, name, target_port } = port;
     let at = at.field("port");
+    // A name is for people alone, as in Istio.
+    if let Some(fault) = name.as_deref().filter(|name| !name.is_empty()).and_then(label_fault) {
+        at.field("name").info_hint(
+            Reason::InvalidValue,
+            format!("Istio refuses this name of a port: {fault}"),
+            "for Istio write one such as http",
+        );
+    }
     if target_port.is_some() {
         at.field("targetPort").warning_hint(
             Reason::NotSupported,

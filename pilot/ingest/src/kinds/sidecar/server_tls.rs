@@ -138,6 +138,14 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
             "write the lower version as minProtocolVersion",
         );
     }
+    // What is usual was made for TLS 1.2.
+    if min_version.is_some_and(|version| version < TlsVersion::V1_2) && cipher_suites.is_empty() {
+        at.field("minProtocolVersion").warning_hint(
+            Reason::Conflict,
+            "the usual ciphers came with TLS 1.2, so clients with an older version find none",
+            "name older ones in `cipherSuites`, such as ECDHE-RSA-AES128-SHA, or write TLSV1_2",
+        );
+    }
     let cipher_suites = parse_cipher_suites(&cipher_suites, &at.field("cipherSuites"));
     (at.errors() == errors).then_some(ServerTls {
         certificates,

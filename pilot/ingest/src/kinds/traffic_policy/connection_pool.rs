@@ -64,6 +64,14 @@ fn parse_http(http: api::HttpSettings, at: &At<'_>) -> HttpPool {
         max_concurrent_streams,
         http2_keep_alive,
     } = http;
+    let upgrades = matches!(h2_upgrade_policy, Some(api::H2UpgradePolicy::Upgrade));
+    if upgrades && use_client_protocol == Some(true) {
+        at.field("h2UpgradePolicy").warning_hint(
+            Reason::Conflict,
+            "`useClientProtocol` keeps what the client speaks, and this has no effect; Istio refuses both",
+            "leave one of the two out",
+        );
+    }
     HttpPool {
         max_pending_requests: parse_limit(http1_max_pending_requests, &at.field("http1MaxPendingRequests")),
         max_requests: parse_limit(http2_max_requests, &at.field("http2MaxRequests")),

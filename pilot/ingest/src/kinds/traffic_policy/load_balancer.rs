@@ -127,7 +127,15 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
         maglev,
         minimum_ring_size,
     } = hash;
-    at.deprecated("minimumRingSize", minimum_ring_size.is_some(), "ringHash: {minimumRingSize: ..}");
+    let is_older = minimum_ring_size.is_some() && ring_hash.is_none() && maglev.is_none();
+    at.deprecated("minimumRingSize", is_older, "ringHash: {minimumRingSize: ..}");
+    if minimum_ring_size.is_some() && (ring_hash.is_some() || maglev.is_some()) {
+        at.field("minimumRingSize").warning_hint(
+            Reason::Conflict,
+            "`ringHash` or `maglev` counts, and this does not; Istio refuses both",
+            "leave it out",
+        );
+    }
     let use_source_ip = use_source_ip.unwrap_or(false);
     let keys = [
         http_header_name.is_some(),
@@ -170,6 +178,13 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
         }
         (None, Some(maglev)) => {
             let api::MagLev { table_size } = maglev;
+            if table_size.is_none() {
+                at.field("maglev").field("tableSize").info_hint(
+                    Reason::Required,
+                    "65537 is used; Istio refuses a table without a size",
+                    "for Istio write tableSize: 65537",
+                );
+            }
             let table_size = table_size.filter(|size| {
                 let usable = *size <= MAX_TABLE && is_prime(*size);
                 if !usable {
@@ -185,7 +200,7 @@ fn parse_consistent_hash(hash: api::ConsistentHashLb, at: &At<'_>) -> Option<Con
         }
         (ring_hash, None) => {
             let api::RingHash { minimum_ring_size: size } = ring_hash.unwrap_or_default();
-            let size = size.or(minimum_ring_size).unwrap_or(1024);
+            let size = size.or(minimum_ring_size.filter(|_| is_older)).unwrap_or(1024);
             if size > MAX_RING {
                 at.error_hint(
                     Reason::InvalidValue,

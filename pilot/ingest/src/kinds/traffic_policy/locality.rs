@@ -125,7 +125,7 @@ fn parse_regions(failover: Vec<api::Failover>, at: &At<'_>) -> Vec<RegionFailove
         if [&from, &to].iter().any(|region| region.contains(['/', '*'])) {
             at.error_hint(
                 Reason::InvalidValue,
-                "a region has neither a zone nor a `*`",
+                "a region is named alone, without a zone or a `*`",
                 "write the region alone, as in `{from: us-east, to: us-west}`",
             );
             return None;
@@ -148,7 +148,17 @@ fn parse_distribution(entry: api::Distribute, at: &At<'_>) -> Option<Distributio
     let from = parse_match(&from.unwrap_or_default(), &at.field("from"))?;
     let at = at.field("to");
     let sum: u64 = to.values().map(|share| u64::from(*share)).sum();
-    if sum != 100 || to.values().any(|share| *share == 0) {
+    if sum == 100
+        && let Some((place, _)) = to.iter().find(|(_, share)| **share == 0)
+    {
+        at.field(place).error_hint(
+            Reason::InvalidValue,
+            "a share is at least 1; these clients are not distributed",
+            format!("leave `{place}` out: what is not named gets nothing"),
+        );
+        return None;
+    }
+    if sum != 100 {
         at.error_hint(
             Reason::InvalidValue,
             format!("the shares add up to {sum}; these clients are not distributed"),

@@ -31,7 +31,15 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
     let names = parse_names(&subject_alt_names);
     let server_name = sni.filter(|name| !name.is_empty()).map(Str::from);
     let mode = match mode {
-        None | Some(api::ClientTlsMode::Disable) => return ClientTls::Disable,
+        None | Some(api::ClientTlsMode::Disable) => {
+            let says_more = [&certificate, &key, &authorities, &revoked, &server_name];
+            if says_more.into_iter().any(Option::is_some) || !names.is_empty() || credential_name.is_some() {
+                let hint = "write `mode: SIMPLE` or `mode: MUTUAL` for TLS, or leave the rest out";
+                let message = "connections are made without TLS, so what else is said of it has no effect";
+                at.field("mode").warning_hint(Reason::Conflict, message, hint);
+            }
+            return ClientTls::Disable;
+        }
         Some(api::ClientTlsMode::IstioMutual) => {
             for (name, set) in [
                 ("clientCertificate", certificate.is_some()),
