@@ -14,7 +14,7 @@ mod regex;
 mod socket;
 mod time;
 
-pub use header::{parse_header_format, parse_header_name, parse_header_value};
+pub use header::{is_header_name, parse_header_format, parse_header_name, parse_header_value};
 pub use host::{
     parse_default_export, parse_dns_name, parse_export_to, parse_export_to_clients, parse_host,
     parse_source_namespace,

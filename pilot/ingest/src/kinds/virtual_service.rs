@@ -24,7 +24,7 @@ use crate::{
     at::At,
     decode::decode_spec,
     meta::Meta,
-    values::{parse_export_to, parse_host},
+    values::{parse_export_to_clients, parse_host},
 };
 use mesh_api::networking::virtual_service as api;
 use mesh_model::{Host, NamespacedName, Problem, Reason, Str, VirtualService};
@@ -99,7 +99,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         // Not before all parts are together.
         Role::Root | Role::Delegate => Vec::new(),
     };
-    let export_to = parse_export_to(&export_to, &at.field("exportTo"));
+    let export_to = parse_export_to_clients(&export_to, &at.field("exportTo"));
     let value = VirtualService {
         metadata: meta.metadata,
         hosts,
@@ -195,6 +195,16 @@ fn parse_hosts(hosts: &[String], gateways: &[Str], at: &At<'_>) -> Vec<Host> {
         if parsed.contains(&host) {
             at.warning_hint(Reason::Duplicate, format!("`{host}` is named twice"), "leave one of them out");
             continue;
+        }
+        if let Some((one, other)) = parsed.iter().find_map(|other| {
+            let covers = [(&host, other), (other, &host)].into_iter().find(|(wide, _)| wide.is_wildcard());
+            covers.filter(|(wide, narrow)| wide.covers(narrow))
+        }) {
+            at.info_hint(
+                Reason::Duplicate,
+                format!("`{one}` covers `{other}`; Istio refuses to have both"),
+                format!("leave `{other}` out"),
+            );
         }
         parsed.push(host);
     }

@@ -10,7 +10,7 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// Whether a header can be called so; with a colon before it, one of HTTP/2's own.
-pub(super) fn is_header_name(text: &str) -> bool {
+pub fn is_header_name(text: &str) -> bool {
     let name = text.strip_prefix(':').unwrap_or(text);
     !name.is_empty() && name.bytes().all(is_token)
 }

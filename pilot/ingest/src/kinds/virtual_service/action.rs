@@ -13,12 +13,24 @@ use mesh_re2::Re2;
 /// Envoy's bound on the body of a direct response.
 const MAX_BODY: usize = 1024 * 1024;
 
+/// From here on Istio warns.
+const LARGE_BODY: usize = 100 * 1024;
+
 /// Reads a redirect.
 pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redirect> {
     let api::HttpRedirect { uri, prefix_rewrite, authority, port, derive_port, scheme, redirect_code } =
         redirect;
     let texts = [&uri, &prefix_rewrite, &authority, &scheme];
     let elsewhere = texts.into_iter().flatten().any(|text| !text.is_empty());
+    let at_port = at.field("port");
+    if port == Some(0) {
+        at_port.warning_hint(
+            Reason::InvalidValue,
+            "0 is not a port, so none is set, as in Istio",
+            "leave it out",
+        );
+    }
+    let port = port.filter(|port| *port != 0);
     if !elsewhere && port.is_none() && derive_port.is_none() {
         at.error_hint(
             Reason::Required,
@@ -36,7 +48,16 @@ pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redire
             );
             return None;
         }
-        (Some(uri), None) => Some(RedirectPath::Full(parse_header_value(&uri, &at.field("uri"))?)),
+        (Some(uri), None) => {
+            if uri.contains("://") {
+                at.field("uri").warning_hint(
+                    Reason::InvalidValue,
+                    format!("`{uri}` is a URL where only its path is expected: clients are sent to that path of the same host"),
+                    "write scheme, host and path as `scheme`, `authority` and `uri`",
+                );
+            }
+            Some(RedirectPath::Full(parse_header_value(&uri, &at.field("uri"))?))
+        }
         (None, Some(prefix)) => {
             Some(RedirectPath::Prefix(parse_header_value(&prefix, &at.field("prefixRewrite"))?))
         }
@@ -51,7 +72,7 @@ pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redire
             );
             return None;
         }
-        (Some(number), None) => Some(RedirectPort::Number(parse_port(number, &at.field("port"))?)),
+        (Some(number), None) => Some(RedirectPort::Number(parse_port(number, &at_port)?)),
         (None, Some(api::RedirectPortSelection::FromProtocolDefault)) => {
             Some(RedirectPort::FromProtocolDefault)
         }
@@ -79,6 +100,14 @@ pub fn parse_redirect(redirect: api::HttpRedirect, at: &At<'_>) -> Option<Redire
             return None;
         }
     };
+    let has_port = |name: &String| name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if matches!(port, Some(RedirectPort::Number(_))) && authority.as_ref().is_some_and(has_port) {
+        at_port.warning_hint(
+            Reason::Conflict,
+            "`authority` has a port already: clients are sent to a URL with both, which is none",
+            "write the port in one of the two",
+        );
+    }
     Some(Redirect {
         path,
         authority: parse_header_value(&authority.unwrap_or_default(), &at.field("authority"))?,
@@ -114,6 +143,13 @@ pub fn parse_direct_response(response: api::DirectResponse, at: &At<'_>) -> Opti
         );
         return None;
     }
+    if body.len() > LARGE_BODY {
+        at_body.info_hint(
+            Reason::InvalidValue,
+            format!("each proxy with this route gets all {} bytes of the body with it", body.len()),
+            "let a service answer with what is large",
+        );
+    }
     Some(DirectResponse { status, body: body.into() })
 }
 
@@ -141,6 +177,13 @@ pub fn parse_rewrite(
                     "add a uri prefix to `match`",
                 );
             }
+            if !uri.starts_with('/') {
+                at.field("uri").warning_hint(
+                    Reason::InvalidValue,
+                    format!("paths begin with a slash: requests for one that begins with `{uri}` fail"),
+                    format!("write /{uri}"),
+                );
+            }
             Some(RewritePath::Matched(parse_header_value(&uri, &at.field("uri"))?))
         }
         (None, Some(regex)) => {
@@ -148,6 +191,13 @@ pub fn parse_rewrite(
             let at = at.field("uriRegexRewrite");
             let pattern = parse_regex(&r#match.unwrap_or_default(), &at.field("match"))?;
             let substitution = rewrite.unwrap_or_default();
+            if substitution.is_empty() {
+                at.field("rewrite").info_hint(
+                    Reason::Required,
+                    "what `match` takes is cut out of the path; Istio refuses this",
+                    "for Istio put what is to be kept in parentheses in `match`, and write `\\1`",
+                );
+            }
             check_groups(&pattern, &substitution, &at.field("rewrite"))?;
             Some(RewritePath::Regex { pattern, substitution: substitution.into() })
         }

@@ -5,7 +5,7 @@
 use super::claim::{is_claim, parse_claim};
 use crate::{
     at::At,
-    values::{parse_header_name, parse_labels, parse_port, parse_regex, parse_source_namespace},
+    values::{parse_header_name, parse_port, parse_regex, parse_selector, parse_source_namespace},
 };
 use mesh_api::networking::{StringMatch as ApiStringMatch, virtual_service::http_match as api};
 use mesh_model::{ClaimMatch, HeaderMatch, HttpMatch, PathMatch, Reason, Str, StringMatch};
@@ -72,7 +72,7 @@ pub fn parse_match(condition: api::HttpMatchRequest, index: usize, at: &At<'_>) 
         claims: claims?,
         query: query?,
         port: port?,
-        source_labels: parse_labels(&source_labels),
+        source_labels: parse_selector(&source_labels, &at.field("sourceLabels")),
         source_namespace: parse_source_namespace(source_namespace, &at.field("sourceNamespace")),
         gateways: gateways.iter().map(|name| parse_gateway(name, at)).collect(),
         stat_prefix: stat_prefix.unwrap_or_default().into(),
@@ -165,6 +165,20 @@ fn parse_header_matches(
         let value = parse_string_match(value, &at);
         match (parse_header_name(&name, &at), value) {
             (Some(name), Some(value)) => {
+                let usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+                if !name.bytes().all(usual) {
+                    at.info_hint(
+                        Reason::InvalidValue,
+                        format!("requests can have a header `{name}`; Istio refuses to match it"),
+                        match &*name {
+                            ":method" => "for Istio write `method`",
+                            ":authority" => "for Istio write `authority`",
+                            ":scheme" => "for Istio write `scheme`",
+                            ":path" => "for Istio write `uri`",
+                            _ => "for Istio use a header with letters, digits and -_ alone",
+                        },
+                    );
+                }
                 if let Some(parsed) = &mut parsed {
                     parsed.push(HeaderMatch { name, value, invert });
                 }

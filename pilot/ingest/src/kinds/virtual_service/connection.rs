@@ -5,10 +5,11 @@
 use super::{condition::parse_gateway, destination::parse_destinations, reach_connections::check_reach};
 use crate::{
     at::At,
-    values::{parse_dns_name, parse_labels, parse_port, parse_range, parse_source_namespace},
+    values::{parse_dns_name, parse_port, parse_range, parse_selector, parse_source_namespace},
 };
 use mesh_api::networking::virtual_service as api;
 use mesh_model::{Cidr, ConnectionMatch, ConnectionRoute, Host, Reason, WeightedDestination};
+use std::net::IpAddr;
 
 /// Reads `tls`. Server names have to be among `hosts`, as written or as completed.
 pub fn parse_tls(routes: Vec<api::TlsRoute>, hosts: &[Host], at: &At<'_>) -> Vec<ConnectionRoute> {
@@ -191,7 +192,7 @@ impl Conditions {
                 None | Some(0) => None,
                 Some(port) => Some(parse_port(port, &at.field("port"))?),
             },
-            source_labels: parse_labels(&source_labels),
+            source_labels: parse_selector(&source_labels, &at.field("sourceLabels")),
             source_namespace: parse_source_namespace(source_namespace, &at.field("sourceNamespace")),
             gateways: gateways.iter().map(|name| parse_gateway(name, at)).collect(),
         })
@@ -205,6 +206,13 @@ fn parse_server_name(text: &str, hosts: &[Host], at: &At<'_>) -> Option<Host> {
         Some(rest) => Host::new(&format!("*.{}", parse_dns_name(rest, at)?)),
         None => Host::new(&parse_dns_name(text, at)?),
     };
+    if text.parse::<IpAddr>().is_ok() {
+        at.info_hint(
+            Reason::InvalidValue,
+            format!("`{text}` is an address: clients hardly send one as server name (RFC 6066)"),
+            "match on `destinationSubnets` under `tcp`, if clients call the address",
+        );
+    }
     // A short host stands for a name that clients may well call by its short form.
     let short = |host: &Host| {
         !name.as_str().contains('.')

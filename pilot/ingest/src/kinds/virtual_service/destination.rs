@@ -98,6 +98,13 @@ pub fn parse_destination(destination: destination_api::Destination, at: &At<'_>)
         return None;
     }
     let at_port = at.field("port");
+    if port.as_ref().is_some_and(|port| port.number.is_none()) {
+        at_port.warning_hint(
+            Reason::Required,
+            "no port is named, so the one that was called is meant; Istio refuses this",
+            "write `port: {number: ..}`, or leave `port` out",
+        );
+    }
     let port = match port.and_then(|port| port.number) {
         Some(number) => Some(parse_port(number, &at_port.field("number"))?),
         None => None,

@@ -10,6 +10,13 @@ use mesh_model::{Abort, AbortCode, Delay, Fault, Percent, Problem, Reason};
 /// Reads the block; `None` when nothing of it has an effect.
 pub fn parse_fault(fault: api::HttpFaultInjection, at: &At<'_>) -> Option<Fault> {
     let api::HttpFaultInjection { delay, abort } = fault;
+    if delay.is_none() && abort.is_none() {
+        at.warning_hint(
+            Reason::Required,
+            "there is neither a delay nor an abort; Istio refuses this",
+            "write `delay` or `abort`, or leave `fault` out",
+        );
+    }
     let fault = Fault {
         delay: delay.and_then(|delay| parse_delay(delay, &at.field("delay"))),
         abort: abort.and_then(|abort| parse_abort(abort, &at.field("abort"))),
@@ -112,6 +119,13 @@ const GRPC_STATUSES: [&str; 17] = [
 fn parse_grpc_status(text: &str, at: &At<'_>) -> Option<u32> {
     let by_number = text.parse::<u32>().ok().filter(|number| *number < 17);
     let by_name = || GRPC_STATUSES.iter().position(|name| *name == text).map(|index| index as u32);
+    if let Some(name) = by_number.and_then(|number| GRPC_STATUSES.get(number as usize)) {
+        at.info_hint(
+            Reason::InvalidValue,
+            format!("`{text}` is {name}; Istio knows it by its name only"),
+            format!("for Istio write {name}"),
+        );
+    }
     let status = by_number.or_else(by_name);
     if status.is_none() {
         at.error_hint(

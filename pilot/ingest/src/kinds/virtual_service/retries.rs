@@ -40,6 +40,16 @@ pub fn parse_retries(retries: api::HttpRetry, at: &At<'_>) -> Retries {
         backoff,
     } = retries;
     let at_attempts = at.field("attempts");
+    let says_more = per_try_timeout.is_some()
+        || retry_on.as_ref().is_some_and(|text| !text.is_empty())
+        || retry_remote_localities.is_some();
+    if attempts == Some(0) && says_more {
+        at_attempts.warning_hint(
+            Reason::Conflict,
+            "nothing is tried again, so what is said of how has no effect; Istio refuses this",
+            "write how often, as in attempts: 2, or leave the rest out",
+        );
+    }
     let attempts = match attempts.map(u32::try_from) {
         Some(Ok(attempts)) => attempts,
         Some(Err(_)) => {
@@ -79,6 +89,14 @@ pub fn parse_retries(retries: api::HttpRetry, at: &At<'_>) -> Retries {
 fn parse_retry_on(text: &str, at: &At<'_>) -> RetryOn {
     let mut conditions: Vec<&str> = Vec::new();
     let mut status_codes = Vec::new();
+    if text.split(',').any(|word| word.is_empty() || word.trim() != word) {
+        let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+        at.info_hint(
+            Reason::InvalidValue,
+            "spaces and empty conditions do not count here; Istio refuses them",
+            format!("for Istio write {}", words.join(",")),
+        );
+    }
     for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         if let Ok(code) = word.parse::<u16>() {
             match code {

@@ -6,14 +6,17 @@ use super::{
     cors::parse_cors,
     destination::{parse_destination, parse_destinations},
     fault::parse_fault,
-    headers::parse_headers,
+    headers::{is_authority, parse_headers},
     mirror::{parse_mirror_percent, parse_mirrors},
     parts::RouteParts,
     retries::parse_retries,
 };
 use crate::{at::At, values::parse_duration};
 use mesh_api::networking::virtual_service::{HttpMatchRequest, http_route as api};
-use mesh_model::{HttpMatch, NamespacedName, Reason};
+use mesh_model::{
+    Duration, HeaderMatch, HttpMatch, NamespacedName, PathMatch, Reason, Retries, Rewrite, RouteHeaders,
+    StringMatch,
+};
 
 /// What may stand in a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,12 @@ pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>)
                 "leave `rewrite` out",
             );
         }
+        for (name, set) in [("timeout", timeout.is_some()), ("retries", retries.is_some())] {
+            if set {
+                let message = format!("{what} sends no request, so this has no effect");
+                at.field(name).warning_hint(Reason::Conflict, message, "leave it out");
+            }
+        }
         let message = format!("{what} sends no request that could be copied");
         if mirror.is_some() {
             at.field("mirror").warning_hint(Reason::Conflict, message.clone(), "leave it out");
@@ -81,6 +90,21 @@ pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>)
             "both `mirror` and `mirrors` are set, and all of them get copies; Istio refuses this",
             "write all of them in `mirrors`",
         );
+    }
+    // The other half may be in the VirtualService that hands over, or is handed over to.
+    if mirror.is_none() && role == Role::Root && matches!(delegate, Some(None)) {
+        let percentages = [
+            ("mirrorPercentage", mirror_percentage.is_some()),
+            ("mirrorPercent", mirror_percent.is_some()),
+            ("mirror_percent", mirror_percent_snake_case.is_some()),
+        ];
+        for (name, _) in percentages.into_iter().filter(|(_, set)| *set) {
+            let hint = match mirrors.is_empty() {
+                true => "name who gets the copies, as in `mirror: {host: reviews}`, or leave it out",
+                false => "write the percentage of each in `mirrors`, as in `percentage: {value: 50}`",
+            };
+            at.field(name).warning_hint(Reason::Required, "without `mirror` this has no effect", hint);
+        }
     }
     let mirror_percent =
         parse_mirror_percent(mirror_percentage, mirror_percent, mirror_percent_snake_case, at);
@@ -98,10 +122,15 @@ pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>)
     };
     let timeout = timeout.and_then(|value| parse_duration(value, &at.field("timeout")));
     let retries = retries.map(|value| parse_retries(value, &at.field("retries")));
+    check_try(timeout, retries.as_ref(), at);
     let mirror = mirror.and_then(|value| parse_destination(value, &at.field("mirror")));
     let mirrors = parse_mirrors(mirrors, &at.field("mirrors"));
     let cors = cors_policy.map(|value| parse_cors(value, &at.field("corsPolicy")));
     let headers = headers.map(|value| parse_headers(value, &at.field("headers")));
+    check_authority(&rewrite, &headers, at);
+    if role == Role::Delegate || !matches!(delegate, Some(None)) {
+        check_patterns(matches.as_deref().unwrap_or_default(), &at.field("match"));
+    }
     let parts = RouteParts {
         index,
         name: name.unwrap_or_default().into(),
@@ -121,6 +150,66 @@ pub fn parse_route(route: api::HttpRoute, index: usize, role: Role, at: &At<'_>)
         headers,
     };
     acts.then_some(parts)
+}
+
+/// Envoy does not look at the time of a try that the whole request does not have.
+fn check_try(timeout: Option<Duration>, retries: Option<&Retries>, at: &At<'_>) {
+    let Some((whole, each)) = timeout.zip(retries.and_then(|retries| retries.per_try_timeout)) else {
+        return;
+    };
+    if !whole.is_zero() && each >= whole {
+        at.field("retries").field("perTryTimeout").warning_hint(
+            Reason::Unreachable,
+            "a try may take no less than the whole request, all tries of it, so this has no effect",
+            "write less than `timeout`, or raise that",
+        );
+    }
+}
+
+/// Where a route hands over, or is handed over to, Istio compares no patterns.
+fn check_patterns(matches: &[HttpMatch], at: &At<'_>) {
+    let is_pattern = |value: &StringMatch| matches!(value, StringMatch::Regex(_));
+    for HttpMatch { index, uri, scheme, method, authority, headers, query, .. } in matches {
+        let named = [("scheme", scheme), ("method", method), ("authority", authority)];
+        let mut found: Vec<&str> = named
+            .into_iter()
+            .filter(|(_, value)| value.as_ref().is_some_and(is_pattern))
+            .map(|(name, _)| name)
+            .collect();
+        if matches!(uri, Some(PathMatch::Regex(_))) {
+            found.push("uri");
+        }
+        for HeaderMatch { invert, .. } in headers.iter().filter(|header| is_pattern(&header.value)) {
+            found.push(if *invert { "withoutHeaders" } else { "headers" });
+        }
+        if query.iter().any(|(_, value)| is_pattern(value)) {
+            found.push("queryParams");
+        }
+        found.dedup();
+        for name in found {
+            at.index(*index).field(name).info_hint(
+                Reason::InvalidValue,
+                "here regular expressions are compared where a VirtualService hands over, too; Istio refuses them",
+                "for Istio write `exact` or `prefix`",
+            );
+        }
+    }
+}
+
+/// The authority is set in one place.
+fn check_authority(rewrite: &Option<Option<Rewrite>>, headers: &Option<RouteHeaders>, at: &At<'_>) {
+    let rewritten = rewrite.iter().flatten().any(|rewrite| !rewrite.authority.is_empty());
+    let Some(RouteHeaders { request, response: _ }) = headers else { return };
+    let written = request.set.iter().chain(&request.add);
+    let written = written.filter(|(name, value)| is_authority(name) && !value.is_empty()).count();
+    if written + usize::from(rewritten) > 1 {
+        let counts = if rewritten { "`rewrite.authority`" } else { "one of them" };
+        at.field("headers").field("request").warning_hint(
+            Reason::Conflict,
+            format!("the authority is set more than once, and {counts} counts; Istio refuses this"),
+            "set it once, in `rewrite.authority`",
+        );
+    }
 }
 
 /// Whether the route does exactly one thing with a request, or hands over where it may.
