@@ -79,7 +79,7 @@ pub use sidecar::{
 };
 pub use string_match::StringMatch;
 pub use tls::{
-    Authorities, AuthoritySource, Certificate, ClientCheck, ClientTls, GivenTls, Halves, ServerTls,
+    Authorities, AuthoritySource, Certificate, ClientCheck, ClientTls, GivenTls, Halves, Pins, ServerTls,
     TlsLimits, TlsVersion,
 };
 pub use tracing::{

@@ -144,6 +144,17 @@ pub struct ClientCheck {
     pub authorities: Authorities,
     /// `subjectAltNames`; empty: any name will do.
     pub names: Vec<Str>,
+    /// `verifyCertificateSpki` and `verifyCertificateHash`.
+    pub pins: Pins,
     /// Whether clients without a certificate are refused.
     pub is_required: bool,
+}
+
+/// Hashes (SHA-256) of which a certificate must have one. Empty: any certificate will do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Pins {
+    /// Of its public key, in base64.
+    pub keys: Vec<Str>,
+    /// Of itself, in hex.
+    pub certificates: Vec<Str>,
 }

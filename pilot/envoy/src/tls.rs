@@ -22,7 +22,7 @@ use crate::envoy::tls::{
 use crate::metadata::{structure, text};
 use crate::names::{RAW_BUFFER, SDS_CLUSTER, TLS};
 use crate::value::{boolean, duration};
-use mesh_model::{Duration, Str, TlsLimits, TlsVersion};
+use mesh_model::{Duration, Pins, Str, TlsLimits, TlsVersion};
 use mesh_proto::pack;
 use pilot_view::spec::{DownstreamTls, PeerCheck, PeerName, SECRET_SCHEME, UpstreamSocket, UpstreamTls};
 use std::net::IpAddr;
@@ -100,8 +100,10 @@ fn build_upstream_tls(tls: &UpstreamTls) -> TransportSocket {
 }
 
 fn build_peer_check(check: &PeerCheck) -> ValidationContextType {
-    let PeerCheck { roots, names } = check;
+    let PeerCheck { roots, names, pins: Pins { keys, certificates } } = check;
     let here = CertificateValidationContext {
+        verify_certificate_spki: texts(keys),
+        verify_certificate_hash: texts(certificates),
         match_typed_subject_alt_names: names.iter().flat_map(build_name).collect(),
         ..Default::default()
     };

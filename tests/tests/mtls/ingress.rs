@@ -82,6 +82,17 @@ async fn outside() -> Result<()> {
     see("MUTUAL", [false, true, false, true]).await?;
     edit(&format!("mode: MUTUAL\n        subjectAltNames: ['{NAME}']")).await?;
     see("MUTUAL with a name", [false, true, false, false]).await?;
+    for (name, hash, expected) in [
+        (
+            "verifyCertificateSpki",
+            key_hash(directory, &client.certificate).await?,
+            [false, true, false, false],
+        ),
+        ("verifyCertificateHash", hash(directory, &namesake.certificate).await?, [false, false, false, true]),
+    ] {
+        edit(&format!("mode: MUTUAL\n        {name}: ['{hash}']")).await?;
+        see(name, expected).await?;
+    }
     edit("mode: OPTIONAL_MUTUAL").await?;
     see("OPTIONAL_MUTUAL", [true, true, false, true]).await?;
     revoke(&[&client.certificate])?;
@@ -138,6 +149,27 @@ async fn limits(stage: &Stage, edit: &impl AsyncFn(&str) -> Result<()>) -> Resul
         .await?;
     }
     Ok(())
+}
+
+/// What `verifyCertificateSpki` is told to be.
+async fn key_hash(directory: &Path, pem: &str) -> Result<String> {
+    let digest = "openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64";
+    shell(directory, pem, &format!("openssl x509 -pubkey -noout | {digest}")).await
+}
+
+/// What `verifyCertificateHash` is told to be.
+async fn hash(directory: &Path, pem: &str) -> Result<String> {
+    let printed = shell(directory, pem, "openssl x509 -fingerprint -sha256 -noout").await?;
+    Ok(printed.split_once('=').context("a fingerprint")?.1.to_owned())
+}
+
+/// What `command` prints when it is given `pem`.
+async fn shell(directory: &Path, pem: &str, command: &str) -> Result<String> {
+    let file = directory.join("read.pem");
+    std::fs::write(&file, pem)?;
+    let mut process = tokio::process::Command::new("sh");
+    process.args(["-c", command]).stdin(std::fs::File::open(&file)?).kill_on_drop(true);
+    Ok(String::from_utf8(process.output().await?.stdout)?.trim().to_owned())
 }
 
 pub(super) fn serial(pem: &str) -> Result<String> {

@@ -8,7 +8,7 @@ use super::json::json;
 use mesh_model::{
     Abort, AbortCode, AccessLog, ClientCertDetails, ConsistentHash, Duration, EndpointAddress, Fault,
     ForwardClientCert, HashKey, HashRing, Http2Keepalive, LoadBalancing, LogFormat, LogValue,
-    OutlierDetection, PathMatch, PathNormalization, Percent, ProxyHeaders, ProxyProtocol, Redirect,
+    OutlierDetection, PathMatch, PathNormalization, Percent, Pins, ProxyHeaders, ProxyProtocol, Redirect,
     RedirectPath, Retries, RetryBudget, Rewrite, RewritePath, ServerHeader, SimpleLb, TlsLimits, TlsVersion,
     Warmup,
 };
@@ -129,6 +129,7 @@ fn mutual() -> UpstreamTls {
         peer: Some(PeerCheck {
             roots: "ROOTCA".into(),
             names: vec![PeerName::Identity("spiffe://cluster.local/ns/a/sa/b".into())],
+            pins: Pins::default(),
         }),
         server_name: Some("outbound_.80_._.a".into()),
         checks_host: false,
@@ -145,6 +146,7 @@ fn simple() -> UpstreamTls {
         peer: Some(PeerCheck {
             roots: "file-root:system".into(),
             names: names.map(|name| PeerName::Any(name.into())).into(),
+            pins: Pins::default(),
         }),
         server_name: None,
         checks_host: true,
@@ -164,6 +166,10 @@ fn served_tls() -> DownstreamTls {
         peer: Some(PeerCheck {
             roots: "ROOTCA".into(),
             names: vec![PeerName::IdentityPrefix("spiffe://cluster.local/".into())],
+            pins: Pins {
+                keys: vec!["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".into()],
+                certificates: vec!["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".into()],
+            },
         }),
         requires_peer: true,
         alpn: vec!["h2".into(), "http/1.1".into()],

@@ -11,7 +11,7 @@ use crate::{
     },
     well_known::tcp_to,
 };
-use mesh_model::{AccessLog, ClientCheck, Mesh, MtlsMode, ServerTls, Str, TlsLimits, TlsVersion};
+use mesh_model::{AccessLog, ClientCheck, Mesh, MtlsMode, Pins, ServerTls, Str, TlsLimits, TlsVersion};
 use std::sync::Arc;
 
 /// What clients of the mesh offer for requests.
@@ -89,6 +89,7 @@ fn own_tls(mesh: &Mesh) -> DownstreamTls {
             names: domains
                 .map(|domain| PeerName::IdentityPrefix(format!("spiffe://{domain}/").into()))
                 .collect(),
+            pins: Pins::default(),
         }),
         requires_peer: true,
         alpn: requests(),
@@ -110,9 +111,10 @@ fn given_tls(mesh: &Mesh, tls: &ServerTls) -> DownstreamTls {
     let max_version = max_version.unwrap_or(TlsVersion::V1_3);
     DownstreamTls {
         certificates: certificates.iter().map(|(chain, key)| file_certificate(chain, key)).collect(),
-        peer: clients
-            .as_ref()
-            .map(|ClientCheck { authorities, names, is_required: _ }| peer_check(authorities, names)),
+        peer: clients.as_ref().map(|ClientCheck { authorities, names, pins, is_required: _ }| PeerCheck {
+            pins: pins.clone(),
+            ..peer_check(authorities, names)
+        }),
         requires_peer: clients.as_ref().is_some_and(|clients| clients.is_required),
         alpn: requests(),
         // What is usual at least may be more than what is allowed at most.

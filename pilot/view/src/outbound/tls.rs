@@ -10,7 +10,7 @@ use crate::{
 };
 use mesh_model::{
     Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Halves, NamespacedName, OutboundPolicy,
-    Registry, ServicePort, Str,
+    Pins, Registry, ServicePort, Str,
 };
 
 /// A cluster as far as it matters here.
@@ -81,6 +81,7 @@ impl Connecting<'_> {
             peer: Some(PeerCheck {
                 roots: MESH_ROOTS.into(),
                 names: if names.is_empty() { self.identities() } else { names },
+                pins: Pins::default(),
             }),
             server_name: Some(server_name.unwrap_or_else(default_name)),
             checks_host: false,
@@ -196,6 +197,7 @@ pub fn peer_check(authorities: &Authorities, names: &[Str]) -> PeerCheck {
             AuthoritySource::Credential(name) => credential_authorities(name),
         },
         names: names.iter().cloned().map(PeerName::Any).collect(),
+        pins: Pins::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Certificates and roots are named, never part of a spec: the workload's agent hands them to its Envoy over SDS.
 
-use mesh_model::{Str, TlsLimits, TlsVersion};
+use mesh_model::{Pins, Str, TlsLimits, TlsVersion};
 
 /// The secret that is a workload's own certificate and key.
 pub const OWN_CERTIFICATE: &str = "default";
@@ -50,6 +50,8 @@ pub struct PeerCheck {
     pub roots: Str,
     /// Names of which it must have one; empty: any name will do.
     pub names: Vec<PeerName>,
+    /// Hashes of which it must have one; none: any.
+    pub pins: Pins,
 }
 
 /// A name in a certificate.

@@ -391,6 +391,8 @@ pub(super) const OBSERVED: &[Observed] = &[
                 "ingress[].tls.cipherSuites",
                 "ingress[].tls.maxProtocolVersion",
                 "ingress[].tls.minProtocolVersion",
+                "ingress[].tls.verifyCertificateSpki",
+                "ingress[].tls.verifyCertificateHash",
                 "ingress[].tls.tlsCertificates",
                 "ingress[].tls.tlsCertificates[].privateKey",
                 "ingress[].tls.tlsCertificates[].serverCertificate",

@@ -10,8 +10,15 @@ use crate::{
         traffic_policy::{SYSTEM, parse_file, parse_names},
     },
 };
+use k8s_openapi::ByteString;
 use mesh_api::networking::server_tls as api;
-use mesh_model::{Authorities, AuthoritySource, ClientCheck, Problem, Reason, ServerTls, Str, TlsVersion};
+use mesh_model::{
+    Authorities, AuthoritySource, ClientCheck, Pins, Problem, Reason, ServerTls, Str, TlsVersion,
+};
+use serde_json::Value;
+
+/// Bytes of a SHA-256.
+const HASH: usize = 32;
 
 /// Reads the block; `None`: the port is not to be served.
 pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<ServerTls> {
@@ -50,16 +57,6 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
             "mount the Secret into the proxy, and name the file: caCertificates",
         ),
         (
-            "verifyCertificateSpki",
-            !verify_certificate_spki.is_empty(),
-            "use caCertificates and subjectAltNames",
-        ),
-        (
-            "verifyCertificateHash",
-            !verify_certificate_hash.is_empty(),
-            "use caCertificates and subjectAltNames",
-        ),
-        (
             "insecureSkipVerify",
             insecure_skip_verify.unwrap_or(false),
             "write `mode: SIMPLE` to let everybody in",
@@ -96,7 +93,13 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
             let pairs = pairs.filter_map(|(index, pair)| {
                 let api::TlsCertificate { server_certificate, private_key, ca_certificates } = pair;
                 let at = at.index(index);
-                at.not_supported("caCertificates", is_set(&ca_certificates));
+                if is_set(&ca_certificates) {
+                    at.field("caCertificates").warning_hint(
+                        Reason::NotSupported,
+                        "here authorities are the whole port's, so this has no effect",
+                        "write it beside `tlsCertificates`",
+                    );
+                }
                 parse_pair(server_certificate, private_key, &at)
             });
             pairs.collect()
@@ -105,6 +108,7 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
     let authorities = parse_file(ca_certificates, &at.field("caCertificates"));
     let revoked = parse_file(ca_crl, &at.field("caCrl"));
     let names = parse_names(&subject_alt_names);
+    let pins = parse_pins(&verify_certificate_spki, &verify_certificate_hash, at);
     let clients = match (is_required, authorities) {
         (Some(_), None) => {
             at.field("caCertificates").error_hint(
@@ -119,10 +123,10 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
                 SYSTEM => AuthoritySource::System,
                 _ => AuthoritySource::File(file),
             };
-            Some(ClientCheck { authorities: Authorities { source, revoked }, names, is_required })
+            Some(ClientCheck { authorities: Authorities { source, revoked }, names, pins, is_required })
         }
         (None, authorities) => {
-            if authorities.is_some() || revoked.is_some() || !names.is_empty() {
+            if authorities.is_some() || revoked.is_some() || !names.is_empty() || pins != Pins::default() {
                 let hint = "write `mode: MUTUAL` to ask for them";
                 at.warning_hint(Reason::Conflict, "with SIMPLE, clients show no certificates", hint);
             }
@@ -154,6 +158,42 @@ pub fn parse_server_tls(block: api::ServerTlsSettings, at: &At<'_>) -> Option<Se
         max_version,
         cipher_suites,
     })
+}
+
+/// Hashes as Envoy takes them: with one that is none it refuses the listener.
+fn parse_pins(keys: &[String], certificates: &[String], at: &At<'_>) -> Pins {
+    let (at_keys, at_certificates) = (at.field("verifyCertificateSpki"), at.field("verifyCertificateHash"));
+    let key = |(index, text): (usize, &String)| {
+        let decoded = serde_json::from_value::<ByteString>(Value::String(text.clone()));
+        if decoded.is_ok_and(|bytes| bytes.0.len() == HASH) {
+            return Some(Str::from(text.as_str()));
+        }
+        at_keys.index(index).error_hint(
+            Reason::InvalidValue,
+            format!("`{text}` is no SHA-256 in base64, so this port is not served"),
+            "write what `openssl x509 -in client.pem -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64` prints",
+        );
+        None
+    };
+    let certificate = |(index, text): (usize, &String)| {
+        // Both are usual: in one piece, and with a colon after each byte.
+        let digits: String = text.split(':').collect();
+        let pieces = text.contains(':').then(|| text.split(':').all(|piece| piece.len() == 2));
+        let all = digits.len() == 2 * HASH && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if all && pieces != Some(false) {
+            return Some(Str::from(digits.to_ascii_lowercase().as_str()));
+        }
+        at_certificates.index(index).error_hint(
+            Reason::InvalidValue,
+            format!("`{text}` is no SHA-256 in hex, so this port is not served"),
+            "write what `openssl x509 -in client.pem -fingerprint -sha256 -noout` prints behind the `=`",
+        );
+        None
+    };
+    Pins {
+        keys: keys.iter().enumerate().filter_map(key).collect(),
+        certificates: certificates.iter().enumerate().filter_map(certificate).collect(),
+    }
 }
 
 fn parse_pair(certificate: Option<String>, key: Option<String>, at: &At<'_>) -> Option<(Str, Str)> {
