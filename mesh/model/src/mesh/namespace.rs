@@ -50,6 +50,19 @@ impl Mesh {
         of(&self.proxy_configs, namespace)
     }
 
+    /// The namespaces that workloads are in, each kind's in order. Costs as many steps as there are.
+    pub fn namespaces_of_workloads(&self) -> impl Iterator<Item = &Str> {
+        [Kind::Pod, Kind::WorkloadEntry].into_iter().flat_map(move |kind| {
+            let first_from = move |namespace: Str| {
+                let (object, _) = self.workloads.range(ObjectRef::new(kind, namespace, "")..).next()?;
+                (object.kind == kind).then_some(&object.name.namespace)
+            };
+            // The next name in order is the same with the smallest character behind it.
+            let next = move |namespace: &&Str| first_from(format!("{namespace}\0").into());
+            std::iter::successors(first_from(Str::default()), next)
+        })
+    }
+
     /// Its workloads: pods first, then WorkloadEntries.
     pub fn workloads_of_namespace<'a>(
         &'a self,

@@ -140,6 +140,13 @@ impl<'a> Scope<'a> {
         self.workloads().next().is_some()
     }
 
+    /// Whether workloads are in a namespace that is none of `known`. While the one stays that shows it, so does the answer.
+    pub(super) fn has_workloads_besides(&self, known: &BTreeSet<Str>) -> bool {
+        let found = self.mesh.namespaces_of_workloads().find(|namespace| !known.contains(*namespace));
+        self.note(found.map_or(Read::AllWorkloads, |namespace| Read::Workloads(namespace.clone())));
+        found.is_some()
+    }
+
     pub(super) fn sidecars_of_namespace(&self, namespace: &str) -> impl Iterator<Item = &'a Arc<Sidecar>> {
         self.note(Read::Selecting(namespace.into()));
         self.mesh.sidecars_of_namespace(namespace)

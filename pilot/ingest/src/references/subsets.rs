@@ -56,7 +56,7 @@ impl Scope<'_> {
     ) {
         let Reference { path, to: Destination { host, subset, port: _ } } = reference;
         let mut causes: BTreeMap<Cause, Vec<Str>> = BTreeMap::new();
-        for (client, severity) in self.clients_of(object, reference) {
+        for (client, severity) in self.clients_of(object, reference, rules) {
             let mut services = self.meant(host, &client);
             // As clients prefer them.
             services.sort_by_key(|service| {
@@ -70,15 +70,20 @@ impl Scope<'_> {
             }
         }
         for (Cause { severity, before, after, hint }, clients) in causes {
-            let clients: Vec<&str> = clients.iter().map(|client| &**client).collect();
-            let message = format!("{before} {} {after}", clients.join(", "));
+            let message = format!("{before} {} {after}", in_words(&clients));
             let problem = Problem::new(severity, Reason::NotFound, format!("{path}.subset"), message);
             found.add(object, problem.hint(hint));
         }
     }
 
-    /// The namespaces whose clients take the route, as far as objects name them, and how sure it is that there are some.
-    fn clients_of(&self, object: &ObjectRef, reference: &Reference) -> BTreeMap<Str, Severity> {
+    /// The namespaces whose clients take the route, as far as objects name them, and how sure it is that there are some. Without a name:
+    /// all others.
+    fn clients_of(
+        &self,
+        object: &ObjectRef,
+        reference: &Reference,
+        rules: &[&Arc<DestinationRule>],
+    ) -> BTreeMap<Str, Severity> {
         let own = &object.name.namespace;
         if object.kind != Kind::VirtualService {
             // The root namespace's are for others.
@@ -102,6 +107,18 @@ impl Scope<'_> {
                 let services = self.meant(&reference.to.host, own);
                 clients.extend(services.iter().map(|service| (service.namespace().clone(), Severity::Info)));
                 clients.insert(own.clone(), Severity::Warning);
+                // Whoever has a rule about the host, calls it. One about many hosts may be there for others of them.
+                for rule in rules {
+                    let (client, exact) = (rule.metadata.namespace(), !rule.host.is_wildcard());
+                    let severity = if exact { Severity::Warning } else { Severity::Info };
+                    if !clients.contains_key(client) && self.workloads_of_namespace(client).next().is_some() {
+                        clients.insert(client.clone(), severity);
+                    }
+                }
+                let known = clients.keys().cloned().collect();
+                if self.has_workloads_besides(&known) {
+                    clients.insert(Str::default(), Severity::Info);
+                }
             }
         }
         clients
@@ -146,9 +163,13 @@ impl Scope<'_> {
                 hint: "add a DestinationRule without `workloadSelector` that has it, too".to_owned(),
             });
         }
-        let rule = rules.iter().find(|rule| rule.host.covers(host) && defines(rule))?;
-        let object = &rule.metadata.object;
         let places = [client, service.namespace(), &self.config().root_namespace];
+        // Of several, the one that is nearest to being followed.
+        let lacks = |rule: &&&Arc<DestinationRule>| {
+            (!rule.export_to.includes(client), !places.contains(&rule.metadata.namespace()))
+        };
+        let rule = rules.iter().filter(|rule| rule.host.covers(host) && defines(rule)).min_by_key(lacks)?;
+        let object = &rule.metadata.object;
         let hint = if !rule.export_to.includes(client) {
             format!("{object} defines it, but its `exportTo` leaves them out: name them there, too")
         } else if !places.contains(&rule.metadata.namespace()) {
@@ -173,6 +194,17 @@ impl Scope<'_> {
         let after =
             format!("follow no DestinationRule with the subset `{subset}` of {host}; their requests fail");
         Some(Cause { severity: Severity::Warning, before: "clients in", after, hint })
+    }
+}
+
+/// Namespaces one after the other; that without a name is all others.
+fn in_words(namespaces: &[Str]) -> String {
+    let named: Vec<&str> = namespaces.iter().map(|name| &**name).filter(|name| !name.is_empty()).collect();
+    let others = named.len() < namespaces.len();
+    match (named.is_empty(), others) {
+        (true, _) => "other namespaces".to_owned(),
+        (false, true) => format!("{} and in other namespaces", named.join(", ")),
+        (false, false) => named.join(", "),
     }
 }
 
