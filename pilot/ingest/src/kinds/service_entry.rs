@@ -271,6 +271,15 @@ fn parse_addresses(addresses: &[String], resolution: &Resolution, at: &At<'_>) -
             );
             continue;
         }
+        if by_name && text.contains('/') {
+            at.error_hint(
+                Reason::Conflict,
+                format!(
+                    "`{text}` is written as a range, which Istio allows only with resolution NONE or STATIC"
+                ),
+                format!("write {}", range.address),
+            );
+        }
         if !vips.contains(&vip) {
             vips.push(vip);
         }

@@ -43,8 +43,20 @@ fn parse_locality(block: api::LocalityLbSetting, at: &At<'_>) -> LocalityLb {
             }
         }
         let at = at.field("distribute");
-        let parse = |(index, entry)| parse_distribution(entry, &at.index(index));
-        return LocalityLb::Distribute(distribute.into_iter().enumerate().filter_map(parse).collect());
+        let mut parsed: Vec<Distribution> = Vec::with_capacity(distribute.len());
+        for (index, entry) in distribute.into_iter().enumerate() {
+            let at = at.index(index);
+            let Some(distribution) = parse_distribution(entry, &at) else { continue };
+            if parsed.iter().any(|other| overlap(&other.from, &distribution.from)) {
+                at.field("from").info_hint(
+                    Reason::Conflict,
+                    "some of these clients are in an entry above, too, which counts for them; Istio refuses this",
+                    "for Istio name places that have nothing in common",
+                );
+            }
+            parsed.push(distribution);
+        }
+        return LocalityLb::Distribute(parsed);
     }
     let labels = parse_labels(failover_priority, &at.field("failoverPriority"));
     let mut regions = parse_regions(failover, &at.field("failover"));
@@ -170,12 +182,29 @@ fn parse_distribution(entry: api::Distribute, at: &At<'_>) -> Option<Distributio
     for (place, share) in to {
         parsed.push((parse_match(&place, &at.field(&place))?, share));
     }
+    if parsed
+        .iter()
+        .enumerate()
+        .any(|(index, (place, _))| parsed.iter().skip(index + 1).any(|(other, _)| overlap(place, other)))
+    {
+        at.info_hint(
+            Reason::Conflict,
+            "some endpoints are in two of these places: the more special one counts; Istio refuses this",
+            "for Istio name places that have nothing in common",
+        );
+    }
     // The more special first: an endpoint counts for the first that takes it.
     parsed.sort_by_key(|(place, _)| {
         let Locality { region, zone, sub_zone } = &place.0;
         (sub_zone.is_empty(), zone.is_empty(), region.is_empty(), place.clone())
     });
     Some(Distribution { from, to: parsed })
+}
+
+/// Whether something can be in both.
+fn overlap(LocalityMatch(one): &LocalityMatch, LocalityMatch(other): &LocalityMatch) -> bool {
+    let parts = [(&one.region, &other.region), (&one.zone, &other.zone), (&one.sub_zone, &other.sub_zone)];
+    parts.into_iter().all(|(one, other)| one.is_empty() || other.is_empty() || one == other)
 }
 
 /// `region/zone/sub-zone`, where parts at the end may be missing or `*`.
