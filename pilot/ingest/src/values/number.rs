@@ -29,6 +29,13 @@ pub fn parse_percent(value: f64, at: &At<'_>) -> Option<Percent> {
             "write a number from 0 to 100",
         );
     }
+    if value > 0.0 && percent == Some(Percent::NONE) {
+        at.warning_hint(
+            Reason::InvalidValue,
+            format!("{value}% is less than one of a million, so it is none"),
+            "write 0.0001 or more, or 0",
+        );
+    }
     percent
 }
 

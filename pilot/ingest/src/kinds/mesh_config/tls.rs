@@ -80,7 +80,10 @@ fn known(names: &[String], all: &[&str], at: &At<'_>) -> Vec<Str> {
                 format!("`{name}` is left out: Envoy has none of that name"),
                 hint,
             );
-        } else if !found.iter().any(|known| **known == **name) {
+        } else if found.iter().any(|known| **known == **name) {
+            let message = format!("`{name}` is named twice");
+            at.index(index).warning_hint(Reason::Duplicate, message, "leave one of them out");
+        } else {
             found.push(name.as_str().into());
         }
     }
