@@ -7,7 +7,7 @@ use crate::{
     kinds::{Model, Object, Row, WhenBad},
     meta::{Meta, identity},
     names::{self, unnamed},
-    remainder::{self, is_about, take_away},
+    remainder::{self, has_lost, is_about, take_away},
     schema::{add_new, normalise, type_errors, unknown_fields},
     suppress::Suppress,
 };
@@ -108,8 +108,10 @@ fn read_remainder(
         if next.is_none() {
             let is_gone = |path: &str| taken.iter().any(|problem| path.starts_with(&problem.path));
             rest.references.retain(|reference| !is_gone(&reference.path));
-            rest.problems
-                .retain(|problem| problem.severity == Severity::Error && !is_about(&problem.path, &taken));
+            rest.problems.retain(|problem| {
+                let is_known = is_about(&problem.path, &taken) || has_lost(&value, problem, &taken);
+                problem.severity == Severity::Error && !is_known
+            });
             return rest;
         }
     }

@@ -4,7 +4,7 @@
 //! that whoever mends the object is told all that is wrong at once.
 
 use crate::document;
-use mesh_model::Problem;
+use mesh_model::{Problem, Reason};
 use serde_json::{Value, json};
 
 /// How often something is taken away until the rest can be read; after so many slips nobody misses the others.
@@ -69,6 +69,18 @@ fn empty(item: &mut Value) -> bool {
 /// Whether a problem is a consequence of what was taken away at `paths`, or says no more than that.
 pub fn is_about(problem: &str, paths: &[Problem]) -> bool {
     paths.iter().any(|taken| problem.starts_with(&taken.path) || taken.path.starts_with(problem))
+}
+
+/// Whether what `problem` says is missing may have gone with a whole field that was taken away: routes under `tls`, where it is said of
+/// `http` that there are none.
+pub fn has_lost(value: &Value, problem: &Problem, taken: &[Problem]) -> bool {
+    let below = |path: &str| path.strip_prefix("spec.").map(str::to_owned);
+    let is_field = below(&problem.path).is_some_and(|name| !name.contains(['.', '[']));
+    let fields = taken.iter().filter_map(|problem| below(&problem.path));
+    let mut fields = fields.filter_map(|path| path.split(['.', '[']).next().map(str::to_owned));
+    problem.reason == Reason::Required
+        && is_field
+        && fields.any(|name| value.pointer(&format!("/spec/{name}")).is_none())
 }
 
 #[cfg(test)]
