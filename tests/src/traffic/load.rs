@@ -1,8 +1,13 @@
 //! Requests at a steady rate, until told to stop.
 //!
 //! In: a URL, the HTTP proxy port of a sidecar, and how many requests a second. Out: what came of each: nothing is tried again, and
-//! every answer but 200 is told, with what the test was doing. The loop is open: a slow answer delays no other request. Connections
-//! are kept as programs keep them, and one request in [`FRESH`] comes on a new one.
+//! every answer but 200 is told, with what the test was doing; and how many a second there really were. The loop is open: a slow answer
+//! delays no other request, and what could not be sent in time is sent as soon as it can be. Connections are kept as programs keep them,
+//! and one request in [`FRESH`] comes on a new one.
+
+mod outcome;
+
+pub use outcome::Outcome;
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
@@ -12,7 +17,6 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use meltemi_local::echo::EchoAnswer;
 use std::{
-    collections::BTreeMap,
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -22,14 +26,13 @@ use tokio::{
     net::TcpStream,
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-/// So many failures are shown; a thousand tell no more.
-const SHOWN: usize = 10;
 /// After so many requests comes one on a connection of its own.
 const FRESH: usize = 10;
-/// More than this are not under way at a time: a machine that is too slow for the rate would fail for that reason alone.
+/// More than this are not under way at a time: the next ones wait, and a machine that is too slow for the rate says so in place of failing
+/// requests.
 const UNDER_WAY: usize = 200;
 /// Longer than any answer takes.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -56,21 +59,6 @@ struct Asked {
     meanwhile: String,
 }
 
-/// What came of all requests.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// How many were answered 200.
-    pub ok: usize,
-    /// How many were not.
-    pub failed: usize,
-    /// How many of those there were by what the test was doing when they were sent, and by status, or `none`.
-    pub failed_while: BTreeMap<(String, String), usize>,
-    /// The first of those.
-    pub failures: Vec<String>,
-    /// Answers by version.
-    pub versions: BTreeMap<String, usize>,
-}
-
 impl Load {
     /// Sends so many requests a second by way of an HTTP proxy.
     ///
@@ -92,7 +80,7 @@ impl Load {
         let asked = Asked { uri: parse(url)?, meanwhile: "before the first edit".to_owned() };
         let (asked, receiver) = watch::channel(Some(Arc::new(asked)));
         let (count, sent) = watch::channel(0);
-        let driver = tokio::spawn(drive(way, Duration::from_secs(1) / per_second, receiver, count));
+        let driver = tokio::spawn(drive(way, per_second, receiver, count));
         Ok(Self { asked, sent, driver })
     }
 
@@ -159,38 +147,47 @@ struct Way {
 
 async fn drive(
     way: Way,
-    period: Duration,
+    per_second: u32,
     asked: watch::Receiver<Option<Arc<Asked>>>,
     answered: watch::Sender<usize>,
 ) -> Outcome {
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome::new(per_second);
     let mut under_way = JoinSet::new();
     let kept = Arc::new(Kept::default());
-    let mut ticks = interval(period);
+    let mut ticks = interval(Duration::from_secs(1) / per_second);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut number = 0;
+    let (mut last, mut stopped) = (None, None);
     loop {
-        ticks.tick().await;
+        let due = ticks.tick().await;
         while let Some(done) = under_way.try_join_next() {
+            outcome.add(done);
+        }
+        while under_way.len() >= UNDER_WAY
+            && let Some(done) = under_way.join_next().await
+        {
             outcome.add(done);
         }
         answered.send_if_modified(|count| {
             std::mem::replace(count, outcome.ok + outcome.failed) != outcome.ok + outcome.failed
         });
-        let Some(asked) = asked.borrow().clone() else { break };
-        if under_way.len() < UNDER_WAY {
-            number += 1;
-            let (kept, fresh) = (kept.clone(), number % FRESH == 0);
-            under_way.spawn(async move {
-                let answer = timeout(WITHIN, kept.exchange(way, &asked.uri, fresh)).await;
-                let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {WITHIN:?}")));
-                answer.map_err(|error| Failure {
-                    meanwhile: asked.meanwhile.clone(),
-                    status: error.downcast_ref::<Refused>().map(|refused| refused.0),
-                    text: format!("request {number}, {}: {error:#}", asked.meanwhile),
-                })
-            });
+        match asked.borrow().clone() {
+            Some(asked) => last = Some(asked),
+            // What was due until then is sent: otherwise the end of a pause would count and its requests would not.
+            None if due > *stopped.get_or_insert_with(Instant::now) => break,
+            None => {}
         }
+        let Some(asked) = last.clone() else { break };
+        outcome.count_sent(Instant::now());
+        let (kept, number) = (kept.clone(), outcome.sent);
+        under_way.spawn(async move {
+            let answer = timeout(WITHIN, kept.exchange(way, &asked.uri, number % FRESH == 0)).await;
+            let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {WITHIN:?}")));
+            answer.map_err(|error| Failure {
+                meanwhile: asked.meanwhile.clone(),
+                status: error.downcast_ref::<Refused>().map(|refused| refused.0),
+                text: format!("request {number}, {}: {error:#}", asked.meanwhile),
+            })
+        });
     }
     while let Some(done) = under_way.join_next().await {
         outcome.add(done);
@@ -254,24 +251,4 @@ async fn connect(proxy: SocketAddr) -> Result<Sender> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(sender)
-}
-
-impl Outcome {
-    fn add(&mut self, answer: Result<Result<String, Failure>, tokio::task::JoinError>) {
-        let Failure { meanwhile, status, text } = match answer {
-            Ok(Ok(version)) => {
-                self.ok += 1;
-                *self.versions.entry(version).or_default() += 1;
-                return;
-            }
-            Ok(Err(failure)) => failure,
-            Err(error) => Failure { meanwhile: String::new(), status: None, text: error.to_string() },
-        };
-        self.failed += 1;
-        let status = status.map_or("none".to_owned(), |status| status.as_u16().to_string());
-        *self.failed_while.entry((meanwhile, status)).or_default() += 1;
-        if self.failures.len() < SHOWN {
-            self.failures.push(text);
-        }
-    }
 }

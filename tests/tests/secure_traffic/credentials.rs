@@ -1,7 +1,7 @@
-//! Certificates of Secrets, towards a server outside the mesh that wants one: replaced under 200 requests a second, withdrawn, and back.
+//! Certificates of Secrets, towards a server outside the mesh that wants one: replaced under 500 requests a second, withdrawn, and back.
 //! The agents relay them over mutual TLS.
 
-use crate::{CLIENT, alone, run};
+use crate::{CLIENT, RATE, alone, run, say};
 use anyhow::{Context, Result, ensure};
 use axum::{Extension, Json, Router, extract::Request, http::StatusCode, routing::any};
 use meltemi_local::{Identity, echo::EchoAnswer};
@@ -23,7 +23,6 @@ use tower::ServiceExt as _;
 const HOST: &str = "outside.example.com";
 const URL: &str = "http://outside.example.com/";
 const FILE: &str = "credentials.yaml";
-const RATE: u32 = 200;
 const AFTER_EACH: usize = 150;
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -183,6 +182,7 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     let outcome = load.stop().await?;
     ensure!(outcome.failed == 0, "{outcome:#?}");
     ensure!(outcome.versions.keys().eq(["first", "second"]), "{outcome:#?}");
+    say(&format!("{}, none failed", outcome.rate()?));
     told(traffic, |unmet| unmet.is_empty()).await?;
     nobody_sees(traffic, &second).await?;
 

@@ -24,6 +24,12 @@ fn run(test: impl AsyncFnOnce(&'static Traffic) -> Result<()>) {
     on_secure_mesh(BASE, test);
 }
 
+/// Prints a line, which is shown when the test fails or with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "tests capture it")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
 /// They share a server, whose modes they change.
 async fn alone() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());

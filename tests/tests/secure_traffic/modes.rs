@@ -1,6 +1,6 @@
 //! How TLS is spoken and what of it is taken changes at 500 requests a second, and under connections that stay: none fails, none breaks.
 
-use crate::{AFTER_EACH, CLIENT, RATE, ROUTE, URL, alone, mode, run};
+use crate::{AFTER_EACH, CLIENT, RATE, ROUTE, URL, alone, mode, run, say};
 use anyhow::ensure;
 use mesh_tests::traffic::{Load, Streams};
 use std::net::SocketAddr;
@@ -51,6 +51,7 @@ fn through(steps: &[(&str, String)]) {
         edited?;
         ensure!(outcome.failed == 0, "{outcome:#?}");
         ensure!(streams? > 0, "bytes went to and fro");
+        say(&format!("{}, none failed", outcome.rate()?));
         Ok(())
     });
 }

@@ -1,6 +1,6 @@
 //! Edits under load: no request may notice.
 
-use crate::{CLIENT, run};
+use crate::{CLIENT, figures, run};
 use anyhow::ensure;
 use mesh_tests::traffic::{Load, Outside};
 use std::{collections::BTreeMap, fmt::Write};
@@ -31,7 +31,7 @@ fn weights_and_subsets_change_without_a_failed_request() {
         let outcome = load.stop().await?;
         ensure!(outcome.failures.is_empty(), "{outcome:#?}");
         ensure!(outcome.ok >= REQUESTS, "{outcome:#?}");
-        Ok(())
+        figures::tell("reload-subsets", &format!("{}, none failed", outcome.rate()?))
     });
 }
 
@@ -63,7 +63,7 @@ fn endpoints_come_and_go_without_a_failed_request() {
         }
         let outcome = load.stop().await?;
         ensure!(outcome.failures.is_empty() && outcome.ok >= REQUESTS, "{outcome:#?}");
-        Ok(())
+        figures::tell("reload-endpoints", &format!("{}, none failed", outcome.rate()?))
     });
 }
 
@@ -115,7 +115,7 @@ fn a_service_moves_to_the_next_version_without_a_failed_request() {
             ensure!(outcome.versions.contains_key(version), "{outcome:#?}");
         }
         traffic.remove("rolled.yaml").await?;
-        Ok(())
+        figures::tell("reload-rolled", &format!("{}, none failed", outcome.rate()?))
     });
 }
 

@@ -205,18 +205,18 @@ impl Visit {
         }
     }
 
-    async fn end(self) -> Result<usize> {
-        let (mut answered, mut broken) = (0, Vec::new());
+    async fn end(self) -> Result<String> {
+        let (mut rates, mut broken) = (Vec::new(), Vec::new());
         for load in self.loads {
             let outcome = load.stop().await?;
             ensure!(outcome.failed == 0, "{outcome:#?}");
-            answered += outcome.ok;
+            rates.push(outcome.rate()?);
         }
         for streams in self.streams {
             broken.extend(streams.stop().await.err());
         }
         ensure!(broken.is_empty(), "{broken:#?}");
-        Ok(answered)
+        Ok(rates.join(", and "))
     }
 }
 
@@ -238,11 +238,11 @@ async fn visit(client: &Namespace, pilot: &Pilot, files: &Path) -> Result<()> {
         anyhow::bail!("it did not begin");
     };
     let edited = edit(pilot, files, &visit).await;
-    let answered = visit.end().await;
+    let rates = visit.end().await;
     drop(done);
     program.await??;
     edited?;
-    figures::tell("changes-redirected", &format!("{} requests, none failed", answered?))
+    figures::tell("changes-redirected", &format!("{}, none failed", rates?))
 }
 
 async fn edit(pilot: &Pilot, files: &Path, visit: &Visit) -> Result<()> {

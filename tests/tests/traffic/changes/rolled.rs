@@ -58,7 +58,7 @@ fn deployment_rolled() {
         let outcome = load.stop().await?;
         ensure!(outcome.failed == 0, "{outcome:#?}");
         ensure!(outcome.versions.len() == 2, "{outcome:#?}");
-        figures::tell("changes-rolled", &format!("{} requests, none failed", outcome.ok))
+        figures::tell("changes-rolled", &format!("{}, none failed", outcome.rate()?))
     });
 }
 

@@ -73,7 +73,7 @@ fn replicas_come_and_go() {
             |(what, status): &(String, String)| ["none", "again"].contains(&what.as_str()) && status == "503";
         ensure!(outcome.failed_while.keys().all(expected), "{outcome:#?}");
         ensure!(outcome.failed > 0, "it was never without replicas: {outcome:#?}");
-        figures::tell("changes-scaled", &format!("{} requests, {:?}", outcome.ok, outcome.failed_while))
+        figures::tell("changes-scaled", &format!("{}, {:?}", outcome.rate()?, outcome.failed_while))
     });
 }
 
