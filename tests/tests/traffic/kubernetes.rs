@@ -1,6 +1,8 @@
 //! What Kubernetes' objects say of a service and of those who serve it. Workloads are outside the mesh: pods and slices of these tests have their
 //! addresses. The client runs in `eu/a`.
 
+mod endpoints;
+
 use crate::{CLIENT, run};
 use anyhow::{Result, ensure};
 use mesh_testkit::eventually;

@@ -66,8 +66,6 @@ pub struct PodSpec {
     pub service_account_name: Option<String>,
     /// Its node.
     pub node_name: Option<String>,
-    /// Whether it shares the node's addresses.
-    pub host_network: Option<bool>,
     /// Its containers.
     #[serde(default)]
     pub containers: Vec<Container>,
@@ -123,7 +121,7 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
 
 /// Reads what a pod is, whether by a template or by itself.
 pub fn parse_template_spec(spec: PodSpec, labels: Arc<Labels>, at: &At<'_>) -> Template {
-    let PodSpec { service_account_name, node_name: _, host_network: _, containers } = spec;
+    let PodSpec { service_account_name, node_name: _, containers } = spec;
     let at = at.field("containers");
     let (mut named_ports, mut all_ports, mut written_probes) = (Vec::new(), Vec::new(), Vec::new());
     for (index, Container { ports, readiness_probe }) in containers.into_iter().enumerate() {

@@ -17,7 +17,7 @@ use std::{net::IpAddr, sync::Arc};
 pub struct Pod {
     /// The object.
     pub metadata: Metadata,
-    /// Its addresses, the primary one first. A pod on its node's network shares them, and has none of its own.
+    /// Its addresses, the primary one first. A pod on its node's network shares that one's.
     pub addresses: Vec<IpAddr>,
     /// Its labels.
     pub labels: Arc<Labels>,
@@ -99,14 +99,13 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         return None;
     }
     let spec = spec.unwrap_or_default();
-    let host_network = spec.host_network.unwrap_or(false);
     let node = spec.node_name.clone().unwrap_or_default();
     let from_file = meta.is_from_file();
     let template = parse_template_spec(spec, meta.labels.clone(), &at.field("spec"));
     let mut addresses: Vec<IpAddr> = Vec::new();
     let texts = pod_ip.into_iter().chain(pod_ips.unwrap_or_default().into_iter().map(|ip| ip.ip));
     for address in texts.filter_map(|text| text.parse().ok()) {
-        if !addresses.contains(&address) && !host_network {
+        if !addresses.contains(&address) {
             addresses.push(address);
         }
     }

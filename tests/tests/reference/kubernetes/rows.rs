@@ -65,6 +65,9 @@ const fn nothing(path: &'static str, says: &'static str, why: &'static str) -> R
 }
 
 const KUBERNETES: &str = "tests/tests/traffic/kubernetes.rs";
+/// Who of them is called, and where.
+const ENDPOINTS: &str = "tests/tests/traffic/kubernetes/endpoints.rs";
+const OWN_PLACES: &str = "slices_and_pods_say_their_own_places";
 const READY: &str = "pods_are_called_when_they_say_that_they_are_ready";
 const PLACES: &str = "nodes_and_slices_say_where_endpoints_are";
 

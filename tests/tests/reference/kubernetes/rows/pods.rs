@@ -1,7 +1,7 @@
 //! Rows of pods and what makes them, and of what is between an injector and agents.
 
 use super::others::STARTS;
-use super::{KUBERNETES, PLACES, READY, Row, envoy, nothing, test};
+use super::{ENDPOINTS, KUBERNETES, OWN_PLACES, PLACES, READY, Row, envoy, nothing, test};
 
 /// By what replicas differ.
 const OF_TEMPLATE: &str =
@@ -14,7 +14,8 @@ pub(super) const POD: &[Row] = &[
     envoy(
         "metadata.labels[istio-locality]",
         "Where it is, as `region.zone.subzone`, over what its node says.",
-    ),
+    )
+    .seen(ENDPOINTS, OWN_PLACES),
     envoy("metadata.labels[security.istio.io/tlsMode]", "`istio`: its sidecar takes mutual TLS.")
         .seen("tests/tests/mtls/modes.rs", "modes_by_protocol_and_client"),
     envoy("metadata.labels[istio.io/draining]", "It is about to go: no more requests come.")
@@ -61,7 +62,11 @@ pub(super) const POD: &[Row] = &[
         OF_TEMPLATE,
     ),
     envoy("spec.nodeName", "Its node.").seen(KUBERNETES, PLACES),
-    envoy("spec.hostNetwork", "It shares the addresses of its node, and has none of its own."),
+    nothing(
+        "spec.hostNetwork",
+        "It shares the addresses of its node.",
+        "it is called at its addresses, whose ever they are, and known by its name",
+    ),
     envoy("spec.serviceAccountName", "Who it is; `default` if it is not said.")
         .seen("tests/tests/mtls/identities.rs", "only_the_meshs_own_are_let_in"),
     envoy("spec.containers", "What runs in it: their ports, and how they are asked.").seen(KUBERNETES, READY),

@@ -1,7 +1,7 @@
 //! Rows of Services and their EndpointSlices.
 
 use super::others::TOLD;
-use super::{KUBERNETES, PLACES, READY, Row, envoy, nothing, told};
+use super::{ENDPOINTS, KUBERNETES, OWN_PLACES, PLACES, READY, Row, envoy, nothing, told};
 
 const SLICES: &str = "slices_say_who_is_called";
 const WHOSE: &str = "slices_say_whose_addresses_they_have";
@@ -46,7 +46,7 @@ pub(super) const SERVICE: &[Row] = &[
     nothing("spec.ports[].nodePort", "The port of nodes that leads there.", OUTSIDE),
     envoy("spec.ports[].port", "Its number.")
         .seen(KUBERNETES, READY),
-    envoy("spec.ports[].protocol", "`UDP` is not carried."),
+    envoy("spec.ports[].protocol", "`UDP` is not carried.").seen(ENDPOINTS, "datagrams_are_not_carried"),
     envoy("spec.ports[].targetPort", "Where it leads on a pod, by number or by the name of a container's port; read where nobody makes slices, and by sidecars of what comes in.")
         .seen(CASES, "services"),
     envoy("spec.publishNotReadyAddresses", "Pods that are not ready are called, too; where there are slices, these say so.").seen(KUBERNETES, READY),
@@ -60,7 +60,8 @@ pub(super) const SERVICE: &[Row] = &[
 
 pub(super) const SLICE: &[Row] = &[
     envoy("metadata.labels[kubernetes.io/service-name]", "The Service.").seen(KUBERNETES, SLICES),
-    envoy("addressType", "`FQDN`: it is passed over, as by Istio."),
+    envoy("addressType", "`FQDN`: it is passed over, as by Istio.")
+        .seen(ENDPOINTS, "slices_of_names_are_passed_over"),
     envoy("endpoints", "Who serves it.").seen(KUBERNETES, SLICES),
     envoy("endpoints[].addresses", "Addresses of one pod, of which the first is used, as by Kubernetes.")
         .seen(KUBERNETES, SLICES),
@@ -71,7 +72,8 @@ pub(super) const SLICE: &[Row] = &[
         "It answers, if it is not ready.",
         "what ends is not called, whether it answers or not",
     ),
-    envoy("endpoints[].conditions.terminating", "It is about to end."),
+    envoy("endpoints[].conditions.terminating", "It is about to end.")
+        .seen(ENDPOINTS, "what_ends_is_not_called_even_where_nobody_is_ready"),
     nothing(
         "endpoints[].deprecatedTopology",
         "Where it is, in an older version.",
@@ -90,7 +92,7 @@ pub(super) const SLICE: &[Row] = &[
     .seen(KUBERNETES, PLACES),
     envoy("endpoints[].targetRef", "The pod: its labels, service account, network and place.")
         .seen(KUBERNETES, WHOSE),
-    envoy("endpoints[].zone", "Its zone, where neither pod nor node is known."),
+    envoy("endpoints[].zone", "Its zone, where neither pod nor node is known.").seen(ENDPOINTS, OWN_PLACES),
     envoy("ports", "The ports that it has.").seen(KUBERNETES, SLICES),
     nothing("ports[].appProtocol", "What is spoken there.", "the Service says it"),
     envoy("ports[].name", "Which port of the Service it is.").seen(KUBERNETES, SLICES),
