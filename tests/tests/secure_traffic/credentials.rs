@@ -1,8 +1,11 @@
 //! Certificates of Secrets, towards a server outside the mesh that wants one: replaced under 500 requests a second, withdrawn, and back.
 //! The agents relay them over mutual TLS.
 
+mod authority;
+
 use crate::{CLIENT, RATE, alone, run, say};
 use anyhow::{Context, Result, ensure};
+use authority::Authority;
 use axum::{Extension, Json, Router, extract::Request, http::StatusCode, routing::any};
 use meltemi_local::{Identity, echo::EchoAnswer};
 use mesh_model::{Kind, ObjectRef};
@@ -10,10 +13,6 @@ use mesh_pki::{Credential, Facts, TrustBundle, tls};
 use mesh_runtime::transport::{Peer, Security, TransportConfig, serve_connections};
 use mesh_testkit::{eventually, ports::Loopback};
 use mesh_tests::traffic::{Load, Traffic};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
-    KeyUsagePurpose, SanType,
-};
 use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -25,34 +24,6 @@ const URL: &str = "http://outside.example.com/";
 const FILE: &str = "credentials.yaml";
 const AFTER_EACH: usize = 150;
 const WITHIN: Duration = Duration::from_secs(60);
-
-/// Signs for both sides.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Result<Self> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "outside");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
-    }
-
-    fn issue(&self, name: SanType) -> Result<Credential> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.subject_alt_names = vec![name];
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.0)?.pem();
-        Ok(Credential::from_pem(&certificate, &key.serialize_pem())?)
-    }
-
-    /// A client's, that says which one it is.
-    fn client(&self, name: &str) -> Result<Credential> {
-        self.issue(SanType::URI(format!("spiffe://outside/ns/a/sa/{name}").as_str().try_into()?))
-    }
-}
 
 /// Answers whoever shows a certificate, and says whose that is as its version.
 async fn answer(Extension(peer): Extension<Peer>, request: Request) -> Result<Json<EchoAnswer>, StatusCode> {
@@ -71,9 +42,12 @@ async fn answer(Extension(peer): Extension<Peer>, request: Request) -> Result<Js
 }
 
 /// A server that takes certificates of `authority`; it ends with the guard.
-async fn serve(authority: &Authority, address: &Loopback) -> Result<(SocketAddr, DropGuard)> {
-    let shown = authority.issue(SanType::DnsName(HOST.try_into()?))?;
-    let settings = tls::server(&shown, &TrustBundle::from_pem(&authority.0.pem())?, None)?;
+async fn serve(
+    authority: &Authority,
+    shown: &Credential,
+    address: &Loopback,
+) -> Result<(SocketAddr, DropGuard)> {
+    let settings = tls::server(shown, &TrustBundle::from_pem(&authority.root())?, None)?;
     let listener = TcpListener::bind((address.ip(), 0)).await?;
     let (at, end) = (listener.local_addr()?, CancellationToken::new());
     let (sender, security) = watch::channel(Arc::new(settings));
@@ -120,8 +94,16 @@ spec:
     )
 }
 
-fn secret(authority: &Authority, shown: &Credential) -> String {
-    let root = authority.0.pem();
+/// The names that Kubernetes gives a certificate, its key, whose certificates are taken, and which of them no longer; and those that only
+/// Istio knows.
+const NAMES: [[&str; 4]; 2] = [["tls.crt", "tls.key", "ca.crt", "ca.crl"], ["cert", "key", "cacert", "crl"]];
+
+fn usual(authority: &Authority, shown: &Credential) -> String {
+    let [certificate, key, root, _] = NAMES[0];
+    secret(&[(certificate, shown.chain_pem()), (key, shown.key_pem()), (root, &authority.root())])
+}
+
+fn secret(entries: &[(&str, &str)]) -> String {
     let mut yaml = "---
 apiVersion: v1
 kind: Secret
@@ -129,7 +111,7 @@ metadata: {name: outside, namespace: secure}
 stringData:
 "
     .to_owned();
-    for (key, text) in [("tls.crt", shown.chain_pem()), ("tls.key", shown.key_pem()), ("ca.crt", &root)] {
+    for (key, text) in entries {
         let _ = writeln!(yaml, "  {key}: |");
         text.lines().for_each(|line| {
             let _ = writeln!(yaml, "    {line}");
@@ -167,11 +149,11 @@ fn credentials_are_replaced_withdrawn_and_put_back() {
 
 async fn visit(traffic: &Traffic) -> Result<()> {
     let (authority, address) = (Authority::new()?, Loopback::claim()?);
-    let (at, _serving) = serve(&authority, &address).await?;
+    let (at, _serving) = serve(&authority, &authority.server()?, &address).await?;
     let rule = rule(at);
     let [first, second, third] =
         [authority.client("first")?, authority.client("second")?, authority.client("third")?];
-    let with = |shown: &Credential| format!("{rule}{}", secret(&authority, shown));
+    let with = |shown: &Credential| format!("{rule}{}", usual(&authority, shown));
     traffic.apply(FILE, &with(&first)).await?;
     let proxy = traffic.proxy(CLIENT)?;
     let load = Load::start(proxy, URL, RATE)?;
@@ -214,6 +196,56 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     traffic.apply(FILE, &broken).await?;
     until(503).await.context("the Secret is broken")?;
     Ok(())
+}
+
+#[test]
+fn secrets_have_other_names_and_say_who_is_revoked() {
+    run(async |traffic| {
+        let _alone = alone().await;
+        let outcome = visit_by_names(traffic).await;
+        traffic.remove(FILE).await?;
+        outcome
+    });
+}
+
+async fn visit_by_names(traffic: &Traffic) -> Result<()> {
+    let (authority, address) = (Authority::new()?, Loopback::claim()?);
+    let [server, other] = [authority.server()?, authority.server()?];
+    let (at, _serving) = serve(&authority, &server, &address).await?;
+    let (rule, root) = (rule(at), authority.root());
+    let proxy = traffic.proxy(CLIENT)?;
+    // The client that the server sees; nobody where the sidecar does not trust the server.
+    let becomes = async |what: &str, expected: Option<&str>| {
+        eventually(WITHIN, async || {
+            let answer = mesh_tests::traffic::Request::get(URL)?.send(proxy).await?;
+            let seen = (answer.status == 200).then(|| answer.version());
+            ensure!(seen == expected, "{what}: {}", answer.summary());
+            Ok(())
+        })
+        .await
+    };
+    for [certificate, key, roots, list] in NAMES {
+        let client = authority.client(certificate)?;
+        let (nobody, it) = (authority.revoke(&other)?, authority.revoke(&server)?);
+        let entries = [(certificate, client.chain_pem()), (key, client.key_pem()), (roots, &root)];
+        let with =
+            |list: &str, text: &str| format!("{rule}{}", secret(&[&entries[..], &[(list, text)]].concat()));
+        for (text, expected) in [(&nobody, Some(certificate)), (&it, None), (&nobody, Some(certificate))] {
+            traffic.apply(FILE, &with(list, text)).await?;
+            becomes(list, expected).await?;
+        }
+    }
+    // Istio's come first.
+    let [usual, own] = [authority.client("usual")?, authority.client("own")?];
+    let both = [
+        ("tls.crt", usual.chain_pem()),
+        ("tls.key", usual.key_pem()),
+        ("cert", own.chain_pem()),
+        ("key", own.key_pem()),
+        ("ca.crt", &root),
+    ];
+    traffic.apply(FILE, &(rule + &secret(&both))).await?;
+    becomes("both", Some("own")).await
 }
 
 /// What is shown to people of what a proxy has.

@@ -8,16 +8,18 @@ use std::{net::IpAddr, time::Duration};
 
 /// Far more than it takes.
 const SOON: Duration = Duration::from_secs(20);
+/// Where gateways are if nobody says where.
 const PORT: u16 = 15443;
+const OTHER_PORT: u16 = 16443;
 
 /// Passes on what is for `far.test`, and nothing else.
-fn gateway(at: IpAddr, to: IpAddr) -> String {
+fn gateway(at: IpAddr, port: u16, to: IpAddr) -> String {
     format!(
         "
 static_resources:
   listeners:
   - name: gateway
-    address: {{socket_address: {{address: {at}, port_value: {PORT}}}}}
+    address: {{socket_address: {{address: {at}, port_value: {port}}}}}
     listener_filters:
     - name: tls
       typed_config:
@@ -73,7 +75,7 @@ fn what_is_in_another_network_is_called_through_its_gateway() {
         let _alone = alone().await;
         let at = Loopback::claim().context("claim a loopback address")?;
         let server = traffic.proxy("web-0")?.ip();
-        let Some(envoy) = Envoy::launch(&gateway(at.ip(), server)).await else { return Ok(()) };
+        let Some(envoy) = Envoy::launch(&gateway(at.ip(), PORT, server)).await else { return Ok(()) };
         envoy.ready().await?;
         let request = Request::get("http://far.test/")?;
         let proxy = traffic.proxy(CLIENT)?;
@@ -101,6 +103,61 @@ fn what_is_in_another_network_is_called_through_its_gateway() {
         );
         traffic.apply("networks.yaml", &(SERVICE.to_owned() + &service)).await?;
         eventually(SOON, async || ask(200).await).await?;
+        traffic.remove("networks.yaml").await
+    });
+}
+
+/// A pod that says in which network it is, and where nobody is: only a gateway leads to whoever answers for it.
+const POD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: far, namespace: secure, labels: {app: far, topology.istio.io/network: north, security.istio.io/tlsMode: istio}}
+spec: {serviceAccountName: web, containers: [{name: web, image: example.com/web}]}
+status: {phase: Running, podIP: ADDRESS, conditions: [{type: Ready, status: 'True'}]}
+";
+
+#[test]
+fn services_pods_and_namespaces_say_their_networks() {
+    run(async |traffic| {
+        // The network of the cluster is everybody's.
+        let _alone = alone().await;
+        let (at, nowhere) = (Loopback::claim()?, Loopback::claim()?);
+        let server = traffic.proxy("web-0")?.ip();
+        let Some(envoy) = Envoy::launch(&gateway(at.ip(), OTHER_PORT, server)).await else { return Ok(()) };
+        envoy.ready().await?;
+        let (request, proxy) = (Request::get("http://far.test/")?, traffic.proxy(CLIENT)?);
+        let answered = async |status: u16| {
+            eventually(SOON, async || {
+                let answer = request.send(proxy).await?;
+                ensure!(answer.status == status, "{}", answer.summary());
+                Ok(())
+            })
+            .await
+        };
+        let selecting = SERVICE.replace(
+            "endpoints: [{network: north, labels: {security.istio.io/tlsMode: istio}}]",
+            "workloadSelector: {labels: {app: far}}",
+        );
+        let gateway = format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: eastwest\n  namespace: secure\n\
+             \x20 labels: {{topology.istio.io/network: north, networking.istio.io/gatewayPort: '{OTHER_PORT}'}}\n\
+             spec: {{type: LoadBalancer, clusterIP: 10.96.9.9, ports: [{{name: tls, port: {OTHER_PORT}}}]}}\n\
+             status: {{loadBalancer: {{ingress: [{{ip: {}}}]}}}}\n---{}",
+            at.ip(),
+            POD.replace("ADDRESS", &nowhere.ip().to_string())
+        );
+        let of_cluster = |network: &str| {
+            format!(
+                "{selecting}{gateway}---\napiVersion: v1\nkind: Namespace\n\
+                 metadata: {{name: istio-system, labels: {{topology.istio.io/network: {network}}}}}\n"
+            )
+        };
+        traffic.apply("networks.yaml", &of_cluster("south")).await?;
+        answered(200).await?;
+        ensure!(envoy.stat("tcp.gateway.downstream_cx_total").await? > 0, "past the gateway");
+        // In one network there is no gateway between them, and nobody is where the pod says.
+        traffic.apply("networks.yaml", &of_cluster("north")).await?;
+        answered(503).await?;
         traffic.remove("networks.yaml").await
     });
 }

@@ -1,10 +1,18 @@
 //! Sidecars: where their workload is reached, what they limit, and where they listen.
 
 use super::{SOON, answer_all, get, mesh_settings, run};
-use anyhow::ensure;
-use mesh_testkit::eventually;
+use anyhow::{Context, Result, ensure};
+use mesh_testkit::{SweptDir, eventually};
 use mesh_tests::traffic::{Outside, Request};
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr as NameOfSocket, UnixListener},
+    },
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[test]
 fn a_sidecar_says_where_the_workload_is_reached() {
@@ -23,14 +31,53 @@ fn a_sidecar_says_where_the_workload_is_reached() {
             .await
         };
         answered_on(9000).await?;
-        let sidecar = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: app, namespace: set}\n\
-                       spec:\n  workloadSelector: {labels: {app: app}}\n  ingress:\n\
-                       \x20 - {port: {number: 9000, protocol: HTTP, name: http}, defaultEndpoint: '127.0.0.1:8080'}\n";
-        traffic.apply("app-sidecar.yaml", sidecar).await?;
-        answered_on(8080).await?;
+        let sidecar = |at: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: app, namespace: set}}\n\
+                 spec:\n  workloadSelector: {{labels: {{app: app}}}}\n  ingress:\n\
+                 \x20 - {{port: {{number: 9000, protocol: HTTP, name: http}}, defaultEndpoint: '{at}'}}\n"
+            )
+        };
+        for (at, port) in [
+            ("127.0.0.1:8080", 8080),
+            // Its own address, in two ways.
+            ("0.0.0.0:9000", 9000),
+            (":8080", 8080),
+        ] {
+            traffic.apply("app-sidecar.yaml", &sidecar(at)).await?;
+            answered_on(port).await.with_context(|| at.to_owned())?;
+        }
+        // A socket that is a file, and one that has a name alone.
+        let directory = SweptDir::new("meltemi-socket-")?;
+        let file = directory.path().join("app.sock");
+        let name = format!("meltemi-test-{}", std::process::id());
+        let named = NameOfSocket::from_abstract_name(&name)?;
+        tokio::spawn(answer_with(UnixListener::bind(&file)?, "204 No Content"));
+        tokio::spawn(answer_with(UnixListener::bind_addr(&named)?, "205 Reset Content"));
+        for (at, status) in [(format!("unix://{}", file.display()), 204), (format!("unix://@{name}"), 205)] {
+            traffic.apply("app-sidecar.yaml", &sidecar(&at)).await?;
+            eventually(SOON, async || {
+                let answer = send().await?;
+                ensure!(answer.status == status, "{at}: {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
         traffic.remove("app-sidecar.yaml").await?;
         traffic.remove("front.yaml").await
     });
+}
+
+/// A workload that listens at no address.
+async fn answer_with(server: UnixListener, status: &str) -> Result<()> {
+    server.set_nonblocking(true)?;
+    let server = tokio::net::UnixListener::from_std(server)?;
+    loop {
+        let (mut stream, _) = server.accept().await?;
+        let _ = stream.read(&mut [0; 4096]).await;
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
 }
 
 /// Connections to a workload are limited there, and strangers' hosts are called through a service that is named.

@@ -2,6 +2,7 @@
 //!
 //! It takes root, `ip` and `iptables`; everything happens in namespaces of the test.
 
+mod dual_stack;
 mod meant;
 mod names;
 mod places;

@@ -65,6 +65,9 @@ const fn nothing(path: &'static str, says: &'static str, why: &'static str) -> R
 }
 
 const KUBERNETES: &str = "tests/tests/traffic/kubernetes.rs";
+/// Over both versions of IP.
+const DUAL_STACK: (&str, &str) =
+    ("tests/tests/traffic/redirect/dual_stack.rs", "each_address_of_a_service_leads_to_its_pods");
 /// Who of them is called, and where.
 const ENDPOINTS: &str = "tests/tests/traffic/kubernetes/endpoints.rs";
 const OWN_PLACES: &str = "slices_and_pods_say_their_own_places";

@@ -36,21 +36,25 @@ pub(super) const NAMESPACE: &[Row] = &[
     envoy(
         "metadata.labels[topology.istio.io/network]",
         "On the root namespace: the network of the cluster; on others that it has no effect is told.",
-    ),
+    )
+    .seen(NETWORKS.0, NETWORKS.1),
 ];
 
 pub(super) const SECRET: &[Row] = &[
     envoy("data[tls.crt]", "The certificate of a `credentialName`.").seen(CREDENTIALS.0, CREDENTIALS.1),
     envoy("data[tls.key]", "Its key.").seen(CREDENTIALS.0, CREDENTIALS.1),
     envoy("data[ca.crt]", "Whose certificates of servers are taken.").seen(CREDENTIALS.0, CREDENTIALS.1),
-    envoy("data[ca.crl]", "Which of these have been revoked."),
-    envoy("data[cert]", "As `tls.crt`, before which it comes."),
-    envoy("data[key]", "As `tls.key`."),
-    envoy("data[cacert]", "As `ca.crt`."),
-    envoy("data[crl]", "As `ca.crl`."),
+    envoy("data[ca.crl]", "Which of these have been revoked.").seen(CREDENTIALS.0, NAMES),
+    envoy("data[cert]", "As `tls.crt`, before which it comes.").seen(CREDENTIALS.0, NAMES),
+    envoy("data[key]", "As `tls.key`.").seen(CREDENTIALS.0, NAMES),
+    envoy("data[cacert]", "As `ca.crt`.").seen(CREDENTIALS.0, NAMES),
+    envoy("data[crl]", "As `ca.crl`.").seen(CREDENTIALS.0, NAMES),
 ];
 
 pub(super) const TOLD: (&str, &str) = ("tests/tests/mtls/told.rs", "a_service_may_say_who_else_serves_it");
+pub(super) const NETWORKS: (&str, &str) =
+    ("tests/tests/secure_traffic/networks.rs", "services_pods_and_namespaces_say_their_networks");
+const NAMES: &str = "secrets_have_other_names_and_say_who_is_revoked";
 const CREDENTIALS: (&str, &str) =
     ("tests/tests/secure_traffic/credentials.rs", "credentials_are_replaced_withdrawn_and_put_back");
 

@@ -1,7 +1,7 @@
 //! Rows of pods and what makes them, and of what is between an injector and agents.
 
-use super::others::STARTS;
-use super::{ENDPOINTS, KUBERNETES, OWN_PLACES, PLACES, READY, Row, envoy, nothing, test};
+use super::others::{NETWORKS, STARTS};
+use super::{DUAL_STACK, ENDPOINTS, KUBERNETES, OWN_PLACES, PLACES, READY, Row, envoy, nothing, test};
 
 /// By what replicas differ.
 const OF_TEMPLATE: &str =
@@ -20,7 +20,7 @@ pub(super) const POD: &[Row] = &[
         .seen("tests/tests/mtls/modes.rs", "modes_by_protocol_and_client"),
     envoy("metadata.labels[istio.io/draining]", "It is about to go: no more requests come.")
         .seen("tests/tests/traffic/failover/dead.rs", "a_replica_that_is_labelled_so_gets_nothing_more"),
-    envoy("metadata.labels[topology.istio.io/network]", "Its network."),
+    envoy("metadata.labels[topology.istio.io/network]", "Its network.").seen(NETWORKS.0, NETWORKS.1),
     nothing(
         "metadata.labels[topology.istio.io/cluster]",
         "Its cluster.",
@@ -65,7 +65,7 @@ pub(super) const POD: &[Row] = &[
     nothing(
         "spec.hostNetwork",
         "It shares the addresses of its node.",
-        "it is called at its addresses, whose ever they are, and known by its name",
+        "it is called at its addresses like any other, and known by its name",
     ),
     envoy("spec.serviceAccountName", "Who it is; `default` if it is not said.")
         .seen("tests/tests/mtls/identities.rs", "only_the_meshs_own_are_let_in"),
@@ -88,8 +88,8 @@ pub(super) const POD: &[Row] = &[
     envoy("status.conditions", "`Ready`: it is called, where nobody makes slices.").seen(KUBERNETES, READY),
     envoy("status.phase", "`Succeeded` and `Failed`: it is no workload any more.").seen(KUBERNETES, READY),
     envoy("status.podIP", "Its first address.").seen(KUBERNETES, READY),
-    envoy("status.podIPs", "All of them."),
-    envoy("status.podIPs[].ip", "One of them."),
+    envoy("status.podIPs", "All of them.").seen(DUAL_STACK.0, DUAL_STACK.1),
+    envoy("status.podIPs[].ip", "One of them.").seen(DUAL_STACK.0, DUAL_STACK.1),
 ];
 
 /// What Istio's injector reads; it hands to agents what is theirs.

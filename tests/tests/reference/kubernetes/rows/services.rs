@@ -1,7 +1,7 @@
 //! Rows of Services and their EndpointSlices.
 
-use super::others::TOLD;
-use super::{ENDPOINTS, KUBERNETES, OWN_PLACES, PLACES, READY, Row, envoy, nothing, told};
+use super::others::{NETWORKS, TOLD};
+use super::{DUAL_STACK, ENDPOINTS, KUBERNETES, OWN_PLACES, PLACES, READY, Row, envoy, nothing, told};
 
 const SLICES: &str = "slices_say_who_is_called";
 const WHOSE: &str = "slices_say_whose_addresses_they_have";
@@ -15,7 +15,8 @@ const OUTSIDE: &str = "how nodes and load balancers forward is no business of pr
 pub(super) const SERVICE: &[Row] = &[
     envoy("metadata.labels[topology.istio.io/network]", "It is the gateway of this network.")
         .seen("tests/tests/secure_traffic/networks.rs", "what_is_in_another_network_is_called_through_its_gateway"),
-    envoy("metadata.labels[networking.istio.io/gatewayPort]", "Which of the gateway's ports takes what comes from other networks; 15443 if it is not said."),
+    envoy("metadata.labels[networking.istio.io/gatewayPort]", "Which of the gateway's ports takes what comes from other networks; 15443 if it is not said.")
+        .seen(NETWORKS.0, NETWORKS.1),
     envoy("metadata.annotations[networking.istio.io/exportTo]", "Namespaces that see it, with commas between: names, `.`, `*` or `~`.")
         .seen(KUBERNETES, "services_are_seen_where_their_annotation_says"),
     envoy("metadata.annotations[networking.istio.io/traffic-distribution]", "As `spec.trafficDistribution`, which comes first.").seen(KUBERNETES, PLACES),
@@ -27,7 +28,7 @@ pub(super) const SERVICE: &[Row] = &[
     nothing("metadata.annotations[networking.istio.io/service-type]", "The type of a Gateway's Service.", "Meltemi serves no gateways yet"),
     nothing("spec.allocateLoadBalancerNodePorts", "Whether nodes have ports for it.", OUTSIDE),
     envoy("spec.clusterIP", "Its address, where `clusterIPs` says nothing; `None`: clients go to its pods.").seen(HEADLESS.0, HEADLESS.1),
-    envoy("spec.clusterIPs", "Its addresses, of either version of IP."),
+    envoy("spec.clusterIPs", "Its addresses, of either version of IP.").seen(DUAL_STACK.0, DUAL_STACK.1),
     told("spec.externalIPs", "Other addresses.", "Those of the gateway of a network; of other Services proxies do not listen there, which is told"),
     envoy("spec.externalName", "The name that it stands for, with `type: ExternalName`.").seen(CASES, "services"),
     nothing("spec.externalTrafficPolicy", "Which nodes take what comes from outside.", OUTSIDE),
@@ -55,7 +56,8 @@ pub(super) const SERVICE: &[Row] = &[
     nothing("spec.sessionAffinityConfig", "For how long.", "it belongs to `sessionAffinity`, which has no effect: a DestinationRule's `consistentHash` does that"),
     envoy("spec.trafficDistribution", "Near endpoints come first: `PreferClose`, `PreferSameZone` or `PreferSameNode`.").seen(KUBERNETES, PLACES),
     envoy("spec.type", "`ExternalName`: another name for what `externalName` says; the others are alike.").seen(CASES, "services"),
-    envoy("status.loadBalancer.ingress", "The addresses of the gateway of a network; names are not looked up, which is told."),
+    envoy("status.loadBalancer.ingress", "The addresses of the gateway of a network; names are not looked up, which is told.")
+        .seen(NETWORKS.0, NETWORKS.1),
 ];
 
 pub(super) const SLICE: &[Row] = &[
