@@ -7,17 +7,36 @@ mod accesses;
 mod collector;
 mod spans;
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use collector::Collector;
 use meltemi_local::ADMIN_PORT;
 use mesh_runtime::admin_client::get;
-use mesh_testkit::eventually;
-use mesh_tests::traffic::on_shared_mesh;
+use mesh_testkit::{SweptDir, eventually};
+use mesh_tests::traffic::{Traffic, on_shared_mesh};
 use serde_json::json;
-use std::{net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, sync::LazyLock, time::Duration};
 
 /// Proxies send what they have every five seconds, and may have to be started anew before.
 const SOON: Duration = Duration::from_secs(40);
+
+/// What a file of Dynatrace says of where a proxy runs.
+const FROM_FILE: (&str, &str) = ("rack", "seventh");
+/// An agent of Dynatrace makes processes see a file of this name where they run, in which there is the name of another.
+const FILE_OF_A_NAME: &str = "dt_metadata_e617c525669e072eebe3d0f08212e8f2.properties";
+
+/// Proxies run where this process does: in a directory with what they may look for there.
+fn run(test: impl AsyncFnOnce(&'static Traffic) -> Result<()>) {
+    static DIRECTORY: LazyLock<SweptDir> = LazyLock::new(|| {
+        let directory = SweptDir::new("meltemi-started-").expect("a directory");
+        let (key, value) = FROM_FILE;
+        let named = directory.path().join("host.properties");
+        fs::write(&named, format!("{key}={value}\n")).expect("a file");
+        fs::write(directory.path().join(FILE_OF_A_NAME), named.display().to_string()).expect("a file");
+        directory
+    });
+    std::env::set_current_dir(DIRECTORY.path()).expect("the directory is there");
+    on_shared_mesh(include_str!("../settings/base.yaml"), test);
+}
 
 fn mesh_settings(settings: &str) -> String {
     let settings = settings.replace('\n', "\n    ");
@@ -31,7 +50,7 @@ fn mesh_settings(settings: &str) -> String {
 /// environment.
 #[test]
 fn settings_of_the_mesh_start_proxies() {
-    on_shared_mesh(include_str!("../settings/base.yaml"), async |traffic| {
+    run(async |traffic| {
         let collector = Collector::start().await?;
         traffic.apply("collector.yaml", &collector.service_entry()).await?;
         spans::told_by_every_protocol(traffic, &collector).await?;
@@ -79,7 +98,7 @@ spec:
 
 #[test]
 fn proxies_are_started_as_proxy_configs_say() {
-    on_shared_mesh(include_str!("../settings/base.yaml"), async |traffic| {
+    run(async |traffic| {
         traffic.apply("started.yaml", STARTED).await?;
         let admin = SocketAddr::new(traffic.proxy("client-0")?.ip(), ADMIN_PORT);
         eventually(SOON, async || {

@@ -1,6 +1,6 @@
 //! Spans: to whom, by which protocol, how much they tell, and how long that may take.
 
-use super::{SOON, collector::Collector, mesh_settings};
+use super::{FROM_FILE, SOON, collector::Collector, mesh_settings};
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{Request, Traffic};
@@ -44,11 +44,12 @@ pub(super) async fn told_by_every_protocol(traffic: &Traffic, collector: &Collec
         .replace("defaultConfig: {", &format!("defaultConfig: {{zipkinAddress: '{}:9411', ", collector.ip()));
     let started_for_datadog = started.replace("zipkin: {", "datadog: {");
     let otlp = |how: &str| provided(&format!("opentelemetry: {{service: collector.example.com, {how}}}"), "");
-    let detected = otlp("port: 9411, http: {path: /v1/traces}, resourceDetectors: {environment: {}}")
-        .replace(
-            "defaultConfig: {",
-            "defaultConfig: {proxyMetadata: {OTEL_RESOURCE_ATTRIBUTES: 'floor=third'}, ",
-        );
+    let detected =
+        otlp("port: 9411, http: {path: /v1/traces}, resourceDetectors: {environment: {}, dynatrace: {}}")
+            .replace(
+                "defaultConfig: {",
+                "defaultConfig: {proxyMetadata: {OTEL_RESOURCE_ATTRIBUTES: 'floor=third'}, ",
+            );
     // These stand as they are in what is not text. Each end has a name of its own.
     let binary = |head: &str, path: &str, more: &[&str]| -> Vec<String> {
         let usual = [head, path, "team", "istio.namespace", "client.set", "app.set"];
@@ -82,7 +83,11 @@ pub(super) async fn told_by_every_protocol(traffic: &Traffic, collector: &Collec
                 &["x-key: a"],
             ),
         ),
-        (detected, "/detected", binary("POST /v1/traces", "/detected", &["floor", "third"])),
+        (
+            detected,
+            "/detected",
+            binary("POST /v1/traces", "/detected", &["floor", "third", FROM_FILE.0, FROM_FILE.1]),
+        ),
         (
             provided("datadog: {service: collector.example.com, port: 9411}", ""),
             "/datadog",

@@ -1,4 +1,4 @@
-//! Names that nobody knew before a request asked for them.
+//! Names that nobody knew before a request asked for them, and addresses that stand for names.
 
 use crate::{CLIENT, run};
 use anyhow::{Result, ensure};
@@ -7,8 +7,11 @@ use meltemi_local::{
     echo::{self, EchoHandle, EchoSpec},
 };
 use mesh_model::{LocalPort, Protocol};
-use mesh_tests::traffic::Request;
-use std::net::{Ipv4Addr, TcpListener};
+use mesh_tests::traffic::{Outside, Request};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, TcpListener},
+};
 
 #[test]
 fn each_request_goes_to_the_host_that_it_asks_for() {
@@ -55,6 +58,44 @@ fn an_unknown_host_is_called_by_its_name() {
         ensure!(answer.status == 503, "{}", answer.summary());
         server.stop().await;
         Ok(())
+    });
+}
+
+/// Clients whose agent answers for names call hosts at the addresses that the control plane gave them, unless an object wants none.
+#[test]
+fn an_address_that_was_given_is_taken_unless_it_is_refused() {
+    run(async |traffic| {
+        let outside = Outside::start("given", &BTreeMap::from([("v1".to_owned(), 1)])).await?;
+        let client = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: given, namespace: traffic}\n\
+                      spec:\n  replicas: 1\n  selector: {matchLabels: {app: given}}\n  template:\n\
+                      \x20   metadata: {labels: {app: given}}\n\
+                      \x20   spec: {containers: [{name: client, image: example.com/client}]}\n\
+                      ---\napiVersion: networking.istio.io/v1beta1\nkind: ProxyConfig\nmetadata: {name: given, namespace: traffic}\n\
+                      spec:\n  selector: {matchLabels: {app: given}}\n  environmentVariables: {ISTIO_META_DNS_CAPTURE: 'true'}\n";
+        let mut yaml = client.to_owned();
+        for (name, label, address) in [
+            ("taken", "", "240.240.0.1"),
+            ("refused", ", labels: {networking.istio.io/enable-autoallocate-ip: 'false'}", "240.240.0.2"),
+        ] {
+            let entry = outside.service_entry(name, &format!("{name}.given.test"));
+            let entry = entry.replace("namespace: traffic", &format!("namespace: traffic{label}"));
+            yaml += &format!(
+                "---\n{entry}status: {{addresses: [{{value: {address}, host: {name}.given.test}}]}}\n"
+            );
+        }
+        traffic.apply("given.yaml", &yaml).await?;
+        traffic.settled().await?;
+        let proxy = traffic.proxy("given-0")?;
+        for (host, is_answered) in [
+            ("taken.given.test", true),
+            ("refused.given.test", true),
+            ("240.240.0.1", true),
+            ("240.240.0.2", false),
+        ] {
+            let answer = Request::get(&format!("http://{host}/"))?.send(proxy).await?;
+            ensure!((answer.status == 200) == is_answered, "{host}: {}", answer.summary());
+        }
+        traffic.remove("given.yaml").await
     });
 }
 

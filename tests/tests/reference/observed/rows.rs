@@ -547,6 +547,7 @@ pub(super) const OBSERVED: &[Observed] = &[
                 "extensionProviders[].opentelemetry.http.path",
                 "extensionProviders[].opentelemetry.port",
                 "extensionProviders[].opentelemetry.resourceDetectors.environment",
+                "extensionProviders[].opentelemetry.resourceDetectors.dynatrace",
                 "extensionProviders[].opentelemetry.service",
                 "extensionProviders[].skywalking",
                 "extensionProviders[].skywalking.accessToken",

@@ -80,7 +80,8 @@ pub(super) const SERVICE_ENTRY: &[Row] = &[
     envoy(
         "metadata.labels[networking.istio.io/enable-autoallocate-ip]",
         "`false`: it gets no addresses where it has none.",
-    ),
+    )
+    .seen("tests/tests/traffic/names.rs", "an_address_that_was_given_is_taken_unless_it_is_refused"),
 ];
 
 pub(super) const WORKLOAD_ENTRY: &[Row] = &[
