@@ -8,6 +8,7 @@ mod ends;
 mod machine;
 mod memory;
 mod mutual;
+mod pods;
 mod settings;
 mod telling;
 mod world;

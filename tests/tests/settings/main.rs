@@ -7,6 +7,7 @@ mod places;
 mod retries;
 mod sidecars;
 mod statistics;
+mod telemetry;
 mod visible;
 mod written;
 

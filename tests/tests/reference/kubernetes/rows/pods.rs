@@ -6,6 +6,9 @@ use super::{DUAL_STACK, ENDPOINTS, KUBERNETES, OWN_PLACES, PLACES, READY, Row, e
 /// By what replicas differ.
 const OF_TEMPLATE: &str =
     "pods that differ by it alone are replicas of each other, for proxies that ask for theirs";
+/// By what is logged of requests.
+const CALLED: (&str, &str) =
+    ("tests/tests/settings/telemetry.rs", "labels_say_what_whoever_answers_is_called");
 /// What only injection would do.
 const INJECTED: &str = "it is for whoever injects sidecars, which Meltemi does not do yet";
 
@@ -29,17 +32,22 @@ pub(super) const POD: &[Row] = &[
     envoy(
         "metadata.labels[service.istio.io/canonical-name]",
         "What telemetry calls its service; before `app.kubernetes.io/name` and `app`.",
-    ),
+    )
+    .seen(CALLED.0, CALLED.1),
     envoy(
         "metadata.labels[service.istio.io/canonical-revision]",
         "What telemetry calls its version; before `app.kubernetes.io/version` and `version`.",
-    ),
+    )
+    .seen(CALLED.0, CALLED.1),
     envoy(
         "metadata.labels[service.istio.io/workload-name]",
         "What telemetry calls it, over what its owners are called.",
-    ),
-    envoy("metadata.labels[app.kubernetes.io/name]", "What telemetry calls its service."),
-    envoy("metadata.labels[app.kubernetes.io/version]", "What telemetry calls its version."),
+    )
+    .seen(CALLED.0, CALLED.1),
+    envoy("metadata.labels[app.kubernetes.io/name]", "What telemetry calls its service.")
+        .seen(CALLED.0, CALLED.1),
+    envoy("metadata.labels[app.kubernetes.io/version]", "What telemetry calls its version.")
+        .seen(CALLED.0, CALLED.1),
     nothing(
         "metadata.labels[topology.istio.io/subzone]",
         "Its subzone.",

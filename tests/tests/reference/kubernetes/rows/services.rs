@@ -86,7 +86,8 @@ pub(super) const SLICE: &[Row] = &[
         "For whom it is.",
         "hints choose endpoints for kube-proxy; sidecars choose by locality",
     ),
-    envoy("endpoints[].hostname", "Its own name below that of a headless Service."),
+    envoy("endpoints[].hostname", "Its own name below that of a headless Service.")
+        .seen("agent/tests/proxy/pods.rs", "a_pod_is_called_by_the_name_that_a_slice_gives_it"),
     envoy(
         "endpoints[].nodeName",
         "The node, of which the place is known; for `internalTrafficPolicy: Local`, too.",
