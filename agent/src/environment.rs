@@ -36,6 +36,9 @@ use crate::{
 use duration::parse_duration;
 use proxy_config::ProxyConfig;
 
+/// Labels that say where the pod is, over what its node says; the first that is there counts.
+const LOCALITY_LABELS: [&str; 2] = ["topology.istio.io/locality", "istio-locality"];
+
 /// What flags say.
 #[derive(Debug, Clone)]
 pub struct Flags {
@@ -157,7 +160,8 @@ impl Variables {
         let domain = domain.unwrap_or_else(|| format!("{namespace}.svc.cluster.local"));
         let info = pod_info::read(&root.join("etc/istio/pod"))
             .map_err(|(path, problem)| EnvironmentError::new(path, problem))?;
-        let locality = info.labels.get("istio-locality").map(|text| locality(text)).unwrap_or_default();
+        let place = LOCALITY_LABELS.iter().find_map(|name| info.labels.get(*name));
+        let locality = place.map(|text| locality(text)).unwrap_or_default();
         let canonical = info.labels.get("service.istio.io/canonical-name").or_else(|| info.labels.get("app"));
         let label = |name: &str| info.labels.get(name).map(String::as_str);
         let workload = self.get("ISTIO_META_WORKLOAD_NAME").unwrap_or("istio-proxy");

@@ -46,7 +46,11 @@ fn what_istios_injector_sets_is_understood() {
     let root = tempfile::tempdir().unwrap();
     let info = root.path().join("etc/istio/pod");
     std::fs::create_dir_all(&info).unwrap();
-    std::fs::write(info.join("labels"), "app=\"web\"\nistio-locality=\"r.z.s\"\n").unwrap();
+    std::fs::write(
+        info.join("labels"),
+        "app=\"web\"\nistio-locality=\"no\"\ntopology.istio.io/locality=\"r.z.s\"\n",
+    )
+    .unwrap();
     let Environment { agent, envoy, drain, extras: _, unsupported } =
         read(injected(&[]), flags(root.path())).unwrap();
     assert_eq!(unsupported, Vec::<String>::new());

@@ -7,7 +7,7 @@ use crate::{
     joins::{Joins, pod, selects},
     kinds::{
         DRAINING_LABEL, EndpointSlice, InlineEndpoint, KubernetesService, Model, Node, ServiceEntry,
-        SliceEndpoint,
+        SliceEndpoint, endpoint_accepts_mtls,
     },
     store::Store,
 };
@@ -252,7 +252,7 @@ impl Known<'_> {
             network: endpoint.network_in(self.mesh.config(), ours),
             node: Str::default(),
             hostname: Str::default(),
-            mtls: crate::kinds::accepts_mtls(labels),
+            mtls: endpoint_accepts_mtls(labels, service_account),
         };
         made.mtls &= self.allows_mtls(&made);
         leave(&mut made);

@@ -30,7 +30,7 @@ pub use mesh_config::{
     MOST_GATEWAYS, check_annotation, mesh_settings_schema, mesh_settings_without_effect, parse_proxy_config,
 };
 pub use node::Node;
-pub use pod::{DRAINING_LABEL, Pod, accepts_mtls, has_sidecar, parse_locality_label};
+pub use pod::{DRAINING_LABEL, Pod, endpoint_accepts_mtls, has_sidecar, parse_locality_label};
 pub use secret::Secret;
 pub use service::{KubernetesService, ServiceGateway};
 pub use service_entry::{EndpointTemplate, InlineEndpoint, ServiceEntry};

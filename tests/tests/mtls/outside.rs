@@ -109,7 +109,16 @@ data: {{mesh: 'tlsDefaults: {{{defaults}}}'}}
 
 async fn entry() -> Result<()> {
     let stage = Stage::set().await?;
-    for (account, expected) in [("server", true), ("impostor", false), ("server", true)] {
+    // An account says that mTLS is taken there, as the label does; the label may deny it, and then it does not matter who is there.
+    let (taken, denied) =
+        (", labels: {security.istio.io/tlsMode: istio}", ", labels: {security.istio.io/tlsMode: disabled}");
+    for (account, label, expected) in [
+        ("server", taken, true),
+        ("impostor", taken, false),
+        ("server", "", true),
+        ("impostor", "", false),
+        ("impostor", denied, true),
+    ] {
         let yaml = format!(
             "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -119,7 +128,7 @@ spec:
   location: MESH_INTERNAL
   resolution: STATIC
   ports: [{{number: 9300, name: tcp, protocol: TCP, targetPort: 9090}}]
-  endpoints: [{{address: {}, serviceAccount: {account}, labels: {{security.istio.io/tlsMode: istio}}}}]
+  endpoints: [{{address: {}, serviceAccount: {account}{label}}}]
 ",
             stage.server.address
         );
@@ -128,7 +137,7 @@ spec:
         eventually(WITHIN, async || {
             let answer = whoami(SocketAddr::new(stage.client.address, 9300)).await;
             let got = answer.as_ref().is_ok_and(|pod| pod == "server");
-            ensure!(got == expected, "serviceAccount {account}: {answer:?}");
+            ensure!(got == expected, "serviceAccount {account}{label}: {answer:?}");
             Ok(())
         })
         .await?;

@@ -170,6 +170,12 @@ fn what_comes_first_may_be_said_otherwise() {
                 0..=0,
             ),
             (
+                "place-labels",
+                places("labels: {istio-locality: us.a}", "labels: {topology.istio.io/locality: eu/a}"),
+                "localityLbSetting: {enabled: true}",
+                0..=0,
+            ),
+            (
                 "no-zones",
                 places("locality: eu/a", "locality: us/a"),
                 "zoneAwareLbSetting: {enabled: false}",

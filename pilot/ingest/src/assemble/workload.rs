@@ -6,7 +6,7 @@ use super::Ingest;
 use crate::{
     endpoints::pod_port,
     joins::selects,
-    kinds::{Model, Node, Pod, Template, accepts_mtls, has_sidecar, parse_locality_label},
+    kinds::{Model, Node, Pod, Template, endpoint_accepts_mtls, has_sidecar, parse_locality_label},
     local::Replica,
 };
 use mesh_model::{
@@ -40,7 +40,7 @@ impl Ingest {
                     .map(|(name, number)| (name.clone(), *number))
                     .collect(),
                 ready: entry.endpoint.health == Health::Healthy,
-                mtls: accepts_mtls(&entry.endpoint.labels),
+                mtls: endpoint_accepts_mtls(&entry.endpoint.labels, &entry.endpoint.service_account),
                 local: None,
             }),
             _ => self.joins.replica(object).and_then(|replica| self.of_replica(object, replica, mesh)),

@@ -37,8 +37,8 @@ pub struct Pod {
     pub mtls: bool,
 }
 
-/// Label that overrides the node's locality, with `.` for `/`, which labels cannot have.
-pub const LOCALITY_LABEL: &str = "istio-locality";
+/// Labels that override the node's locality, with `.` for `/`, which labels of Kubernetes cannot have. The first that is there counts.
+const LOCALITY_LABELS: [&str; 2] = ["topology.istio.io/locality", "istio-locality"];
 /// Label of workloads that are about to go, whatever its value is but empty.
 pub const DRAINING_LABEL: &str = "istio.io/draining";
 /// Label of workloads whose proxy accepts mutual TLS.
@@ -46,12 +46,19 @@ pub const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
 
 /// Labels that say something about a workload besides selecting it.
 pub fn parse_locality_label(labels: &Labels) -> Option<Locality> {
-    labels.get(LOCALITY_LABEL).map(|text| Locality::parse(&text.replace('.', "/")))
+    let text = LOCALITY_LABELS.iter().find_map(|name| labels.get(*name)).filter(|text| !text.is_empty())?;
+    // Endpoints that people list may have labels with `/`, and then a `.` belongs to a name.
+    Some(if text.contains('/') { Locality::parse(text) } else { Locality::parse(&text.replace('.', "/")) })
 }
 
 /// Whether the labels say that mutual TLS is accepted.
 pub fn accepts_mtls(labels: &Labels) -> bool {
     labels.get(TLS_MODE_LABEL).is_some_and(|mode| &**mode == "istio")
+}
+
+/// The same of an endpoint that people list: one that says as whom it serves has a certificate for that, unless its label says otherwise.
+pub fn endpoint_accepts_mtls(labels: &Labels, service_account: &str) -> bool {
+    if labels.contains_key(TLS_MODE_LABEL) { accepts_mtls(labels) } else { !service_account.is_empty() }
 }
 
 /// The same of a replica that is run here: nobody injects sidecars, each has one, unless its label says otherwise.

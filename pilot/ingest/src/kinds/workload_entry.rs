@@ -1,12 +1,12 @@
 //! WorkloadEntry.
 
 use super::{
-    Model,
+    Model, parse_locality_label,
     service_entry::{InlineEndpoint, parse_endpoint},
 };
 use crate::{at::At, decode::decode_spec, meta::Meta};
 use mesh_api::WorkloadEntrySpec;
-use mesh_model::{Health, Metadata};
+use mesh_model::{Health, Locality, Metadata};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -46,6 +46,9 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
         let mut labels = (*meta.labels).clone();
         labels.extend(endpoint.labels.iter().map(|(key, value)| (key.clone(), value.clone())));
         endpoint.labels = Arc::new(labels);
+        if endpoint.locality == Locality::default() {
+            endpoint.locality = parse_locality_label(&endpoint.labels).unwrap_or_default();
+        }
     }
     Some(Model::WorkloadEntry(Arc::new(WorkloadEntry { metadata: meta.metadata, endpoint })))
 }

@@ -65,15 +65,18 @@ fn slices_and_pods_say_their_own_places() {
         let node = "---\napiVersion: v1\nkind: Node\n\
                     metadata: {name: k-zone, labels: {topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: a}}\n";
         let near = service("k-zones", "", ", selector: {app: k-zones}, trafficDistribution: PreferClose");
-        for (places, expected) in [
-            (["eu.a", "eu.b"], "v1"),
-            (["eu.b", "eu.a"], "v2"),
-            (["us.a", "eu.b"], "v2"),
-            (["eu.b.seven", "eu.a.seven"], "v2"),
+        let (older, newer) = ("istio-locality", "topology.istio.io/locality");
+        for (label, places, expected) in [
+            (older, ["eu.a", "eu.b"], "v1"),
+            (older, ["eu.b", "eu.a"], "v2"),
+            (older, ["us.a", "eu.b"], "v2"),
+            (older, ["eu.b.seven", "eu.a.seven"], "v2"),
+            (newer, ["eu.a", "eu.b"], "v1"),
+            (newer, ["eu.b", "eu.a, istio-locality: us"], "v2"),
         ] {
             let at = |index: usize| {
                 let text = pod("k-zones", index, addresses[index - 1], "k-zone", READY);
-                text.replace("labels: {", &format!("labels: {{istio-locality: {}, ", places[index - 1]))
+                text.replace("labels: {", &format!("labels: {{{label}: {}, ", places[index - 1]))
             };
             traffic.apply("k-zones.yaml", &(near.clone() + node + &at(1) + &at(2))).await?;
             answered_by(traffic, "k-zones", &[expected]).await?;

@@ -2,6 +2,7 @@
 
 use crate::{
     at::At,
+    kinds::parse_locality_label,
     values::{SOCKET, check_labels, parse_dns_name, parse_port, parse_socket, shared_labels},
 };
 use mesh_api::networking::workload_entry::WorkloadEntrySpec;
@@ -21,7 +22,7 @@ pub struct InlineEndpoint {
     pub labels: Arc<Labels>,
     /// `network`.
     pub network: Str,
-    /// `locality`.
+    /// `locality`, or what its labels say of it.
     pub locality: Locality,
     /// `weight`, at least 1.
     pub weight: u32,
@@ -106,11 +107,16 @@ pub fn parse_template(endpoint: WorkloadEntrySpec, at: &At<'_>) -> Option<Endpoi
         None | Some(0) => 1,
         Some(weight) => weight,
     };
+    let labels = shared_labels(&labels);
+    let locality = match locality.as_deref() {
+        None | Some("") => parse_locality_label(&labels).unwrap_or_default(),
+        Some(text) => Locality::parse(text),
+    };
     Some(EndpointTemplate {
         ports,
-        labels: shared_labels(&labels),
+        labels,
         network: network.unwrap_or_default().into(),
-        locality: Locality::parse(&locality.unwrap_or_default()),
+        locality,
         weight,
         service_account: service_account.unwrap_or_default().into(),
     })

@@ -15,10 +15,12 @@ const INJECTED: &str = "it is for whoever injects sidecars, which Meltemi does n
 pub(super) const POD: &[Row] = &[
     envoy("metadata.labels", "Who selects it, subsets, and what telemetry calls it.").seen(KUBERNETES, READY),
     envoy(
-        "metadata.labels[istio-locality]",
+        "metadata.labels[topology.istio.io/locality]",
         "Where it is, as `region.zone.subzone`, over what its node says.",
     )
     .seen(ENDPOINTS, OWN_PLACES),
+    envoy("metadata.labels[istio-locality]", "The same, where the other is not there.")
+        .seen(ENDPOINTS, OWN_PLACES),
     envoy("metadata.labels[security.istio.io/tlsMode]", "`istio`: its sidecar takes mutual TLS.")
         .seen("tests/tests/mtls/modes.rs", "modes_by_protocol_and_client"),
     envoy("metadata.labels[istio.io/draining]", "It is about to go: no more requests come.")
