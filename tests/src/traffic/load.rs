@@ -34,6 +34,10 @@ const FRESH: usize = 10;
 /// More than this are not under way at a time: the next ones wait, and a machine that is too slow for the rate says so in place of failing
 /// requests.
 const UNDER_WAY: usize = 200;
+/// A request that is sent so soon after it was due is not late.
+const ON_TIME: Duration = Duration::from_millis(20);
+/// Who is late for longer than this when all is done will not catch up.
+const CATCHING_UP: Duration = Duration::from_secs(15);
 /// Longer than any answer takes.
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -124,7 +128,7 @@ impl Load {
         let _ = self.sent.clone().wait_for(|sent| *sent >= until).await;
     }
 
-    /// Stops, and tells what came of it.
+    /// Stops when nothing that was due is left to send, and tells what came of it.
     ///
     /// # Errors
     /// When the driver panicked.
@@ -172,8 +176,9 @@ async fn drive(
         });
         match asked.borrow().clone() {
             Some(asked) => last = Some(asked),
-            // What was due until then is sent: otherwise the end of a pause would count and its requests would not.
-            None if due > *stopped.get_or_insert_with(Instant::now) => break,
+            // Who is behind goes on until nothing is overdue: a pause at the end would count, and what is made up for it would not.
+            None if due.elapsed() < ON_TIME => break,
+            None if stopped.get_or_insert_with(Instant::now).elapsed() > CATCHING_UP => break,
             None => {}
         }
         let Some(asked) = last.clone() else { break };
