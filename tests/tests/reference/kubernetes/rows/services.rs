@@ -29,7 +29,8 @@ pub(super) const SERVICE: &[Row] = &[
     nothing("spec.allocateLoadBalancerNodePorts", "Whether nodes have ports for it.", OUTSIDE),
     envoy("spec.clusterIP", "Its address, where `clusterIPs` says nothing; `None`: clients go to its pods.").seen(HEADLESS.0, HEADLESS.1),
     envoy("spec.clusterIPs", "Its addresses, of either version of IP.").seen(DUAL_STACK.0, DUAL_STACK.1),
-    told("spec.externalIPs", "Other addresses.", "Those of the gateway of a network; of other Services proxies do not listen there, which is told"),
+    told("spec.externalIPs", "Other addresses.", "Those of the gateway of a network; of other Services proxies do not listen there, which is told")
+        .seen(NETWORKS.0, NETWORKS.1),
     envoy("spec.externalName", "The name that it stands for, with `type: ExternalName`.").seen(CASES, "services"),
     nothing("spec.externalTrafficPolicy", "Which nodes take what comes from outside.", OUTSIDE),
     nothing("spec.healthCheckNodePort", "Where load balancers ask nodes.", OUTSIDE),
