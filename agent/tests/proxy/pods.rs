@@ -58,6 +58,7 @@ async fn a_pod_is_called_by_the_name_that_a_slice_gives_it() {
         let echo = echo::start(spec).await?;
         let world = World::new("agent-pods", &[("pods.yaml", &headless(&[("one", one.ip())]))]).await?;
         let plane = ControlPlane::start(&world).await?;
+        plane.workload("hello-0").await?;
         let proxy = Proxy::start(&world, &plane, &envoy)?;
         eventually(WITHIN, async || proxy.ready().await).await?;
         let leads_to = async |name: &str, expected: &[&Loopback]| {
