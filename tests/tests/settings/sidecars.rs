@@ -2,7 +2,7 @@
 
 use super::{SOON, answer_all, get, mesh_settings, run};
 use anyhow::{Context, Result, ensure};
-use mesh_testkit::{SweptDir, eventually};
+use mesh_testkit::{SweptDir, eventually, ports::Loopback};
 use mesh_tests::traffic::{Outside, Request};
 use std::{
     collections::BTreeMap,
@@ -173,6 +173,38 @@ fn a_sidecar_has_listeners_of_its_own() {
         let answer = request.send(usual).await?;
         ensure!(answer.status != 200, "it is imported for the other listener only: {}", answer.summary());
         traffic.remove("client-sidecar.yaml").await
+    });
+}
+
+/// Without a port services keep their own, at an address of which the Sidecar says that nothing is redirected there.
+#[test]
+fn services_are_called_at_their_own_ports_elsewhere() {
+    run(async |traffic| {
+        let loopback = Loopback::claim()?;
+        let sidecar = format!(
+            "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: client, namespace: set}}\n\
+             spec:\n  workloadSelector: {{labels: {{app: client}}}}\n\
+             \x20 egress: [{{bind: {}, captureMode: NONE, hosts: ['./*']}}]\n",
+            loopback.ip()
+        );
+        let entry = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: elsewhere, namespace: set}\n\
+                     spec:\n  hosts: [elsewhere.test]\n  resolution: STATIC\n  workloadSelector: {labels: {app: app}}\n\
+                     \x20 ports: [{name: http, number: 8097, protocol: HTTP, targetPort: 8080}]\n";
+        traffic.apply("elsewhere.yaml", entry).await?;
+        traffic.apply("client-sidecar.yaml", &sidecar).await?;
+        for (url, port) in [("http://app.set/", 80), ("http://elsewhere.test:8097/", 8097)] {
+            let request = Request::get(url)?.direct();
+            eventually(SOON, async || {
+                let answer = request.send(SocketAddr::new(loopback.ip(), port)).await?;
+                ensure!(answer.status == 200 && answer.pod() == "app-0", "{url}: {}", answer.summary());
+                Ok(())
+            })
+            .await?;
+        }
+        let through_proxy = Request::get("http://app.set/")?.send(traffic.proxy("client-0")?).await?;
+        ensure!(through_proxy.status == 200, "the HTTP proxy has them, too: {}", through_proxy.summary());
+        traffic.remove("client-sidecar.yaml").await?;
+        traffic.remove("elsewhere.yaml").await
     });
 }
 

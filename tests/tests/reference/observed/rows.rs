@@ -259,6 +259,11 @@ pub(super) const OBSERVED: &[Observed] = &[
         &[("Sidecar", &["ingress[].connectionPool"])],
     ),
     by(
+        "tests/tests/settings/sidecars.rs",
+        "services_are_called_at_their_own_ports_elsewhere",
+        &[("Sidecar", &["egress[].bind", "egress[].captureMode"])],
+    ),
+    by(
         "tests/tests/mtls/strangers.rs",
         "strangers_are_called_by_tls",
         &[(

@@ -6,28 +6,33 @@ use anyhow::{Result, ensure};
 use mesh_testkit::eventually;
 use mesh_tests::traffic::{HTTP_PORT, Request};
 
-/// Where most of them are not healthy Envoy tries all that it knows, also those that are not ready. Whoever ends is not among them, whether it
-/// still answers or not.
+/// Whether it still answers or not.
 #[test]
-fn what_ends_is_not_called_even_where_nobody_is_ready() {
+fn what_ends_does_not_count_among_those_that_are_not_ready() {
     run(async |traffic| {
         let (_outside, addresses) = versions("k-ends", 3).await?;
-        let endpoint = |index: usize, conditions: &str| {
-            format!("{{addresses: [{}], conditions: {{ready: false{conditions}}}}}", addresses[index])
-        };
         let rule = "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: k-ends, namespace: traffic}\n\
-                    spec: {host: k-ends, trafficPolicy: {outlierDetection: {minHealthPercent: 50}}}\n";
-        let ending = [
-            endpoint(0, ""),
-            endpoint(1, ", serving: true, terminating: true"),
-            endpoint(2, ", serving: false, terminating: true"),
-        ];
-        let with = |endpoints: &[String]| service("k-ends", "", "") + &slice("k-ends", endpoints) + rule;
-        traffic.apply("k-ends.yaml", &with(&ending)).await?;
-        answered_by(traffic, "k-ends", &["v1"]).await?;
-        let staying = ending.map(|endpoint| endpoint.replace("terminating: true", "terminating: false"));
-        traffic.apply("k-ends.yaml", &with(&staying)).await?;
-        answered_by(traffic, "k-ends", &["v1", "v2", "v3"]).await?;
+                    spec:\n  host: k-ends\n  trafficPolicy:\n    outlierDetection: {}\n\
+                    \x20   loadBalancer: {localityLbSetting: {failoverPriority: [topology.kubernetes.io/zone]}}\n";
+        // Where half of those nearby are not ready, a part of the requests goes further away: those that end do not count there.
+        for (serving, terminating, expected) in [
+            (true, true, &["v1"][..]),
+            (false, true, &["v1"]),
+            (true, false, &["v1", "v3"]),
+            (false, false, &["v1", "v3"]),
+        ] {
+            let endpoints = [
+                format!("{{addresses: [{}], zone: a}}", addresses[0]),
+                format!(
+                    "{{addresses: [{}], zone: a, conditions: {{ready: false, serving: {serving}, terminating: {terminating}}}}}",
+                    addresses[1]
+                ),
+                format!("{{addresses: [{}], zone: b}}", addresses[2]),
+            ];
+            let yaml = service("k-ends", "", "") + &slice("k-ends", &endpoints) + rule;
+            traffic.apply("k-ends.yaml", &yaml).await?;
+            answered_by(traffic, "k-ends", expected).await?;
+        }
         traffic.remove("k-ends.yaml").await
     });
 }

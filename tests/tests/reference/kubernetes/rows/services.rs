@@ -76,7 +76,7 @@ pub(super) const SLICE: &[Row] = &[
         "what ends is not called, whether it answers or not",
     ),
     envoy("endpoints[].conditions.terminating", "It is about to end.")
-        .seen(ENDPOINTS, "what_ends_is_not_called_even_where_nobody_is_ready"),
+        .seen(ENDPOINTS, "what_ends_does_not_count_among_those_that_are_not_ready"),
     nothing(
         "endpoints[].deprecatedTopology",
         "Where it is, in an older version.",
