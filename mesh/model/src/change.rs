@@ -1,6 +1,6 @@
 //! What an edit changed, in terms of what it may affect.
 
-use crate::{Host, NamespacedName, ObjectRef, Str};
+use crate::{Host, ObjectRef, Str};
 use std::collections::BTreeSet;
 
 /// What differs between two successive [`crate::Mesh`]es. Names both what was there before and what is there now, so that
@@ -25,7 +25,7 @@ pub struct ChangeSet {
     /// Namespaces whose scopes see a different part of the mesh (Sidecar).
     pub namespaces: BTreeSet<Str>,
     /// Credentials that appeared, vanished or differ.
-    pub credentials: BTreeSet<NamespacedName>,
+    pub credentials: BTreeSet<ObjectRef>,
     /// Proxies are to be started with something else (ProxyConfig); what they are served is the same.
     pub starts: bool,
     /// Everything has to be derived again (mesh settings).

@@ -1,6 +1,6 @@
 //! Credentials: certificates, keys and authorities that a `credentialName` names, held for those whom they are for.
 //!
-//! In: what is in Secrets. Out: values that are whole, or why they are not. A private key is shown by nothing here: not in logs, not in
+//! In: what is in Secrets and ConfigMaps. Out: values that are whole, or why they are not. A private key is shown by nothing here: not in logs, not in
 //! reports, not in tests that fail.
 
 use crate::{ObjectRef, Str};

@@ -40,7 +40,7 @@ pub struct Mesh {
     sidecars: OrdMap<NamespacedName, Arc<Sidecar>>,
     peer_authentications: OrdMap<NamespacedName, Arc<PeerAuthentication>>,
     proxy_configs: OrdMap<NamespacedName, Arc<ProxyConfig>>,
-    credentials: OrdMap<NamespacedName, Arc<Credential>>,
+    credentials: OrdMap<ObjectRef, Arc<Credential>>,
     workloads: OrdMap<ObjectRef, Arc<Workload>>,
     // Indexes, derived from the maps above by the setters.
     services_of_namespace: OrdMap<Str, OrdSet<Host>>,
@@ -265,15 +265,15 @@ impl Mesh {
     /// Replaces a credential. Whether connections can be made with it is a matter of the hosts whose rules name it.
     pub fn set_credential(
         &mut self,
-        name: NamespacedName,
+        object: ObjectRef,
         value: Option<Arc<Credential>>,
         changes: &mut ChangeSet,
     ) {
-        let Some((old, new)) = replace(&mut self.credentials, name.clone(), value) else { return };
-        for object in old.iter().chain(&new).flat_map(|value| &value.named_by) {
-            changes.hosts.extend(self.destination_rule(&object.name).map(|rule| rule.host.clone()));
+        let Some((old, new)) = replace(&mut self.credentials, object.clone(), value) else { return };
+        for rule in old.iter().chain(&new).flat_map(|value| &value.named_by) {
+            changes.hosts.extend(self.destination_rule(&rule.name).map(|rule| rule.host.clone()));
         }
-        changes.credentials.insert(name);
+        changes.credentials.insert(object);
     }
 
     /// Replaces a workload.

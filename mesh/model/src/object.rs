@@ -28,6 +28,8 @@ pub enum Kind {
     Namespace,
     Deployment,
     MeshConfig,
+    /// Any ConfigMap but the one with mesh settings.
+    ConfigMap,
     Secret,
 }
 
@@ -49,7 +51,7 @@ impl Kind {
             Kind::Node => "Node",
             Kind::Namespace => "Namespace",
             Kind::Deployment => "Deployment",
-            Kind::MeshConfig => "ConfigMap",
+            Kind::MeshConfig | Kind::ConfigMap => "ConfigMap",
             Kind::Secret => "Secret",
         }
     }

@@ -1,6 +1,6 @@
 //! TLS: what mTLS and TLS of clients are limited to, and how a client secures its connections to a service.
 
-use crate::Str;
+use crate::{Kind, NamespacedName, ObjectRef, Str};
 use serde::Serialize;
 
 /// A version of TLS.
@@ -64,18 +64,20 @@ pub struct GivenTls {
 }
 
 impl GivenTls {
-    /// The credential that it names, and whether both halves of it are used or the authorities alone.
-    pub fn credential(&self) -> Option<(&Str, Halves)> {
+    /// The Secret or ConfigMap that it names for clients of `namespace`, and whether both halves of it are used or the authorities alone.
+    pub fn credential(&self, namespace: &Str) -> Option<(ObjectRef, Halves)> {
+        let secret = |name: &Str| ObjectRef::new(Kind::Secret, namespace.clone(), name.clone());
         let certificate = match &self.certificate {
-            Some(Certificate::Credential(name)) => Some(name),
+            Some(Certificate::Credential(name)) => Some(secret(name)),
             Some(Certificate::Files { .. }) | None => None,
         };
         let authorities = self.authorities.as_ref().and_then(|authorities| match &authorities.source {
-            AuthoritySource::Credential(name) => Some(name),
+            AuthoritySource::Credential(name) => Some(secret(name)),
+            AuthoritySource::ConfigMap(name) => Some(ObjectRef { kind: Kind::ConfigMap, name: name.clone() }),
             AuthoritySource::System | AuthoritySource::File(_) => None,
         });
-        let name = certificate.or(authorities)?;
-        Some((name, Halves { certificate: certificate.is_some(), authorities: authorities.is_some() }))
+        let halves = Halves { certificate: certificate.is_some(), authorities: authorities.is_some() };
+        Some((certificate.or(authorities)?, halves))
     }
 }
 
@@ -111,6 +113,8 @@ pub enum AuthoritySource {
     File(Str),
     /// `credentialName`: a Secret in the proxy's namespace.
     Credential(Str),
+    /// `credentialName`: a ConfigMap in the rule's namespace, for clients of all.
+    ConfigMap(NamespacedName),
 }
 
 /// `caCertificates` and `caCrl`.

@@ -24,7 +24,7 @@ use crate::names::{RAW_BUFFER, SDS_CLUSTER, TLS};
 use crate::value::{boolean, duration};
 use mesh_model::{Duration, Pins, Str, TlsLimits, TlsVersion};
 use mesh_proto::pack;
-use pilot_view::spec::{DownstreamTls, PeerCheck, PeerName, SECRET_SCHEME, UpstreamSocket, UpstreamTls};
+use pilot_view::spec::{DownstreamTls, PeerCheck, PeerName, UpstreamSocket, UpstreamTls, is_handed_out};
 use std::net::IpAddr;
 
 /// Ciphers up to TLS 1.2 where nobody says which. Istio's.
@@ -160,7 +160,7 @@ fn build_version(version: TlsVersion) -> TlsProtocol {
 
 /// "Over SDS, and wait for it": what needs a certificate does not go on without.
 fn secret(name: &Str) -> SdsSecretConfig {
-    if name.starts_with(SECRET_SCHEME) {
+    if is_handed_out(name) {
         return SdsSecretConfig { name: name.to_string(), sds_config: Some(ads_for_secrets()) };
     }
     let agent = grpc_service::EnvoyGrpc { cluster_name: SDS_CLUSTER.to_owned(), ..Default::default() };

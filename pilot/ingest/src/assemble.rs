@@ -58,7 +58,7 @@ struct Dirty {
     workloads: BTreeSet<ObjectRef>,
     services: BTreeSet<ServiceKey>,
     virtual_services: BTreeSet<NamespacedName>,
-    credentials: BTreeSet<NamespacedName>,
+    credentials: BTreeSet<ObjectRef>,
 }
 
 impl Ingest {
@@ -234,7 +234,7 @@ impl Ingest {
                 dirty.workloads.insert(object);
             }
             // What they touch was found while linking.
-            Kind::VirtualService | Kind::Secret => {}
+            Kind::VirtualService | Kind::Secret | Kind::ConfigMap => {}
             Kind::Service | Kind::ServiceEntry | Kind::EndpointSlice | Kind::Node | Kind::Deployment => {}
             // What registers itself by it is for whoever registers.
             Kind::WorkloadGroup | Kind::Namespace => {}

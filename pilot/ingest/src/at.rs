@@ -4,7 +4,7 @@
 //! a place is a link to the place above it. Knows nothing of kinds.
 
 use crate::{meta::DEFAULT_NAMESPACE, references::Reference};
-use mesh_model::{Destination, MeshConfig, Problem, Reason, Str};
+use mesh_model::{Destination, MeshConfig, NamespacedName, Problem, Reason, Str};
 use std::{cell::RefCell, fmt::Write, sync::Arc};
 
 /// What parsing depends on besides the object: settings of this process, which never change.
@@ -16,9 +16,17 @@ pub struct Context {
     pub mesh_config_name: Option<Str>,
     /// Namespace of objects that name none.
     pub namespace: Str,
-    /// Objects are a cluster's: Secrets are looked up when something names them, so that one that is not known may be there, and workloads
+    /// Objects are a cluster's: Secrets and ConfigMaps are looked up when something names them, so that one that is not known may be there, and workloads
     /// register themselves. Otherwise all that there is is in files.
     pub is_cluster: bool,
+}
+
+impl Context {
+    /// Whether the ConfigMap `name` has the settings of the mesh.
+    pub fn has_settings(&self, name: &NamespacedName) -> bool {
+        Some(&name.name) == self.mesh_config_name.as_ref()
+            && name.namespace == self.mesh_config.root_namespace
+    }
 }
 
 impl Default for Context {

@@ -114,7 +114,8 @@ impl Cause {
             | Kind::ProxyConfig
             | Kind::WorkloadGroup => Self::Config,
             Kind::MeshConfig => Self::Global,
-            Kind::Secret => Self::Secret,
+            // Istio's metrics have one word for both.
+            Kind::Secret | Kind::ConfigMap => Self::Secret,
             Kind::Namespace => Self::Namespace,
         }
     }

@@ -103,8 +103,8 @@ pub struct Joins {
     pub roots_of_delegate: Index<NamespacedName, NamespacedName>,
     /// Services that are gateways of networks.
     pub gateways: BTreeMap<ObjectRef, ServiceGateway>,
-    /// Credential -> DestinationRules that name it.
-    pub rules_of_credential: Index<NamespacedName, ObjectRef>,
+    /// Secret or ConfigMap -> DestinationRules that name it.
+    pub rules_of_credential: Index<ObjectRef, ObjectRef>,
     workloads_of_label: Index<LabelKey, ObjectRef>,
     selectors_of_label: Index<LabelKey, ObjectRef>,
 }

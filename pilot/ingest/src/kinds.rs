@@ -31,7 +31,7 @@ pub use mesh_config::{
 };
 pub use node::Node;
 pub use pod::{DRAINING_LABEL, Pod, endpoint_accepts_mtls, has_sidecar, parse_locality_label};
-pub use secret::Secret;
+pub use secret::KeyMaterial;
 pub use service::{KubernetesService, ServiceGateway};
 pub use service_entry::{EndpointTemplate, InlineEndpoint, ServiceEntry};
 pub use virtual_service::{RouteParts, VirtualServiceDefinition};
@@ -66,7 +66,8 @@ pub enum Model {
     Deployment(Arc<Deployment>),
     ProxyConfig(Arc<ProxyConfig>),
     MeshConfig(Arc<MeshConfig>),
-    Secret(Arc<Secret>),
+    /// Of a Secret, or a ConfigMap.
+    KeyMaterial(Arc<KeyMaterial>),
 }
 
 /// What an object that cannot be used leaves in effect.
@@ -247,6 +248,17 @@ pub const KINDS: &[Row] = &[
         watched: true,
         when_bad: WhenBad::LastGood,
         parse: mesh_config::parse,
+    },
+    Row {
+        kind: Kind::ConfigMap,
+        group: "",
+        versions: &["v1"],
+        plural: "configmaps",
+        namespaced: true,
+        // As Secrets.
+        watched: false,
+        when_bad: WhenBad::Dropped,
+        parse: secret::parse_config_map,
     },
     Row {
         kind: Kind::Secret,

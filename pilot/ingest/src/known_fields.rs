@@ -36,7 +36,7 @@ fn schema(kind: Kind) -> Option<&'static Value> {
         Kind::EndpointSlice => cached!(EndpointSlice),
         Kind::Node => cached!(Node),
         Kind::Namespace => cached!(Namespace),
-        Kind::MeshConfig => cached!(ConfigMap),
+        Kind::MeshConfig | Kind::ConfigMap => cached!(ConfigMap),
         Kind::Secret => cached!(Secret),
         Kind::VirtualService
         | Kind::DestinationRule

@@ -3,13 +3,14 @@
 use crate::{
     at::Context,
     document::check_size,
-    kinds::{KINDS, Object, Row, WhenBad},
+    kinds::{KINDS, Object, Row, WhenBad, row},
+    meta::identity,
     names::unnamed,
     nearest::nearest,
     object::parse_object,
     store::DocumentProblem,
 };
-use mesh_model::{Problem, Reason, Severity, Source};
+use mesh_model::{Kind, Problem, Reason, Severity, Source};
 use serde_json::Value;
 
 /// Kinds that change what a mesh does and are not built yet, so that their author must hear of it.
@@ -71,10 +72,12 @@ pub fn read_document(
     let named =
         ["name", "generateName"].iter().any(|name| value.pointer(&format!("/metadata/{name}")).is_some());
     match recognise(api_version, kind) {
-        Recognised::Row(row) => match parse_object(row, value, source.clone(), context) {
-            Ok(object) => objects.push(object),
-            Err(problem) => report(problem),
-        },
+        Recognised::Row(row) => {
+            match parse_object(of_name(row, &value, context), value, source.clone(), context) {
+                Ok(object) => objects.push(object),
+                Err(problem) => report(problem),
+            }
+        }
         // To drop it would let in what it is to refuse.
         Recognised::OtherVersion(row, problem) if row.when_bad == WhenBad::Closed => {
             match parse_object(row, value, source.clone(), context) {
@@ -90,6 +93,14 @@ pub fn read_document(
         Recognised::Foreign if !api_version.contains('/') && !named => report(unnamed(kind, &value)),
         Recognised::Foreign => {}
     }
+}
+
+/// ConfigMaps are of two kinds: the one with the settings of the mesh, and others.
+fn of_name(found: &'static Row, value: &Value, context: &Context) -> &'static Row {
+    let is_other = found.kind == Kind::MeshConfig
+        && identity(found, &context.namespace, value)
+            .is_some_and(|object| !context.has_settings(&object.name));
+    row(Kind::ConfigMap).filter(|_| is_other).unwrap_or(found)
 }
 
 fn malformed(message: impl Into<String>) -> Problem {

@@ -98,7 +98,7 @@ impl Snapshot {
     pub(crate) fn set_object(&mut self, name: &ObjectRef, held: &[Object]) {
         let plain = matches!(
             name.kind,
-            Kind::Pod | Kind::EndpointSlice | Kind::Node | Kind::Namespace | Kind::Secret
+            Kind::Pod | Kind::EndpointSlice | Kind::Node | Kind::Namespace | Kind::Secret | Kind::ConfigMap
         );
         let quiet = plain && held.len() < 2 && held.iter().all(|object| object.problems.is_empty());
         if held.is_empty() || quiet {

@@ -24,6 +24,7 @@ fn api_kind(kind: Kind) -> Option<mesh_api::Kind> {
         | Kind::Namespace
         | Kind::Deployment
         | Kind::MeshConfig
+        | Kind::ConfigMap
         | Kind::Secret => return None,
     })
 }

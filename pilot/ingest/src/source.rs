@@ -3,9 +3,8 @@
 use crate::{
     assemble::Ingest,
     mesh_file::{self, MeshFile},
-    reload,
+    named, reload,
     report::Report,
-    secrets,
     settings::{Settings, SourceError},
     store::Edit,
     updates::{Input, QUEUE, Updates},
@@ -34,7 +33,7 @@ pub enum Source {
 pub async fn start(source: Source, settings: Settings) -> Result<Updates, SourceError> {
     let mut context = settings.context()?;
     context.is_cluster = matches!(source, Source::Cluster { .. });
-    let (wanted, wanted_secrets) = watch_channel(BTreeSet::new());
+    let (wanted, named) = watch_channel(BTreeSet::new());
     let (inputs, receiver) = mpsc::channel(QUEUE);
     let mut tasks = JoinSet::new();
     if let Some(file) = MeshFile::of(&settings) {
@@ -52,7 +51,7 @@ pub async fn start(source: Source, settings: Settings) -> Result<Updates, Source
         }
         Source::Cluster { kubeconfig } => {
             let client = watch::connect(kubeconfig.as_deref()).await?;
-            tasks.spawn(secrets::follow(client.clone(), context.clone(), wanted_secrets, inputs.clone()));
+            tasks.spawn(named::follow(client.clone(), context.clone(), named, inputs.clone()));
             watch::start(client, context.clone(), inputs, &mut tasks);
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     reporter,
     store::Edit,
 };
-use mesh_model::{ChangeSet, Mesh, NamespacedName};
+use mesh_model::{ChangeSet, Mesh, ObjectRef};
 use std::{collections::BTreeSet, io, sync::Arc};
 use tokio::{
     sync::{mpsc, watch},
@@ -44,15 +44,15 @@ pub struct Update {
 pub struct Updates {
     ingest: Ingest,
     inputs: mpsc::Receiver<Input>,
-    /// Secrets that are to be looked up.
-    wanted_secrets: watch::Sender<BTreeSet<NamespacedName>>,
+    /// Secrets and ConfigMaps that are to be looked up.
+    wanted: watch::Sender<BTreeSet<ObjectRef>>,
     snapshots: watch::Sender<Snapshot>,
     reports: watch::Receiver<Arc<Report>>,
     waiting: ChangeSet,
     sequence: u64,
     /// Every first list is in.
     listed: bool,
-    /// And so are the Secrets that something in them names.
+    /// And so are the Secrets and ConfigMaps that something in them names.
     synced: bool,
     // Aborted when dropped.
     _tasks: JoinSet<()>,
@@ -66,7 +66,7 @@ impl Updates {
     pub(crate) fn new(
         ingest: Ingest,
         inputs: mpsc::Receiver<Input>,
-        wanted_secrets: watch::Sender<BTreeSet<NamespacedName>>,
+        wanted: watch::Sender<BTreeSet<ObjectRef>>,
         tasks: JoinSet<()>,
     ) -> io::Result<Self> {
         let (snapshots, changed) = watch::channel(ingest.snapshot());
@@ -74,7 +74,7 @@ impl Updates {
         Ok(Self {
             ingest,
             inputs,
-            wanted_secrets,
+            wanted,
             snapshots,
             reports,
             waiting: ChangeSet::default(),
@@ -119,13 +119,13 @@ impl Updates {
                 input = self.inputs.try_recv().ok();
             }
             self.waiting.merge(self.ingest.apply(edits));
-            let wanted = self.ingest.wanted_secrets();
-            self.wanted_secrets.send_if_modified(|held| {
+            let wanted = self.ingest.wanted();
+            self.wanted.send_if_modified(|held| {
                 let differs = *held != wanted;
                 *held = wanted;
                 differs
             });
-            let synced = self.synced || (self.listed && self.ingest.knows_secrets());
+            let synced = self.synced || (self.listed && self.ingest.knows_wanted());
             let first_sync = synced && !self.synced;
             self.synced = synced;
             let differs = first_sync || (synced && !self.waiting.is_empty());

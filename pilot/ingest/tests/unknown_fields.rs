@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 const FREE: &[&str] = &[
     "add",
     "annotations",
+    "binaryData",
     "deprecatedTopology",
     "customTags",
     "data",

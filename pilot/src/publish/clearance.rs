@@ -45,9 +45,9 @@ impl Publisher {
     }
 }
 
-/// Those of `accounts` in whose namespace there are credentials.
+/// Those of `accounts` in whose namespace there are Secrets that somebody names.
 fn concerned<'a>(mesh: &Mesh, accounts: impl Iterator<Item = &'a Proven>) -> BTreeSet<Proven> {
-    let namespaces: BTreeSet<&Str> = mesh.credentials().map(|(name, _)| &name.namespace).collect();
+    let namespaces: BTreeSet<&Str> = mesh.secrets().map(|(name, _)| &name.namespace).collect();
     match namespaces.is_empty() {
         true => BTreeSet::new(),
         false => accounts.filter(|account| namespaces.contains(&account.namespace)).cloned().collect(),

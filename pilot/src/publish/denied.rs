@@ -6,7 +6,7 @@ use super::{
     credentials::Clearance,
     state::{State, Subscriber},
 };
-use mesh_model::{DestinationRule, ObjectRef, Problem, Reason, Str};
+use mesh_model::{DestinationRule, Kind, NamespacedName, ObjectRef, Problem, Reason, Str};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why somebody has not got it.
@@ -21,7 +21,7 @@ enum Why {
 /// Problems of rules whose clients are denied what these name.
 pub fn denied(state: &State) -> Vec<(ObjectRef, Problem)> {
     let mut clients: BTreeMap<&Str, Vec<&Subscriber>> =
-        state.mesh.credentials().map(|(name, _)| (&name.namespace, Vec::new())).collect();
+        state.mesh.secrets().map(|(name, _)| (&name.namespace, Vec::new())).collect();
     if clients.is_empty() {
         return Vec::new();
     }
@@ -31,10 +31,10 @@ pub fn denied(state: &State) -> Vec<(ObjectRef, Problem)> {
         }
     }
     let mut found: BTreeSet<(&ObjectRef, Why)> = BTreeSet::new();
-    for (name, credential) in state.mesh.credentials() {
+    for (name, credential) in state.mesh.secrets() {
         for rule in credential.named_by.iter().filter_map(|object| state.mesh.destination_rule(&object.name))
         {
-            let wants_key = wants_key(rule, &name.name);
+            let wants_key = wants_key(rule, name);
             let of_namespace = clients.get(&name.namespace).into_iter().flatten();
             for client in of_namespace.filter(|client| selects(rule, client)) {
                 let why = match (state.clearance(client.proven.as_ref()), &client.proven) {
@@ -56,9 +56,9 @@ fn selects(rule: &DestinationRule, client: &Subscriber) -> bool {
     rule.selector.iter().flatten().all(|(key, value)| client.proxy.labels.get(key) == Some(value))
 }
 
-fn wants_key(rule: &DestinationRule, credential: &str) -> bool {
-    let mut named = rule.given_tls().filter_map(|given| given.credential());
-    named.any(|(name, halves)| **name == *credential && halves.certificate)
+fn wants_key(rule: &DestinationRule, secret: &NamespacedName) -> bool {
+    let mut named = rule.given_tls().filter_map(|given| given.credential(&secret.namespace));
+    named.any(|(object, halves)| object.kind == Kind::Secret && object.name == *secret && halves.certificate)
 }
 
 /// The same words however many there are: what is said is remembered for a while.

@@ -236,9 +236,9 @@ impl State {
         let secrets = match proven {
             // Only then does it matter who it is.
             Some(account) if self.credentials.has(&account.namespace) => {
-                self.credentials.layer(&account.namespace, self.clearance(proven), &self.pool)
+                self.credentials.layer(&account.namespace, self.clearance(proven))
             }
-            Some(_) | None => self.pool.nothing(),
+            Some(_) | None => self.credentials.public(),
         };
         Some([scope, place, names, secrets, self.classes.layer(home.class)?])
     }

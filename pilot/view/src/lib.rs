@@ -24,7 +24,7 @@ mod tracing;
 mod unserved;
 mod well_known;
 
-pub use credentials::derive_secrets;
+pub use credentials::{derive_authorities, derive_secrets};
 pub use inbound::{INBOUND_CLUSTERS, Inbound, LOCAL_CLUSTER, Standing, inbound, is_replica};
 pub use names::derive_names;
 pub use outbound::{

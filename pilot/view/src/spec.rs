@@ -24,7 +24,10 @@ pub use route::{
     ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
     VirtualHostSpec, WeightedCluster,
 };
-pub use secret::{SECRET_SCHEME, SecretContent, SecretSpec, credential_authorities, credential_certificate};
+pub use secret::{
+    SecretContent, SecretSpec, config_map_authorities, credential_authorities, credential_certificate,
+    is_handed_out,
+};
 pub use tls::{DownstreamTls, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamSocket, UpstreamTls};
 pub use tracing::{TracerSpec, TracingSpec};
 

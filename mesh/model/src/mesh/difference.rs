@@ -80,7 +80,7 @@ impl Mesh {
     pub fn changed_credentials<'a>(
         &'a self,
         before: &'a Self,
-    ) -> impl Iterator<Item = (&'a NamespacedName, Change<'a, Credential>)> {
+    ) -> impl Iterator<Item = (&'a ObjectRef, Change<'a, Credential>)> {
         changed(&before.credentials, &self.credentials)
     }
 

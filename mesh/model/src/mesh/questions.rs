@@ -221,14 +221,20 @@ impl Mesh {
         start
     }
 
-    /// The credential that proxies of a namespace know by this name; `None`: nobody has looked for it yet.
-    pub fn credential(&self, name: &NamespacedName) -> Option<&Arc<Credential>> {
-        self.credentials.get(name)
+    /// The credential that a Secret or ConfigMap is named for; `None`: nobody has looked for it yet.
+    pub fn credential(&self, object: &ObjectRef) -> Option<&Arc<Credential>> {
+        self.credentials.get(object)
     }
 
-    /// All credentials, by name.
-    pub fn credentials(&self) -> impl Iterator<Item = (&NamespacedName, &Arc<Credential>)> {
+    /// All credentials, by the object that is named.
+    pub fn credentials(&self) -> impl Iterator<Item = (&ObjectRef, &Arc<Credential>)> {
         self.credentials.iter()
+    }
+
+    /// Those that are Secrets, by name.
+    pub fn secrets(&self) -> impl Iterator<Item = (&NamespacedName, &Arc<Credential>)> {
+        let secrets = self.credentials.iter().filter(|(object, _)| object.kind == Kind::Secret);
+        secrets.map(|(object, credential)| (&object.name, credential))
     }
 
     /// All workloads.

@@ -59,7 +59,7 @@ impl Ingest {
                     dirty.credentials.insert(credential);
                 }
             }
-            Model::Secret(_) => Self::secret_changed(object, dirty),
+            Model::KeyMaterial(_) => Self::credential_changed(object, dirty),
             Model::Sidecar(_)
             | Model::ProxyConfig(_)
             | Model::PeerAuthentication(_)
@@ -118,7 +118,7 @@ impl Ingest {
                     dirty.credentials.insert(credential);
                 }
             }
-            Model::Secret(_) => Self::secret_changed(object, dirty),
+            Model::KeyMaterial(_) => Self::credential_changed(object, dirty),
             Model::Sidecar(_)
             | Model::ProxyConfig(_)
             | Model::PeerAuthentication(_)
@@ -181,8 +181,8 @@ impl Ingest {
     }
 }
 
-/// The credentials that a rule names, all in its own namespace: those are its clients.
-fn credentials(rule: &DestinationRule) -> BTreeSet<NamespacedName> {
-    let named = rule.given_tls().filter_map(|given| given.credential());
-    named.map(|(name, _)| NamespacedName::new(rule.metadata.namespace().clone(), name.clone())).collect()
+/// The Secrets and ConfigMaps that a rule names, all in its own namespace.
+fn credentials(rule: &DestinationRule) -> BTreeSet<ObjectRef> {
+    let named = rule.given_tls().filter_map(|given| given.credential(rule.metadata.namespace()));
+    named.map(|(object, _)| object).collect()
 }

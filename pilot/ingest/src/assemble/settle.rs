@@ -49,8 +49,8 @@ impl Ingest {
         for name in std::mem::take(&mut dirty.virtual_services) {
             self.joined(name, mesh, changes);
         }
-        for name in std::mem::take(&mut dirty.credentials) {
-            self.settle_credential(name, mesh, changes);
+        for object in std::mem::take(&mut dirty.credentials) {
+            self.settle_credential(object, mesh, changes);
         }
         for object in std::mem::take(&mut dirty.workloads) {
             let old = mesh.workload(&object).cloned();

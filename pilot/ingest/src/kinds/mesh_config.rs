@@ -49,11 +49,7 @@ pub use identity::{IdentitySettings, RootSettings, read_identity};
 
 /// Reads one object; every other ConfigMap means nothing.
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
-    let context = at.context();
-    let name = &meta.metadata.object.name;
-    if Some(&name.name) != context.mesh_config_name.as_ref()
-        || name.namespace != context.mesh_config.root_namespace
-    {
+    if !at.context().has_settings(&meta.metadata.object.name) {
         return None;
     }
     let at = at.field("data");

@@ -1,7 +1,7 @@
-//! Secret: certificates that a `credentialName` names.
+//! Secret, and ConfigMaps with authorities: certificates that a `credentialName` names.
 //!
-//! In: a Secret with Istio's or Kubernetes' keys. Out: its two halves, each whole or why it is not. Whether that is wrong depends on who
-//! names the Secret, so nothing is reported here: most Secrets are about something else, and of these nothing is kept. No message
+//! In: one of them with Istio's or Kubernetes' keys. Out: its two halves, each whole or why it is not. Whether that is wrong depends on who
+//! names the object, so nothing is reported here: most are about something else, and of these nothing is kept. No message
 //! repeats a value.
 
 use super::Model;
@@ -23,9 +23,9 @@ const AUTHORITIES: [&str; 2] = ["cacert", "ca.crt"];
 /// Keys of lists of what these have revoked.
 const REVOKED: [&str; 2] = ["crl", "ca.crl"];
 
-/// What is known of a Secret.
+/// What is known of a Secret, or of a ConfigMap, which has authorities alone.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Secret {
+pub enum KeyMaterial {
     /// It is there.
     Found {
         /// What servers are shown.
@@ -39,29 +39,41 @@ pub enum Secret {
     Closed(Str),
 }
 
-/// Reads one object.
+/// Reads a Secret.
 pub fn parse(_: Meta, value: &Value, _: &At<'_>) -> Option<Model> {
-    let content = Content(value);
-    Some(Model::Secret(Arc::new(Secret::Found {
+    let content = Content { plain: &value["stringData"], encoded: &value["data"] };
+    Some(Model::KeyMaterial(Arc::new(KeyMaterial::Found {
         certificate: parse_pair(&content),
         authorities: parse_authorities(&content),
     })))
 }
 
-/// `data` and `stringData`.
-struct Content<'a>(&'a Value);
+/// Reads a ConfigMap. Its `binaryData` is not looked at, as in Istio.
+pub fn parse_config_map(_: Meta, value: &Value, _: &At<'_>) -> Option<Model> {
+    let content = Content { plain: &value["data"], encoded: &Value::Null };
+    Some(Model::KeyMaterial(Arc::new(KeyMaterial::Found {
+        certificate: Err("a ConfigMap has authorities alone".into()),
+        authorities: parse_authorities(&content),
+    })))
+}
+
+/// What is there by key: as text, and in base64.
+struct Content<'a> {
+    plain: &'a Value,
+    encoded: &'a Value,
+}
 
 impl<'a> Content<'a> {
     fn has(&self, key: &str) -> bool {
-        ["stringData", "data"].iter().any(|part| self.0[part].get(key).is_some_and(|value| value != ""))
+        [self.plain, self.encoded].iter().any(|part| part.get(key).is_some_and(|value| value != ""))
     }
 
     /// The text under `key`.
     fn text(&self, key: &str) -> Result<Cow<'a, str>, Str> {
-        if let Some(text) = self.0["stringData"].get(key).and_then(Value::as_str) {
+        if let Some(text) = self.plain.get(key).and_then(Value::as_str) {
             return Ok(text.into());
         }
-        let decoded = serde_json::from_value::<ByteString>(self.0["data"][key].clone());
+        let decoded = serde_json::from_value::<ByteString>(self.encoded[key].clone());
         let decoded = decoded.ok().and_then(|ByteString(bytes)| String::from_utf8(bytes).ok());
         decoded.map(Cow::Owned).ok_or_else(|| format!("its `{key}` is no text in base64").into())
     }

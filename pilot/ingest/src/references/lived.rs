@@ -135,7 +135,7 @@ impl Checks {
             units.insert(Unit::Namespace(name.namespace.clone()));
             reads.insert(Read::Selecting(name.namespace.clone()));
         }
-        reads.extend(mesh.changed_credentials(before).map(|(name, _)| Read::Credential(name.clone())));
+        reads.extend(mesh.changed_credentials(before).map(|(object, _)| Read::Credential(object.clone())));
         for (object, _) in mesh.changed_workloads(before) {
             // Where nothing selects workloads nothing is asked about them.
             reads.insert(Read::Workloads(object.name.namespace.clone()));

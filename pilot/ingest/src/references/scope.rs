@@ -34,7 +34,7 @@ pub(super) enum Read {
     /// Every workload.
     AllWorkloads,
     /// One credential.
-    Credential(NamespacedName),
+    Credential(ObjectRef),
     /// What selects workloads in a namespace: Sidecars, PeerAuthentications, DestinationRules.
     Selecting(Str),
 }
@@ -119,9 +119,9 @@ impl<'a> Scope<'a> {
         self.mesh.sidecar(name)
     }
 
-    pub(super) fn credential(&self, name: &NamespacedName) -> Option<&'a Arc<Credential>> {
-        self.note(Read::Credential(name.clone()));
-        self.mesh.credential(name)
+    pub(super) fn credential(&self, object: &ObjectRef) -> Option<&'a Arc<Credential>> {
+        self.note(Read::Credential(object.clone()));
+        self.mesh.credential(object)
     }
 
     pub(super) fn workloads_of_namespace(&self, namespace: &str) -> impl Iterator<Item = &'a Arc<Workload>> {

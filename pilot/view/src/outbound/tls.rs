@@ -5,12 +5,12 @@ use crate::{
     Scope,
     spec::{
         ClusterDiscovery, MESH_ROOTS, OWN_CERTIFICATE, PeerCheck, PeerName, UpstreamProtocol, UpstreamSocket,
-        UpstreamTls, credential_authorities, credential_certificate,
+        UpstreamTls, config_map_authorities, credential_authorities, credential_certificate,
     },
 };
 use mesh_model::{
-    Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Halves, NamespacedName, OutboundPolicy,
-    Pins, Registry, ServicePort, Str,
+    Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Halves, OutboundPolicy, Pins, Registry,
+    ServicePort, Str,
 };
 
 /// A cluster as far as it matters here.
@@ -122,9 +122,9 @@ impl Connecting<'_> {
     /// Whether the credential that it names, if it does, can be used. One that nobody has looked for yet may be: Envoy waits for it.
     fn has_credential(&self, given: &GivenTls) -> bool {
         let ServiceContext { scope, service: _, rule: _ } = self.context;
-        let Some((name, Halves { certificate, authorities })) = given.credential() else { return true };
-        let name = NamespacedName::new(scope.key.namespace.clone(), name.clone());
-        scope.mesh.credential(&name).is_none_or(|credential| {
+        let named = given.credential(&scope.key.namespace);
+        let Some((object, Halves { certificate, authorities })) = named else { return true };
+        scope.mesh.credential(&object).is_none_or(|credential| {
             !(certificate && credential.certificate.is_err()
                 || authorities && credential.authorities.is_err())
         })
@@ -193,8 +193,9 @@ pub fn peer_check(authorities: &Authorities, names: &[Str]) -> PeerCheck {
         roots: match source {
             AuthoritySource::System => of_file("system"),
             AuthoritySource::File(file) => of_file(file),
-            // Its revocation lists are in the Secret.
+            // Revocation lists are in the Secret or ConfigMap.
             AuthoritySource::Credential(name) => credential_authorities(name),
+            AuthoritySource::ConfigMap(name) => config_map_authorities(name),
         },
         names: names.iter().cloned().map(PeerName::Any).collect(),
         pins: Pins::default(),

@@ -18,8 +18,9 @@ pub struct ClientTlsSettings {
     /// File with the authorities that may sign the server's certificate; `system` for those of the
     /// operating system.
     pub ca_certificates: Option<String>,
-    /// Secret with key, certificate and authorities, in place of files. In sidecars only with a
-    /// `workloadSelector`. `configmap://name` takes only authorities, from a ConfigMap.
+    /// Secret with key, certificate and authorities, in place of files; `configmap://name`: ConfigMap
+    /// with authorities. Secrets are for sidecars only with a `workloadSelector`, ConfigMaps for all.
+    /// Both are in the namespace of the rule.
     pub credential_name: Option<String>,
     /// Names of which the server's certificate must carry one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,7 +1,10 @@
 //! `tls`: how clients secure their connections. Where it asks for what cannot be done, nothing is sent: plaintext would be what the user
 //! has asked not to send.
 
+mod credential;
+
 use crate::at::At;
+use credential::{Named, parse_credential};
 use mesh_api::networking::traffic_policy as api;
 use mesh_model::{
     Authorities, AuthoritySource, Certificate, ClientTls, GivenTls, Problem, Reason, Severity, Str,
@@ -63,7 +66,8 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
     };
     let mutual = matches!(mode, api::ClientTlsMode::Mutual);
     let credential = credential_name.filter(|name| !name.is_empty());
-    let of_gateways = !selects && credential.as_deref().is_some_and(is_for_gateways);
+    let of_gateways = !selects && credential.as_deref().is_some_and(credential::is_for_gateways);
+    let mut named = None;
     let certificate = match &credential {
         Some(name) => {
             let effect = if of_gateways { "" } else { ", so nothing is sent to this host" };
@@ -71,7 +75,7 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
                 ("clientCertificate", certificate.is_some(), "leave out this, or credentialName"),
                 ("privateKey", key.is_some(), "leave out this, or credentialName"),
                 ("caCertificates", authorities.is_some(), "leave out this, or credentialName"),
-                ("caCrl", revoked.is_some(), "put the lists into the Secret, as ca.crl"),
+                ("caCrl", revoked.is_some(), "put the lists beside the authorities, as ca.crl"),
             ] {
                 if set {
                     let message = format!("the credential has its place{effect}");
@@ -87,8 +91,11 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
                 );
                 return ClientTls::OfGateways;
             }
-            let name = parse_credential(name, &at);
-            name.filter(|_| mutual).map(Certificate::Credential)
+            named = parse_credential(name, mutual, &at);
+            match &named {
+                Some(Named::Secret(name)) if mutual => Some(Certificate::Credential(name.clone())),
+                Some(Named::Secret(_) | Named::ConfigMap(_)) | None => None,
+            }
         }
         None => parse_certificate(certificate, key, mutual, at),
     };
@@ -105,8 +112,9 @@ pub fn parse_tls(block: api::ClientTlsSettings, selects: bool, at: &At<'_>) -> C
             problem.hint("write `caCertificates: system` if that is meant, or the file of its authorities"),
         );
     }
-    let source = match (credential, authorities) {
-        (Some(name), _) => AuthoritySource::Credential(plain_name(&name).into()),
+    let source = match (named, authorities) {
+        (Some(Named::Secret(name)), _) => AuthoritySource::Credential(name),
+        (Some(Named::ConfigMap(name)), _) => AuthoritySource::ConfigMap(name),
         (None, Some(file)) if *file != *SYSTEM => AuthoritySource::File(file),
         (None, Some(_) | None) => AuthoritySource::System,
     };
@@ -156,47 +164,6 @@ fn parse_certificate(
         }
     }
 }
-
-/// Whether sidecars take no notice of a block with this credential, unless its rule selects them. Those of ConfigMaps are for all.
-fn is_for_gateways(name: &str) -> bool {
-    !name.starts_with(CONFIG_MAP_SCHEME)
-}
-
-/// Authorities that anybody may have.
-const CONFIG_MAP_SCHEME: &str = "configmap://";
-/// The scheme of Secrets, which may be left out.
-const SECRET_SCHEME: &str = "kubernetes://";
-
-fn plain_name(name: &str) -> &str {
-    name.strip_prefix(SECRET_SCHEME).unwrap_or(name)
-}
-
-/// `credentialName`: a Secret in the namespace of the rule, whose clients are there, too.
-fn parse_credential(name: &str, at: &At<'_>) -> Option<Str> {
-    let plain = plain_name(name);
-    if plain.contains("://") {
-        let hint = "put it into a Secret, and write its name";
-        at.error_hint(
-            Reason::NotSupported,
-            "only Secrets are handed to sidecars, so nothing is sent to this host",
-            hint,
-        );
-        return None;
-    }
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
-    if plain.is_empty() || plain.len() > MAX_NAME || !plain.bytes().all(fits) {
-        at.error_hint(
-            Reason::InvalidValue,
-            "this is no name of a Secret, so nothing is sent to this host",
-            "name one in the namespace of this rule",
-        );
-        return None;
-    }
-    Some(plain.into())
-}
-
-/// The longest name of a Secret.
-const MAX_NAME: usize = 253;
 
 /// The name of a file in the proxy's container. It becomes part of the name of a secret, in which `~` parts two names.
 pub fn parse_file(text: Option<String>, at: &At<'_>) -> Option<Str> {

@@ -1,10 +1,10 @@
-//! Secrets of a cluster, one watch for each that somebody names: the others are nobody's business, and many.
+//! Secrets and ConfigMaps of a cluster, one watch for each that somebody names: the others are nobody's business, and many.
 //!
-//! In: names, as they come and go. Out: edits. One that is not there, or may not be read, is said as well: whoever names it waits to hear.
+//! In: their names, as they come and go. Out: edits. One that is not there, or may not be read, is said as well: whoever names it waits to hear.
 
 use crate::{
     at::Context,
-    kinds::{Model, Object, Secret, row},
+    kinds::{KeyMaterial, Model, Object, row},
     object::parse_object,
     store::Edit,
     suppress::Suppress,
@@ -17,7 +17,7 @@ use kube::{
     core::GroupVersionKind,
     runtime::{WatchStreamExt, watcher},
 };
-use mesh_model::{Kind, NamespacedName, ObjectRef, Source};
+use mesh_model::{NamespacedName, ObjectRef, Source};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,33 +28,33 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// The names that are wanted, and their successors.
-pub type Wanted = watch::Receiver<BTreeSet<NamespacedName>>;
+/// Those that are wanted, and their successors.
+pub type Wanted = watch::Receiver<BTreeSet<ObjectRef>>;
 
 /// Follows those that are wanted, until nobody listens.
 pub async fn follow(client: Client, context: Context, mut wanted: Wanted, inputs: mpsc::Sender<Input>) {
     // Ends what it began when it ends.
     let mut tasks = JoinSet::new();
-    let mut watches: BTreeMap<NamespacedName, (AbortHandle, Arc<tokio::sync::Mutex<()>>)> = BTreeMap::new();
+    let mut watches: BTreeMap<ObjectRef, (AbortHandle, Arc<tokio::sync::Mutex<()>>)> = BTreeMap::new();
     loop {
         let now = wanted.borrow_and_update().clone();
-        let gone: Vec<NamespacedName> = watches.keys().filter(|name| !now.contains(*name)).cloned().collect();
-        for name in gone {
-            let Some((watch, saying)) = watches.remove(&name) else { continue };
+        let gone: Vec<ObjectRef> = watches.keys().filter(|object| !now.contains(*object)).cloned().collect();
+        for object in gone {
+            let Some((watch, saying)) = watches.remove(&object) else { continue };
             // What it is about to say comes before its end, or never.
             let silent = saying.lock_owned().await;
             watch.abort();
-            let forgotten = Input::Edits(vec![Edit::Delete(ObjectRef { kind: Kind::Secret, name })]);
+            let forgotten = Input::Edits(vec![Edit::Delete(object)]);
             if inputs.send(forgotten).await.is_err() {
                 return;
             }
             drop(silent);
         }
-        for name in now {
-            watches.entry(name).or_insert_with_key(|name| {
+        for object in now {
+            watches.entry(object).or_insert_with_key(|object| {
                 let saying = Arc::<tokio::sync::Mutex<()>>::default();
-                let watch = SecretWatch {
-                    object: ObjectRef { kind: Kind::Secret, name: name.clone() },
+                let watch = ObjectWatch {
+                    object: object.clone(),
                     context: context.clone(),
                     inputs: inputs.clone(),
                     saying: saying.clone(),
@@ -70,8 +70,8 @@ pub async fn follow(client: Client, context: Context, mut wanted: Wanted, inputs
     }
 }
 
-/// The watch of one Secret.
-struct SecretWatch {
+/// The watch of one of them.
+struct ObjectWatch {
     object: ObjectRef,
     context: Context,
     inputs: mpsc::Sender<Input>,
@@ -81,10 +81,10 @@ struct SecretWatch {
     is_known: bool,
 }
 
-impl SecretWatch {
+impl ObjectWatch {
     async fn run(mut self, client: Client) {
-        let NamespacedName { namespace, name } = &self.object.name;
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Secret"));
+        let ObjectRef { kind, name: NamespacedName { namespace, name } } = &self.object;
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind.as_str()));
         let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut events = watcher(api, config).default_backoff().boxed();
@@ -101,21 +101,21 @@ impl SecretWatch {
                 }
                 Ok(watcher::Event::InitDone) => match listed.take() {
                     Some(object) => self.parse(object),
-                    None => Some(self.without(Secret::Absent)),
+                    None => Some(self.without(KeyMaterial::Absent)),
                 },
                 Ok(watcher::Event::Apply(object)) => self.parse(object),
-                Ok(watcher::Event::Delete(_)) => Some(self.without(Secret::Absent)),
+                Ok(watcher::Event::Delete(_)) => Some(self.without(KeyMaterial::Absent)),
                 Err(error) => {
-                    tracing::warn!(secret = %self.object.name, %error, "watching");
+                    tracing::warn!(object = %self.object, %error, "watching");
                     is_forbidden(&error)
                         .then_some(())
                         .filter(|()| !self.is_known)
-                        .map(|()| self.without(Secret::Closed(FORBIDDEN.into())))
+                        .map(|()| self.without(KeyMaterial::Closed(FORBIDDEN.into())))
                 }
             };
             if let Some(object) = said {
                 let _saying = self.saying.lock().await;
-                self.is_known |= !matches!(&object.model, Some(Model::Secret(secret)) if matches!(**secret, Secret::Closed(_)));
+                self.is_known |= !matches!(&object.model, Some(Model::KeyMaterial(found)) if matches!(**found, KeyMaterial::Closed(_)));
                 if self.inputs.send(Input::Edits(vec![Edit::Apply(object)])).await.is_err() {
                     return;
                 }
@@ -126,7 +126,7 @@ impl SecretWatch {
     fn parse(&self, object: DynamicObject) -> Option<Object> {
         let DynamicObject { types: _, mut metadata, data } = object;
         metadata.managed_fields = None;
-        // The last applied configuration would be the Secret once more.
+        // The last applied configuration would be the object once more.
         metadata.annotations = None;
         let mut value = data;
         if let (Some(fields), Ok(metadata)) = (value.as_object_mut(), serde_json::to_value(metadata)) {
@@ -134,16 +134,16 @@ impl SecretWatch {
         } else {
             value = Value::Null;
         }
-        parse_object(row(Kind::Secret)?, value, Source::Cluster, &self.context).ok()
+        parse_object(row(self.object.kind)?, value, Source::Cluster, &self.context).ok()
     }
 
-    /// Stands for a Secret that is not there, or not for us.
-    fn without(&self, secret: Secret) -> Object {
+    /// Stands for an object that is not there, or not for us.
+    fn without(&self, material: KeyMaterial) -> Object {
         Object {
             object: self.object.clone(),
             source: Source::Cluster,
             generation: 0,
-            model: Some(Model::Secret(Arc::new(secret))),
+            model: Some(Model::KeyMaterial(Arc::new(material))),
             problems: Vec::new(),
             references: Vec::new(),
             suppress: Suppress::default(),
@@ -151,7 +151,7 @@ impl SecretWatch {
     }
 }
 
-/// Why a Secret may not be read, and what to do.
+/// Why one may not be read, and what to do.
 const FORBIDDEN: &str =
     "the control plane may not read it: give it the rights in charts/rbac/control-plane-options.yaml";
 
