@@ -76,7 +76,7 @@ fn trusted(authorities: &Authorities) -> Option<String> {
     let file = match source {
         AuthoritySource::System => "system",
         AuthoritySource::File(file) => file,
-        AuthoritySource::Credential(_) => return None,
+        AuthoritySource::Credential(_) | AuthoritySource::ConfigMap(_) => return None,
     };
     let lists = revoked.as_ref().map(|file| format!("~{file}")).unwrap_or_default();
     Some(format!("file-root:{file}{lists}"))

@@ -27,7 +27,7 @@ const READER: &str = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmeta
 const KEY: &str = "kubernetes://outside";
 const AUTHORITIES: &str = "kubernetes://outside-cacert";
 
-fn asker(namespace: &str, pod: &str) -> Asker {
+pub fn asker(namespace: &str, pod: &str) -> Asker {
     let labels = [("app".to_owned(), "client".to_owned())].into();
     Asker { identity: true, labels, ..Asker::new(namespace, pod) }
 }
@@ -37,7 +37,7 @@ fn secrets(client: &Client) -> Result<Vec<String>> {
     Ok(client.told()?.of(ResourceType::Secret).map(|secret| secret.name().to_string()).collect())
 }
 
-async fn until_told(client: &Client, expected: &[&str]) -> Result<()> {
+pub async fn until_told(client: &Client, expected: &[&str]) -> Result<()> {
     eventually(WITHIN, async || {
         let secrets = secrets(client)?;
         ensure!(secrets == expected, "{secrets:?} instead of {expected:?}");
@@ -46,11 +46,15 @@ async fn until_told(client: &Client, expected: &[&str]) -> Result<()> {
     .await
 }
 
+/// As a block of YAML.
+pub fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
 /// A certificate with its key, and its authority: itself.
 fn secret() -> Result<String> {
     let key = rcgen::KeyPair::generate()?;
     let certificate = rcgen::CertificateParams::new(vec!["client".to_owned()])?.self_signed(&key)?.pem();
-    let indented = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
     Ok(format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: outside}}\nstringData:\n  tls.crt: |\n{0}  tls.key: |\n{1}  ca.crt: |\n{0}",
         indented(&certificate),

@@ -3,6 +3,7 @@
 mod addresses;
 mod analyze;
 mod beside;
+mod config_maps;
 mod credentials;
 mod foreign;
 mod leader;

@@ -1,11 +1,8 @@
 //! Certificates of Secrets, towards a server outside the mesh that wants one: replaced under 500 requests a second, withdrawn, and back.
 //! The agents relay them over mutual TLS.
 
-mod authority;
-
-use crate::{CLIENT, RATE, alone, run, say};
+use crate::{CLIENT, RATE, alone, authority::Authority, run, say};
 use anyhow::{Context, Result, ensure};
-use authority::Authority;
 use axum::{Extension, Json, Router, extract::Request, http::StatusCode, routing::any};
 use meltemi_local::{Identity, echo::EchoAnswer};
 use mesh_model::{Kind, ObjectRef};
@@ -29,29 +26,35 @@ const WITHIN: Duration = Duration::from_secs(60);
 async fn answer(Extension(peer): Extension<Peer>, request: Request) -> Result<Json<EchoAnswer>, StatusCode> {
     let shown = peer.certificates.first().and_then(|leaf| Facts::read(leaf).ok()?.workload().ok());
     let name = shown.ok_or(StatusCode::UNAUTHORIZED)?;
+    Ok(Json(echo(name.service_account(), &peer, &request)))
+}
+
+/// An answer of this version.
+pub fn echo(version: &str, peer: &Peer, request: &Request) -> EchoAnswer {
     let identity = Identity {
         pod: "outside".into(),
         namespace: "outside".into(),
         workload: "outside".into(),
         app: "outside".into(),
-        version: name.service_account().into(),
+        version: version.into(),
     };
     let protocol = format!("{:?}", request.version());
     let address = peer.address.ip();
-    Ok(Json(EchoAnswer { identity, address, port: 0, protocol, request: None, payload: String::new() }))
+    EchoAnswer { identity, address, port: 0, protocol, request: None, payload: String::new() }
 }
 
-/// A server that takes certificates of `authority`; it ends with the guard.
-async fn serve(
+/// A server that takes certificates of `authority`, too; it ends with the guard.
+pub async fn serve(
     authority: &Authority,
     shown: &Credential,
     address: &Loopback,
+    answer: Router,
 ) -> Result<(SocketAddr, DropGuard)> {
     let settings = tls::server(shown, &TrustBundle::from_pem(&authority.root())?, None)?;
     let listener = TcpListener::bind((address.ip(), 0)).await?;
     let (at, end) = (listener.local_addr()?, CancellationToken::new());
     let (sender, security) = watch::channel(Arc::new(settings));
-    let routes = Routes::from(Router::new().fallback(any(answer)));
+    let routes = Routes::from(answer);
     let ending = end.clone();
     tokio::spawn(async move {
         let security = Security::Tls(security);
@@ -59,6 +62,10 @@ async fn serve(
         drop((served.await, sender));
     });
     Ok((at, end.drop_guard()))
+}
+
+fn answers() -> Router {
+    Router::new().fallback(any(answer))
 }
 
 fn rule(at: SocketAddr) -> String {
@@ -148,8 +155,8 @@ fn credentials_are_replaced_withdrawn_and_put_back() {
 }
 
 async fn visit(traffic: &Traffic) -> Result<()> {
-    let (authority, address) = (Authority::new()?, Loopback::claim()?);
-    let (at, _serving) = serve(&authority, &authority.server()?, &address).await?;
+    let (authority, address) = (Authority::new("outside")?, Loopback::claim()?);
+    let (at, _serving) = serve(&authority, &authority.server(HOST)?, &address, answers()).await?;
     let rule = rule(at);
     let [first, second, third] =
         [authority.client("first")?, authority.client("second")?, authority.client("third")?];
@@ -209,9 +216,9 @@ fn secrets_have_other_names_and_say_who_is_revoked() {
 }
 
 async fn visit_by_names(traffic: &Traffic) -> Result<()> {
-    let (authority, address) = (Authority::new()?, Loopback::claim()?);
-    let [server, other] = [authority.server()?, authority.server()?];
-    let (at, _serving) = serve(&authority, &server, &address).await?;
+    let (authority, address) = (Authority::new("outside")?, Loopback::claim()?);
+    let [server, other] = [authority.server(HOST)?, authority.server(HOST)?];
+    let (at, _serving) = serve(&authority, &server, &address, answers()).await?;
     let (rule, root) = (rule(at), authority.root());
     let proxy = traffic.proxy(CLIENT)?;
     // The client that the server sees; nobody where the sidecar does not trust the server.

@@ -1,5 +1,7 @@
 //! Sidecars with certificates of a real authority, configured by a real control plane over mutual TLS, through what happens to either.
 
+mod authority;
+mod config_maps;
 mod credentials;
 mod modes;
 mod networks;

@@ -1,6 +1,5 @@
 //! Who vouches for a server outside the mesh and for its clients, and says which of them are good no longer.
 
-use super::HOST;
 use anyhow::Result;
 use mesh_pki::Credential;
 use rcgen::{
@@ -12,20 +11,21 @@ use std::time::{Duration, SystemTime};
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Signs for both sides.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub(super) fn new() -> Result<Self> {
+    /// Authorities are told apart by their names.
+    pub fn new(name: &str) -> Result<Self> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "outside");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
     }
 
     /// Its own certificate.
-    pub(super) fn root(&self) -> String {
+    pub fn root(&self) -> String {
         self.0.pem()
     }
 
@@ -39,17 +39,17 @@ impl Authority {
     }
 
     /// A client's, that says which one it is.
-    pub(super) fn client(&self, name: &str) -> Result<Credential> {
+    pub fn client(&self, name: &str) -> Result<Credential> {
         self.issue(SanType::URI(format!("spiffe://outside/ns/a/sa/{name}").as_str().try_into()?))
     }
 
-    /// The server's.
-    pub(super) fn server(&self) -> Result<Credential> {
-        self.issue(SanType::DnsName(HOST.try_into()?))
+    /// A server's, for `host`.
+    pub fn server(&self, host: &str) -> Result<Credential> {
+        self.issue(SanType::DnsName(host.try_into()?))
     }
 
     /// A list that says which one is good no longer.
-    pub(super) fn revoke(&self, credential: &Credential) -> Result<String> {
+    pub fn revoke(&self, credential: &Credential) -> Result<String> {
         let serial = &credential.facts().serial;
         let bytes = (0..serial.len()).step_by(2).map(|at| u8::from_str_radix(&serial[at..at + 2], 16));
         let now = SystemTime::now();
