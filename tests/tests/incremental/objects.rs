@@ -44,6 +44,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => peer_authentications(),
         3 => endpoints(),
         2 => secrets(),
+        1 => config_maps(),
         1 => mesh_config(),
         1 => namespaces(),
         1 => gateways(),
@@ -256,6 +257,7 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
         "  trafficPolicy: {tls: {mode: SIMPLE}}\n",
         "  trafficPolicy: {tls: {mode: SIMPLE, credentialName: credential}}\n",
         "  trafficPolicy: {tls: {mode: MUTUAL, credentialName: credential}}\n",
+        "  trafficPolicy: {tls: {mode: SIMPLE, credentialName: 'configmap://credential'}}\n",
         "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: MUTUAL, credentialName: other}}]}\n",
         "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]}\n",
         "  trafficPolicy: {tunnel: {targetHost: a.example.com, targetPort: 443}}\n",
@@ -277,14 +279,29 @@ fn destination_rules() -> BoxedStrategy<FileEdit> {
     file(names, text, "apiVersion: networking.istio.io/v1\nkind: DestinationRule")
 }
 
-/// Both Secrets of one credential, and one of another: whole, by halves, and broken.
-fn secrets() -> BoxedStrategy<FileEdit> {
+/// A certificate, its key and its authority, by the keys of a Secret.
+fn key_material() -> &'static str {
     let golden = include_str!("../../testdata/mtls/credential.in.yaml");
     let whole = golden
-        .split("---\n")
+        .split("\n---\n")
         .find(|object| object.contains("kind: Secret\nmetadata: {name: client,"))
         .unwrap();
-    let (_, whole) = whole.split_once("stringData:\n").unwrap();
+    whole.split_once("stringData:\n").unwrap().1
+}
+
+/// ConfigMaps that a rule may name, with authorities or without.
+fn config_maps() -> BoxedStrategy<FileEdit> {
+    let text = one_of(&["ca.crt", "cacert", "other", "-----BEGIN"]).prop_map(|changed| match changed {
+        "-----BEGIN" => format!("data:\n{}", key_material().replace("-----BEGIN", "-")),
+        key => format!("data:\n{}", key_material().replace("ca.crt", key)),
+    });
+    let names = &[("config-map", "x/credential"), ("config-map-y", "y/credential")];
+    file(names, text, "apiVersion: v1\nkind: ConfigMap")
+}
+
+/// Both Secrets of one credential, and one of another: whole, by halves, and broken.
+fn secrets() -> BoxedStrategy<FileEdit> {
+    let whole = key_material();
     let text = select(vec!["", "tls.key", "ca.crt", "-----BEGIN"]).prop_map(move |broken| match broken {
         "" => format!("stringData:\n{whole}"),
         broken => format!("stringData:\n{}", whole.replace(broken, "-")),
