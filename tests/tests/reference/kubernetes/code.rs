@@ -30,6 +30,8 @@ const READ: &[(&str, &str, &str, &str)] = &[
     ("secret.rs", "const PAIRS:", "Secret", "data["),
     ("secret.rs", "const AUTHORITIES:", "Secret", "data["),
     ("secret.rs", "const REVOKED:", "Secret", "data["),
+    ("secret.rs", "const AUTHORITIES:", "ConfigMap", "data["),
+    ("secret.rs", "const REVOKED:", "ConfigMap", "data["),
 ];
 
 /// Crates whose code names labels and annotations.

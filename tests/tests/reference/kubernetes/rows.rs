@@ -88,7 +88,12 @@ pub const KINDS: &[(&str, &str, &[Row])] = &[
     ("Node", "Nothing else is read of it.", NODE),
     ("Namespace", "Nothing else is read of it.", NAMESPACE),
     ("Secret", "Read where a `credentialName` names it; `stringData` counts, too.", SECRET),
-    ("ConfigMap", "Of the one that is called `istio`, in the root namespace.", CONFIG_MAP),
+    (
+        "ConfigMap",
+        "The settings are read of the one that is called `istio`, in the root namespace; the others where a `credentialName` names them \
+         (`configmap://`).",
+        CONFIG_MAP,
+    ),
     ("ServiceEntry", "Besides its [fields](api.md#serviceentry).", SERVICE_ENTRY),
     ("WorkloadEntry", "Besides its [fields](api.md#workloadentry).", WORKLOAD_ENTRY),
     ("Any kind", "Objects of every kind.", ANY),

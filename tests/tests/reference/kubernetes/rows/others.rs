@@ -69,6 +69,11 @@ pub(super) const CONFIG_MAP: &[Row] = &[
         "tests/tests/secure_traffic/networks.rs",
         "what_is_in_another_network_is_called_through_its_gateway",
     ),
+    envoy("data[ca.crt]", "Whose certificates of servers are taken, by a `credentialName`.")
+        .seen("tests/tests/secure_traffic/config_maps.rs", "authorities_are_replaced_withdrawn_and_put_back"),
+    envoy("data[ca.crl]", "Which of these have been revoked."),
+    envoy("data[cacert]", "As `ca.crt`, before which it comes."),
+    envoy("data[crl]", "As `ca.crl`."),
 ];
 
 pub(super) const SERVICE_ENTRY: &[Row] = &[
