@@ -2,7 +2,7 @@
 
 use super::{SOON, answer_all, get, mesh_settings, run};
 use anyhow::{Context, Result, ensure};
-use mesh_testkit::{SweptDir, eventually, ports::Loopback};
+use mesh_testkit::{SweptDir, eventually};
 use mesh_tests::traffic::{Outside, Request};
 use std::{
     collections::BTreeMap,
@@ -180,22 +180,20 @@ fn a_sidecar_has_listeners_of_its_own() {
 #[test]
 fn services_are_called_at_their_own_ports_elsewhere() {
     run(async |traffic| {
-        let loopback = Loopback::claim()?;
-        let sidecar = format!(
-            "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: client, namespace: set}}\n\
-             spec:\n  workloadSelector: {{labels: {{app: client}}}}\n\
-             \x20 egress: [{{bind: {}, captureMode: NONE, hosts: ['./*']}}]\n",
-            loopback.ip()
-        );
+        let sidecar = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: client, namespace: set}\n\
+                       spec:\n  workloadSelector: {labels: {app: client}}\n\
+                       \x20 egress: [{captureMode: NONE, hosts: ['./*']}]\n";
         let entry = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: elsewhere, namespace: set}\n\
                      spec:\n  hosts: [elsewhere.test]\n  resolution: STATIC\n  workloadSelector: {labels: {app: app}}\n\
                      \x20 ports: [{name: http, number: 8097, protocol: HTTP, targetPort: 8080}]\n";
         traffic.apply("elsewhere.yaml", entry).await?;
-        traffic.apply("client-sidecar.yaml", &sidecar).await?;
+        traffic.apply("client-sidecar.yaml", sidecar).await?;
+        // What stands for the loopback address of the client.
+        let own = traffic.proxy("client-0")?.ip();
         for (url, port) in [("http://app.set/", 80), ("http://elsewhere.test:8097/", 8097)] {
             let request = Request::get(url)?.direct();
             eventually(SOON, async || {
-                let answer = request.send(SocketAddr::new(loopback.ip(), port)).await?;
+                let answer = request.send(SocketAddr::new(own, port)).await?;
                 ensure!(answer.status == 200 && answer.pod() == "app-0", "{url}: {}", answer.summary());
                 Ok(())
             })

@@ -261,7 +261,7 @@ pub(super) const OBSERVED: &[Observed] = &[
     by(
         "tests/tests/settings/sidecars.rs",
         "services_are_called_at_their_own_ports_elsewhere",
-        &[("Sidecar", &["egress[].bind", "egress[].captureMode"])],
+        &[("Sidecar", &["egress[].captureMode"])],
     ),
     by(
         "tests/tests/mtls/strangers.rs",
