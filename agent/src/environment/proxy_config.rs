@@ -155,7 +155,7 @@ impl ProxyConfig {
         };
         let mut untold = Vec::new();
         let telemetry = telemetry.parse(&mut untold);
-        let roots = Some(ca_certificates_pem.concat()).filter(|pem| !pem.trim().is_empty());
+        let roots = Some(ca_certificates_pem.join("\n")).filter(|pem| !pem.trim().is_empty());
         let roots = roots.map(|pem| TrustBundle::from_pem(&pem)).transpose();
         let unsupported = others
             .keys()

@@ -5,7 +5,11 @@ use mesh_model::{
     Destination, ExportTo, Host, Labels, Mesh, MeshTracing, NETWORK_LABEL, NamespacedName, OutboundPolicy,
     ProxySettings, Service, Sidecar, SidecarListener, Str, Vip, VirtualService, place_label,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// Proxies with equal keys have the same outbound configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,13 +105,15 @@ pub struct Scope<'a> {
     /// The scope.
     pub key: &'a ScopeKey,
     sidecar: Option<Arc<Sidecar>>,
+    /// What is known already of the ports of VirtualServices, each of which is asked for by all of its hosts.
+    pub(crate) routed_ports: RefCell<HashMap<NamespacedName, Arc<BTreeSet<u16>>>>,
 }
 
 impl<'a> Scope<'a> {
     /// The scope `key` over `mesh`.
     pub fn new(mesh: &'a Mesh, key: &'a ScopeKey) -> Self {
         let sidecar = key.sidecar.as_ref().and_then(|name| mesh.sidecar(name)).cloned();
-        Self { mesh, key, sidecar }
+        Self { mesh, key, sidecar, routed_ports: RefCell::default() }
     }
 
     /// Whether clients of this scope see what the object of `namespace` says about `host`.
@@ -143,15 +149,19 @@ impl<'a> Scope<'a> {
 
     /// The listeners at which clients call port `port` of hosts that only `value` names.
     pub fn doors_of_routes(&self, value: &VirtualService, port: u16) -> Vec<Option<&SidecarListener>> {
-        let hosts = value.hosts.iter();
-        let mut doors: Vec<_> =
-            hosts.flat_map(|host| self.doors(value.metadata.namespace(), host, port)).collect();
-        let mut seen = Vec::new();
-        doors.retain(|door| {
-            let is_new = !seen.contains(door);
-            seen.push(*door);
-            is_new
-        });
+        let mut doors = Vec::new();
+        for host in &value.hosts {
+            let of_host = self.doors(value.metadata.namespace(), host, port).into_iter();
+            for door in of_host {
+                if !doors.contains(&door) {
+                    doors.push(door);
+                }
+            }
+            // Without listeners of its own there is one door for all.
+            if !self.has_sidecar() {
+                break;
+            }
+        }
         doors
     }
 

@@ -82,14 +82,19 @@ impl<'a> Scope<'a> {
     }
 
     /// The VirtualServices that route `traffic` for `host`, in the order in which they are asked: those of the most specific of their hosts
-    /// first, then the older. As in Istio, the first that has a route for the client on the port that it calls decides.
-    pub fn virtual_services(
-        &self,
-        host: &Host,
-        traffic: Traffic,
-    ) -> impl Iterator<Item = &'a Arc<VirtualService>> {
-        host.and_wildcards()
-            .flat_map(move |candidate| self.virtual_services_exactly(&candidate, host, traffic))
+    /// first, then the older. The first that has a route for the client on the port that it calls decides. As in Istio, requests are not asked
+    /// for beyond the most specific of these hosts, and where that is a wildcard, by the oldest alone.
+    pub fn virtual_services(&self, host: &Host, traffic: Traffic) -> Vec<&'a Arc<VirtualService>> {
+        let mut candidates = host.and_wildcards();
+        let of = |candidate: Host| self.virtual_services_exactly(&candidate, host, traffic);
+        if traffic != Traffic::Http {
+            return candidates.flat_map(of).collect();
+        }
+        let own = candidates.next().map(of).unwrap_or_default();
+        match own.is_empty() {
+            false => own,
+            true => candidates.map(of).find_map(|values| values.first().copied()).into_iter().collect(),
+        }
     }
 
     /// Those that route it for exactly `candidate`, the oldest first, and that are seen by clients that call `host`.

@@ -16,20 +16,18 @@ pub const UNKNOWN_HOSTS_PORT: u16 = 80;
 /// The ports on which requests for exactly `host` go where a VirtualService says and no service of that name answers.
 pub fn ports(scope: &Scope<'_>, host: &Host) -> BTreeSet<u16> {
     let values = scope.virtual_services_exactly(host, host, Traffic::Http);
-    let mut ports: BTreeSet<u16> = values.iter().flat_map(|value| offered(scope, host, value)).collect();
+    let mut ports: BTreeSet<u16> =
+        values.iter().flat_map(|value| offered(scope, value).iter().copied().collect::<Vec<_>>()).collect();
     ports.retain(|port| !scope.serves_below(host, *port));
     ports
 }
 
 /// The VirtualService that says where they go; `None`: none that concerns these clients on this port.
 pub fn decides<'a>(scope: &Scope<'a>, host: &Host, port: u16) -> Option<&'a Arc<VirtualService>> {
-    if scope.serves_below(host, port) {
-        return None;
-    }
     let values = scope.virtual_services_exactly(host, host, Traffic::Http).into_iter();
-    values
-        .filter(|value| concerns(scope, port, value))
-        .find(|value| offered(scope, host, value).contains(&port))
+    let mut values = values.filter(|value| concerns(scope, port, value));
+    let value = values.find(|value| port == UNKNOWN_HOSTS_PORT || offered(scope, value).contains(&port))?;
+    (!scope.serves_below(host, port)).then_some(value)
 }
 
 /// The domains of its virtual host.
@@ -41,24 +39,27 @@ pub fn domains(scope: &Scope<'_>, host: &Host) -> Vec<Str> {
     domains
 }
 
-/// The ports on which `value` routes `host`, as far as no service of that name answers there.
-fn offered(scope: &Scope<'_>, host: &Host, value: &VirtualService) -> BTreeSet<u16> {
+/// The ports on which `value` routes its hosts, as far as no service of their names answers there.
+fn offered(scope: &Scope<'_>, value: &VirtualService) -> Arc<BTreeSet<u16>> {
+    let name = &value.metadata.object.name;
+    if let Some(known) = scope.routed_ports.borrow().get(name) {
+        return known.clone();
+    }
     let mut ports = BTreeSet::from([UNKNOWN_HOSTS_PORT]);
     let mut add = |service: &Service| {
         let routed = service.ports.iter().filter(|port| has_shared_routes(scope, service, port));
         ports.extend(routed.map(|port| port.number));
     };
     for named in &value.hosts {
-        if !named.is_wildcard() {
-            // Where a service answers to the name itself, its ports are its own.
-            let services =
-                scope.service(named).filter(|service| named != host || service.alias_of().is_some());
-            services.into_iter().for_each(|service| add(service));
-        } else if named != host {
+        if named.is_wildcard() {
             let below = scope.mesh.services().filter(|service| named.covers(&service.host));
             below.filter(|service| scope.sees_service(service)).for_each(|service| add(service));
+        } else {
+            scope.service(named).into_iter().for_each(|service| add(service));
         }
     }
+    let ports = Arc::new(ports);
+    scope.routed_ports.borrow_mut().insert(name.clone(), ports.clone());
     ports
 }
 

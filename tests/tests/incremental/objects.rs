@@ -169,6 +169,9 @@ fn virtual_services() -> BoxedStrategy<FileEdit> {
         "'*.a.x'",
         "10.0.0.1",
         "'*.local'",
+        "a, virtual.example.com",
+        "b, '*.example.com', a",
+        "virtual.example.com, '*.local'",
     ]);
     let to = one_of(&[
         "a",
@@ -358,6 +361,8 @@ fn sidecars() -> BoxedStrategy<FileEdit> {
         "{port: {number: 90, protocol: TCP, name: a}, bind: 127.0.0.9, captureMode: NONE, hosts: ['./*']}, ",
         "{port: {number: 7070, protocol: HTTP_PROXY, name: a}, hosts: ['y/*']}, ",
         "{port: {protocol: HTTP, name: a}, bind: 'unix:///run/a.sock', hosts: ['./*']}, ",
+        "{captureMode: NONE, hosts: ['x/*']}, ",
+        "{bind: 127.0.0.8, hosts: ['x/*']}, {port: {number: 80, protocol: HTTP, name: a}, hosts: ['y/*']}, ",
         "{port: {protocol: TCP, name: a}, bind: 'unix://@a', hosts: ['*/*']}, {port: {name: b}, bind: 'unix:///run/a.sock', hosts: ['y/*']}, ",
     ]);
     let text = (selector, hosts, policy, ingress, listener).prop_map(

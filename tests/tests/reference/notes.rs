@@ -30,6 +30,11 @@ pub const NOTES: &[Note] = &[
         "extensionProviders[].opentelemetry.grpc.timeout",
         "Nothing: Envoy waits for collectors that it calls by gRPC as long as they take; whoever writes a time is told",
     ),
+    nothing(
+        "MeshConfig",
+        "outboundTrafficPolicy.tls.credentialName",
+        "None: credentials are of one namespace. No request is sent to hosts that nobody knows then, and whoever writes it is told so",
+    ),
     started("ProxyConfig", "selector", "Whose proxies are started so"),
     started("ProxyConfig", "selector.matchLabels", "Whose proxies are started so"),
     started(

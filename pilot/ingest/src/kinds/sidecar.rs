@@ -19,7 +19,10 @@ use mesh_model::{
     SidecarEgress, SidecarListener, SidecarPort,
 };
 use serde_json::Value;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// Reads one object.
 pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
@@ -76,15 +79,14 @@ pub fn parse(meta: Meta, value: &Value, at: &At<'_>) -> Option<Model> {
 /// A listener of which no host can be used stays: without it everything would become visible.
 fn parse_egress(listener: api::EgressListener, at: &At<'_>) -> SidecarEgress {
     let api::EgressListener { port, bind, capture_mode, hosts } = listener;
-    let has_port = port.is_some();
     let listener = match port {
-        Some(port) => parse_egress_listener(Written { port, bind, capture: capture_mode }, at),
+        Some(port) => parse_egress_listener(Written { port, bind, capture: capture_mode }, at).map(Some),
         None => parse_each(bind, capture_mode, at),
     };
-    if has_port && listener.is_none() {
+    let Some(listener) = listener else {
         // Without its listener it is not one for everything instead.
         return SidecarEgress { listener: None, hosts: Vec::new(), excluded: Vec::new() };
-    }
+    };
     let at_hosts = at.field("hosts");
     if hosts.is_empty() {
         at_hosts.error_hint(
@@ -121,23 +123,23 @@ fn report_covered(hosts: &[EgressHost], at: &At<'_>) {
         EgressNamespace::Own => own.clone(),
         other => other.clone(),
     };
-    let covers = |wide: &EgressHost, narrow: &EgressHost| {
-        let in_namespace = wide.namespace == EgressNamespace::Any || place(wide) == place(narrow);
-        in_namespace && (wide.host.covers(&narrow.host) || wide.host.as_str() == "*")
-    };
     let written = |host: &EgressHost| match &host.namespace {
         EgressNamespace::Any => format!("*/{}", host.host),
         EgressNamespace::Own => format!("./{}", host.host),
         EgressNamespace::Named(name) => format!("{name}/{}", host.host),
     };
+    let mut first = HashMap::new();
+    for (index, host) in hosts.iter().enumerate() {
+        first.entry((place(host), host.host.clone())).or_insert(index);
+    }
     for (index, narrow) in hosts.iter().enumerate() {
-        let before = |(other, wide): &(usize, &EgressHost)| {
-            *other != index && covers(wide, narrow) && (*other < index || !covers(narrow, wide))
-        };
-        if let Some((_, wide)) = hosts.iter().enumerate().find(before) {
+        let mut wider = narrow.host.and_wildcards().flat_map(|host| {
+            [EgressNamespace::Any, place(narrow)].map(|namespace| first.get(&(namespace, host.clone())))
+        });
+        if let Some(wide) = wider.find_map(|wide| wide.filter(|wide| **wide != index)) {
             at.info_hint(
                 Reason::Duplicate,
-                format!("`{}` is imported with `{}` already", written(narrow), written(wide)),
+                format!("`{}` is imported with `{}` already", written(narrow), written(&hosts[*wide])),
                 "leave it out",
             );
         }
@@ -225,7 +227,7 @@ fn report_early(egress: &[api::EgressListener], at: &At<'_>) {
 /// What is about one port or socket twice.
 fn report_doubles(egress: &[SidecarEgress], at: &At<'_>) {
     let (mut ports, mut sockets) = (BTreeSet::new(), BTreeSet::new());
-    let mut everything = None;
+    let mut everything = HashMap::new();
     let tell = |at: &At<'_>, place: String| {
         let message = format!("{place} has a listener already; both have the same services");
         at.warning_hint(Reason::Duplicate, message, "merge the two entries");
@@ -248,7 +250,7 @@ fn report_doubles(egress: &[SidecarEgress], at: &At<'_>) {
                 }
             }
             None | Some(SidecarListener { place: ListenerPlace::Each(_), protocol: _, is_proxy: _ }) => {
-                if let Some(first) = everything.replace(index) {
+                if let Some(first) = everything.insert(listener.as_ref(), index) {
                     let message = format!("egress[{first}] has no port either; they count as one");
                     at.warning_hint(Reason::Duplicate, message, "list all hosts in one of them");
                 }

@@ -1,7 +1,10 @@
 //! Objects that claim the same thing, of which one counts.
 
 use super::{Found, ports::overlap, scope::Scope};
-use mesh_model::{Host, Labels, ObjectRef, Problem, Reason, Severity, Sidecar, Traffic, VirtualService};
+use mesh_model::{
+    ConnectionMatch, Host, HttpMatch, Labels, ObjectRef, Problem, Reason, Severity, Sidecar, Str, Traffic,
+    VirtualService,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -10,7 +13,8 @@ use std::{
 impl Scope<'_> {
     /// Requests under another name of a service are routed as those for the service.
     pub(super) fn check_aliased_hosts(&self, value: &VirtualService, found: &mut Found) {
-        for host in value.hosts.iter().filter(|_| value.for_mesh()) {
+        // Beside other hosts it is routed on the ports of their services, too.
+        for host in value.hosts.iter().filter(|_| value.for_mesh() && value.hosts.len() == 1) {
             let services = self.services_of_host(host);
             let Some(service) = services.first() else { continue };
             // With ports of its own it says itself where it is called.
@@ -64,19 +68,52 @@ impl Scope<'_> {
             let Some(winner) = claims.next() else { continue };
             // Each may be for namespaces that the other is not for.
             for other in claims.filter(|other| overlap(&winner.export_to, &other.export_to)) {
+                let (effect, counts) = match routes_everybody(winner, traffic) {
+                    true => ("no effect on them where both apply", "this one counts"),
+                    false => (
+                        "an effect only where the other has no route for the client and its port",
+                        "this one counts where it has a route for the client and its port",
+                    ),
+                };
                 let message = format!(
-                    "{} routes {routes} to {host} already; this VirtualService has no effect on them where both apply",
+                    "{} routes {routes} to {host} already; this VirtualService has {effect}",
                     winner.metadata.object
                 );
                 let problem = Problem::warning(Reason::Conflict, "spec.hosts", message);
                 found.add(&other.metadata.object, problem.hint("merge them into one VirtualService"));
-                let message =
-                    format!("{} routes {routes} to {host}, too; this one counts", other.metadata.object);
+                let message = format!("{} routes {routes} to {host}, too; {counts}", other.metadata.object);
                 let problem = Problem::new(Severity::Info, Reason::Conflict, "spec.hosts", message);
                 found.add(&winner.metadata.object, problem);
             }
         }
     }
+}
+
+/// Whether some of the routes is for every client on every port.
+fn routes_everybody(value: &VirtualService, traffic: Traffic) -> bool {
+    let anybody = |port: Option<u16>, namespace: &Option<Str>, labels: &Labels, gateways: &[Str]| {
+        port.is_none() && namespace.is_none() && labels.is_empty() && gateways.is_empty()
+    };
+    let connections = match traffic {
+        Traffic::Http => {
+            return value.http.iter().any(|route| {
+                let mut matches = route.matches.iter();
+                route.matches.is_empty()
+                    || matches.any(|HttpMatch { port, source_namespace, source_labels, gateways, .. }| {
+                        anybody(*port, source_namespace, source_labels, gateways)
+                    })
+            });
+        }
+        Traffic::Tls => &value.tls,
+        Traffic::Tcp => &value.tcp,
+    };
+    connections.iter().any(|route| {
+        let mut matches = route.matches.iter();
+        route.matches.is_empty()
+            || matches.any(|ConnectionMatch { port, source_namespace, source_labels, gateways, .. }| {
+                anybody(*port, source_namespace, source_labels, gateways)
+            })
+    })
 }
 
 /// Of several Sidecars for a whole namespace the oldest counts.

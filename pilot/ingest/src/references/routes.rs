@@ -59,7 +59,7 @@ impl Scope<'_> {
                 false => self.visible(host, value.metadata.namespace()),
             };
             ports.extend(services.iter().flat_map(|service| &service.ports).map(|port| port.number));
-            if services.is_empty() {
+            if services.is_empty() || services.iter().any(|service| service.alias_of().is_some()) {
                 ports.insert(UNKNOWN_HOSTS_PORT);
             }
         }

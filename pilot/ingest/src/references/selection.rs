@@ -62,12 +62,12 @@ impl Scope<'_> {
         own: &'s str,
     ) -> impl Iterator<Item = &'s Arc<Service>> {
         let namespace = wanted.namespace_for(own);
-        let all: Vec<&Arc<Service>> = match (wanted.host.is_wildcard(), namespace) {
-            (false, _) => self.visible(&wanted.host, own).into_iter().collect(),
-            (true, Some(namespace)) => self.services_of_namespace(namespace).collect(),
-            (true, None) => self.services().collect(),
+        let all: Box<dyn Iterator<Item = &'s Arc<Service>>> = match (wanted.host.is_wildcard(), namespace) {
+            (false, _) => Box::new(self.visible(&wanted.host, own).into_iter()),
+            (true, Some(namespace)) => Box::new(self.services_of_namespace(namespace)),
+            (true, None) => Box::new(self.services()),
         };
-        all.into_iter().filter(move |service| {
+        all.filter(move |service| {
             namespace.is_none_or(|namespace| *namespace == **service.namespace())
                 && service.export_to.includes(own)
                 && wanted.host.overlaps(&service.host)

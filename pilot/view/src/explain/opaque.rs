@@ -87,7 +87,7 @@ fn origin(scope: &Scope<'_>, mesh: &Mesh, taken: &Taken<'_>, called: Option<u16>
         service.ports.iter().filter(opaque).find_map(|port| {
             let part = opaque_parts(scope, service, port).into_iter().find(|part| made(part, taken))?;
             let traffic = traffic_of(port);
-            let mut values = scope.virtual_services(&service.host, traffic);
+            let mut values = scope.virtual_services(&service.host, traffic).into_iter();
             let by = part.config.as_ref();
             let value = values.find(|value| by.is_none_or(|by| value.metadata.object == *by))?.clone();
             let at = part.config.is_some().then_some(part.at);

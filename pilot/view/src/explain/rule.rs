@@ -57,6 +57,7 @@ pub fn follow(
     let asked = Host::new(name);
     let asked = scope.virtual_services(&asked, Traffic::Http);
     let without = asked
+        .into_iter()
         .take_while(|value| Some(&value.metadata.object) != object.as_ref())
         .filter(|value| !concerns(scope, port, value));
     for value in without {

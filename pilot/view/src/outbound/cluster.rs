@@ -5,7 +5,7 @@ use super::{
     locality::{localities, prefer},
     networks::reached,
     tls::Connecting,
-    usable::usable,
+    usable::{ready, selected, usable},
 };
 use crate::{
     Capture, Place,
@@ -18,8 +18,8 @@ use crate::{
 };
 use mesh_model::{
     ClientTls, ClusterPolicy, Endpoint, EndpointAddress, Health, LoadBalancer, LoadBalancing, Locality,
-    LocalityLb, Mesh, NETWORK_LABEL, Percent, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb,
-    Str, Subset, UpgradePolicy,
+    LocalityLb, NETWORK_LABEL, Percent, Protocol, Registry, Resolution, Service, ServicePort, SimpleLb, Str,
+    Subset, UpgradePolicy,
 };
 use std::sync::Arc;
 
@@ -77,25 +77,6 @@ pub fn derive_place(context: &ServiceContext<'_>, place: &Place, port: &ServiceP
 /// The service as a whole, then each subset of it.
 fn subsets<'a>(context: &'a ServiceContext<'_>) -> impl Iterator<Item = Option<&'a Subset>> {
     std::iter::once(None).chain(context.rule.into_iter().flat_map(|rule| &rule.subsets).map(Some))
-}
-
-fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>, mesh: &Mesh) -> Arc<[Endpoint]> {
-    let cluster = &mesh.config().cluster;
-    let selected =
-        |endpoint: &Endpoint| subset.is_none_or(|subset| endpoint.has_labels(&subset.labels, cluster));
-    match all.iter().all(selected) {
-        true => all.clone(),
-        false => all.iter().filter(|endpoint| selected(endpoint)).cloned().collect(),
-    }
-}
-
-/// Those that are ready.
-fn ready(all: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
-    let is_ready = |endpoint: &Endpoint| endpoint.health == Health::Healthy;
-    match all.iter().all(is_ready) {
-        true => all.clone(),
-        false => all.iter().filter(|endpoint| is_ready(endpoint)).cloned().collect(),
-    }
 }
 
 /// Where a cluster has its endpoints from.

@@ -53,7 +53,7 @@ pub fn of_port(context: &ServiceContext<'_>, port: &ServicePort, protocol: Proto
 
 fn parts(context: &ServiceContext<'_>, port: &ServicePort) -> Vec<Opaque> {
     let ServiceContext { scope, service, rule: _ } = context;
-    let mut values = scope.virtual_services(&service.host, traffic_of(port));
+    let mut values = scope.virtual_services(&service.host, traffic_of(port)).into_iter();
     let parts = values.find_map(|value| {
         let parts = parts_of(context, port, value);
         (!parts.is_empty()).then_some(parts)

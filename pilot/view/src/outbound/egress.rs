@@ -74,15 +74,19 @@ fn address(scope: &Scope<'_>, at: &SidecarAddress) -> Option<IpAddr> {
 pub fn is_bound(scope: &Scope<'_>, key: &ListenerKey) -> bool {
     match key {
         ListenerKey::Unix(_) => true,
-        ListenerKey::Port { address: at, port } => {
-            scope.sidecar_listeners().any(|listener| match &listener.place {
-                ListenerPlace::Port(SidecarPort { number, at: own }) => {
-                    number == port && own.is_bound && address(scope, own) == Some(*at)
-                }
-                ListenerPlace::Each(own) => own.is_bound && address(scope, own) == Some(*at),
-                ListenerPlace::Unix(_) => false,
-            })
-        }
+        ListenerKey::Port { address: at, port } => scope.sidecar_listeners().any(|listener| match &listener
+            .place
+        {
+            ListenerPlace::Port(SidecarPort { number, at: own }) => {
+                number == port && own.is_bound && address(scope, own) == Some(*at)
+            }
+            ListenerPlace::Each(own) => {
+                let of_entry =
+                    |listener: &SidecarListener| listener.port().is_some_and(|own| own.number == *port);
+                own.is_bound && address(scope, own) == Some(*at) && !scope.sidecar_listeners().any(of_entry)
+            }
+            ListenerPlace::Unix(_) => false,
+        }),
     }
 }
 

@@ -1,18 +1,14 @@
 //! Routes of a virtual host: a VirtualService's, or the default one.
 
-use super::{HTTP_PROXY, ServiceContext, cluster_name, destination_cluster, egress};
+use super::{ServiceContext, cluster_name};
 use crate::{
     Scope,
-    spec::{
-        ActionSpec, CatchAll, ForwardSpec, MirrorSpec, RouteConfigurationSpec, RouteMatchSpec, RouteSpec,
-        VirtualHostSpec, WeightedCluster,
-    },
-    well_known::ANY_NAME,
+    spec::{ActionSpec, ForwardSpec, MirrorSpec, RouteMatchSpec, RouteSpec, WeightedCluster},
 };
 use mesh_model::{
     ClusterPolicy, Destination, HashKey, HeaderMatch, Host, HttpAction, HttpMatch, HttpRoute, LoadBalancing,
-    Mirror, OutboundPolicy, Redirect, RedirectPort, Resolution, Retries, RouteHeaders, ServicePort, Str,
-    StringMatch, Traffic, VirtualService, WeightedDestination,
+    Mirror, Redirect, RedirectPort, Resolution, Retries, RouteHeaders, ServicePort, Str, StringMatch,
+    Traffic, VirtualService, WeightedDestination,
 };
 use std::sync::Arc;
 
@@ -22,7 +18,7 @@ pub fn of_service<'a>(
     port: &ServicePort,
 ) -> (Option<&'a Arc<VirtualService>>, Vec<RouteSpec>) {
     let ServiceContext { scope, service, rule: _ } = context;
-    let mut values = scope.virtual_services(&service.host, Traffic::Http);
+    let mut values = scope.virtual_services(&service.host, Traffic::Http).into_iter();
     match values.find(|value| concerns(scope, port.number, value)) {
         Some(value) => (Some(value), of_virtual_service(scope, &service.host, port.number, value)),
         None => (None, vec![default_route(scope, &service.host, port.number)]),
@@ -278,38 +274,4 @@ fn retries(scope: &Scope<'_>, own: Option<&Retries>) -> Option<Retries> {
 
 fn operation(host: &Host, port: u16) -> Str {
     format!("{host}:{port}/*").into()
-}
-
-/// The route configuration `name` of a scope, with the virtual hosts that have to be part of it.
-pub fn route_configuration(
-    scope: &Scope<'_>,
-    name: &Str,
-    inline: Vec<Arc<VirtualHostSpec>>,
-) -> RouteConfigurationSpec {
-    let takes_all = inline.iter().any(|host| host.domains.iter().any(|domain| &**domain == "*"));
-    let mut origins: Vec<_> = inline.iter().flat_map(|host| host.origins.iter().cloned()).collect();
-    origins.sort();
-    origins.dedup();
-    RouteConfigurationSpec {
-        name: name.clone(),
-        catch_all: match scope.outbound_policy() {
-            _ if takes_all => CatchAll::None,
-            OutboundPolicy::AllowAny => match scope.egress_proxy() {
-                Some(proxy) => CatchAll::Via(destination_cluster(proxy)),
-                // Whoever asks a proxy has connected to it, not to the host: the name is all there is to go by.
-                None if **name == *HTTP_PROXY && scope.stranger_lookup().is_some() => {
-                    CatchAll::Via(ANY_NAME.into())
-                }
-                None => CatchAll::AllowAny,
-            },
-            OutboundPolicy::AllowAnyDynamicDns => CatchAll::LookUp,
-            OutboundPolicy::RegistryOnly => CatchAll::BlockAll,
-        },
-        // A sniffed port's own route configuration has the one virtual host `*`; there is nothing to add to it.
-        vhds: !takes_all || !name.contains(':'),
-        attempt_count: !scope.settings().headers.without_attempt_count,
-        ignore_port: !egress::tells_by_port(scope, name),
-        virtual_hosts: inline,
-        origins: origins.into(),
-    }
 }

@@ -5,7 +5,9 @@
 
 use super::ServiceContext;
 use crate::{Families, scope::Place};
-use mesh_model::{Endpoint, EndpointAddress, Health, NODE_LABEL, Service, ServicePort, Str, Vip};
+use mesh_model::{
+    Endpoint, EndpointAddress, Health, Mesh, NODE_LABEL, Service, ServicePort, Str, Subset, Vip,
+};
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 /// See the module.
@@ -47,4 +49,24 @@ fn once_a_pod(endpoints: Arc<[Endpoint]>, ipv6: bool) -> Arc<[Endpoint]> {
     let reached: HashSet<_> = spoken.map(pod).collect();
     let counts = |endpoint: &&Endpoint| is(endpoint, ipv6) || !reached.contains(&pod(endpoint));
     endpoints.iter().filter(counts).cloned().collect()
+}
+
+/// Those of a subset.
+pub fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>, mesh: &Mesh) -> Arc<[Endpoint]> {
+    let cluster = &mesh.config().cluster;
+    let selected =
+        |endpoint: &Endpoint| subset.is_none_or(|subset| endpoint.has_labels(&subset.labels, cluster));
+    match all.iter().all(selected) {
+        true => all.clone(),
+        false => all.iter().filter(|endpoint| selected(endpoint)).cloned().collect(),
+    }
+}
+
+/// Those that are ready.
+pub fn ready(all: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
+    let is_ready = |endpoint: &Endpoint| endpoint.health == Health::Healthy;
+    match all.iter().all(is_ready) {
+        true => all.clone(),
+        false => all.iter().filter(|endpoint| is_ready(endpoint)).cloned().collect(),
+    }
 }

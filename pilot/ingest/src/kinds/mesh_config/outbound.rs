@@ -14,19 +14,15 @@ pub fn parse(policy: OutboundTrafficPolicy, at: &At<'_>) -> (OutboundPolicy, Cli
         Some(OutboundMode::AllowAnyDynamicDns) => OutboundPolicy::AllowAnyDynamicDns,
     };
     let at = at.field("tls");
-    let tls = match tls {
-        None => ClientTls::Disable,
-        Some(tls) if mode == OutboundPolicy::AllowAnyDynamicDns => towards_strangers(tls, &at),
-        Some(_) => {
-            at.warning_hint(
-                Reason::Conflict,
-                "this has no effect: connections are secured only to hosts that proxies look up",
-                "write `mode: ALLOW_ANY_DYNAMIC_DNS`, or leave it out",
-            );
-            ClientTls::Disable
-        }
-    };
-    (mode, tls)
+    let Some(tls) = tls else { return (mode, ClientTls::Disable) };
+    if mode != OutboundPolicy::AllowAnyDynamicDns {
+        at.warning_hint(
+            Reason::Conflict,
+            "this is for workloads alone whose Sidecar has the mode ALLOW_ANY_DYNAMIC_DNS: connections are secured only to hosts that proxies look up",
+            "write `mode: ALLOW_ANY_DYNAMIC_DNS`, or leave it out",
+        );
+    }
+    (mode, towards_strangers(tls, &at))
 }
 
 /// `tls`. Hosts that nobody knows have no identity of the mesh, and proxies of all namespaces call them.
@@ -34,7 +30,7 @@ fn towards_strangers(tls: ClientTlsSettings, at: &At<'_>) -> ClientTls {
     if matches!(tls.mode, Some(ClientTlsMode::IstioMutual)) {
         at.field("mode").error_hint(
             Reason::InvalidValue,
-            "hosts that nobody knows are not of the mesh, so nothing is sent to them",
+            "hosts that nobody knows are not of the mesh, so no request is sent to them",
             "write SIMPLE, or MUTUAL with a certificate in files",
         );
         return ClientTls::Impossible;
@@ -42,7 +38,7 @@ fn towards_strangers(tls: ClientTlsSettings, at: &At<'_>) -> ClientTls {
     if tls.credential_name.as_ref().is_some_and(|name| !name.is_empty()) {
         at.field("credentialName").error_hint(
             Reason::NotSupported,
-            "Secrets are of one namespace and this is for all, so nothing is sent to hosts that nobody knows",
+            "Secrets and ConfigMaps are of one namespace and this is for all, so no request is sent to hosts that nobody knows",
             "mount the Secret, and write its files as clientCertificate, privateKey and caCertificates",
         );
         return ClientTls::Impossible;

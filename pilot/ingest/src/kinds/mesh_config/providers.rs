@@ -91,8 +91,8 @@ fn logs(wanted: &[String], known: &[(String, Takes)], at: &At<'_>) -> Option<Vec
             Some((_, Takes { accesses: Some(_), spans: _ })) => {}
             Some((_, Takes { accesses: None, spans: _ })) => at.error_hint(
                 Reason::InvalidValue,
-                format!("`{wanted}` takes no accesses: it is not told of them"),
-                "name a provider that is envoyFileAccessLog, envoyHttpAls, envoyTcpAls or envoyOtelAls",
+                format!("`{wanted}` takes no accesses, or cannot be used as it is written: it is not told of them"),
+                "name a provider that is envoyFileAccessLog, envoyHttpAls, envoyTcpAls or envoyOtelAls, without errors of its own",
             ),
             None => at.error_hint(
                 Reason::NotFound,

@@ -52,12 +52,13 @@ pub fn parse_egress_listener(written: Written, at: &At<'_>) -> Option<SidecarLis
     Some(SidecarListener { place, protocol, is_proxy })
 }
 
-/// Reads where a workload calls others at their own ports, which no `port` is said for; `None`: at their own addresses.
+/// Reads where a workload calls others at their own ports, which no `port` is said for: without a listener, at their own addresses. `None` when it
+/// can be nowhere.
 pub fn parse_each(
     bind: Option<String>,
     capture: Option<api::CaptureMode>,
     at: &At<'_>,
-) -> Option<SidecarListener> {
+) -> Option<Option<SidecarListener>> {
     let bind = bind.filter(|text| !text.is_empty());
     if bind.as_deref().is_some_and(is_socket) {
         at.warning_hint(
@@ -65,12 +66,12 @@ pub fn parse_each(
             "without a port these services are called at their own addresses: the proxy does not listen at the socket",
             "add `port`, without a number, as in `port: {protocol: HTTP}`",
         );
-        return None;
+        return Some(None);
     }
     let address = parse_address(bind, capture, at)?;
     let is_elsewhere = address.is_bound || address.bind.is_some();
     let place = ListenerPlace::Each(address);
-    is_elsewhere.then_some(SidecarListener { place, protocol: Protocol::Auto, is_proxy: false })
+    Some(is_elsewhere.then_some(SidecarListener { place, protocol: Protocol::Auto, is_proxy: false }))
 }
 
 /// `bind` and `captureMode`; `None`: it is no address.
