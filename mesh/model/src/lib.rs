@@ -95,7 +95,7 @@ pub use virtual_service::{
     Abort, AbortCode, ClaimMatch, ConnectionMatch, ConnectionRoute, Cors, Delay, Destination, DirectResponse,
     Fault, HeaderMatch, HeaderOperations, HttpAction, HttpMatch, HttpRoute, Mirror, PathMatch, Redirect,
     RedirectPath, RedirectPort, Retries, RetryOn, Rewrite, RewritePath, RouteHeaders, Traffic,
-    VirtualService, WeightedDestination,
+    UNKNOWN_HOSTS_PORT, VirtualService, WeightedDestination,
 };
 pub use visibility::{EntryVisibility, Visibility};
 pub use workload::{LocalPort, LocalWorkload, Workload};

@@ -18,6 +18,9 @@ use crate::{
 };
 use serde::Serialize;
 
+/// The port on which a host has a virtual host that only a VirtualService names, whatever else this is about.
+pub const UNKNOWN_HOSTS_PORT: u16 = 80;
+
 /// Istio's VirtualService.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct VirtualService {

@@ -7,27 +7,32 @@ use crate::{
     Capture, Scope, domains,
     outbound::{concerns, has_own_routes, routes_requests},
 };
-use mesh_model::{Host, Protocol, Service, ServicePort, Str, Traffic, VirtualService};
+use mesh_model::{Host, Protocol, Service, ServicePort, Str, Traffic, UNKNOWN_HOSTS_PORT, VirtualService};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// The port on which a host has a virtual host that only a VirtualService names, whatever else this is about.
-pub const UNKNOWN_HOSTS_PORT: u16 = 80;
-
-/// The ports on which requests for exactly `host` go where a VirtualService says and no service of that name answers.
-pub fn ports(scope: &Scope<'_>, host: &Host) -> BTreeSet<u16> {
+/// The ports on which requests for exactly `host` go where a VirtualService says and no service of that name answers, with the one that says
+/// so: some route of it concerns these clients.
+pub fn routed<'a>(scope: &Scope<'a>, host: &Host) -> Vec<(u16, &'a Arc<VirtualService>)> {
     let values = scope.virtual_services_exactly(host, host, Traffic::Http);
-    let mut ports: BTreeSet<u16> =
-        values.iter().flat_map(|value| offered(scope, value).iter().copied().collect::<Vec<_>>()).collect();
-    ports.retain(|port| !scope.serves_below(host, *port));
-    ports
+    let offered: Vec<_> = values.iter().map(|value| offered(scope, value)).collect();
+    let ports: BTreeSet<u16> = offered.iter().flat_map(|ports| ports.iter().copied()).collect();
+    let ports = ports.into_iter().filter(|port| !scope.serves_below(host, *port));
+    ports.filter_map(|port| Some((port, first(scope, &values, port)?))).collect()
 }
 
-/// The VirtualService that says where they go; `None`: none that concerns these clients on this port.
+/// The VirtualService that says where they go on `port`; `None`: none that concerns these clients.
 pub fn decides<'a>(scope: &Scope<'a>, host: &Host, port: u16) -> Option<&'a Arc<VirtualService>> {
-    let values = scope.virtual_services_exactly(host, host, Traffic::Http).into_iter();
-    let mut values = values.filter(|value| concerns(scope, port, value));
-    let value = values.find(|value| port == UNKNOWN_HOSTS_PORT || offered(scope, value).contains(&port))?;
+    let value = first(scope, &scope.virtual_services_exactly(host, host, Traffic::Http), port)?;
     (!scope.serves_below(host, port)).then_some(value)
+}
+
+fn first<'a>(
+    scope: &Scope<'_>,
+    values: &[&'a Arc<VirtualService>],
+    port: u16,
+) -> Option<&'a Arc<VirtualService>> {
+    let mut values = values.iter().filter(|value| concerns(scope, port, value));
+    values.find(|value| port == UNKNOWN_HOSTS_PORT || offered(scope, value).contains(&port)).copied()
 }
 
 /// The domains of its virtual host.

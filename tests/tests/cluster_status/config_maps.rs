@@ -1,9 +1,9 @@
 //! ConfigMaps of a cluster that a DestinationRule names: handed to all proxies, by a control plane that may read this one and no other.
 
 use crate::{
-    credentials::{asker, indented, until_told},
+    credentials::{asker, indented, refs, until_told},
     rights::{own_account, rights},
-    told::{apply, leader_with, prepare, until},
+    told::{apply, leader_with, prepare},
 };
 use anyhow::{Context, Result, ensure};
 use mesh_testkit::{ApiServer, eventually};
@@ -56,10 +56,7 @@ async fn handed(server: &ApiServer) -> Result<()> {
     control_plane.ready().await?;
 
     // Without the right to read it: ready all the same, and told what to do.
-    let refs = async |wanted: &str, text: &str| {
-        let met = |status: &str, _: &str, message: &str| status == wanted && message.contains(text);
-        until(server, namespace, "destinationrule/web", "ResolvedRefs", met).await
-    };
+    let refs = async |wanted: &str, text: &str| refs(server, namespace, wanted, text).await;
     refs("False", "control-plane-options.yaml").await?;
     apply(server, namespace, READER).await?;
     refs("False", &format!("there is no ConfigMap {namespace}/roots")).await?;

@@ -37,6 +37,12 @@ fn secrets(client: &Client) -> Result<Vec<String>> {
     Ok(client.told()?.of(ResourceType::Secret).map(|secret| secret.name().to_string()).collect())
 }
 
+/// Waits until the condition `ResolvedRefs` of the rule is as it should be.
+pub async fn refs(server: &ApiServer, namespace: &str, wanted: &str, text: &str) -> Result<()> {
+    let met = |status: &str, _: &str, message: &str| status == wanted && message.contains(text);
+    until(server, namespace, "destinationrule/web", "ResolvedRefs", met).await.map(drop)
+}
+
 pub async fn until_told(client: &Client, expected: &[&str]) -> Result<()> {
     eventually(WITHIN, async || {
         let secrets = secrets(client)?;
@@ -83,10 +89,7 @@ async fn handed(server: &ApiServer) -> Result<()> {
     control_plane.ready().await?;
 
     // Without the right to read it: ready all the same, and told what to do.
-    let refs = async |wanted: &str, text: &str| {
-        let met = |status: &str, _: &str, message: &str| status == wanted && message.contains(text);
-        until(server, namespace, "destinationrule/web", "ResolvedRefs", met).await
-    };
+    let refs = async |wanted: &str, text: &str| refs(server, namespace, wanted, text).await;
     refs("False", "control-plane-options.yaml").await?;
     apply_file(options()).await?;
     refs("True", "").await?;

@@ -4,12 +4,11 @@
 use crate::{
     CLIENT, RATE, alone,
     authority::Authority,
-    credentials::{echo, serve},
+    outside::{Outside, echo, serve},
     run, say,
 };
 use anyhow::{Context, Result, ensure};
 use axum::{Extension, Json, Router, extract, routing::any};
-use mesh_model::{Kind, ObjectRef};
 use mesh_runtime::transport::Peer;
 use mesh_testkit::{eventually, ports::Loopback};
 use mesh_tests::traffic::{Load, Request, Traffic};
@@ -29,38 +28,14 @@ fn answer(version: &'static str) -> Router {
     Router::new().fallback(any(answer))
 }
 
-/// The host at a server, and the rule: in a namespace where no client is, and for all of them.
-fn rule(at: SocketAddr) -> String {
-    format!(
-        "---
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: public, namespace: outside}}
-spec:
-  hosts: [{HOST}]
-  location: MESH_EXTERNAL
-  resolution: STATIC
-  ports: [{{number: 80, name: http2, protocol: HTTP2, targetPort: {}}}]
-  endpoints: [{{address: {}}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: public, namespace: outside}}
-spec: {{hosts: [{HOST}], http: [{{retries: {{attempts: 0}}, route: [{{destination: {{host: {HOST}}}}}]}}]}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: public, namespace: outside}}
-spec:
-  host: {HOST}
-  trafficPolicy:
-    connectionPool: {{http: {{maxRequestsPerConnection: 10}}}}
-    tls: {{mode: SIMPLE, credentialName: 'configmap://outside/roots', sni: {HOST}, subjectAltNames: [{HOST}]}}
-",
-        at.port(),
-        at.ip()
-    )
-}
+/// In a namespace where no client is, and for all of them.
+const RULE: Outside = Outside {
+    name: "public",
+    namespace: "outside",
+    host: HOST,
+    policy: "",
+    tls: "mode: SIMPLE, credentialName: 'configmap://outside/roots'",
+};
 
 fn roots(authorities: &[&Authority]) -> String {
     let mut yaml = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: roots, namespace: outside}\ndata:\n  ca.crt: |\n"
@@ -71,19 +46,6 @@ fn roots(authorities: &[&Authority]) -> String {
         });
     }
     yaml
-}
-
-/// Waits until what is told of the rule is as it should be: reports follow what they are about.
-async fn told(traffic: &Traffic, expected: impl Fn(&[String]) -> bool) -> Result<()> {
-    let rule = ObjectRef::new(Kind::DestinationRule, "outside", "public");
-    eventually(WITHIN, async || {
-        let conditions = traffic.pilot().status(&rule).into_iter().flatten();
-        let unmet = conditions.filter(|condition| condition.status != "True");
-        let unmet: Vec<_> = unmet.map(|condition| condition.message).collect();
-        ensure!(expected(&unmet), "{unmet:?}");
-        Ok(())
-    })
-    .await
 }
 
 #[test]
@@ -101,7 +63,7 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     let (at_first, _serving) = serve(&first, &first.server(HOST)?, &address, answer("first")).await?;
     let (at_second, _serving) = serve(&second, &second.server(HOST)?, &address, answer("second")).await?;
     let apply = async |at: SocketAddr, authorities: &[&Authority]| {
-        traffic.apply(FILE, &format!("{}{}", rule(at), roots(authorities))).await
+        traffic.apply(FILE, &format!("{}{}", RULE.at(at), roots(authorities))).await
     };
     apply(at_first, &[&first]).await?;
     let proxy = traffic.proxy(CLIENT)?;
@@ -120,7 +82,7 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     ensure!(outcome.failed == 0, "{outcome:#?}");
     ensure!(outcome.versions.keys().eq(["first", "second"]), "{outcome:#?}");
     say(&format!("{}, none failed", outcome.rate()?));
-    told(traffic, |unmet| unmet.is_empty()).await?;
+    RULE.told(traffic, |unmet| unmet.is_empty()).await?;
 
     let until = async |expected: u16| {
         eventually(WITHIN, async || {
@@ -134,14 +96,14 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     until(503).await.context("the server's authority is not among them")?;
     apply(at_second, &[&second]).await?;
     until(200).await.context("it is again")?;
-    traffic.apply(FILE, &rule(at_second)).await?;
+    traffic.apply(FILE, &RULE.at(at_second)).await?;
     until(503).await.context("the ConfigMap is gone")?;
     // It stays like that: what Envoy had is not used again.
     for _ in 0..20 {
         let status = Request::get(URL)?.send(proxy).await?.status;
         ensure!(status == 503, "answered {status} without authorities");
     }
-    told(traffic, |unmet| unmet.iter().any(|said| said.contains("there is no ConfigMap outside/roots")))
+    RULE.told(traffic, |unmet| unmet.iter().any(|said| said.contains("there is no ConfigMap outside/roots")))
         .await?;
     apply(at_second, &[&second]).await?;
     until(200).await.context("the ConfigMap is back")

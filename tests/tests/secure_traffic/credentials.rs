@@ -1,19 +1,20 @@
 //! Certificates of Secrets, towards a server outside the mesh that wants one: replaced under 500 requests a second, withdrawn, and back.
 //! The agents relay them over mutual TLS.
 
-use crate::{CLIENT, RATE, alone, authority::Authority, run, say};
+use crate::{
+    CLIENT, RATE, alone,
+    authority::Authority,
+    outside::{Outside, echo, serve},
+    run, say,
+};
 use anyhow::{Context, Result, ensure};
 use axum::{Extension, Json, Router, extract::Request, http::StatusCode, routing::any};
-use meltemi_local::{Identity, echo::EchoAnswer};
-use mesh_model::{Kind, ObjectRef};
-use mesh_pki::{Credential, Facts, TrustBundle, tls};
-use mesh_runtime::transport::{Peer, Security, TransportConfig, serve_connections};
+use meltemi_local::echo::EchoAnswer;
+use mesh_pki::{Credential, Facts};
+use mesh_runtime::transport::Peer;
 use mesh_testkit::{eventually, ports::Loopback};
 use mesh_tests::traffic::{Load, Traffic};
-use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::service::Routes;
+use std::{fmt::Write as _, time::Duration};
 use tower::ServiceExt as _;
 
 const HOST: &str = "outside.example.com";
@@ -29,77 +30,17 @@ async fn answer(Extension(peer): Extension<Peer>, request: Request) -> Result<Js
     Ok(Json(echo(name.service_account(), &peer, &request)))
 }
 
-/// An answer of this version.
-pub fn echo(version: &str, peer: &Peer, request: &Request) -> EchoAnswer {
-    let identity = Identity {
-        pod: "outside".into(),
-        namespace: "outside".into(),
-        workload: "outside".into(),
-        app: "outside".into(),
-        version: version.into(),
-    };
-    let protocol = format!("{:?}", request.version());
-    let address = peer.address.ip();
-    EchoAnswer { identity, address, port: 0, protocol, request: None, payload: String::new() }
-}
-
-/// A server that takes certificates of `authority`, too; it ends with the guard.
-pub async fn serve(
-    authority: &Authority,
-    shown: &Credential,
-    address: &Loopback,
-    answer: Router,
-) -> Result<(SocketAddr, DropGuard)> {
-    let settings = tls::server(shown, &TrustBundle::from_pem(&authority.root())?, None)?;
-    let listener = TcpListener::bind((address.ip(), 0)).await?;
-    let (at, end) = (listener.local_addr()?, CancellationToken::new());
-    let (sender, security) = watch::channel(Arc::new(settings));
-    let routes = Routes::from(answer);
-    let ending = end.clone();
-    tokio::spawn(async move {
-        let security = Security::Tls(security);
-        let served = serve_connections(TransportConfig::default(), security, routes, listener, ending);
-        drop((served.await, sender));
-    });
-    Ok((at, end.drop_guard()))
-}
-
 fn answers() -> Router {
     Router::new().fallback(any(answer))
 }
 
-fn rule(at: SocketAddr) -> String {
-    format!(
-        "---
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: outside, namespace: secure}}
-spec:
-  hosts: [{HOST}]
-  location: MESH_EXTERNAL
-  resolution: STATIC
-  ports: [{{number: 80, name: http2, protocol: HTTP2, targetPort: {}}}]
-  endpoints: [{{address: {}}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: outside, namespace: secure}}
-spec: {{hosts: [{HOST}], http: [{{retries: {{attempts: 0}}, route: [{{destination: {{host: {HOST}}}}}]}}]}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: outside, namespace: secure}}
-spec:
-  host: {HOST}
-  workloadSelector: {{matchLabels: {{app: client}}}}
-  trafficPolicy:
-    connectionPool: {{http: {{maxRequestsPerConnection: 10}}}}
-    tls: {{mode: MUTUAL, credentialName: outside, sni: {HOST}, subjectAltNames: [{HOST}]}}
-",
-        at.port(),
-        at.ip()
-    )
-}
+const RULE: Outside = Outside {
+    name: "outside",
+    namespace: "secure",
+    host: HOST,
+    policy: "workloadSelector: {matchLabels: {app: client}}",
+    tls: "mode: MUTUAL, credentialName: outside",
+};
 
 /// The names that Kubernetes gives a certificate, its key, whose certificates are taken, and which of them no longer; and those that only
 /// Istio knows.
@@ -127,23 +68,6 @@ stringData:
     yaml
 }
 
-/// What conditions of the rule are not met.
-fn unmet(traffic: &Traffic) -> Vec<String> {
-    let rule = ObjectRef::new(Kind::DestinationRule, "secure", "outside");
-    let conditions = traffic.pilot().status(&rule).into_iter().flatten();
-    conditions.filter(|condition| condition.status != "True").map(|condition| condition.message).collect()
-}
-
-/// Waits until what is told of the rule is as it should be: reports follow what they are about.
-async fn told(traffic: &Traffic, expected: impl Fn(&[String]) -> bool) -> Result<()> {
-    eventually(WITHIN, async || {
-        let unmet = unmet(traffic);
-        ensure!(expected(&unmet), "{unmet:?}");
-        Ok(())
-    })
-    .await
-}
-
 #[test]
 fn credentials_are_replaced_withdrawn_and_put_back() {
     run(async |traffic| {
@@ -157,7 +81,7 @@ fn credentials_are_replaced_withdrawn_and_put_back() {
 async fn visit(traffic: &Traffic) -> Result<()> {
     let (authority, address) = (Authority::new("outside")?, Loopback::claim()?);
     let (at, _serving) = serve(&authority, &authority.server(HOST)?, &address, answers()).await?;
-    let rule = rule(at);
+    let rule = RULE.at(at);
     let [first, second, third] =
         [authority.client("first")?, authority.client("second")?, authority.client("third")?];
     let with = |shown: &Credential| format!("{rule}{}", usual(&authority, shown));
@@ -172,7 +96,7 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     ensure!(outcome.failed == 0, "{outcome:#?}");
     ensure!(outcome.versions.keys().eq(["first", "second"]), "{outcome:#?}");
     say(&format!("{}, none failed", outcome.rate()?));
-    told(traffic, |unmet| unmet.is_empty()).await?;
+    RULE.told(traffic, |unmet| unmet.is_empty()).await?;
     nobody_sees(traffic, &second).await?;
 
     let ask =
@@ -191,7 +115,7 @@ async fn visit(traffic: &Traffic) -> Result<()> {
     for _ in 0..20 {
         ensure!(ask().await? == 503, "answered without a Secret");
     }
-    told(traffic, |unmet| unmet.iter().any(|said| said.contains("there is no Secret secure/outside")))
+    RULE.told(traffic, |unmet| unmet.iter().any(|said| said.contains("there is no Secret secure/outside")))
         .await?;
     traffic.apply(FILE, &with(&third)).await?;
     until(200).await.context("the Secret is back")?;
@@ -219,7 +143,7 @@ async fn visit_by_names(traffic: &Traffic) -> Result<()> {
     let (authority, address) = (Authority::new("outside")?, Loopback::claim()?);
     let [server, other] = [authority.server(HOST)?, authority.server(HOST)?];
     let (at, _serving) = serve(&authority, &server, &address, answers()).await?;
-    let (rule, root) = (rule(at), authority.root());
+    let (rule, root) = (RULE.at(at), authority.root());
     let proxy = traffic.proxy(CLIENT)?;
     // The client that the server sees; nobody where the sidecar does not trust the server.
     let becomes = async |what: &str, expected: Option<&str>| {

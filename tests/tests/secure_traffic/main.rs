@@ -5,6 +5,7 @@ mod config_maps;
 mod credentials;
 mod modes;
 mod networks;
+mod outside;
 mod rotation;
 
 use anyhow::Result;

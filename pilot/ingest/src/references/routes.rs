@@ -3,12 +3,10 @@
 use super::{Found, Reference, scope::Scope};
 use crate::names::label_fault;
 use mesh_model::{
-    Destination, Host, HttpMatch, Kind, ObjectRef, Problem, Protocol, Reason, Service, VirtualService,
+    Destination, Host, HttpMatch, Kind, ObjectRef, Problem, Protocol, Reason, Service, UNKNOWN_HOSTS_PORT,
+    VirtualService,
 };
 use std::{collections::BTreeSet, sync::Arc};
-
-/// Where a host that only routes know is called, as in Istio.
-const UNKNOWN_HOSTS_PORT: u16 = 80;
 
 impl Scope<'_> {
     /// Matches that no request meets, whatever it is like.

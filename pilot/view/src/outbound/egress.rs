@@ -23,12 +23,9 @@ pub fn tells_by_port(scope: &Scope<'_>, name: &str) -> bool {
 /// Whether requests for `port` are routed one by one at `listener`. As in Istio, one that has all ports of its services has requests routed to
 /// those alone that may be called by requests.
 pub fn routes_requests(listener: &SidecarListener, port: &ServicePort) -> bool {
-    if listener.is_proxy {
-        return super::routes_requests(port);
-    }
     let protocol = spoken(listener, port);
-    let may_be = !listener.has_all_ports() || super::routes_requests(port);
-    (protocol.is_http() || protocol == Protocol::Auto) && may_be
+    let takes_requests = listener.is_proxy || protocol.is_http() || protocol == Protocol::Auto;
+    takes_requests && (!listener.has_all_ports() || super::routes_requests(port))
 }
 
 /// What is spoken at `listener`: as the Sidecar says, or else as the service.
@@ -72,22 +69,20 @@ fn address(scope: &Scope<'_>, at: &SidecarAddress) -> Option<IpAddr> {
 
 /// Whether the listener on `key` opens a socket because a Sidecar says so.
 pub fn is_bound(scope: &Scope<'_>, key: &ListenerKey) -> bool {
-    match key {
-        ListenerKey::Unix(_) => true,
-        ListenerKey::Port { address: at, port } => scope.sidecar_listeners().any(|listener| match &listener
-            .place
-        {
-            ListenerPlace::Port(SidecarPort { number, at: own }) => {
-                number == port && own.is_bound && address(scope, own) == Some(*at)
-            }
-            ListenerPlace::Each(own) => {
-                let of_entry =
-                    |listener: &SidecarListener| listener.port().is_some_and(|own| own.number == *port);
-                own.is_bound && address(scope, own) == Some(*at) && !scope.sidecar_listeners().any(of_entry)
-            }
-            ListenerPlace::Unix(_) => false,
-        }),
-    }
+    let (at, port) = match key {
+        ListenerKey::Unix(_) => return true,
+        ListenerKey::Port { address, port } => (*address, *port),
+    };
+    let is_for = |listener: &SidecarListener| listener.port().is_some_and(|own| own.number == port);
+    let has_entry = scope.sidecar_listeners().any(is_for);
+    scope.sidecar_listeners().any(|listener| {
+        let own = match &listener.place {
+            ListenerPlace::Port(own) if own.number == port => &own.at,
+            ListenerPlace::Each(own) if !has_entry => own,
+            ListenerPlace::Port(_) | ListenerPlace::Each(_) | ListenerPlace::Unix(_) => return false,
+        };
+        own.is_bound && address(scope, own) == Some(at)
+    })
 }
 
 /// Adds what `port` needs of `listener` to `view`.

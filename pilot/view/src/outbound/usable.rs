@@ -17,11 +17,8 @@ pub fn usable(context: &ServiceContext<'_>, place: &Place, port: &ServicePort) -
         endpoint.health != Health::Draining && (!context.service.node_local || *endpoint.node == *node)
     };
     let all = context.scope.mesh.endpoints(context.service);
-    let found = match all.and_then(|endpoints| endpoints.ports.get(&port.number)) {
-        Some(endpoints) if endpoints.iter().all(usable) => endpoints.clone(),
-        Some(endpoints) => endpoints.iter().filter(|endpoint| usable(endpoint)).cloned().collect(),
-        None => Arc::new([]),
-    };
+    let found = all.and_then(|endpoints| endpoints.ports.get(&port.number));
+    let found = found.map_or_else(|| Arc::new([]) as Arc<[Endpoint]>, |endpoints| only(endpoints, usable));
     once_a_pod(found, speaks_ipv6(context.scope.key.families, context.service))
 }
 
@@ -54,19 +51,18 @@ fn once_a_pod(endpoints: Arc<[Endpoint]>, ipv6: bool) -> Arc<[Endpoint]> {
 /// Those of a subset.
 pub fn selected(subset: Option<&Subset>, all: &Arc<[Endpoint]>, mesh: &Mesh) -> Arc<[Endpoint]> {
     let cluster = &mesh.config().cluster;
-    let selected =
-        |endpoint: &Endpoint| subset.is_none_or(|subset| endpoint.has_labels(&subset.labels, cluster));
-    match all.iter().all(selected) {
-        true => all.clone(),
-        false => all.iter().filter(|endpoint| selected(endpoint)).cloned().collect(),
-    }
+    only(all, |endpoint| subset.is_none_or(|subset| endpoint.has_labels(&subset.labels, cluster)))
 }
 
 /// Those that are ready.
 pub fn ready(all: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
-    let is_ready = |endpoint: &Endpoint| endpoint.health == Health::Healthy;
-    match all.iter().all(is_ready) {
+    only(all, |endpoint| endpoint.health == Health::Healthy)
+}
+
+/// Those that are to be kept; where that is all of them, they stay shared.
+fn only(all: &Arc<[Endpoint]>, keeps: impl Fn(&Endpoint) -> bool) -> Arc<[Endpoint]> {
+    match all.iter().all(&keeps) {
         true => all.clone(),
-        false => all.iter().filter(|endpoint| is_ready(endpoint)).cloned().collect(),
+        false => all.iter().filter(|endpoint| keeps(endpoint)).cloned().collect(),
     }
 }

@@ -105,8 +105,7 @@ impl Named<'_> {
 /// Adds the virtual hosts of a host that a VirtualService names, on the ports that no service of that name has. A wildcard that services
 /// have is about these services and nothing else.
 pub fn derive_without_service(scope: &Scope<'_>, host: &Host, view: &mut HostView) {
-    for port in unserved::ports(scope, host) {
-        let Some(value) = unserved::decides(scope, host, port) else { continue };
+    for (port, value) in unserved::routed(scope, host) {
         let domains = unserved::domains(scope, host);
         let mut named = Named {
             name: format!("{host}:{port}").into(),
