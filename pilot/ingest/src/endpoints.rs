@@ -2,12 +2,16 @@
 //!
 //! In: a service's definition and what is known of workloads and slices. Out: its endpoints by port. Pure.
 
+mod port;
+
+pub use port::pod_port;
+
 use crate::{
     assemble::Part,
     joins::{Joins, pod, selects},
     kinds::{
-        DRAINING_LABEL, EndpointSlice, InlineEndpoint, KubernetesService, Model, Node, ServiceEntry,
-        SliceEndpoint, endpoint_accepts_mtls,
+        EndpointSlice, InlineEndpoint, KubernetesService, Model, Node, ServiceEntry, SliceEndpoint,
+        endpoint_accepts_mtls,
     },
     store::Store,
 };
@@ -15,6 +19,7 @@ use mesh_model::{
     Endpoint, EndpointAddress, Health, Kind, Labels, Locality, Mesh, MtlsMode, ObjectRef, Protocol,
     Resolution, Service, ServiceEndpoints, ServicePort, Str, Workload,
 };
+use port::{entry_port, leave};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What endpoints are derived from.
@@ -282,34 +287,5 @@ impl Known<'_> {
             hostname: Str::default(),
             mtls: false,
         }
-    }
-}
-
-/// As in Istio, what is labelled so is about to go: it gets no new requests, and keeps those that it has.
-fn leave(endpoint: &mut Endpoint) {
-    if endpoint.labels.get(DRAINING_LABEL).is_some_and(|value| !value.is_empty()) {
-        endpoint.health = Health::Draining;
-    }
-}
-
-/// Where a service port leads on a pod.
-pub fn pod_port(workload: &Workload, port: &ServicePort) -> Option<u16> {
-    port.target.or_else(|| {
-        workload.named_ports.iter().find(|(name, _)| *name == port.target_name).map(|(_, number)| *number)
-    })
-}
-
-/// Where a service port leads on an endpoint that names ports itself. A Unix domain socket has none.
-fn entry_port(endpoint: &InlineEndpoint, port: &ServicePort) -> Option<u16> {
-    if matches!(endpoint.address, EndpointAddress::Unix(_)) {
-        return Some(0);
-    }
-    let named = endpoint.ports.get(&port.name).or_else(|| endpoint.ports.get(&port.target_name));
-    match (named, port.target, port.target_name.is_empty()) {
-        (Some(number), _, _) => Some(*number),
-        (None, Some(number), _) => Some(number),
-        (None, None, true) => Some(port.number),
-        // The name of a container port that this workload does not have.
-        (None, None, false) => None,
     }
 }
